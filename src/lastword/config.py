@@ -1,0 +1,212 @@
+"""Settings, checked once: the DSN, the destination it names, and the options of ``init``.
+
+Every option can be given in three ways; the first that is given wins: the argument of ``init``, the environment
+variable ``LASTWORD_<OPTION>`` (``LASTWORD_DSN``, ``LASTWORD_SHUTDOWN_TIMEOUT`` …), the default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Optional, Union
+from urllib.parse import SplitResult, parse_qs, unquote, urlencode, urlsplit
+
+from lastword.errors import ConfigError
+
+ACCEPTED_DSNS = (
+    "backtrace+https://submit.backtrace.io/UNIVERSE/TOKEN/json or backtrace+https://HOST:PORT?token=TOKEN",
+    "booboo+https://TOKEN@HOST/org/project",
+    "sentry+https://KEY@HOST/PROJECT",
+)
+FLUSHER_MODES = ("auto", "process", "hold")
+
+_KNOWN_HOSTS = {"backtrace.io": "backtrace", "booboo.dev": "booboo", "sentry.io": "sentry"}
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
+
+def _dsn_error(text: str, problem: str) -> ConfigError:
+    forms = "".join(f"\n  {form}" for form in ACCEPTED_DSNS)
+    return ConfigError(f"the DSN {text!r} cannot be used: {problem}. A DSN is one of{forms}")
+
+
+@dataclass(frozen=True)
+class Dsn:
+    """Where events go: the wire format, the URL to post to, and the token that is not part of that URL (or '')."""
+
+    wire: str
+    url: str
+    token: str
+
+    @classmethod
+    def parse(cls, text: str) -> Dsn:
+        """Read a DSN.
+
+        Raises ConfigError, naming the DSN and the accepted forms, for an unknown scheme, a missing token or host, a
+        port that is no port, and for the sentry format, which this version does not have.
+        """
+        text = text.strip()
+        prefix, plus, rest = text.partition("+")
+        address = rest if plus and "://" in rest and "://" not in prefix else text
+        try:
+            parts = urlsplit(address)
+            host = parts.hostname
+            _ = parts.port
+        except ValueError as error:
+            raise _dsn_error(text, str(error)) from None
+        wire = prefix.lower() if address is rest else _wire_of_host(host or "")
+        if parts.scheme.lower() not in ("http", "https"):
+            raise _dsn_error(text, f"its scheme is {parts.scheme!r}, not http or https")
+        if wire not in _PARSERS:
+            known = "its host is none whose format is known" if address is text else f"{prefix!r} is no known format"
+            raise _dsn_error(text, f"{known}, so it needs the prefix backtrace+, booboo+ or sentry+")
+        if not host:
+            raise _dsn_error(text, "it names no host")
+        url, token = _PARSERS[wire](text, parts)
+        return cls(wire=wire, url=url, token=token)
+
+
+def _wire_of_host(host: str) -> str:
+    for domain, wire in _KNOWN_HOSTS.items():
+        if host == domain or host.endswith("." + domain):
+            return wire
+    return ""
+
+
+def _host_and_port(parts: SplitResult) -> str:
+    return parts.netloc.rpartition("@")[2]
+
+
+def _parse_backtrace(text: str, parts: SplitResult) -> tuple[str, str]:
+    """The URL rule of ``backtracepython``, except that a trailing slash does no harm."""
+    origin = f"{parts.scheme.lower()}://{_host_and_port(parts)}"
+    host = parts.hostname or ""
+    if host == "submit.backtrace.io":
+        path = [piece for piece in parts.path.split("/") if piece]
+        if len(path) < 2:
+            raise _dsn_error(text, "its path is not /UNIVERSE/TOKEN/json")
+        return f"{origin}{parts.path}" + (f"?{parts.query}" if parts.query else ""), ""
+    tokens = parse_qs(parts.query).get("token", [])
+    if not tokens:
+        raise _dsn_error(text, "it has no token (?token=TOKEN)")
+    return f"{origin}{parts.path.rstrip('/')}/post?" + urlencode({"token": tokens[0], "format": "json"}), ""
+
+
+def _parse_booboo(text: str, parts: SplitResult) -> tuple[str, str]:
+    """Only the origin and the token count: ``booboo-sdk`` ignores path and query too."""
+    token = unquote(parts.username or "")
+    if not token:
+        raise _dsn_error(text, "it has no token (TOKEN@ before the host)")
+    return f"{parts.scheme.lower()}://{_host_and_port(parts)}/", token
+
+
+def _parse_sentry(text: str, parts: SplitResult) -> tuple[str, str]:
+    raise _dsn_error(text, "the sentry format is not there yet in this version of lastword; backtrace and booboo are")
+
+
+_PARSERS = {"backtrace": _parse_backtrace, "booboo": _parse_booboo, "sentry": _parse_sentry}
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A DSN with the options that decide how events reach it.
+
+    Written to the spool as a file named after its own content, so that whoever sends an event later knows all that
+    the process which captured it knew. ``timeout`` is in seconds, for connecting and for each read.
+    """
+
+    dsn: Dsn
+    timeout: float
+
+    @property
+    def key(self) -> str:
+        """The first 12 hex digits of the SHA-256 of the file's content."""
+        return hashlib.sha256(self.encode()).hexdigest()[:12]
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+    @classmethod
+    def decode(cls, content: bytes) -> Destination:
+        """Read a destination file; raises ConfigError when it is not one."""
+        try:
+            data = json.loads(content)
+            return cls(dsn=Dsn(**data["dsn"]), timeout=float(data["timeout"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ConfigError(f"not a destination: {error!r}") from None
+
+
+@dataclass(frozen=True)
+class Config:
+    """The options of ``init``.
+
+    Attributes:
+        dsn: where events go; None keeps them in the spool and sends nothing.
+        environment: such as ``production`` (at most 64 characters are kept by most trackers).
+        release: the version of the program, as you name it.
+        spool: the spool directory; None finds one at the first record (see ``spool.layout``).
+        flusher: ``auto`` or ``process`` (a detached process sends), ``hold`` (nothing is sent).
+        timeout: seconds, for connecting to the tracker and for each read from it.
+        debug: log what would otherwise be said at most once a minute.
+    """
+
+    dsn: Optional[str] = None
+    environment: str = "production"
+    release: str = ""
+    spool: Optional[str] = None
+    flusher: str = "auto"
+    timeout: float = 10.0
+    debug: bool = False
+
+    def __post_init__(self) -> None:
+        if self.flusher not in FLUSHER_MODES:
+            raise ConfigError(f"flusher={self.flusher!r} is not one of {', '.join(FLUSHER_MODES)}")
+        if not 0 < self.timeout < float("inf"):
+            raise ConfigError(f"timeout={self.timeout!r} is not a positive number of seconds")
+        if self.dsn is not None:
+            Dsn.parse(self.dsn)
+
+    @property
+    def destination(self) -> Optional[Destination]:
+        return None if self.dsn is None else Destination(Dsn.parse(self.dsn), self.timeout)
+
+    @classmethod
+    def load(cls, options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Config:
+        """Options given by the caller over environment variables over defaults.
+
+        An option of None and an empty variable count as not given. Raises ConfigError for an unknown option and for
+        a value that cannot be used.
+        """
+        known = {field.name: field.type for field in fields(cls)}
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            raise ConfigError(f"unknown option {unknown[0]!r}; the options are {', '.join(known)}")
+        chosen: dict[str, Any] = {}
+        for name in known:
+            if options.get(name) is not None:
+                chosen[name] = _checked(name, options[name], repr(name))
+            elif environ.get(f"LASTWORD_{name.upper()}"):
+                variable = f"LASTWORD_{name.upper()}"
+                chosen[name] = _checked(name, environ[variable], variable)
+        return cls(**chosen)
+
+
+def _checked(name: str, value: Any, source: str) -> Union[str, float, bool]:
+    """``value`` as the type that option ``name`` has; raises ConfigError naming ``source``."""
+    if name == "timeout":
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{source} is {value!r}, not a number of seconds") from None
+    if name == "debug":
+        word = str(value).strip().lower()
+        if word not in _TRUE + _FALSE:
+            raise ConfigError(f"{source} is {value!r}, neither true nor false")
+        return word in _TRUE
+    if name == "spool" and isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if not isinstance(value, str):
+        raise ConfigError(f"{source} is {value!r}, not a text")
+    return value

@@ -1,0 +1,44 @@
+"""What lastword has to say about itself, said where it cannot hurt.
+
+The capture path runs inside signal handlers, finalizers and logging handlers, so it never logs. It leaves a note here:
+one assignment into a dict, no lock. ``tell`` passes the notes on to the logger ``lastword`` and is called only from
+places the user calls on purpose: ``init``, ``flush``, ``close``, the context calls, and process exit.
+"""
+
+from __future__ import annotations
+
+import time
+
+#: A cause is told at most once in this many seconds.
+TELL_INTERVAL = 60.0
+
+_waiting: dict[str, str] = {}
+_told_at: dict[str, float] = {}
+
+
+def note(cause: str, text: str) -> None:
+    """Keep ``text`` to be told later; the newest text of a cause wins."""
+    _waiting[cause] = text
+
+
+def tell() -> None:
+    """Log what has waited, each cause at most once a minute. Never raises."""
+    if not _waiting:
+        return
+    import logging  # costs 12 ms to import, so only a program that has something to hear pays for it
+
+    logger = logging.getLogger("lastword")
+    for cause in list(_waiting):
+        now = time.monotonic()
+        if now - _told_at.get(cause, -TELL_INTERVAL) < TELL_INTERVAL:
+            continue
+        text = _waiting.pop(cause, None)
+        if text is not None:
+            _told_at[cause] = now
+            logger.warning("%s", text)
+
+
+def forget() -> None:
+    """Start anew, as a freshly started process would (for tests and ``close``)."""
+    _waiting.clear()
+    _told_at.clear()

@@ -1,0 +1,38 @@
+"""Every exception that lastword raises on purpose.
+
+Only ``init``, ``Config`` and the command line let one of these reach a user; the capture path turns them into a
+counted refusal instead.
+"""
+
+from __future__ import annotations
+
+
+class LastwordError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(LastwordError, ValueError):
+    """A setting cannot be used; the message names the value and what is accepted instead."""
+
+
+class SpoolError(LastwordError):
+    """The spool directory cannot be used: not ours, not writable, not there."""
+
+
+class RecordRefused(LastwordError):
+    """A record could not be put on disk; ``reason`` is the word under which it is counted."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+class SendError(LastwordError):
+    """No answer came from the tracker.
+
+    ``ambiguous`` is true when the request may have arrived all the same (it was sent, the answer was not seen).
+    """
+
+    def __init__(self, reason: str, *, ambiguous: bool) -> None:
+        super().__init__(reason)
+        self.ambiguous = ambiguous

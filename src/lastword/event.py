@@ -1,0 +1,126 @@
+"""The Event: what happened, in no vendor's dialect.
+
+An Event is a JSON object from the moment it is built: the capture path writes it as it stands, the flusher reads it
+as it stands, and a wire format turns it into what its tracker expects. All times are Unix seconds. All texts are
+bounded by capture. Lists of frames run from the outermost call to the point of the raise.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal, Optional, TypedDict
+
+Level = Literal["fatal", "error", "warning", "info", "debug"]
+LEVELS: tuple[Level, ...] = ("fatal", "error", "warning", "info", "debug")
+
+#: How a variable came to its text: shown by its repr, withheld for its name, or its repr failed (text: its type).
+Mark = Literal["repr", "filtered", "failed"]
+
+#: ``(name, mark, text)``; a JSON array of three strings once it has been on disk.
+Variable = tuple[str, Mark, str]
+
+
+class Frame(TypedDict):
+    """One call on a stack."""
+
+    file: str  # the code object's file name, as it is
+    path: str  # the same made absolute against the working directory at capture
+    module: Optional[str]  # __name__ of the globals
+    function: str  # the code object's name
+    qualname: str  # with its classes and enclosing functions (the bare name before Python 3.11)
+    line: int  # 1-based; the traceback's line, not the frame's current one
+    columns: Optional[tuple[int, int, int]]  # (end line, column, end column), 0-based columns; 3.11+ only
+    first_source_line: int  # line number of source[0]; 0 when there is no source
+    source: list[str]  # at most 5 lines above and below, without newlines; [] when unknown
+    in_app: bool  # false for the standard library and for installed packages
+    variables: list[Variable]  # locals in order
+
+
+class ExceptionInfo(TypedDict):
+    """One exception of a chain."""
+
+    type: str  # bare class name
+    module: Optional[str]
+    value: str  # str(exception)
+    kind: Optional[Literal["cause", "context", "member"]]  # how it is tied to its parent; None for the raised one
+    parent: Optional[int]  # index in Event.exceptions; None for the raised one
+    notes: list[str]  # PEP 678
+    frames: list[Frame]
+
+
+class ThreadInfo(TypedDict):
+    """The thread that captured."""
+
+    id: int
+    name: str
+    main: bool
+
+
+class ProcessInfo(TypedDict):
+    """The process that captured, as it was at that moment."""
+
+    pid: int
+    name: str  # multiprocessing's name for it: MainProcess, ForkPoolWorker-1 …
+    program: str  # sys.argv[0]
+    age: float  # seconds since the process was first seen by lastword
+    session: str  # a UUID, the same for all events of one process
+    status: dict[str, int]  # /proc/self/status by the kernel's names, kB made bytes; {} unless Needs.memory
+
+
+class HostInfo(TypedDict):
+    """The machine that captured."""
+
+    hostname: str
+    sysname: str
+    release: str
+    version: str
+    machine: str
+    machine_id: str  # systemd's or D-Bus's; the hostname where there is none
+    memory: dict[str, int]  # /proc/meminfo by the kernel's names, kB made bytes; {} unless Needs.memory
+
+
+class RuntimeInfo(TypedDict):
+    """The interpreter that captured."""
+
+    name: str  # CPython, PyPy
+    version: str  # 3.11.7
+    release_level: str  # final, candidate …
+
+
+class Event(TypedDict):
+    """What a record of kind ``event`` holds."""
+
+    id: str  # 32 lower-case hex digits, fixed at capture
+    timestamp: float
+    level: Level
+    message: Optional[str]  # of capture_message; None for an exception
+    exceptions: list[ExceptionInfo]  # the raised one first, then its chain; [] for a message
+    stack: list[Frame]  # of the capturing call, for a message, where Needs.message_stack; else []
+    handled: bool  # false when nobody caught it
+    mechanism: str  # what captured it: capture_exception, sys.excepthook …
+    thread: ThreadInfo
+    process: ProcessInfo
+    host: HostInfo
+    runtime: RuntimeInfo
+    environment: str
+    release: str
+    user: Optional[dict[str, Any]]
+    tags: dict[str, str]
+    sources: dict[str, tuple[int, int]]  # absolute path → (mtime_ns, size) of every file that a frame shows
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a wire format wants capture to take, because nobody can take it later."""
+
+    message_stack: bool = False  # the caller's stack, for messages too
+    memory: bool = False  # figures of the process and the machine from /proc
+
+
+def new_id() -> str:
+    """A random event id: a UUID of version 4 as 32 hex digits. From the kernel, so that forked children differ."""
+    raw = bytearray(os.urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    return raw.hex()

@@ -206,7 +206,7 @@ def _checked(name: str, value: Any, source: str) -> Union[str, float, bool]:
             raise ConfigError(f"{source} is {value!r}, neither true nor false")
         return word in _TRUE
     if name == "spool" and isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(os.fspath(value))
     if not isinstance(value, str):
         raise ConfigError(f"{source} is {value!r}, not a text")
     return value

@@ -21,8 +21,8 @@ def note(cause: str, text: str) -> None:
     _waiting[cause] = text
 
 
-def tell() -> None:
-    """Log what has waited, each cause at most once a minute. Never raises."""
+def tell(interval: float = TELL_INTERVAL) -> None:
+    """Log what has waited, each cause at most once in ``interval`` seconds."""
     if not _waiting:
         return
     import logging  # costs 12 ms to import, so only a program that has something to hear pays for it
@@ -30,7 +30,7 @@ def tell() -> None:
     logger = logging.getLogger("lastword")
     for cause in list(_waiting):
         now = time.monotonic()
-        if now - _told_at.get(cause, -TELL_INTERVAL) < TELL_INTERVAL:
+        if now - _told_at.get(cause, -interval) < interval:
             continue
         text = _waiting.pop(cause, None)
         if text is not None:

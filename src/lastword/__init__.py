@@ -1,0 +1,32 @@
+"""lastword: error reporting for programs that run as many processes.
+
+Once ``capture_exception`` or ``capture_message`` has returned an id, the event is on disk, and it reaches the tracker
+whatever happens to the process::
+
+    import lastword
+
+    lastword.init("booboo+https://TOKEN@ingest.booboo.dev/org/project")
+
+    try:
+        work()
+    except Exception:
+        lastword.capture_exception()
+
+Importing this package does nothing and loads nothing but the standard library.
+"""
+
+from lastword.errors import ConfigError, LastwordError
+from lastword.sdk import capture_exception, capture_message, flush, init, set_tag, set_user
+from lastword.version import __version__
+
+__all__ = [
+    "ConfigError",
+    "LastwordError",
+    "__version__",
+    "capture_exception",
+    "capture_message",
+    "flush",
+    "init",
+    "set_tag",
+    "set_user",
+]

@@ -1,0 +1,14 @@
+"""Capture: the live interpreter, read into an Event.
+
+Nothing here takes a lock, starts a thread, opens a socket or imports anything once this package is loaded, and nothing
+raises an ``Exception`` into its caller: what cannot be read is left out of the event. Application code runs in three
+places only, each guarded: ``str(exception)``, a module loader asked for its source, and ``str(value)`` of what the
+program itself hands to ``set_user`` and ``set_tag``.
+"""
+
+from __future__ import annotations
+
+from lastword.capture.assembly import exception_event, message_event
+from lastword.capture.settings import CaptureSettings
+
+__all__ = ["CaptureSettings", "exception_event", "message_event"]

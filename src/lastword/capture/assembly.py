@@ -1,0 +1,124 @@
+"""The parts of an event, put together; a part that fails is missing, and the event still is one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Optional, TypeVar
+
+from lastword import diagnostics
+from lastword.capture import context
+from lastword.capture.exception import MAX_VALUE, exception_chain, type_only
+from lastword.capture.frames import StackReader
+from lastword.capture.host import host_info
+from lastword.capture.process import process_info, runtime_info, thread_info
+from lastword.capture.room import Room
+from lastword.capture.safe_text import clean, clean_marked, describe
+from lastword.capture.settings import CaptureSettings
+from lastword.event import Event, HostInfo, Level, ProcessInfo, RuntimeInfo, ThreadInfo, new_id
+
+MAX_LABEL = 200
+
+_T = TypeVar("_T")
+
+_UNKNOWN_THREAD: ThreadInfo = {"id": 0, "name": "", "main": False}
+_UNKNOWN_PROCESS: ProcessInfo = {"pid": 0, "name": "", "program": "", "age": 0.0, "session": "", "status": {}}
+_UNKNOWN_HOST: HostInfo = {
+    "hostname": "",
+    "sysname": "",
+    "release": "",
+    "version": "",
+    "machine": "",
+    "machine_id": "",
+    "memory": {},
+}
+_UNKNOWN_RUNTIME: RuntimeInfo = {"name": "", "version": "", "release_level": ""}
+
+
+def exception_event(
+    error: BaseException,
+    *,
+    traceback: Optional[TracebackType] = None,
+    handled: bool,
+    mechanism: str,
+    settings: CaptureSettings,
+) -> Event:
+    """The event of an exception with its chain, stacks and variables, and of where it happened.
+
+    Args:
+        error: the exception.
+        traceback: its traceback where that is not (any more) the exception's own.
+        handled: whether the program caught it: level ``error``, otherwise ``fatal``.
+        mechanism: what captured it, such as ``sys.excepthook``.
+        settings: how to capture.
+
+    Raises no Exception, whatever the exception and the variables are like, as long as the stack has room for a few
+    calls: within some ten calls of the recursion limit parts are missing, at the limit itself RecursionError stands.
+    """
+    room = Room()
+    reader = StackReader(settings.is_sensitive, room)
+    exceptions = _part("exceptions", exception_chain, error, traceback, reader, room)
+    event = _event("error" if handled else "fatal", handled, mechanism, settings)
+    event["exceptions"] = exceptions or [type_only(error)]
+    event["sources"] = reader.sources
+    return event
+
+
+def message_event(message: str, *, level: Level, settings: CaptureSettings) -> Event:
+    """The event of a message, kept to 8,192 characters.
+
+    The stack that led to the call is in it where ``settings.needs.message_stack``, without variables. Raises no
+    Exception, as ``exception_event``.
+    """
+    event = _event(level, True, "capture_message", settings)
+    event["message"] = _part("message", _message_text, message) or ""
+    if settings.needs.message_stack:
+        reader = StackReader(settings.is_sensitive, Room())
+        event["stack"] = _part("stack", reader.of_callers, sys._getframe()) or []
+        event["sources"] = reader.sources
+    return event
+
+
+def _part(name: str, take: Callable[..., _T], *arguments: Any, **options: Any) -> Optional[_T]:
+    """What ``take`` returns, or None when it raises: the event is smaller then, and a note says why."""
+    try:
+        return take(*arguments, **options)
+    except Exception as error:
+        _note_missing(name, error)
+        return None
+
+
+def _message_text(message: Any) -> str:
+    return clean_marked(message if issubclass(type(message), str) else str(message), MAX_VALUE)
+
+
+def _note_missing(name: str, error: Exception) -> None:
+    with suppress(Exception):  # there may be no room on the stack even for that
+        diagnostics.note("capture", f"an event went without its {name}: {describe(error)}")
+
+
+def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSettings) -> Event:
+    with_memory = settings.needs.memory
+    user, tags = _part("user and tags", context.current) or (None, {})
+    return {
+        "id": new_id(),
+        "timestamp": time.time(),
+        "level": level,
+        "message": None,
+        "exceptions": [],
+        "stack": [],
+        "handled": handled,
+        "mechanism": mechanism,
+        "thread": _part("thread", thread_info) or _UNKNOWN_THREAD.copy(),
+        "process": _part("process", process_info, with_status=with_memory) or _UNKNOWN_PROCESS.copy(),
+        "host": _part("host", host_info, with_memory=with_memory) or _UNKNOWN_HOST.copy(),
+        "runtime": _part("runtime", runtime_info) or _UNKNOWN_RUNTIME.copy(),
+        "environment": _part("environment", clean, settings.environment, MAX_LABEL) or "",
+        "release": _part("release", clean, settings.release, MAX_LABEL) or "",
+        "user": user,
+        "tags": tags,
+        "sources": {},
+    }

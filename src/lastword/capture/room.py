@@ -1,0 +1,35 @@
+"""The room of one event, so that it fits into a record whatever the stacks, variables and messages are like.
+
+A record may have 1 MiB (design: limits). What is long in an event is paid for out of ``EVENT_ROOM`` characters of
+JSON; the fixed remainder (host, tags, user …) is bounded to well below the difference.
+"""
+
+from __future__ import annotations
+
+#: Characters of JSON for the exceptions and the stack of one event.
+EVENT_ROOM = 600_000
+
+_ASCII_COST = 2  # a backslash or a quote becomes two characters
+_UNICODE_COST = 12  # a character beyond the BMP becomes two \uXXXX
+_CONTROL_COST = 6  # a control character becomes one \uXXXX
+
+
+class Room:
+    """What is left for one event."""
+
+    def __init__(self, size: int = EVENT_ROOM) -> None:
+        self.left = size
+
+    def take(self, cost: int) -> bool:
+        """Pay ``cost`` characters; false, and nothing is paid, when there is not that much left."""
+        if cost > self.left:
+            return False
+        self.left -= cost
+        return True
+
+
+def json_cost(text: str) -> int:
+    """The most characters that ``text`` can take as a JSON string with its quotes."""
+    if not text.isascii():
+        return _UNICODE_COST * len(text) + 4
+    return (_ASCII_COST if text.isprintable() else _CONTROL_COST) * len(text) + 4

@@ -1,0 +1,69 @@
+"""Texts that are safe to keep: exact ``str``, bounded, encodable in UTF-8, and read without running application code.
+
+A subclass of ``str`` may override slicing, a class may lie about its name through its metaclass, and a lone surrogate
+makes a text that no tracker can store.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+ELLIPSIS = "…"
+
+# The descriptors of ``type`` itself: attribute access on the class would ask its metaclass first.
+_name_of = type.__dict__["__name__"].__get__
+_qualname_of = type.__dict__["__qualname__"].__get__
+_module_of = type.__dict__["__module__"].__get__
+
+
+def clean(text: str, limit: int) -> str:
+    """``text`` in at most ``limit`` characters; what was cut shows as ``…``, a lone surrogate as ``\\udc80``."""
+    if type(text) is not str:
+        text = str.__str__(text)
+    if len(text) <= limit and text.isascii():
+        return text
+    head = _encodable(text[:limit])
+    if len(text) <= limit and len(head) <= limit:
+        return head
+    return head[: limit - 1] + ELLIPSIS
+
+
+def clean_marked(text: str, limit: int) -> str:
+    """Like ``clean``, for the texts people read first: what was cut is told by its number of characters."""
+    if type(text) is not str:
+        text = str.__str__(text)
+    if len(text) <= limit:
+        return clean(text, limit)
+    kept = limit - len(_cut_mark(len(text)))
+    head = _encodable(text[:kept])[:kept]
+    return head + _cut_mark(len(text) - kept)
+
+
+def class_name(cls: type) -> str:
+    """The bare name of a class, whatever its metaclass says."""
+    return clean(_name_of(cls), 200)
+
+
+def class_module(cls: type) -> Optional[str]:
+    """The module of a class; None when its ``__module__`` is not a text."""
+    module = _module_of(cls)
+    return clean(module, 200) if type(module) is str else None
+
+
+def class_path(cls: type) -> str:
+    """``module.Outer.Inner``; builtins without their module."""
+    module, qualname = class_module(cls), clean(_qualname_of(cls), 200)
+    return qualname if module in (None, "builtins") else f"{module}.{qualname}"
+
+
+def describe(error: BaseException) -> str:
+    """An error of our own for a diagnostic note: its class, for its text may be application data."""
+    return class_path(type(error))
+
+
+def _encodable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _cut_mark(count: int) -> str:
+    return f"{ELLIPSIS} ({count} characters left out)"

@@ -1,0 +1,94 @@
+"""What the demo shows: one line that is kept up to date, and one table at the end.
+
+With rich and a terminal the line is redrawn in place; else it is printed once a second.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+#: Name, value, remark.
+Row = tuple[str, str, str]
+
+
+class Screen(Protocol):
+    """Where the demo writes to."""
+
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+
+    def progress(self, text: str) -> None:
+        """Replace the line that tells how far things are."""
+
+    def table(self, rows: Sequence[Row]) -> None:
+        """Write the table; no progress after it."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+def open_screen() -> Screen:
+    if sys.stdout.isatty() and importlib.util.find_spec("rich") is not None:
+        return _RichScreen()
+    return _PlainScreen()
+
+
+class _PlainScreen:
+    _INTERVAL = 1.0
+
+    def __init__(self) -> None:
+        self._last_progress = 0.0
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+
+    def progress(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._last_progress >= self._INTERVAL:
+            self._last_progress = now
+            print(f"  {text}", flush=True)
+
+    def table(self, rows: Sequence[Row]) -> None:
+        widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+        print()
+        for name, value, remark in rows:
+            print(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {remark}".rstrip())
+        print(flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _RichScreen:
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.status import Status
+
+        self._console = Console(highlight=False)
+        self._status = Status("", console=self._console)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def progress(self, text: str) -> None:
+        self._status.start()
+        self._status.update(text)
+
+    def table(self, rows: Sequence[Row]) -> None:
+        from rich.table import Table
+
+        self._status.stop()
+        table = Table(show_header=False)
+        table.add_column()
+        table.add_column(justify="right", style="bold")
+        table.add_column(style="dim")
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(table)
+
+    def close(self) -> None:
+        self._status.stop()

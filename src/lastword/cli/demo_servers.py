@@ -1,0 +1,120 @@
+"""The demo's two servers: a real gunicorn and a real Celery worker, each started, watched and stopped for good."""
+
+from __future__ import annotations
+
+import os
+import signal
+import site
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import lastword
+
+GUNICORN_WORKERS = 4
+CELERY_WORKERS = 2
+
+
+class ServerError(Exception):
+    """A server did not start, or ended on its own; the message says what its log says."""
+
+
+class Server:
+    """One server with all its processes, in a session of its own."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str], keep: Sequence[int] = ()
+    ) -> None:
+        self.name = name
+        self._log = folder / f"{name}.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=keep,
+            )
+
+    def check(self) -> None:
+        """Raise ServerError if it has ended."""
+        status = self._process.poll()
+        if status is not None:
+            raise ServerError(f"{self.name} ended with status {status}. The end of its log:\n{self.log_tail()}")
+
+    def log_tail(self, lines: int = 20) -> str:
+        text = self._log.read_text(errors="replace").rstrip()
+        return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (nothing)"
+
+    def kill_worker(self, pid: int) -> bool:
+        """SIGKILL one of its workers; false if ``pid`` is no process of this server any more."""
+        try:
+            if os.getsid(pid) != self._process.pid or pid == self._process.pid:
+                return False
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def ask_to_stop(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def stop(self, patience: float) -> None:
+        """End it: nicely for ``patience`` seconds, then by force, and with it all that it has started."""
+        self.ask_to_stop()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        deadline = time.monotonic() + 3
+        with suppress(ProcessLookupError):
+            while time.monotonic() < deadline:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.poll()
+                time.sleep(0.02)
+
+
+def start_gunicorn(folder: Path, environment: Mapping[str, str]) -> tuple[Server, int]:
+    """gunicorn on a free port of 127.0.0.1; returns it with the port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        port: int = listener.getsockname()[1]
+        command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", str(GUNICORN_WORKERS)]
+        command += ["--worker-class", "sync", "--bind", f"fd://{listener.fileno()}", "--graceful-timeout", "5"]
+        command += ["--log-level", "warning", "lastword.cli.demo_wsgi:application"]
+        return Server("gunicorn", command, folder, environment, keep=[listener.fileno()]), port
+
+
+def start_celery(folder: Path, environment: Mapping[str, str]) -> Server:
+    """A Celery worker with a pool of forked processes."""
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "lastword.cli.demo_celery", "worker", "--pool", "prefork"]
+    command += ["--concurrency", str(CELERY_WORKERS), "--loglevel", "WARNING"]
+    command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return Server("celery", command, folder, environment)
+
+
+def server_environment(folder: Path, **more: str) -> dict[str, str]:
+    """This process's environment with a home in ``folder`` and without anything that would steer the servers."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LASTWORD_", "CELERY_", "GUNICORN_")) and name not in ("STATE_DIRECTORY", "PORT")
+    }
+    environment.update(HOME=str(folder), XDG_STATE_HOME=str(folder / "state"), TMPDIR=str(folder), **more)
+    if site.ENABLE_USER_SITE and site.USER_BASE:
+        environment["PYTHONUSERBASE"] = site.USER_BASE  # found by HOME otherwise
+    if _found_through_the_current_directory():
+        inherited = os.environ.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), *([inherited] if inherited else [])])
+    if os.geteuid() == 0:
+        environment["C_FORCE_ROOT"] = "1"  # else Celery refuses to run
+    return environment
+
+
+def _found_through_the_current_directory() -> bool:
+    return Path(lastword.__file__).resolve().parent.parent == Path.cwd().resolve()

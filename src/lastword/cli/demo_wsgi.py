@@ -1,0 +1,29 @@
+"""The demo's web application: a plain WSGI callable. ``gunicorn --preload`` imports it in the master."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import lastword
+from lastword.cli.demo_failures import fail_and_report
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+lastword.init()
+
+
+def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """``/ready`` answers 204; any other path is the marker of an error to raise, answered with its Ack as JSON."""
+    marker = environ["PATH_INFO"].lstrip("/")
+    if marker == "ready":
+        start_response("204 No Content", [])
+        return []
+    body = json.dumps(asdict(fail_and_report(marker))).encode()
+    start_response(
+        "500 Internal Server Error", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
+    return [body]

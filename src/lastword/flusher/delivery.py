@@ -1,0 +1,66 @@
+"""One attempt at one record: render it, send it, judge the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, cast
+
+from lastword.config import Destination
+from lastword.errors import ConfigError, SendError
+from lastword.event import Event
+from lastword.http_sender import HttpSender
+from lastword.spool import destination as destination_files
+from lastword.spool.layout import Layout
+from lastword.spool.record import Record
+from lastword.wire import FORMATS
+from lastword.wire.format import Misconfigured, Refused, Retry, Verdict
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one attempt. ``ambiguous``: the request may have arrived although no answer was seen."""
+
+    verdict: Verdict
+    ambiguous: bool = False
+
+
+class Courier:
+    """Sends records to the destinations that they name, over kept-alive connections."""
+
+    def __init__(self, layout: Layout, sender: HttpSender) -> None:
+        self._layout = layout
+        self._sender = sender
+        self._destinations: dict[str, Destination] = {}
+
+    def attempt(self, record: Record, key: str) -> Attempt:
+        """Try once to deliver ``record`` to the destination named ``key``. Never raises for a bad record."""
+        try:
+            destination = self._destination(key)
+            wire = FORMATS[destination.dsn.wire]
+        except (ConfigError, KeyError) as error:
+            return Attempt(Misconfigured(str(error)))
+        problem = _problem_with(record)
+        if problem is not None:
+            return Attempt(Refused(problem))
+        try:
+            request = wire.request(cast(Event, record.content), destination)
+        except Exception as error:  # one event that cannot be rendered must not stop the others
+            return Attempt(Refused(f"cannot be rendered for {destination.dsn.wire}: {error!r}"))
+        try:
+            reply = self._sender.send(request, destination.timeout)
+        except SendError as error:
+            return Attempt(Retry(str(error)), ambiguous=error.ambiguous)
+        return Attempt(wire.judge(reply))
+
+    def _destination(self, key: str) -> Destination:
+        if key not in self._destinations:
+            self._destinations[key] = destination_files.load(self._layout, key)
+        return self._destinations[key]
+
+
+def _problem_with(record: Record) -> Optional[str]:
+    if record.kind != "event":
+        return f"records of kind {record.kind!r} are not known to this version"
+    if not isinstance(record.content, dict):
+        return "the event is no JSON object"
+    return None

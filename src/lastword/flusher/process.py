@@ -1,0 +1,59 @@
+"""The flusher as a process of its own: its log, its signals, its way out."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import traceback
+from types import FrameType
+from typing import Optional
+
+from lastword.spool import start
+from lastword.spool.layout import Layout, open_private
+from lastword.spool.lock import holder
+
+_MAX_LOG = 256 << 10
+_NICENESS = 5
+
+
+def run_detached(spool: str) -> None:
+    """Lead the spool at ``spool`` until there is nothing more to do. Troubles go to ``flusher.log``. Never raises."""
+    layout = Layout(spool)
+    try:
+        _send_errors_to(layout.flusher_log)
+        _be_a_good_neighbour()
+        if holder(layout.flusher_lock) is not None:
+            start.clear_failures(layout)
+            return
+        # Only a process that will probably lead pays for these (requests alone takes 80 ms to import).
+        from lastword.flusher.loop import Flusher
+
+        flusher = Flusher(layout)
+
+        def stop(_number: int, _frame: Optional[FrameType]) -> None:
+            flusher.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, stop)
+        flusher.run()
+    except Exception:
+        if os.path.isdir(layout.base):  # a spool that was removed needs no flusher, and is no trouble
+            traceback.print_exc()
+
+
+def _send_errors_to(path: str) -> None:
+    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    if os.fstat(descriptor).st_size > _MAX_LOG:
+        os.ftruncate(descriptor, 0)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _be_a_good_neighbour() -> None:
+    os.nice(_NICENESS)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError):
+        pass  # macOS refuses "unlimited"

@@ -1,0 +1,176 @@
+"""Settling: verdicts into the ledger, the ledger onto the disk, and only then files out of the spool.
+
+A segment is unlinked, and its open descriptor read once more ``GRAVE_TIME`` later: a writer that looks dead from here
+(its lock lost, its process in another pid namespace) may have been between its check and its write. What turns up
+there comes back as x- segments of the same writer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lastword.event import new_id
+from lastword.flusher import schedule
+from lastword.flusher.watch import Waiting, WatchedWriter, is_dead
+from lastword.spool import aside, blackbox
+from lastword.spool.layout import (
+    BLACKBOX,
+    EXTRA_PREFIX,
+    SEGMENT_SUFFIX,
+    Layout,
+    open_private,
+    remove_directory,
+    write_whole_file,
+)
+from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
+from lastword.spool.reader import list_segments, read_lines_of
+from lastword.spool.record import Damage, body_of, frame
+
+#: How long after the unlink the descriptor is read once more, in seconds.
+GRAVE_TIME = 0.2
+
+
+@dataclass(frozen=True)
+class Grave:
+    """An unlinked segment whose descriptor is still open; its first ``size`` bytes are settled."""
+
+    writer: WatchedWriter
+    descriptor: int
+    size: int
+    closes_at: float
+
+
+class Bookkeeper:
+    """Keeps the ledger, and is the only one that removes anything from the spool."""
+
+    def __init__(self, layout: Layout, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._layout = layout
+        self._unstored = 0
+        self._first_unstored_at = 0.0
+        self._graves: list[Grave] = []
+
+    @property
+    def has_graves(self) -> bool:
+        return bool(self._graves)
+
+    def settle_delivered(self, writer: WatchedWriter, line: Waiting, now: float) -> None:
+        self._settle(writer, line, DELIVERED, now)
+
+    def settle_refused(self, writer: WatchedWriter, line: Waiting, reason: str, now: float) -> None:
+        """Set the record aside; raises OSError when there is no room for it, and then it stays where it is."""
+        self._put_aside(writer, line, f"{line.event_id}.record", reason, now)
+        self._settle(writer, line, set_aside("refused"), now)
+
+    def settle_damage(self, writer: WatchedWriter, line: Waiting, damage: Damage, now: float) -> None:
+        """Set the bytes aside. They are no record, so the balance learns of them by the number that is missing."""
+        self._put_aside(writer, line, f"{writer.id}-{line.segment}-{line.start}.damaged", damage.reason, now)
+        writer.entry.interrupted += damage.reason == "torn"
+        self._settle(writer, line, None, now)
+
+    def checkpoint_if_due(self, now: float) -> None:
+        if schedule.checkpoint_due(verdicts=self._unstored, since=now - self._first_unstored_at):
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Put the ledger on disk; raises SpoolError."""
+        self.ledger.store(self._layout)
+        self._unstored = 0
+
+    def mark_changed(self, now: float) -> None:
+        """Say that the ledger in memory differs from the one on disk."""
+        if self._unstored == 0:
+            self._first_unstored_at = now
+        self._unstored += 1
+
+    def clean_up(self, writers: Collection[WatchedWriter], now: float) -> bool:
+        """Remove what is settled, after a checkpoint that says so; true if anything was. Raises SpoolError."""
+        rescued = self._open_graves(now)
+        removable = [(writer, name) for writer in writers for name in writer.settled_segments()]
+        retirable = [writer for writer in writers if self._may_retire(writer)]
+        for writer in retirable:
+            self.ledger.retire(writer.id, blackbox.load(os.path.join(writer.directory, BLACKBOX)).refused)
+        if self._unstored or retirable:
+            self.checkpoint()
+        for writer, name in removable:
+            self._bury(writer, name, now)
+        for writer in writers:
+            writer.forget_unlinked()
+        removed = [id for id in self.ledger.retired if remove_directory(self._layout.writer(id))]
+        if removed:
+            self.ledger.retired.difference_update(removed)
+            self.mark_changed(now)
+        return bool(rescued or removable or retirable or removed)
+
+    def write_off(self, writer: WatchedWriter, now: float) -> None:
+        """A writer's directory was removed under us: what was still held there is lost, and is counted so."""
+        for line in list(writer.waiting()):
+            writer.settle(line, dropped("removed") if line.damage is None else None)
+        if writer.entry.settled:
+            self.ledger.retire(writer.id, {})
+            self.ledger.retired.discard(writer.id)  # there is nothing to remove
+        else:
+            del self.ledger.writers[writer.id]
+        self.mark_changed(now)
+
+    def close(self) -> None:
+        """Let go of the descriptors of unlinked segments, once each was read a last time."""
+        self._open_graves(float("inf"))
+
+    def _settle(self, writer: WatchedWriter, line: Waiting, outcome: str | None, now: float) -> None:
+        writer.settle(line, outcome)
+        self.mark_changed(now)
+
+    def _put_aside(self, writer: WatchedWriter, line: Waiting, name: str, reason: str, now: float) -> None:
+        aside.put(
+            self._layout,
+            name,
+            reason=reason,
+            at=now,
+            writer_id=writer.id,
+            segment=line.segment,
+            start=line.start,
+            end=line.end,
+        )
+
+    def _may_retire(self, writer: WatchedWriter) -> bool:
+        if not writer.exhausted or writer.gone or any(grave.writer is writer for grave in self._graves):
+            return False
+        left = list_segments(writer.directory)
+        return not (left.numbered or left.extras)
+
+    def _bury(self, writer: WatchedWriter, name: str, now: float) -> None:
+        path = os.path.join(writer.directory, name)
+        try:
+            descriptor = open_private(path, os.O_RDONLY)
+        except OSError:
+            return
+        settled = writer.settled_size(name, default=os.fstat(descriptor).st_size)
+        self._graves.append(Grave(writer, descriptor, settled, now + GRAVE_TIME))
+        os.unlink(path)
+
+    def _open_graves(self, now: float) -> int:
+        rescued = 0
+        due = [grave for grave in self._graves if grave.closes_at <= now]
+        self._graves = [grave for grave in self._graves if grave.closes_at > now]
+        for grave in due:
+            for line in read_lines_of(grave.descriptor, grave.size, finished=False):
+                if not isinstance(line.found, Damage):
+                    self._rescue(grave, os.pread(grave.descriptor, line.end - line.start, line.start))
+                    rescued += 1
+            os.close(grave.descriptor)
+        return rescued
+
+    def _rescue(self, grave: Grave, line: bytes) -> None:
+        path = os.path.join(grave.writer.directory, f"{EXTRA_PREFIX}{new_id()}{SEGMENT_SUFFIX}")
+        write_whole_file(path, frame(body_of(line), None), aside=f"{path}.aside")
+
+
+def sweep_births(layout: Layout) -> None:
+    """Remove what is left of writers whose process was killed while they were being made: no record is in there yet."""
+    for name in os.listdir(layout.birth):
+        cradle = os.path.join(layout.birth, name)
+        if is_dead(cradle):
+            remove_directory(cradle)

@@ -1,0 +1,211 @@
+"""Watching one writer: which of its records wait, in what order, and when it is dead.
+
+A record is read twice: here, to know that it is there and where it goes, and again when it is sent. In between only its
+place is kept, for at most ``WINDOW`` records of a writer, so a backlog of any size takes constant memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Optional
+
+from lastword.spool import blackbox
+from lastword.spool.identity import may_be_alive, read_who
+from lastword.spool.layout import ALIVE_LOCK, BLACKBOX, WHO, Layout, segment_name
+from lastword.spool.ledger import MAX_ABOVE, WriterEntry
+from lastword.spool.lock import holder
+from lastword.spool.reader import Line, Segments, list_segments, read_lines, read_record, size_of
+from lastword.spool.record import Damage, Record
+
+WINDOW = MAX_ABOVE
+
+#: A directory changed this recently (seconds) is listed again even if its mtime stands still: mtimes are coarse.
+_MTIME_GRAIN = 1.0
+
+
+@dataclass
+class Waiting:
+    """A line that is not settled yet: where it is, and where it goes. Its content stays on disk.
+
+    ``number`` is None in an x- segment. ``damage`` is set for a line that is no record; it has no ``to`` and no ``id``.
+    """
+
+    segment: str
+    number: Optional[int]
+    start: int
+    end: int
+    seq: Optional[int] = None
+    to: Optional[str] = None
+    event_id: str = ""
+    damage: Optional[Damage] = None
+    settled: bool = False
+
+    @classmethod
+    def at(cls, segment: str, number: Optional[int], line: Line) -> Waiting:
+        waiting = cls(segment, number, line.start, line.end)
+        if isinstance(line.found, Damage):
+            waiting.damage = line.found
+        else:
+            waiting.seq, waiting.to, waiting.event_id = line.found.seq, line.found.to, line.found.id
+        return waiting
+
+    @property
+    def can_be_handled(self) -> bool:
+        """False for a record without a destination, which waits for a human."""
+        return self.damage is not None or self.to is not None
+
+
+def is_dead(directory: str) -> bool:
+    """Whether the process whose writer's directory this is has ended: its lock is free, and it is not seen alive.
+
+    A lock that is free while the process lives was lost (it archived its own spool, it closed every descriptor).
+    """
+    try:
+        if holder(os.path.join(directory, ALIVE_LOCK)) is not None:
+            return False
+    except OSError:
+        return False
+    return not may_be_alive(read_who(os.path.join(directory, WHO)))
+
+
+class WatchedWriter:
+    """The read side of one writer's directory. ``dead`` and ``gone`` never turn back."""
+
+    def __init__(self, layout: Layout, writer_id: str, entry: WriterEntry) -> None:
+        self.id = writer_id
+        self.directory = layout.writer(writer_id)
+        self.entry = entry
+        self.dead = False
+        self.gone = False
+        self.segments = Segments()
+        self._settled_sizes: dict[str, int] = {}
+        self._listed_mtime = -1
+        self._window: deque[Waiting] = deque()
+        self._extras: dict[str, Waiting] = {}
+        self._number, self._offset = entry.segment, entry.offset
+        self._read_to_end = False
+
+    def refresh(self, now: float) -> None:
+        """Look again: is it alive, what is new. ``now`` in Unix seconds."""
+        self.dead = self.dead or is_dead(self.directory)
+        self._list(now)
+        if not self.gone:
+            self._read_numbered()
+            self._read_extras()
+
+    def waiting(self) -> Iterator[Waiting]:
+        """What is not settled, oldest first."""
+        for line in (*self._window, *self._extras.values()):
+            if not line.settled:
+                yield line
+
+    @property
+    def exhausted(self) -> bool:
+        """Dead, and every byte of it is settled."""
+        return self.dead and self._read_to_end and not self._window and not self._extras
+
+    def read(self, line: Waiting) -> Record:
+        """The record itself; raises OSError, or RecordRefused if it was damaged meanwhile."""
+        return read_record(os.path.join(self.directory, line.segment), line.start, line.end)
+
+    def settle(self, line: Waiting, outcome: Optional[str]) -> None:
+        """Count ``line`` under ``outcome`` (None: it was no record) and move ``low`` on as far as it can go."""
+        line.settled = True
+        if outcome is not None:
+            self.entry.tally[outcome] += 1
+        if line.number is None:
+            del self._extras[line.segment]
+            self._settled_sizes[line.segment] = line.end
+            self.entry.extras.add(line.segment)
+            self.entry.extras_seen += outcome is not None
+            return
+        self.entry.above.add((line.number, line.start))
+        self._slide()
+
+    def settled_segments(self) -> list[str]:
+        """Names of the segments that are there still and hold nothing unsettled, nor ever will."""
+        numbered = [
+            segment_name(number) for number in self.segments.numbered if number < self.entry.segment or self.exhausted
+        ]
+        return numbered + [name for name in self.segments.extras if name in self.entry.extras]
+
+    def settled_size(self, name: str, *, default: int) -> int:
+        """How many bytes of a settled segment were read; ``default`` if that was another flusher's doing."""
+        return self._settled_sizes.pop(name, default)
+
+    def forget_unlinked(self) -> None:
+        """Drop the names of x- segments that are no longer there."""
+        self.entry.extras.intersection_update(self.segments.extras)
+
+    def _list(self, now: float) -> None:
+        try:
+            mtime = os.stat(self.directory).st_mtime_ns
+        except OSError:
+            self.gone = True
+            return
+        if mtime != self._listed_mtime or now - mtime / 1e9 < _MTIME_GRAIN:
+            self.segments = list_segments(self.directory)
+            self._listed_mtime = mtime
+
+    def _read_numbered(self) -> None:
+        self._read_to_end = False
+        while len(self._window) < WINDOW:
+            number = next((number for number in self.segments.numbered if number >= self._number), None)
+            if number is None:
+                self._read_to_end = True
+                break
+            if number != self._number:
+                self._number, self._offset = number, 0
+            finished = self._is_finished(number)  # asked before reading, so that nothing can come in between
+            at_end = self._read_segment(number, finished=finished)
+            if not (at_end and finished):
+                break
+            self._settled_sizes[segment_name(number)] = self._offset
+            self._number, self._offset = number + 1, 0
+        self._slide()
+
+    def _is_finished(self, number: int) -> bool:
+        if self.dead:
+            return True
+        if number == self.segments.numbered[-1]:
+            return False
+        return number <= blackbox.load(os.path.join(self.directory, BLACKBOX)).sealed_upto
+
+    def _read_segment(self, number: int, *, finished: bool) -> bool:
+        """Take in lines until the window is full; true when the end was reached."""
+        name = segment_name(number)
+        path = os.path.join(self.directory, name)
+        if not finished and size_of(path) == self._offset:
+            return True
+        for line in read_lines(path, self._offset, finished=finished):
+            waiting = Waiting.at(name, number, line)
+            waiting.settled = (number, line.start) in self.entry.above
+            self._window.append(waiting)
+            self._offset = line.end
+            if len(self._window) >= WINDOW:
+                return False
+        return True
+
+    def _slide(self) -> None:
+        """Move ``low`` over everything settled at the head of the window."""
+        while self._window and self._window[0].settled:
+            line = self._window.popleft()
+            assert line.number is not None
+            self.entry.above.discard((line.number, line.start))
+            self.entry.advance(line.number, line.end, line.seq)
+        if not self._window:
+            self.entry.above.clear()
+            self.entry.advance(self._number, self._offset, None)
+
+    def _read_extras(self) -> None:
+        for name in self.segments.extras:
+            if name in self._extras or name in self.entry.extras or len(self._extras) >= WINDOW:
+                continue
+            lines = list(read_lines(os.path.join(self.directory, name), 0, finished=self.dead))
+            if lines:
+                self._extras[name] = Waiting.at(name, None, lines[0])
+            elif self.dead:  # made and never written to
+                self.entry.extras.add(name)

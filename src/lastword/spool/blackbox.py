@@ -1,0 +1,93 @@
+"""The black box: what a process has to tell besides its records, readable after any death.
+
+Specification (format v1)
+-------------------------
+64 KiB, preallocated, changed by ``pwrite`` only (an mmap of a full disk's file kills its process by SIGBUS).
+
+* bytes 0–4095 and 4096–8191: two copies of the writer's state, written in turn; the valid one of the higher generation
+  counts. A copy is one line, ``<crc> {"generation":…,"sealed_upto":…,"refused":{reason:count}}\\n``, the rest is zeros;
+  ``crc`` is 8 hex digits, the CRC-32 of what stands between the blank and the newline.
+* bytes 8192–65535: reserved for activities and breadcrumbs.
+
+``sealed_upto`` is the number of the last segment that will never be written again. ``refused`` counts, by reason, the
+events that this process captured and did not record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from dataclasses import dataclass, field
+
+from lastword.spool.layout import open_private, write_all
+
+SIZE = 64 << 10
+_COPY = 4096
+
+
+@dataclass
+class WriterState:
+    """The state part, as read back or as kept by its writer."""
+
+    generation: int = 0
+    sealed_upto: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+def create(path: str) -> None:
+    """Make an empty black box. Raises OSError."""
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, SIZE)
+        else:
+            write_all(descriptor, bytes(SIZE))
+    finally:
+        os.close(descriptor)
+
+
+def store(path: str, state: WriterState) -> None:
+    """Write the next generation of ``state`` over the older copy. Raises OSError."""
+    text = json.dumps(
+        {"generation": state.generation + 1, "sealed_upto": state.sealed_upto, "refused": state.refused}
+    ).encode("ascii")
+    copy = b"%08x %b\n" % (zlib.crc32(text), text)
+    descriptor = open_private(path, os.O_WRONLY)
+    try:
+        os.pwrite(descriptor, copy.ljust(_COPY, b"\0")[:_COPY], _COPY * ((state.generation + 1) % 2))
+    finally:
+        os.close(descriptor)
+    state.generation += 1
+
+
+def load(path: str) -> WriterState:
+    """The state of the writer whose black box this is; an empty one when there is none. Never raises."""
+    newest = WriterState()
+    try:
+        descriptor = open_private(path, os.O_RDONLY)
+    except OSError:
+        return newest
+    try:
+        for offset in (0, _COPY):
+            copy = _parse(os.pread(descriptor, _COPY, offset))
+            if copy.generation > newest.generation:
+                newest = copy
+    except OSError:
+        pass  # what could be read counts
+    finally:
+        os.close(descriptor)
+    return newest
+
+
+def _parse(copy: bytes) -> WriterState:
+    line, newline, _ = copy.partition(b"\n")
+    crc, blank, text = line.partition(b" ")
+    if not (newline and blank) or crc != b"%08x" % zlib.crc32(text):
+        return WriterState()
+    try:
+        data = json.loads(text)
+        refused = {str(reason): int(count) for reason, count in data["refused"].items()}
+        return WriterState(int(data["generation"]), int(data["sealed_upto"]), refused)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return WriterState()

@@ -1,0 +1,33 @@
+"""Destination files: what a record's ``to`` names, kept beside the records so that any later flusher can send them.
+
+``destinations/<key>.json`` is ``Destination.encode()``; the key is part of the content's own SHA-256, so a file is
+written once, by whoever needs it first, and never changed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lastword.config import Destination
+from lastword.errors import ConfigError
+from lastword.event import new_id
+from lastword.spool.layout import Layout, read_small_file, write_whole_file
+
+
+def store(layout: Layout, destination: Destination) -> None:
+    """Write the file of ``destination`` unless it is there; raises OSError."""
+    path = layout.destination(destination.key)
+    if not os.path.exists(path):
+        write_whole_file(path, destination.encode(), aside=f"{path}.{new_id()}")
+
+
+def load(layout: Layout, key: str) -> Destination:
+    """Read the destination named ``key``; raises ConfigError when it is missing, damaged or not what its name says."""
+    path = layout.destination(os.path.basename(key))
+    try:
+        destination = Destination.decode(read_small_file(path))
+    except OSError as error:
+        raise ConfigError(f"the destination {key} cannot be read: {error}") from None
+    if destination.key != key:
+        raise ConfigError(f"the destination {key} was changed: its content is that of {destination.key}")
+    return destination

@@ -1,0 +1,93 @@
+"""Which process a writer is: ``who.json``.
+
+``{"pid":…,"start_time":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"uid":…,"lastword":…,"born":…}``
+
+The random writer id alone is the identity: two containers had pid 1 with the same start time, and namespace inodes are
+used again. Pid, start time (clock ticks since boot), boot id and namespace only answer whether the process may still be
+alive when its lock is free, which happens to programs that close every descriptor or archive their own spool.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any, Optional
+
+from lastword.spool.layout import read_small_file
+from lastword.version import __version__
+
+
+def describe_this_process() -> dict[str, Any]:
+    pid = os.getpid()
+    return {
+        "pid": pid,
+        "start_time": start_time(pid),
+        "boot_id": boot_id(),
+        "pid_namespace": pid_namespace(),
+        "host": os.uname().nodename,
+        "program": (sys.argv[0] if getattr(sys, "argv", None) else "") or sys.executable or "",
+        "uid": os.geteuid(),
+        "lastword": __version__,
+        "born": time.time(),
+    }
+
+
+def encode(who: dict[str, Any]) -> bytes:
+    return json.dumps(who).encode("ascii")
+
+
+def read_who(path: str) -> dict[str, Any]:
+    """What a writer said of itself; {} when the file is missing or garbage, never an error."""
+    try:
+        who = json.loads(read_small_file(path))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return who if isinstance(who, dict) else {}
+
+
+def may_be_alive(who: dict[str, Any]) -> bool:
+    """Whether the process described by ``who`` can be seen alive from here: same boot, same namespace, same start.
+
+    False when it cannot be told: the free lock then decides.
+    """
+    if who.get("boot_id") != boot_id() or who.get("pid_namespace") != pid_namespace():
+        return False
+    pid, started = who.get("pid"), who.get("start_time")
+    return type(pid) is int and started is not None and start_time(pid) == started
+
+
+def start_time(pid: int) -> Optional[int]:
+    """When a process started, in clock ticks since boot; None when there is no such process, or no ``/proc``.
+
+    A zombie counts as gone: it will never write again.
+    """
+    try:
+        stat_line = _read_proc(f"/proc/{pid}/stat")
+        fields = stat_line[stat_line.rindex(b")") + 2 :].split()  # the name in brackets may hold spaces
+        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def boot_id() -> Optional[str]:
+    try:
+        return _read_proc("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
+    except (OSError, ValueError):
+        return None
+
+
+def pid_namespace() -> Optional[str]:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
+def _read_proc(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,250 @@
+"""The ledger: what became of every record. Written by the elected flusher alone, readable by anybody at any time.
+
+Specification (format v1)
+-------------------------
+Two files, ``ledger.a`` and ``ledger.b``, each made full of zeros (256 KiB) and written in place by turns; the valid
+copy of the higher generation counts. A copy is::
+
+    lastword ledger <generation, 20 digits> <length, 10 digits> <crc, 8 hex digits>\\n<length bytes of JSON>
+
+``crc`` is the CRC-32 of the JSON. The JSON is an object with
+
+* ``writers``: id → ``low`` [segment, offset, seq]: every record before that place is settled, ``seq`` being the number
+  of the last of them; ``above``: places [segment, offset] settled beyond ``low``, at most 256; ``extras``: settled x-
+  segments that may still be there; ``extras_seen``: how many x- records were ever settled; ``tally``: outcome → count;
+  ``interrupted``: unfinished lines left by kills.
+* ``destinations``: key → how sending to it goes (``DestinationHealth``).
+* ``retired``: ids of writers whose figures are in ``totals`` already and whose files are being removed.
+* ``totals``: the figures of all retired writers together.
+
+An outcome is ``delivered``, ``set aside: <reason>`` or ``dropped: <reason>``.
+
+The order that loses nothing: a verdict is kept in memory, then checkpointed here, then files are unlinked. In-place
+writes, because on a full disk a rename over an old file gets ENOSPC like any new file. A copy that cannot grow any more
+forgets the places above ``low`` (those records are sent again), never ``low``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from typing import Optional
+
+from lastword.errors import SpoolError
+from lastword.spool.layout import Layout, open_private, write_all
+
+INITIAL_SIZE = 256 << 10
+MAX_ABOVE = 256
+
+_HEADER = b"lastword ledger %020d %010d %08x\n"
+_HEADER_SIZE = len(_HEADER % (0, 0, 0))
+
+DELIVERED = "delivered"
+_SET_ASIDE, _DROPPED = "set aside: ", "dropped: "
+
+
+def set_aside(reason: str) -> str:
+    return _SET_ASIDE + reason
+
+
+def dropped(reason: str) -> str:
+    return _DROPPED + reason
+
+
+@dataclass
+class Totals:
+    """Figures of writers that are gone."""
+
+    writers: int = 0
+    recorded: int = 0
+    interrupted: int = 0
+    tally: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class DestinationHealth:
+    """How sending to one destination goes. Times are Unix seconds; 0 means never."""
+
+    failures: int = 0  # since the last success
+    not_before: float = 0.0
+    last_error: str = ""
+    last_error_at: float = 0.0
+    last_success_at: float = 0.0
+    delivered: int = 0
+    uncertain: int = 0  # attempts that were sent and got no answer
+    misconfigured: bool = False
+
+
+@dataclass
+class WriterEntry:
+    """What was settled of one writer's records."""
+
+    segment: int = 1
+    offset: int = 0
+    seq: int = 0
+    above: set[tuple[int, int]] = field(default_factory=set)
+    extras: set[str] = field(default_factory=set)
+    extras_seen: int = 0
+    interrupted: int = 0
+    tally: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def settled(self) -> int:
+        return sum(self.tally.values())
+
+    def advance(self, segment: int, offset: int, seq: Optional[int]) -> None:
+        """Move ``low`` to a place; the record numbered ``seq`` (None: no record) was the last before it.
+
+        Numbers that are missing in between were damaged, and are counted as dropped for it.
+        """
+        if seq is not None:
+            if seq > self.seq + 1:
+                self.tally[dropped("damaged")] += seq - self.seq - 1
+            self.seq = max(seq, self.seq)
+        self.segment, self.offset = segment, offset
+
+
+class Ledger:
+    """The ledger in memory, and its two copies on disk."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.writers: dict[str, WriterEntry] = {}
+        self.destinations: dict[str, DestinationHealth] = {}
+        self.retired: set[str] = set()
+        self.totals = Totals()
+
+    @classmethod
+    def load(cls, layout: Layout) -> Ledger:
+        """The newest valid copy; an empty ledger when there is none. Never raises."""
+        copies = [ledger for ledger in map(_load_copy, layout.ledger_copies) if ledger is not None]
+        return max(copies, key=lambda ledger: ledger.generation, default=cls())
+
+    def entry(self, writer_id: str) -> WriterEntry:
+        return self.writers.setdefault(writer_id, WriterEntry())
+
+    def health(self, destination_key: str) -> DestinationHealth:
+        return self.destinations.setdefault(destination_key, DestinationHealth())
+
+    def retire(self, writer_id: str, refused: dict[str, int]) -> None:
+        """Fold a writer's figures into the totals; its id is remembered until its files are gone."""
+        entry = self.writers.pop(writer_id, WriterEntry())
+        self.totals.writers += 1
+        self.totals.recorded += entry.seq + entry.extras_seen
+        self.totals.interrupted += entry.interrupted
+        self.totals.tally.update(entry.tally)
+        self.totals.refused.update(refused)
+        self.retired.add(writer_id)
+
+    def store(self, layout: Layout) -> None:
+        """Checkpoint. Raises SpoolError when neither the whole ledger nor one without ``above`` can be written."""
+        self.generation += 1
+        path = layout.ledger_copies[self.generation % 2]
+        try:
+            _write_copy(path, self.generation, self._encode(with_above=True))
+        except OSError:
+            try:
+                _write_copy(path, self.generation, self._encode(with_above=False))
+            except OSError as error:
+                raise SpoolError(f"the ledger {path} cannot be written: {error}") from None
+
+    def _encode(self, *, with_above: bool) -> bytes:
+        data = {
+            "writers": {
+                writer_id: {
+                    "low": [entry.segment, entry.offset, entry.seq],
+                    "above": sorted(entry.above) if with_above else [],
+                    "extras": sorted(entry.extras),
+                    "extras_seen": entry.extras_seen,
+                    "interrupted": entry.interrupted,
+                    "tally": entry.tally,
+                }
+                for writer_id, entry in self.writers.items()
+            },
+            "destinations": {key: vars(health) for key, health in self.destinations.items()},
+            "retired": sorted(self.retired),
+            "totals": vars(self.totals),
+        }
+        return json.dumps(data, separators=(",", ":")).encode("ascii")
+
+    @classmethod
+    def _decode(cls, generation: int, text: bytes) -> Ledger:
+        data = json.loads(text)
+        ledger = cls()
+        ledger.generation = generation
+        for writer_id, told in data["writers"].items():
+            segment, offset, seq = told["low"]
+            ledger.writers[writer_id] = WriterEntry(
+                segment=segment,
+                offset=offset,
+                seq=seq,
+                above={(segment, offset) for segment, offset in told["above"]},
+                extras=set(told["extras"]),
+                extras_seen=told["extras_seen"],
+                interrupted=told["interrupted"],
+                tally=Counter(told["tally"]),
+            )
+        known = {field.name for field in fields(DestinationHealth)}
+        for key, told in data["destinations"].items():
+            ledger.destinations[key] = DestinationHealth(**{name: told[name] for name in known & set(told)})
+        ledger.retired = set(data["retired"])
+        totals = data["totals"]
+        ledger.totals = Totals(
+            writers=totals["writers"],
+            recorded=totals["recorded"],
+            interrupted=totals["interrupted"],
+            tally=Counter(totals["tally"]),
+            refused=Counter(totals["refused"]),
+        )
+        return ledger
+
+
+def _write_copy(path: str, generation: int, text: bytes) -> None:
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+    try:
+        if os.fstat(descriptor).st_size == 0:
+            write_all(descriptor, bytes(INITIAL_SIZE))
+        copy = memoryview(_HEADER % (generation, len(text), zlib.crc32(text)) + text)
+        at = 0
+        while at < len(copy):
+            at += os.pwrite(descriptor, copy[at:], at)
+    finally:
+        os.close(descriptor)
+
+
+def _load_copy(path: str) -> Optional[Ledger]:
+    try:
+        descriptor = open_private(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        words = os.pread(descriptor, _HEADER_SIZE, 0).split()
+        if len(words) != 5 or words[:2] != [b"lastword", b"ledger"]:
+            return None
+        generation, length, crc = int(words[2]), int(words[3]), int(words[4], 16)
+        text = _pread_all(descriptor, length, _HEADER_SIZE)
+        if zlib.crc32(text) != crc:
+            return None
+        return Ledger._decode(generation, text)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _pread_all(descriptor: int, length: int, offset: int) -> bytes:
+    """``length`` bytes, or fewer where the file ends; a claimed length beyond the file costs no memory."""
+    length = min(length, max(os.fstat(descriptor).st_size - offset, 0))
+    pieces = []
+    while length > 0:
+        piece = os.pread(descriptor, length, offset)
+        if not piece:
+            break
+        pieces.append(piece)
+        length -= len(piece)
+        offset += len(piece)
+    return b"".join(pieces)

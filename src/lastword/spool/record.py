@@ -1,0 +1,90 @@
+"""The record: one line of JSON in a segment, readable with ``less`` and ``jq``.
+
+Specification (format v1)
+-------------------------
+A segment is a sequence of lines, each ended by one ``\\n``. A line is a record when it is::
+
+    {"c":"<crc>","n":<seq>,"to":"<destination>","id":"<id>","kind":"<kind>",<rest>}\\n
+    {"c":"<crc>","to":"<destination>","id":"<id>","kind":"<kind>",<rest>}\\n            (in x- segments)
+
+* ``c`` comes first and is 8 lower-case hex digits: the CRC-32 (zlib) of every byte behind the comma that follows it, up
+  to and without the newline.
+* ``n`` counts the writer's numbered records from 1 without a gap. It comes second. Records in ``x-`` segments have
+  none.
+* ``to`` names a file in ``destinations/``; ``null`` where no DSN was configured, and such a record is held.
+* ``id`` is the event id: 32 lower-case hex digits.
+* ``kind`` is ``event``: the rest is ``"event":{…}``, the neutral Event (``lastword.event``).
+* The JSON is ASCII and holds no newline, so damage never reaches beyond the line it hits.
+* A record, its newline included, has at most 1 MiB. It is written by one ``os.write`` to an ``O_APPEND`` descriptor.
+
+An empty line is no damage: a writer whose last write came up short starts its next record with a newline. Any other
+line that is not a record is damage. What follows the last newline is unfinished: in the segment of a living writer it
+may still be being written, in that of a dead one it was torn by the kill and never acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+MAX_RECORD = 1 << 20
+
+_PREFIX = b'{"c":"'
+_BODY_AT = len(_PREFIX) + 8 + len(b'",')  # {"c":"xxxxxxxx",
+
+# No spaces, ASCII only; NaN and infinities are not JSON and are refused here.
+_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as read back. ``seq`` is None in an x- segment, ``to`` is None when no DSN was configured."""
+
+    seq: Optional[int]
+    to: Optional[str]
+    id: str
+    kind: str
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A line that is not a record, and why."""
+
+    reason: str
+
+
+def encode_event(event_id: str, to: Optional[str], event: object) -> bytes:
+    """The body of a record of kind ``event``: all that stands behind ``n``; raises ValueError for what is no JSON."""
+    return f'"to":{_encode_json(to)},"id":"{event_id}","kind":"event","event":{_encode_json(event)}}}'.encode("ascii")
+
+
+def frame(body: bytes, seq: Optional[int]) -> bytes:
+    """The whole line for ``body``, newline included."""
+    rest = body if seq is None else b'"n":%d,%b' % (seq, body)
+    return b'%b%08x",%b\n' % (_PREFIX, zlib.crc32(rest), rest)
+
+
+def body_of(line: bytes) -> bytes:
+    """The body that ``frame`` made this intact line of."""
+    rest = line.rstrip(b"\n")[_BODY_AT:]
+    return rest.partition(b",")[2] if rest.startswith(b'"n":') else rest
+
+
+def parse(line: bytes) -> Union[Record, Damage]:
+    """Read one line without its newline. Never raises."""
+    if not line.startswith(_PREFIX) or line[_BODY_AT - 2 : _BODY_AT] != b'",':
+        return Damage("not a record")
+    if line[len(_PREFIX) : _BODY_AT - 2] != b"%08x" % zlib.crc32(line[_BODY_AT:]):
+        return Damage("checksum does not match")
+    try:
+        data = json.loads(line)
+        kind = data["kind"]
+        seq, to = data.get("n"), data["to"]
+        if not (seq is None or type(seq) is int) or not (to is None or type(to) is str):
+            return Damage("a field has the wrong type")
+        return Record(seq=seq, to=to, id=str(data["id"]), kind=str(kind), content=data[kind])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return Damage(f"unreadable: {type(error).__name__}")

@@ -1,0 +1,84 @@
+"""Who may start a flusher, and when: ``start.lock`` and ``start.json``.
+
+``start.json`` is ``{"failures":…,"not_before":…}``, ``not_before`` in Unix seconds. It is written only under
+``start.lock``. A starter counts its start as failed before it makes it; the flusher that comes to lead, or finds
+another one leading, clears the count. So a flusher that cannot run is tried after 1, 2, 4 … 60 seconds, and one that was
+killed while it led is followed at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+
+from lastword.spool.layout import Layout, open_private, read_small_file, write_all
+from lastword.spool.lock import LifetimeLock
+
+MAX_WAIT = 60.0
+
+_LOCK_PATIENCE = 1.0
+
+
+@dataclass(frozen=True)
+class StartState:
+    """How starting a flusher has gone lately."""
+
+    failures: int = 0
+    not_before: float = 0.0
+
+    def allows(self, now: float) -> bool:
+        """Whether one may be started. A time further ahead than any we set comes from a clock that was wrong."""
+        return now >= self.not_before or self.not_before > now + MAX_WAIT
+
+    def after_start(self, now: float) -> StartState:
+        """The state to write before a start, as if it were to fail."""
+        return StartState(self.failures + 1, now + min(2.0 ** min(self.failures, 10), MAX_WAIT))
+
+
+def load(layout: Layout) -> StartState:
+    """What ``start.json`` says; a fresh state when it is missing or garbage."""
+    try:
+        data = json.loads(read_small_file(layout.start_state, 4096))
+        return StartState(int(data["failures"]), float(data["not_before"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return StartState()
+
+
+def store(layout: Layout, state: StartState) -> None:
+    """Write ``start.json``; the caller holds ``start.lock``. Raises OSError.
+
+    In place and of one length, so that it needs no room on a full disk once it is there.
+    """
+    text = json.dumps(asdict(state)).encode("ascii").ljust(128) + b"\n"
+    descriptor = open_private(layout.start_state, os.O_WRONLY | os.O_CREAT)
+    try:
+        write_all(descriptor, text)
+    finally:
+        os.close(descriptor)
+
+
+def clear_failures(layout: Layout) -> None:
+    """A flusher leads: whatever failed before, the next start is free. Raises OSError."""
+    _replace(layout, StartState())
+
+
+def pause(layout: Layout, not_before: float) -> None:
+    """Let nobody start a flusher before ``not_before`` (Unix seconds). Raises OSError."""
+    _replace(layout, StartState(0, not_before))
+
+
+def _replace(layout: Layout, state: StartState) -> None:
+    """Write ``start.json`` under its lock, which others hold for milliseconds: this waits for it, but not for ever."""
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while time.monotonic() < deadline:
+        lock = LifetimeLock.acquire(layout.start_lock)
+        if lock is not None:
+            try:
+                if load(layout) != state:
+                    store(layout, state)
+            finally:
+                lock.release()
+            return
+        time.sleep(0.002)

@@ -1,0 +1,244 @@
+"""A writer: one process's own directory in the spool, and the only way into it.
+
+Appending is ``fstat → write → count → roll`` under one lock of this process's threads, and nothing else is. It waits
+for no other process. A thread that finds the lock taken by itself (a signal handler or a finalizer interrupted an append)
+does not wait, another one waits at most 5 ms; whoever does not get it writes a segment of its own, ``x-<random>.seg``.
+
+The lock cannot be left out: without it two threads that rolled at once lost acknowledged records and wrote others into
+a file of the application.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import os
+import time
+from typing import Optional
+
+from lastword.config import Destination
+from lastword.errors import RecordRefused, SpoolError
+from lastword.event import new_id
+from lastword.spool import blackbox, destination, identity
+from lastword.spool.layout import (
+    ALIVE_LOCK,
+    BLACKBOX,
+    EXTRA_PREFIX,
+    SEGMENT_SUFFIX,
+    WHO,
+    Layout,
+    make_private_directory,
+    open_private,
+    remove_directory,
+    segment_name,
+)
+from lastword.spool.lock import LifetimeLock, close_if_same
+from lastword.spool.record import MAX_RECORD, frame
+
+MAX_SEGMENT = 1 << 20
+
+_LOCK_WAIT = 0.005
+_PATH_CHECK_INTERVAL = 1.0
+_NEW_SEGMENT = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+
+
+class WriterLost(Exception):
+    """This writer can no longer be written to, through no fault of the record: make another one."""
+
+
+class Writer:
+    """The writer of this process. A forked child must not use it (see ``pid``) but ``abandon`` it and make its own.
+
+    Attributes:
+        id: 32 random hex digits, the directory's name.
+        pid: the process it belongs to.
+    """
+
+    def __init__(self, layout: Layout, writer_id: str, alive: LifetimeLock) -> None:
+        self.layout = layout
+        self.id = writer_id
+        self.pid = os.getpid()
+        self._directory = layout.writer(writer_id)
+        self._alive = alive
+        self._destinations: set[str] = set()
+        self._lock = _thread.allocate_lock()
+        self._inside = 0  # the thread that holds the lock
+        self._state = blackbox.WriterState()
+        self._unposted: list[str] = []  # reasons of refusals that did not get the lock
+        self._extras: list[None] = []  # one for each x- segment; appending to a list needs no lock
+        self._number = 0  # of the open segment
+        self._descriptor = -1
+        self._identity = (0, 0)
+        self._position = (0, 0)  # (seq of the last record, size of the segment): one value, so that both change at once
+        self._attempted = 0  # length of the last line that a write was begun for
+        self._torn = False  # the segment ends in the middle of a line
+        self._path_checked = time.monotonic()
+
+    @classmethod
+    def born(cls, layout: Layout) -> Writer:
+        """Make this process's writer: built aside, locked, then renamed into place. Raises OSError or SpoolError."""
+        writer_id = new_id()
+        cradle = os.path.join(layout.birth, writer_id)
+        make_private_directory(cradle)
+        alive = LifetimeLock.acquire(os.path.join(cradle, ALIVE_LOCK))
+        if alive is None:
+            raise SpoolError(f"the new lock in {cradle} is taken: the file system's locks do not work")
+        try:
+            _write_new_file(os.path.join(cradle, WHO), identity.encode(identity.describe_this_process()))
+            blackbox.create(os.path.join(cradle, BLACKBOX))
+            writer = cls(layout, writer_id, alive)
+            writer._open_segment(cradle, 1)
+            alive.moves_to(os.path.join(layout.writer(writer_id), ALIVE_LOCK))
+            os.rename(cradle, layout.writer(writer_id))
+        except OSError:
+            alive.release()
+            remove_directory(cradle)
+            raise
+        return writer
+
+    @property
+    def recorded(self) -> int:
+        """How many records this writer has acknowledged."""
+        return self._position[0] + len(self._extras)
+
+    def append(self, body: bytes, to: Optional[Destination]) -> None:
+        """Put one record on disk; once this returns it survives the process.
+
+        ``body`` comes from ``record.encode_event``. Raises RecordRefused with the reason to count it under, or
+        WriterLost.
+        """
+        if len(body) + 64 > MAX_RECORD:
+            raise RecordRefused("too large", f"the record has {len(body)} bytes, the limit is {MAX_RECORD}")
+        try:
+            if to is not None and to.key not in self._destinations:
+                destination.store(self.layout, to)
+                self._destinations.add(to.key)
+            if self._enter():
+                try:
+                    self._append_numbered(body)
+                finally:
+                    self._leave()
+            else:
+                self._append_extra(body)
+        except FileNotFoundError as error:
+            raise WriterLost(str(error)) from None
+        except OSError as error:
+            raise _refusal(error) from None
+
+    def refuse(self, reason: str) -> None:
+        """Count an event that was captured and not recorded. Never raises."""
+        self._unposted.append(reason)
+        if self._enter():
+            try:
+                self._post_refusals()
+            finally:
+                self._leave()
+
+    def abandon(self) -> None:
+        """Let go of what this process holds of it: inherited over a fork, lost, or not needed after all."""
+        close_if_same(self._descriptor, self._identity)
+        self._alive.release()
+
+    def discard(self) -> None:
+        """Take back a writer that nobody has used: another thread of this process was born a writer first."""
+        self.abandon()
+        remove_directory(self._directory)
+
+    def _enter(self) -> bool:
+        me = _thread.get_ident()
+        if self._inside == me or not self._lock.acquire(timeout=_LOCK_WAIT):
+            return False
+        self._inside = me
+        return True
+
+    def _leave(self) -> None:
+        self._inside = 0
+        self._lock.release()
+
+    def _append_numbered(self, body: bytes) -> None:
+        self._check_descriptor()
+        seq, size = self._position
+        line = frame(body, seq + 1)
+        if size and size + len(line) > MAX_SEGMENT:
+            self._roll()
+            size = 0
+        elif self._torn:
+            line = b"\n" + line
+        self._attempted = len(line)
+        if os.write(self._descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, "the write came up short")
+        self._position = (seq + 1, size + len(line))
+        self._torn = False
+
+    def _check_descriptor(self) -> None:
+        """Make sure that the descriptor is still our segment's, and take stock of what the last write left there."""
+        try:
+            found = os.fstat(self._descriptor)
+        except OSError:
+            raise WriterLost("the segment's descriptor was closed") from None
+        if (found.st_dev, found.st_ino) != self._identity or found.st_nlink < 1:
+            raise WriterLost("the segment's descriptor is another file's, or the segment was removed")
+        now = time.monotonic()
+        if now - self._path_checked >= _PATH_CHECK_INTERVAL:
+            by_path = os.stat(os.path.join(self._directory, segment_name(self._number)))
+            if (by_path.st_dev, by_path.st_ino) != self._identity:
+                raise WriterLost("another file is in the segment's place")
+            self._path_checked = now
+        seq, size = self._position
+        if found.st_size != size:
+            # The last write was whole and its return was interrupted (a signal handler raised), or it came up short.
+            whole = found.st_size == size + self._attempted
+            self._torn = not whole
+            self._position = (seq + whole, found.st_size)
+
+    def _roll(self) -> None:
+        old = (self._descriptor, self._identity)
+        self._open_segment(self._directory, self._number + 1)
+        self._state.sealed_upto = self._number - 1
+        self._post_refusals()
+        close_if_same(*old)
+
+    def _open_segment(self, directory: str, number: int) -> None:
+        while True:
+            try:
+                descriptor = open_private(os.path.join(directory, segment_name(number)), _NEW_SEGMENT)
+                break
+            except FileExistsError:  # made by a roll that was interrupted before it switched over
+                number += 1
+        found = os.fstat(descriptor)
+        self._descriptor, self._identity, self._number = descriptor, (found.st_dev, found.st_ino), number
+        self._position = (self._position[0], 0)
+        self._torn = False
+
+    def _append_extra(self, body: bytes) -> None:
+        path = os.path.join(self._directory, f"{EXTRA_PREFIX}{new_id()}{SEGMENT_SUFFIX}")
+        _write_new_file(path, frame(body, None))
+        self._extras.append(None)
+
+    def _post_refusals(self) -> None:
+        refused = self._state.refused
+        while self._unposted:
+            reason = self._unposted.pop()
+            refused[reason] = refused.get(reason, 0) + 1
+        try:
+            blackbox.store(os.path.join(self._directory, BLACKBOX), self._state)
+        except OSError:
+            pass  # the state is kept and goes with the next store
+
+
+def _write_new_file(path: str, content: bytes) -> None:
+    """Make a file in one write; raises OSError, and then leaves no half of it behind."""
+    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        if os.write(descriptor, content) != len(content):
+            raise OSError(errno.ENOSPC, "the write came up short", path)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _refusal(error: OSError) -> RecordRefused:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return RecordRefused("disk full" if full else "disk error", str(error))

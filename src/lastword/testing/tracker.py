@@ -1,0 +1,277 @@
+"""The tracker itself: what it keeps of each request, and what it was told to answer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Callable, Optional, Union
+
+from lastword.http_message import HttpReply
+from lastword.testing.dialects import READERS, Reading, refusal
+from lastword.testing.doorway import HOST, Doorway
+from lastword.testing.exchange import Request, RequestError, encode, read_request
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request that the tracker read to its end.
+
+    Attributes:
+        at: Unix time when its last byte was read.
+        method: ``POST``, for every event.
+        path: path and query as they were sent.
+        headers: names in lower case.
+        raw: the body's bytes.
+        body: the event, a JSON object; None where there is none to read.
+        attachments: file name → content (backtrace only).
+        status: the status of the answer meant for it; None where that was to be cut.
+        stored: whether the tracker took it as an event.
+        why: the reason of a refusal, else ''.
+    """
+
+    at: float
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    raw: bytes
+    body: Optional[dict[str, Any]]
+    attachments: Mapping[str, bytes]
+    status: Optional[int]
+    stored: bool
+    why: str
+
+    @property
+    def id(self) -> Optional[str]:
+        """The event's id on the wire: Backtrace's ``uuid``; None for booboo, whose events carry none."""
+        value = (self.body or {}).get("uuid")
+        return value if isinstance(value, str) else None
+
+    @property
+    def message(self) -> str:
+        """The message of the event or of its exception, wherever the format puts it; '' without one."""
+        body = self.body or {}
+        attributes = body.get("attributes")
+        value = attributes.get("error.message") if isinstance(attributes, dict) else body.get("message")
+        return value if isinstance(value, str) else ""
+
+
+Condition = Union[int, Callable[[list[Received]], bool]]
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What the tracker was told to do; the default is to answer normally."""
+
+    reply: Optional[HttpReply] = None
+    cut: bool = False
+    takes_events: bool = True
+    times: Optional[int] = None  # requests for which this still holds; None: all
+
+    def after_one_request(self) -> _Order:
+        if self.times is None:
+            return self
+        return replace(self, times=self.times - 1) if self.times > 1 else _Order()
+
+
+class LoopbackTracker:
+    """A tracker of kind ``"booboo"`` or ``"backtrace"`` on a free port of 127.0.0.1, alive inside a ``with`` block.
+
+    Args:
+        wire: the tracker's kind; ValueError for another one.
+        token: the token it wants to see, of characters that need no quoting in a URL.
+        max_body: the largest body it takes, in bytes; None for no limit.
+    """
+
+    def __init__(self, wire: str = "booboo", *, token: str = "loopback-token", max_body: Optional[int] = None) -> None:
+        if wire not in READERS:
+            raise ValueError(f"no tracker of kind {wire!r}; there are {', '.join(READERS)}")
+        self.wire = wire
+        self.token = token
+        self.max_body = max_body
+        self._doorway = Doorway(self._converse)
+        self._closing = threading.Event()
+        self._changed = threading.Condition()  # guards all that follows
+        self._requests: list[Received] = []
+        self._events: list[Received] = []
+        self._order = _Order()
+        self._delay = 0.0
+        self._busy = 0
+        self._max_overlap = 0
+
+    def __enter__(self) -> LoopbackTracker:
+        self.come_up()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._closing.set()
+        self._doorway.abandon()
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1, the same for the tracker's whole life."""
+        return self._doorway.port
+
+    @property
+    def dsn(self) -> str:
+        """What to give to ``lastword.init`` or ``LASTWORD_DSN``."""
+        if self.wire == "backtrace":
+            return f"backtrace+http://{HOST}:{self.port}?token={self.token}"
+        return f"booboo+http://{self.token}@{HOST}:{self.port}/loopback/tests"
+
+    @property
+    def events(self) -> list[Received]:
+        """The events taken so far, in the order of their arrival; a repeat counts again."""
+        with self._changed:
+            return list(self._events)
+
+    @property
+    def requests(self) -> list[Received]:
+        """Every request so far, whatever became of it."""
+        with self._changed:
+            return list(self._requests)
+
+    @property
+    def max_overlap(self) -> int:
+        """The largest number of requests handled at the same moment."""
+        with self._changed:
+            return self._max_overlap
+
+    def go_down(self) -> None:
+        """Close the listening socket and all connections; when this returns, nothing more is taken or answered."""
+        self._closing.set()
+        self._doorway.close()
+
+    def come_up(self) -> None:
+        """Listen (again), on the same port."""
+        self._closing.clear()
+        self._doorway.open()
+
+    def answer(
+        self,
+        status: int,
+        *,
+        retry_after: Union[float, str, None] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        body: bytes = b"{}",
+        times: Optional[int] = None,
+    ) -> None:
+        """Give this answer to every request, or to the next ``times``; the event is taken only with a 2xx.
+
+        ``retry_after`` is a number of seconds or an HTTP date.
+        """
+        extra = dict(headers or {})
+        if retry_after is not None:
+            extra["Retry-After"] = retry_after if isinstance(retry_after, str) else f"{retry_after:g}"
+        reply = HttpReply(status, body, extra)
+        self._obey(_Order(reply=reply, takes_events=200 <= status < 300, times=times))
+
+    def cut_answers(self, *, stored: bool, times: Optional[int] = None) -> None:
+        """Close the connection where the answer should be; ``stored`` says whether the event is taken all the same."""
+        self._obey(_Order(cut=True, takes_events=stored, times=times))
+
+    def be_slow(self, seconds: float) -> None:
+        """Wait so long before each answer. The event is taken at once: a sender that gives up cannot know."""
+        with self._changed:
+            self._delay = seconds
+
+    def answer_normally(self) -> None:
+        """Forget what ``answer``, ``be_slow`` and ``cut_answers`` have ordered."""
+        self.be_slow(0.0)
+        self._obey(_Order())
+
+    def wait_for(self, condition: Condition, timeout: float = 10.0) -> list[Received]:
+        """The events, as soon as there are ``condition`` of them or more, or ``condition(events)`` is true.
+
+        A condition that is a function is asked again at every request. Raises AssertionError, saying what was
+        received instead, after ``timeout`` seconds.
+        """
+        met = condition if callable(condition) else _at_least(condition)
+        with self._changed:
+            if self._changed.wait_for(lambda: met(list(self._events)), timeout):
+                return list(self._events)
+            wanted = "the condition" if callable(condition) else f"{condition} events"
+            raise AssertionError(f"waited {timeout:g} s for {wanted}; {self._account()}")
+
+    def _account(self) -> str:
+        refused = [request for request in self._requests if not request.stored]
+        lines = [f"event: {event.message[:100]}" for event in self._events[-5:]]
+        lines += [f"{r.status or 'cut'}: {r.method} {r.path[:60]} {r.why}" for r in refused[-5:]]
+        total = f"received {len(self._events)} events and {len(refused)} requests that were not taken"
+        return "\n  ".join([total, *lines])
+
+    def _obey(self, order: _Order) -> None:
+        with self._changed:
+            self._order = order
+
+    def _converse(self, connection: socket.socket) -> None:
+        """Answer the requests of one connection, until either side ends it."""
+        with connection.makefile("rb") as stream:
+            while True:
+                try:
+                    request = read_request(stream, connection)
+                except RequestError as error:
+                    connection.sendall(encode(refusal(error.status, str(error)).reply))
+                    return
+                if request is None:
+                    return
+                reply = self._handle(request)
+                if reply is None:
+                    return
+                connection.sendall(encode(reply))
+                if request.headers.get("connection", "").lower() == "close":
+                    return
+
+    def _handle(self, request: Request) -> Optional[HttpReply]:
+        """Keep ``request`` and decide its answer; None to give none."""
+        with self._changed:
+            self._busy += 1
+            self._max_overlap = max(self._max_overlap, self._busy)
+        try:
+            reading = self._read(request)
+            with self._changed:
+                reply, delay = self._keep(request, reading), self._delay
+            return None if delay and self._closing.wait(delay) else reply
+        finally:
+            # Before the answer goes out: whoever has read it may send the next request on another connection at once.
+            with self._changed:
+                self._busy -= 1
+
+    def _read(self, request: Request) -> Reading:
+        if request.method != "POST":
+            return refusal(405, "not a POST")
+        if self.max_body is not None and len(request.body) > self.max_body:
+            return refusal(413, f"{len(request.body)} bytes are more than {self.max_body}")
+        return READERS[self.wire](request, self.token)
+
+    def _keep(self, request: Request, reading: Reading) -> Optional[HttpReply]:
+        order, self._order = self._order, self._order.after_one_request()
+        reply = None if order.cut else order.reply or reading.reply
+        received = Received(
+            at=request.at,
+            method=request.method,
+            path=request.path,
+            headers=request.headers,
+            raw=request.body,
+            body=reading.body,
+            attachments=reading.attachments,
+            status=None if reply is None else reply.status,
+            stored=reading.is_event and order.takes_events,
+            why=reading.why,
+        )
+        self._requests.append(received)
+        if received.stored:
+            self._events.append(received)
+        self._changed.notify_all()
+        return reply
+
+
+def _at_least(count: int) -> Callable[[list[Received]], bool]:
+    return lambda events: len(events) >= count

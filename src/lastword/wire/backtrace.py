@@ -1,0 +1,320 @@
+"""The wire format of Backtrace (``format=json``).
+
+Constraints first: a number is read as a double, so integers from 2**53 travel as strings; attribute values are
+scalars, anything else is an annotation; the tracker rejects a second report with the same uuid, so a refusal after an
+attempt whose answer was never seen may mean that the first one arrived (the documentation does not say how it answers).
+
+Request::
+
+    POST <submission URL; it carries the token>
+    Content-Type: multipart/form-data; boundary=<derived from the event id>
+
+with one part, ``name="upload_file"; filename="upload_file"`` and no Content-Type of its own: one JSON object,
+ASCII-escaped, NaN and infinities as ``null``, with these keys in this order (examples in tests/wire/golden)::
+
+    uuid             the event id with dashes
+    timestamp        whole Unix seconds
+    lang             "python"
+    langVersion      "<implementation> <version>-<release level>", as in "CPython 3.11.7-final"
+    agent, agentVersion    who sends
+    mainThread       id of the thread that captured, a string
+    attributes       name to scalar; searchable, names below
+    annotations      name to anything
+    threads          thread id to {name, stack, fault}
+    classifiers      [bare class name]; absent for a message
+    sourceCode       path to {startLine, startColumn, path, tabWidth, text}; {} when no source is known
+
+A frame, innermost call first: funcName, line, library, sourceCode (both the absolute path; the latter is the key of
+``sourceCode``). One block of source per file; lines between two excerpts that nobody took are empty ones, so that
+every line keeps its number.
+
+``error.type`` is "Message", "Exception" (somebody caught it) or "Unhandled exception". Annotation ``Exception``:
+type, message, traceback (as ``traceback.format_tb`` words it, without its markers under the line).
+
+Answer: 200 with a JSON object that has ``_rxid`` acknowledges the report; a 200 without it does not. 403 is an invalid
+token, 400 a malformed report. The rest is read by ``wire.status``.
+
+Where this comes from: the released package backtracepython 0.4.3, its requests recorded on CPython 3.11.7 (see
+tests/wire/README.md); the page "Error Reporting API Endpoints" of Backtrace's documentation for required fields, the
+meaning of ``agent``, ``sourceCode`` and the uuid rule; proc(5) for the kernel's names.
+
+What differs from that package, and why:
+
+* ``agent`` and ``backtrace.agent`` name lastword: the page defines the field as the client that sends the report, and
+  nothing documented depends on the value.
+* The thread that captured is the one blamed, whatever its name, and the only one shown.
+* Added attributes ``environment``, ``release``, ``level``, ``user.<key>`` and the program's tags stand where that
+  package puts its client-wide ones. Added annotations ``Notes``, ``Local variables`` and ``Chained exceptions`` hold
+  what the format has no field for.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import Any, Union
+
+from lastword.config import Destination
+from lastword.event import Event, ExceptionInfo, Frame, Needs
+from lastword.http_message import HttpReply, HttpRequest
+from lastword.version import __version__
+from lastword.wire.format import Delivered, Retry, Verdict
+from lastword.wire.frames import shown_value, source_context
+from lastword.wire.json_text import encode
+from lastword.wire.status import verdict_without_success, words
+
+NEEDS = Needs(message_stack=True, memory=True)
+
+AGENT = "lastword"
+TAB_WIDTH = 8
+
+#: Lines that one block of source may span, filled gaps included; an excerpt further away is left out.
+MAX_BLOCK_LINES = 10_000
+
+#: A run of equal frames longer than this is cut and counted, as Python's own tracebacks do.
+SHOWN_REPEATS = 3
+
+#: /proc/meminfo, in the kernel's order.
+_MEMORY_ATTRIBUTES = {
+    "MemTotal": "system.memory.total",
+    "MemFree": "system.memory.free",
+    "MemAvailable": "system.memory.available",
+    "Buffers": "system.memory.buffers",
+    "Cached": "system.memory.cached",
+    "SwapCached": "system.memory.swap.cached",
+    "Active": "system.memory.active",
+    "Inactive": "system.memory.inactive",
+    "SwapTotal": "system.memory.swap.total",
+    "SwapFree": "system.memory.swap.free",
+    "Dirty": "system.memory.dirty",
+    "Writeback": "system.memory.writeback",
+    "Slab": "system.memory.slab",
+    "VmallocTotal": "system.memory.vmalloc.total",
+    "VmallocUsed": "system.memory.vmalloc.used",
+    "VmallocChunk": "system.memory.vmalloc.chunk",
+}
+
+#: /proc/self/status, in the kernel's order.
+_STATUS_ATTRIBUTES = {
+    "FDSize": "descriptor.count",
+    "VmPeak": "vm.vma.peak",
+    "VmSize": "vm.vma.size",
+    "VmLck": "vm.locked.size",
+    "VmHWM": "vm.rss.peak",
+    "VmRSS": "vm.rss.size",
+    "VmData": "vm.data.size",
+    "VmStk": "vm.stack.size",
+    "VmLib": "vm.shared.size",
+    "VmPTE": "vm.pte.size",
+    "VmSwap": "vm.swap.size",
+    "voluntary_ctxt_switches": "sched.cs.voluntary",
+    "nonvoluntary_ctxt_switches": "sched.cs.involuntary",
+}
+
+Scalar = Union[str, int, float, bool, None]
+
+
+def request(event: Event, destination: Destination) -> HttpRequest:
+    """The request that delivers ``event``; the same event always gives the same bytes."""
+    boundary = f"lastword-{event['id']}"
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    report = encode(payload(event), large_integers_as_text=True)
+    return HttpRequest(url=destination.dsn.url, body=_multipart(boundary, report), headers=headers)
+
+
+def judge(reply: HttpReply) -> Verdict:
+    """What the tracker's answer means for the event."""
+    if reply.status == 200 and _has_receipt(reply.body):
+        return Delivered()
+    if 200 <= reply.status < 300:
+        return Retry(f"the answer has no _rxid: {words(reply)}")
+    return verdict_without_success(reply)
+
+
+def payload(event: Event) -> dict[str, Any]:
+    """The report object, before it becomes JSON."""
+    exceptions = event["exceptions"]
+    frames = exceptions[0]["frames"] if exceptions else event["stack"]
+    stack = frames[::-1]
+    thread_id = str(event["thread"]["id"])
+    runtime = event["runtime"]
+    report: dict[str, Any] = {
+        "uuid": _dashed(event["id"]),
+        "timestamp": int(event["timestamp"]),
+        "lang": "python",
+        "langVersion": f"{runtime['name']} {runtime['version']}-{runtime['release_level']}",
+        "agent": AGENT,
+        "agentVersion": __version__,
+        "mainThread": thread_id,
+        "attributes": _attributes(event),
+        "annotations": _annotations(event),
+        "threads": {
+            thread_id: {"name": event["thread"]["name"], "stack": [_frame(frame) for frame in stack], "fault": True}
+        },
+    }
+    if exceptions:
+        report["classifiers"] = [exceptions[0]["type"]]
+    report["sourceCode"] = _source_code(stack)
+    return report
+
+
+def _multipart(boundary: str, report: bytes) -> bytes:
+    """The body. The boundary cannot occur in it: JSON text holds no line break, and a boundary follows one."""
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="upload_file"; filename="upload_file"\r\n\r\n'
+    return head.encode("ascii") + report + f"\r\n--{boundary}--\r\n".encode("ascii")
+
+
+def _has_receipt(body: bytes) -> bool:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(answer, dict) and "_rxid" in answer
+
+
+def _dashed(event_id: str) -> str:
+    return "-".join((event_id[:8], event_id[8:12], event_id[12:16], event_id[16:20], event_id[20:]))
+
+
+def _frame(frame: Frame) -> dict[str, Any]:
+    path = frame["path"]
+    return {"funcName": frame["function"], "line": frame["line"], "library": path, "sourceCode": path}
+
+
+def _attributes(event: Event) -> dict[str, Scalar]:
+    host, process = event["host"], event["process"]
+    attributes: dict[str, Scalar] = {
+        "application": process["name"],
+        "process.id": process["pid"],
+        "hostname": host["hostname"],
+        "process.age": int(process["age"]),
+    }
+    attributes.update(_renamed(host["memory"], _MEMORY_ATTRIBUTES))
+    attributes.update(_renamed(process["status"], _STATUS_ATTRIBUTES))
+    attributes.update(
+        {
+            "guid": host["machine_id"],
+            "backtrace.agent": AGENT,
+            "backtrace.version": __version__,
+            "uname.sysname": "Mac OS" if host["sysname"] == "Darwin" else host["sysname"],
+            "uname.version": host["version"],
+            "uname.release": host["release"],
+            "application.session": process["session"],
+            "cpu.arch": host["machine"],
+            "cpu.brand": "",  # Python's platform.processor(), which is empty on most Linux systems and starts a process
+        }
+    )
+    attributes.update(_chosen_by_the_program(event))
+    attributes["error.type"], attributes["error.message"] = _error(event)
+    return attributes
+
+
+def _renamed(figures: dict[str, int], names: dict[str, str]) -> dict[str, int]:
+    return {attribute: figures[name] for name, attribute in names.items() if name in figures}
+
+
+def _chosen_by_the_program(event: Event) -> dict[str, Scalar]:
+    chosen: dict[str, Scalar] = {"environment": event["environment"], "release": event["release"]}
+    chosen = {name: value for name, value in chosen.items() if value}
+    chosen["level"] = event["level"]
+    user = event["user"] or {}
+    chosen.update({f"user.{key}": value for key, value in user.items() if _is_scalar(value)})
+    chosen.update(event["tags"])
+    return chosen
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float))
+
+
+def _error(event: Event) -> tuple[str, str]:
+    """The values of ``error.type`` and ``error.message``."""
+    if not event["exceptions"]:
+        return "Message", event["message"] or ""
+    return "Exception" if event["handled"] else "Unhandled exception", event["exceptions"][0]["value"]
+
+
+def _annotations(event: Event) -> dict[str, Any]:
+    user = event["user"] or {}
+    annotations: dict[str, Any] = {f"user.{key}": value for key, value in user.items() if not _is_scalar(value)}
+    frames = event["stack"]
+    if event["exceptions"]:
+        raised, *chain = event["exceptions"]
+        frames = raised["frames"]
+        annotations["Exception"] = _exception(raised)
+        if raised["notes"]:
+            annotations["Notes"] = raised["notes"]
+        if chain:
+            annotations["Chained exceptions"] = [_link(number, link) for number, link in enumerate(chain, start=1)]
+    if variables := _local_variables(frames):
+        annotations["Local variables"] = variables
+    return annotations
+
+
+def _exception(exception: ExceptionInfo) -> dict[str, Any]:
+    return {
+        "type": exception["type"],
+        "message": exception["value"],
+        "traceback": _traceback(exception["frames"]),
+    }
+
+
+def _link(number: int, exception: ExceptionInfo) -> dict[str, Any]:
+    """An exception behind the reported one, which is number 0; ``parent`` is the number of the one it led to."""
+    return {
+        "number": number,
+        "relation": exception["kind"],
+        "parent": exception["parent"],
+        **_exception(exception),
+        "notes": exception["notes"],
+        "variables": _local_variables(exception["frames"]),
+    }
+
+
+def _local_variables(frames: list[Frame]) -> list[dict[str, Any]]:
+    """The variables of each frame that has any, innermost call first like the stack beside which they are read."""
+    return [
+        {
+            "function": frame["function"],
+            "file": frame["path"],
+            "line": frame["line"],
+            "variables": {variable[0]: shown_value(variable) for variable in frame["variables"]},
+        }
+        for frame in reversed(frames)
+        if frame["variables"]
+    ]
+
+
+def _traceback(frames: list[Frame]) -> list[str]:
+    entries: list[str] = []
+    for entry, run in groupby(map(_traceback_entry, frames)):
+        repeats = sum(1 for _ in run)
+        entries += [entry] * min(repeats, SHOWN_REPEATS)
+        if hidden := max(repeats - SHOWN_REPEATS, 0):
+            entries.append(f"  [Previous line repeated {hidden} more time{'s' if hidden > 1 else ''}]\n")
+    return entries
+
+
+def _traceback_entry(frame: Frame) -> str:
+    line = source_context(frame).line.strip()
+    place = f'  File "{frame["file"]}", line {frame["line"]}, in {frame["function"]}\n'
+    return f"{place}    {line}\n" if line else place
+
+
+def _source_code(stack: list[Frame]) -> dict[str, dict[str, Any]]:
+    """One block for each file, from the lowest line that a frame brought to the highest."""
+    files: dict[str, dict[int, str]] = {}
+    for frame in stack:
+        first = frame["first_source_line"]
+        excerpt = dict(enumerate(frame["source"], start=first))
+        # The innermost frame comes first and wins: it shows what was being run when the exception was raised.
+        merged = {**excerpt, **files.get(frame["path"], {})}
+        if excerpt and max(merged) - min(merged) < MAX_BLOCK_LINES:
+            files[frame["path"]] = merged
+    return {path: _block(path, lines) for path, lines in files.items()}
+
+
+def _block(path: str, lines: dict[int, str]) -> dict[str, Any]:
+    start, end = min(lines), max(lines)
+    text = "".join(lines.get(number, "") + "\n" for number in range(start, end + 1))
+    return {"startLine": start, "startColumn": 1, "path": path, "tabWidth": TAB_WIDTH, "text": text}

@@ -1,0 +1,37 @@
+"""JSON as trackers can read it, from values that Python's own encoder would send as something else."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+#: From here on a number of JSON, read as a double, is no longer exact.
+FIRST_INEXACT_INTEGER = 2**53
+
+#: Containers inside one another; what lies deeper is shown as an ellipsis (the encoder would run out of stack).
+MAX_DEPTH = 100
+
+
+def encode(value: Any, *, large_integers_as_text: bool = False) -> bytes:
+    """``value``, made of JSON's own types, as ASCII bytes.
+
+    NaN and the infinities become ``null``, for they are not JSON. Lone surrogates are escaped like every character
+    outside ASCII, so they never fail. With ``large_integers_as_text``, integers of 2**53 and more, either sign,
+    become strings. The order of keys is kept; the same value always gives the same bytes.
+    """
+    return json.dumps(_encodable(value, large_integers_as_text, MAX_DEPTH), allow_nan=False).encode("ascii")
+
+
+def _encodable(value: Any, large_as_text: bool, depth: int) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int) and large_as_text and abs(value) >= FIRST_INEXACT_INTEGER:
+        return str(value)
+    if isinstance(value, (dict, list, tuple)):
+        if depth == 0:
+            return "…"
+        if isinstance(value, dict):
+            return {key: _encodable(item, large_as_text, depth - 1) for key, item in value.items()}
+        return [_encodable(item, large_as_text, depth - 1) for item in value]
+    return value

@@ -40,6 +40,12 @@ class Dsn:
     url: str
     token: str
 
+    @property
+    def place(self) -> str:
+        """Where that is, to be shown to people: without the token."""
+        parts = urlsplit(self.url)
+        return f"{self.wire} at {parts.scheme}://{_host_and_port(parts)}"
+
     @classmethod
     def parse(cls, text: str) -> Dsn:
         """Read a DSN.

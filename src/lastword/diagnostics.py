@@ -38,6 +38,11 @@ def tell(interval: float = TELL_INTERVAL) -> None:
             logger.warning("%s", text)
 
 
+def waiting() -> list[str]:
+    """What has not been told yet."""
+    return list(_waiting.values())
+
+
 def forget() -> None:
     """Start anew, as a freshly started process would (for tests and ``close``)."""
     _waiting.clear()

@@ -60,7 +60,7 @@ class Reporter:
 
     def find_spool(self) -> Optional[layouts.Layout]:
         """The spool that is there already; None before the first record of any process. Makes nothing."""
-        return layouts.existing(self._candidates())
+        return layouts.find(self._config.spool)
 
     def _append(self, body: bytes) -> None:
         for _ in range(3):
@@ -77,8 +77,9 @@ class Reporter:
         writer = self._writers.get(owner)
         if writer is not None:
             return writer
+        candidates = layouts.candidates(self._config.spool, os.environ, os.geteuid())
         try:
-            newborn = Writer.born(layouts.first_usable(self._candidates()))
+            newborn = Writer.born(layouts.first_usable(candidates))
         except (SpoolError, OSError) as error:
             raise RecordRefused("no spool", str(error)) from None
         writer = self._writers.setdefault(owner, newborn)  # one step, without a lock that a fork could leave held
@@ -103,9 +104,6 @@ class Reporter:
             writer.refuse(reason)
         else:
             self._refused_early.append(reason)
-
-    def _candidates(self) -> list[str]:
-        return layouts.candidates(self._config.spool, os.environ, os.geteuid())
 
 
 def _this_process() -> _Owner:

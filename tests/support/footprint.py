@@ -8,6 +8,7 @@ that has ended, a file that was removed) by an audit hook.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import faulthandler
 import json
 import os
@@ -45,8 +46,7 @@ class ActionLog:
         if not self._on:
             return
         if event == "open":
-            _, _, flags = arguments
-            if isinstance(flags, int) and flags & WRITING:
+            if _is_for_writing(*arguments[1:]):
                 self._note("file", event, arguments)
             return
         for kind, prefixes in ACTIONS.items():
@@ -55,6 +55,12 @@ class ActionLog:
 
     def _note(self, kind: str, event: str, arguments: tuple[object, ...]) -> None:
         self.noted.setdefault(kind, []).append(f"{event}{arguments!r}"[:200])
+
+
+def _is_for_writing(mode: object, flags: object) -> bool:
+    if isinstance(mode, str):  # where there is a mode, PyPy's flags are none
+        return not set("wax+").isdisjoint(mode)
+    return isinstance(flags, int) and bool(flags & WRITING)
 
 
 def look() -> dict[str, set[str]]:
@@ -112,10 +118,8 @@ def _listing(name: str) -> list[str]:
 def _descriptors() -> list[str]:
     found = []
     for number in _listing("fd"):
-        try:
+        with contextlib.suppress(OSError):  # the one that the listing itself was read by is closed
             found.append(f"{number} → {os.readlink(f'/proc/self/fd/{number}')}")
-        except OSError:
-            pass  # the one that the listing itself was read by
     return found
 
 
@@ -132,4 +136,4 @@ def footprint(statements: str) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(footprint(sys.argv[1])))
+    sys.stdout.write(json.dumps(footprint(sys.argv[1])))

@@ -2,55 +2,56 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from celery import Celery  # type: ignore[import-untyped]
 
 #: Where the worker finds the path of the broker's folder.
-BROKER_FOLDER = "DEMO_BROKER_FOLDER"
-TASK = "demo.fail"
+FOLDER = "DEMO_BROKER_FOLDER"
+READY, FAIL = "demo.ready", "demo.fail"
 
 
-def celery_application(folder: str) -> Celery:
-    """The application, for the worker; its broker reads ``folder``/in."""
+def celery_application(folder: Path) -> Celery:
+    """The application for the worker, which takes its messages out of ``folder``/in."""
     return _application(folder, out="in")
 
 
 class TaskSender:
-    """Sends tasks to the worker, which is told their names alone: this process does not import what it runs."""
+    """Sends tasks by their names alone: this process does not import what the worker runs."""
 
     def __init__(self, folder: Path) -> None:
         for name in ("in", "out", "control"):
             (folder / name).mkdir(parents=True)
         self._folder = folder
-        self._application = _application(str(folder), out="out")
+        self._application = _application(folder, out="out")
 
-    def send(self, marker: str, *, stay: bool) -> None:
-        """Put a task into the queue, as ``fail.delay(marker, stay)`` would.
+    def send(self, task: str, *arguments: object) -> None:
+        """Queue a task, as ``task.delay(*arguments)`` would.
 
-        kombu writes a message at the place where the worker looks for it, so the worker can read half of one. Here it
-        is written aside and moved there whole.
+        kombu writes a message in the place where the worker looks for it, and the worker may find it half written.
+        So it is written aside and moved there whole.
         """
-        self._application.send_task(TASK, (marker, stay))
+        self._application.send_task(task, arguments)
         for message in (self._folder / "out").iterdir():
             message.rename(self._folder / "in" / message.name)
 
     def close(self) -> None:
+        """Let go of the broker."""
         self._application.close()
 
 
-def _application(folder: str, *, out: str) -> Celery:
+def _application(folder: Path, *, out: str) -> Celery:
     application = Celery("lastword-demo", broker="filesystem://")
     application.conf.update(
         broker_transport_options={
-            "data_folder_in": os.path.join(folder, "in"),
-            "data_folder_out": os.path.join(folder, out),
-            "control_folder": os.path.join(folder, "control"),
+            "data_folder_in": str(folder / "in"),
+            "data_folder_out": str(folder / out),
+            "control_folder": str(folder / "control"),
             "polling_interval": 0.05,
         },
         broker_connection_retry_on_startup=True,
         task_ignore_result=True,
         worker_prefetch_multiplier=1,
+        worker_lost_wait=0.5,  # so that stopping does not wait 10 s for the task of a worker that was killed
     )
     return application

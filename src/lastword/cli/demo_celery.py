@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import lastword
-from lastword.cli.demo_broker import BROKER_FOLDER, TASK, celery_application
+from lastword.cli import demo_broker
 from lastword.cli.demo_failures import fail_and_report
 
 #: A task that is to be killed stays so long at most; the kill comes within a fraction of it.
 PATIENCE = 10.0
 
 lastword.init()
-app = celery_application(os.environ[BROKER_FOLDER])
+app = demo_broker.celery_application(Path(os.environ[demo_broker.FOLDER]))
+
+
+def ready(sign: str) -> None:
+    """Show that tasks are run, by making the file ``sign``."""
+    Path(sign).touch()
 
 
 def fail(marker: str, stay: bool) -> None:
@@ -23,4 +29,5 @@ def fail(marker: str, stay: bool) -> None:
         time.sleep(PATIENCE)
 
 
-app.task(fail, name=TASK)
+app.task(ready, name=demo_broker.READY)
+app.task(fail, name=demo_broker.FAIL)

@@ -51,12 +51,15 @@ def fail_and_report(marker: str) -> Ack:
 
 
 def _pay(marker: str, basket: dict[str, int]) -> None:
-    prices = {"book": 1250}
-    for article, count in basket.items():
-        try:
-            total = prices[article] * count
-        except KeyError as error:
-            raise PaymentError(f"order {marker}: no price for {article} (total so far {total})") from error
+    try:
+        total = sum(_price(article) * count for article, count in basket.items())
+    except KeyError as error:
+        raise PaymentError(f"order {marker}: no price for {error}") from error
+    raise PaymentError(f"order {marker}: nobody pays {total}")
+
+
+def _price(article: str) -> int:
+    return {"book": 1250}[article]
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -92,7 +92,17 @@ def start_gunicorn(folder: Path, environment: Mapping[str, str]) -> tuple[Server
 
 def start_celery(folder: Path, environment: Mapping[str, str]) -> Server:
     """A Celery worker with a pool of forked processes."""
-    command = [sys.executable, "-m", "celery", "--quiet", "-A", "lastword.cli.demo_celery", "worker", "--pool", "prefork"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "--quiet",
+        "-A",
+        "lastword.cli.demo_celery",
+        "worker",
+        "--pool",
+        "prefork",
+    ]
     command += ["--concurrency", str(CELERY_WORKERS), "--loglevel", "WARNING"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return Server("celery", command, folder, environment)

@@ -1,4 +1,4 @@
-"""The demo's load: errors at an even pace in both servers, and the killing of workers that have just answered."""
+"""The demo's load: errors at an even pace in both servers, and workers killed when they have just answered."""
 
 from __future__ import annotations
 
@@ -8,50 +8,43 @@ import json
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Callable, Optional
 
+from lastword.cli import demo_broker
 from lastword.cli.demo_broker import TaskSender
 from lastword.cli.demo_failures import Ack, AckFile
+from lastword.cli.demo_plan import Plan
 from lastword.cli.demo_servers import Server
 
 _CLIENTS = 3
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much the demo does, in how many seconds."""
-
-    requests: int
-    tasks: int
-    request_kills: int
-    task_kills: int
-    seconds: float
-    outage: float  # seconds without a tracker, in the middle
-
-
-FULL = Plan(requests=420, tasks=120, request_kills=12, task_kills=4, seconds=14.0, outage=4.0)
-SHORT = Plan(requests=60, tasks=20, request_kills=4, task_kills=1, seconds=4.0, outage=1.5)
+#: With every task sent and no new ack for so many seconds, no further one is expected.
+_QUIET = 5.0
 
 
 class Traffic:
-    """Sends requests and tasks in threads of its own, from ``start`` until all are answered, or until ``stop``."""
+    """Requests and tasks, sent by threads from ``start`` until all are answered, or until ``stop``.
+
+    ``killed`` counts the workers killed so far, ``unanswered`` the requests that were cut by a kill.
+    """
 
     def __init__(self, plan: Plan, gunicorn: Server, port: int, celery: Server, sender: TaskSender, acks: Path) -> None:
+        self.killed = 0
+        self.unanswered = 0
         self._plan = plan
         self._gunicorn, self._port = gunicorn, port
         self._celery, self._sender = celery, sender
         self._acks = AckFile(acks)
-        self._run = uuid.uuid4().hex[:8]
-        self._numbers = itertools.count()
-        self._numbers_lock = threading.Lock()
+        self._name = f"demo-{uuid.uuid4().hex[:8]}"
+        self._counting = threading.Lock()
+        self._request_numbers = iter(range(plan.requests))
         self._began = 0.0
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._visit_pages, daemon=True) for _ in range(_CLIENTS)]
-        self._threads.append(threading.Thread(target=self._send_tasks, daemon=True))
-        self.kills = 0
-        self.unanswered = 0  # requests cut by the kill of their worker, tasks whose worker was killed before they ran
+        self._stopped = threading.Event()
+        self._trouble: Optional[Exception] = None
+        works = [self._visit_pages] * _CLIENTS + [self._queue_tasks]
+        self._threads = [threading.Thread(target=self._run, args=(work,), daemon=True) for work in works]
 
     def start(self) -> None:
         self._began = time.monotonic()
@@ -59,13 +52,17 @@ class Traffic:
             thread.start()
 
     def stop(self) -> None:
-        self._stop.set()
+        """End early; returns when the threads have left."""
+        self._stopped.set()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
 
     @property
     def running(self) -> bool:
+        """Whether more is to come; raises what a thread has failed with."""
+        if self._trouble is not None:
+            raise self._trouble
         return any(thread.is_alive() for thread in self._threads)
 
     @property
@@ -73,25 +70,77 @@ class Traffic:
         """Seconds since the start."""
         return time.monotonic() - self._began
 
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._trouble = error
+
+    def _pause_until(self, share: float) -> None:
+        """Wait until ``share`` of the planned time is over."""
+        self._stopped.wait(max(0.0, share * self._plan.seconds - self.elapsed))
+
     def _visit_pages(self) -> None:
-        doomed = _evenly(self._plan.request_kills, self._plan.requests)
-        while not self._stop.is_set():
-            with self._numbers_lock:
-                number = next(self._numbers)
-            if number >= self._plan.requests:
-                return
-            self._wait_until(number / self._plan.requests)
-            ack = self._visit(f"demo-{self._run}-web-{number:04d}")
+        doomed = _spread(self._plan.request_kills, self._plan.requests)
+        for number in self._next_requests():
+            self._pause_until(number / self._plan.requests)
+            ack = self._visit(f"{self._name}-web-{number:04d}")
             if ack is not None and number in doomed:
-                self._kill(self._gunicorn, ack)
+                self._kill(self._gunicorn, ack.pid)
+
+    def _next_requests(self) -> Iterator[int]:
+        """The numbers that no other client has taken."""
+        while not self._stopped.is_set():
+            with self._counting:
+                number = next(self._request_numbers, None)
+            if number is None:
+                return
+            yield number
 
     def _visit(self, marker: str) -> Optional[Ack]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-        try:
-            connection.request("GET", f"/{marker}")
-            return Ack(**json.loads(connection.getresponse().read()))
-        except (OSError, http.client.HTTPException):
-            self.unanswered += 1
-            return None
-        finally:
-            connection.close()
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)) as connection:
+            try:
+                connection.request("GET", f"/{marker}")
+                return Ack(**json.loads(connection.getresponse().read()))
+            except (OSError, http.client.HTTPException):
+                with self._counting:
+                    self.unanswered += 1
+                return None
+
+    def _queue_tasks(self) -> None:
+        doomed = {self._task_marker(number) for number in _spread(self._plan.task_kills, self._plan.tasks)}
+        expected = set()
+        for number in range(self._plan.tasks):
+            marker = self._task_marker(number)
+            self._sender.send(demo_broker.FAIL, marker, marker in doomed)
+            expected.add(marker)
+            while not self._stopped.is_set() and self.elapsed < (number + 1) / self._plan.tasks * self._plan.seconds:
+                expected -= self._kill_those_who_acknowledged(doomed)
+        quiet_since = time.monotonic()
+        while expected and not self._stopped.is_set() and time.monotonic() - quiet_since < _QUIET:
+            acknowledged = self._kill_those_who_acknowledged(doomed)
+            if acknowledged:
+                quiet_since = time.monotonic()
+            expected -= acknowledged
+
+    def _task_marker(self, number: int) -> str:
+        return f"{self._name}-task-{number:04d}"
+
+    def _kill_those_who_acknowledged(self, doomed: set[str]) -> set[str]:
+        """Look for new acks, and kill the worker where the task is one of ``doomed``; returns their markers."""
+        new = self._acks.read_new()
+        for ack in new:
+            if ack.marker in doomed:
+                self._kill(self._celery, ack.pid)
+        self._stopped.wait(0.01)
+        return {ack.marker for ack in new}
+
+    def _kill(self, server: Server, pid: int) -> None:
+        if server.kill_worker(pid):
+            with self._counting:
+                self.killed += 1
+
+
+def _spread(count: int, total: int) -> set[int]:
+    """``count`` numbers below ``total``, evenly spread."""
+    return set(itertools.islice(range(total // count // 2, total, total // count), count)) if count else set()

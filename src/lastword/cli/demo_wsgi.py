@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import Any, Callable
 
 import lastword
 from lastword.cli.demo_failures import fail_and_report
 
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
-
 lastword.init()
 
 
-def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+def application(
+    environ: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], object]
+) -> Iterable[bytes]:
     """``/ready`` answers 204; any other path is the marker of an error to raise, answered with its Ack as JSON."""
     marker = environ["PATH_INFO"].lstrip("/")
     if marker == "ready":

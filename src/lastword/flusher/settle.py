@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from lastword.event import new_id
 from lastword.flusher import schedule
-from lastword.flusher.watch import Waiting, WatchedWriter, is_dead
+from lastword.flusher.watch import Waiting, WatchedWriter
 from lastword.spool import aside, blackbox
+from lastword.spool.identity import is_dead
 from lastword.spool.layout import (
     BLACKBOX,
     EXTRA_PREFIX,

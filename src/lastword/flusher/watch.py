@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Optional
 
 from lastword.spool import blackbox
-from lastword.spool.identity import may_be_alive, read_who
-from lastword.spool.layout import ALIVE_LOCK, BLACKBOX, WHO, Layout, segment_name
+from lastword.spool.identity import is_dead
+from lastword.spool.layout import BLACKBOX, Layout, segment_name
 from lastword.spool.ledger import MAX_ABOVE, WriterEntry
-from lastword.spool.lock import holder
 from lastword.spool.reader import Line, Segments, list_segments, read_lines, read_record, size_of
 from lastword.spool.record import Damage, Record
 
@@ -56,19 +55,6 @@ class Waiting:
     def can_be_handled(self) -> bool:
         """False for a record without a destination, which waits for a human."""
         return self.damage is not None or self.to is not None
-
-
-def is_dead(directory: str) -> bool:
-    """Whether the process whose writer's directory this is has ended: its lock is free, and it is not seen alive.
-
-    A lock that is free while the process lives was lost (it archived its own spool, it closed every descriptor).
-    """
-    try:
-        if holder(os.path.join(directory, ALIVE_LOCK)) is not None:
-            return False
-    except OSError:
-        return False
-    return not may_be_alive(read_who(os.path.join(directory, WHO)))
 
 
 class WatchedWriter:

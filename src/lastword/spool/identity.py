@@ -15,7 +15,8 @@ import sys
 import time
 from typing import Any, Optional
 
-from lastword.spool.layout import read_small_file
+from lastword.spool.layout import ALIVE_LOCK, WHO, read_small_file
+from lastword.spool.lock import holder
 from lastword.version import __version__
 
 
@@ -56,6 +57,19 @@ def may_be_alive(who: dict[str, Any]) -> bool:
         return False
     pid, started = who.get("pid"), who.get("start_time")
     return type(pid) is int and started is not None and start_time(pid) == started
+
+
+def is_dead(directory: str) -> bool:
+    """Whether the process whose writer's directory this is has ended: its lock is free, and it is not seen alive.
+
+    A lock that is free while the process lives was lost (it archived its own spool, it closed every descriptor).
+    """
+    try:
+        if holder(os.path.join(directory, ALIVE_LOCK)) is not None:
+            return False
+    except OSError:
+        return False
+    return not may_be_alive(read_who(os.path.join(directory, WHO)))
 
 
 def start_time(pid: int) -> Optional[int]:

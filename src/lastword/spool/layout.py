@@ -123,6 +123,11 @@ def existing(paths: list[str]) -> Optional[Layout]:
     return None
 
 
+def find(configured: Optional[str] = None) -> Optional[Layout]:
+    """The spool that a program with this configuration and environment uses, if it is there. Makes nothing."""
+    return existing(candidates(configured, os.environ, os.geteuid()))
+
+
 def first_usable(paths: list[str]) -> Layout:
     """Prepare the first of ``paths`` that can be; raises SpoolError, naming each and its trouble, when none can."""
     troubles = []

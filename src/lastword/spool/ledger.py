@@ -54,6 +54,20 @@ def dropped(reason: str) -> str:
     return _DROPPED + reason
 
 
+def reasons_set_aside(tally: Counter[str]) -> dict[str, int]:
+    """The counts of what was set aside, by reason."""
+    return _by_reason(tally, _SET_ASIDE)
+
+
+def reasons_of_dropped(tally: Counter[str]) -> dict[str, int]:
+    """The counts of what was dropped, by reason."""
+    return _by_reason(tally, _DROPPED)
+
+
+def _by_reason(tally: Counter[str], prefix: str) -> dict[str, int]:
+    return {outcome[len(prefix) :]: count for outcome, count in tally.items() if outcome.startswith(prefix)}
+
+
 @dataclass
 class Totals:
     """Figures of writers that are gone."""

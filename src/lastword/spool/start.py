@@ -2,8 +2,8 @@
 
 ``start.json`` is ``{"failures":…,"not_before":…}``, ``not_before`` in Unix seconds. It is written only under
 ``start.lock``. A starter counts its start as failed before it makes it; the flusher that comes to lead, or finds
-another one leading, clears the count. So a flusher that cannot run is tried after 1, 2, 4 … 60 seconds, and one that was
-killed while it led is followed at once.
+another one leading, clears the count. So a flusher that cannot run is tried after 1, 2, 4 … 60 seconds, and one that
+was killed while it led is followed at once.
 """
 
 from __future__ import annotations

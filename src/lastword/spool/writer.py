@@ -1,8 +1,9 @@
 """A writer: one process's own directory in the spool, and the only way into it.
 
 Appending is ``fstat → write → count → roll`` under one lock of this process's threads, and nothing else is. It waits
-for no other process. A thread that finds the lock taken by itself (a signal handler or a finalizer interrupted an append)
-does not wait, another one waits at most 5 ms; whoever does not get it writes a segment of its own, ``x-<random>.seg``.
+for no other process. A thread that finds the lock taken by itself (a signal handler or a finalizer interrupted an
+append) does not wait, another one waits at most 5 ms; whoever does not get it writes a segment of its own,
+``x-<random>.seg``.
 
 The lock cannot be left out: without it two threads that rolled at once lost acknowledged records and wrote others into
 a file of the application.

@@ -1,0 +1,8 @@
+"""``python -m lastword`` is ``lastword``."""
+
+import sys
+
+from lastword.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+"""One run of the demo, from the first process it starts to the last one it waits for."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Optional
+
+from lastword.cli import demo_broker, demo_servers
+from lastword.cli.demo_broker import TaskSender
+from lastword.cli.demo_failures import ACK_FILE, MARKER, AckFile
+from lastword.cli.demo_plan import Plan
+from lastword.cli.demo_screen import Screen
+from lastword.cli.demo_servers import Server, ServerError
+from lastword.cli.demo_traffic import Traffic
+from lastword.spool.accounts import Accounts, read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
+from lastword.testing import LoopbackTracker
+
+_START_PATIENCE = 30.0
+_DRAIN_PATIENCE = 30.0
+_STOP_PATIENCE = 8.0
+_FLUSHER_PATIENCE = 6.0
+_TICK = 0.1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the demo found out. Every acknowledged capture is delivered, held or lost."""
+
+    in_gunicorn: int
+    in_celery: int
+    delivered: int
+    held: int
+    lost: int
+    duplicates: int
+    slowest: float  # milliseconds
+    killed: int
+    why_lost: str
+
+    @property
+    def raised(self) -> int:
+        return self.in_gunicorn + self.in_celery
+
+
+def perform(wire: str, spool: Optional[Path], plan: Plan, screen: Screen) -> Outcome:
+    """Run the demo with a tracker of kind ``wire``; raises ServerError where a server fails.
+
+    Works in a temporary directory, which is gone afterwards, as is every process; only a ``spool`` that is given stays.
+    """
+    with ExitStack() as cleaning:
+        folder = cleaning.enter_context(_temporary_folder())
+        tracker = cleaning.enter_context(LoopbackTracker(wire))
+        spool = (spool or folder / "spool").resolve()
+        cleaning.callback(_see_flusher_off, spool, by_force=folder in spool.parents)
+        demo = _Demo(folder, spool, tracker, plan, screen)
+        cleaning.callback(demo.stop)
+        demo.start()
+        demo.run()
+        demo.stop()
+        _see_flusher_off(spool, by_force=False)
+        return demo.outcome()
+
+
+class _Demo:
+    def __init__(self, folder: Path, spool: Path, tracker: LoopbackTracker, plan: Plan, screen: Screen) -> None:
+        self._folder, self._spool = folder, spool
+        self._tracker, self._plan, self._screen = tracker, plan, screen
+        self._acks = AckFile(folder / "acks")
+        self._held_before = _held(spool)
+        self._delivered: Counter[str] = Counter()
+        self._events_counted = 0
+        self._tracker_is_down = False
+        self._servers: list[Server] = []
+        self._traffic: Optional[Traffic] = None
+
+    def start(self) -> None:
+        """Start both servers and return when both answer."""
+        folder = self._folder
+        self._screen.say(
+            f"starting gunicorn (--preload, {demo_servers.GUNICORN_WORKERS} workers), a Celery worker "
+            f"(prefork, {demo_servers.CELERY_WORKERS} processes) and a {self._tracker.wire} tracker on 127.0.0.1"
+        )
+        environment = demo_servers.server_environment(
+            folder,
+            LASTWORD_DSN=self._tracker.dsn,
+            LASTWORD_SPOOL=str(self._spool),
+            LASTWORD_ENVIRONMENT="demo",
+            **{ACK_FILE: str(folder / "acks"), demo_broker.FOLDER: str(folder / "broker")},
+        )
+        sender = TaskSender(folder / "broker")
+        gunicorn, port = demo_servers.start_gunicorn(folder, environment)
+        self._servers.append(gunicorn)
+        celery = demo_servers.start_celery(folder, environment)
+        self._servers.append(celery)
+        sign = folder / "celery-runs-tasks"
+        sender.send(demo_broker.READY, str(sign))
+        self._await_start(gunicorn, lambda: _answers(port))
+        self._await_start(celery, sign.exists)
+        self._traffic = Traffic(self._plan, gunicorn, port, celery, sender, folder / "acks")
+
+    def run(self) -> None:
+        """Raise the errors, with the tracker away in the middle; return when all has arrived, or will not."""
+        plan, traffic = self._plan, self._running_traffic
+        outage = ((plan.seconds - plan.outage) / 2, (plan.seconds + plan.outage) / 2)
+        self._screen.say(
+            f"raising {plan.requests + plan.tasks} errors in {plan.seconds:g} s; "
+            f"killing {plan.request_kills + plan.task_kills} workers; tracker away for {plan.outage:g} s"
+        )
+        traffic.start()
+        while traffic.running:
+            self._let_tracker_be(down=outage[0] <= traffic.elapsed < outage[1])
+            self._tick()
+        self._let_tracker_be(down=False)
+        deadline = time.monotonic() + _DRAIN_PATIENCE
+        while time.monotonic() < deadline and not self._all_arrived():
+            self._tick()
+
+    def stop(self) -> None:
+        """End the traffic and both servers; harmless when repeated."""
+        if self._traffic is not None:
+            self._traffic.stop()
+        for server in self._servers:
+            server.ask_to_stop()
+        while self._servers:
+            self._servers.pop().stop(_STOP_PATIENCE)
+
+    def outcome(self) -> Outcome:
+        """The final account, when nothing is running any more."""
+        self._count()
+        acks = self._acks.acks
+        missing = [ack for ack in acks if ack.id is None or not self._delivered[ack.marker]]
+        # Only an event that lastword still has can be held. Asked for what is missing alone: in a spool that was given
+        # there may be others.
+        held = min(len(missing), max(0, _held(self._spool) - self._held_before)) if missing else 0
+        return Outcome(
+            in_gunicorn=sum("-web-" in ack.marker for ack in acks),
+            in_celery=sum("-task-" in ack.marker for ack in acks),
+            delivered=len(acks) - len(missing),
+            held=held,
+            lost=len(missing) - held,
+            duplicates=sum(self._delivered.values()) - len(self._delivered),
+            slowest=max((ack.milliseconds for ack in acks), default=0.0),
+            killed=self._running_traffic.killed,
+            why_lost=_reasons(read_accounts(Layout(str(self._spool)))) if len(missing) > held else "",
+        )
+
+    @property
+    def _running_traffic(self) -> Traffic:
+        assert self._traffic is not None, "start() comes first"
+        return self._traffic
+
+    def _await_start(self, server: Server, answers: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _START_PATIENCE
+        while not answers():
+            server.check()
+            if time.monotonic() > deadline:
+                raise ServerError(
+                    f"{server.name} does not answer after {_START_PATIENCE:g} s. The end of its log:\n"
+                    + server.log_tail()
+                )
+            self._screen.progress(f"waiting for {server.name}")
+            time.sleep(_TICK)
+
+    def _tick(self) -> None:
+        for server in self._servers:
+            server.check()
+        self._count()
+        traffic = self._running_traffic
+        self._screen.progress(
+            f"{traffic.elapsed:5.1f} s   raised {len(self._acks.acks):4d}   delivered {len(self._delivered):4d}   "
+            f"workers killed {traffic.killed:2d}   tracker {'DOWN' if self._tracker_is_down else 'up'}"
+        )
+        time.sleep(_TICK)
+
+    def _let_tracker_be(self, *, down: bool) -> None:
+        if down and not self._tracker_is_down:
+            self._tracker.go_down()
+        elif self._tracker_is_down and not down:
+            self._tracker.come_up()
+        self._tracker_is_down = down
+
+    def _count(self) -> None:
+        self._acks.read_new()
+        events = self._tracker.events
+        for event in events[self._events_counted :]:
+            marker = MARKER.search(event.message)
+            if marker is not None:
+                self._delivered[marker[0]] += 1
+        self._events_counted = len(events)
+
+    def _all_arrived(self) -> bool:
+        return all(self._delivered[ack.marker] for ack in self._acks.acks if ack.id is not None)
+
+
+def _answers(port: int) -> bool:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as connection:
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == 204
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def _held(spool: Path) -> int:
+    layout = Layout(str(spool))
+    return read_accounts(layout).held if os.path.isdir(layout.base) else 0
+
+
+def _reasons(accounts: Accounts) -> str:
+    states = {"set aside": accounts.set_aside, "dropped": accounts.dropped, "refused": accounts.refused}
+    return "; ".join(f"{state}: {reasons}" for state, reasons in states.items() if reasons) or "no reason is recorded"
+
+
+def _see_flusher_off(spool: Path, *, by_force: bool) -> None:
+    """Wait until nobody leads the spool; with ``by_force``, end who does not leave."""
+    lock = Layout(str(spool)).flusher_lock
+    for send in (None, signal.SIGTERM, signal.SIGKILL) if by_force else (None,):
+        pid = holder(lock)
+        if pid and send is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, send)
+        deadline = time.monotonic() + _FLUSHER_PATIENCE
+        while holder(lock) is not None:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_TICK)
+        else:
+            return
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A directory that is gone afterwards, even if a process that is just leaving still writes into it."""
+    folder = Path(tempfile.mkdtemp(prefix="lastword-demo-")).resolve()
+    try:
+        yield folder
+    finally:
+        deadline = time.monotonic() + 3
+        while folder.exists() and time.monotonic() < deadline:
+            shutil.rmtree(folder, ignore_errors=True)
+            time.sleep(0.02)

@@ -1,0 +1,62 @@
+"""``lastword test [DSN]``: one event, by the way that every event goes, and the plain truth of what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Optional
+
+import lastword
+from lastword import diagnostics
+from lastword.config import Config
+from lastword.errors import ConfigError, SpoolError
+from lastword.spool.layout import Layout, find, read_small_file
+from lastword.spool.ledger import Ledger
+
+
+def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
+    """Send it; 0 when it was delivered, 1 when not. Raises ConfigError when there is nowhere to send it."""
+    config = Config.load({"dsn": dsn, "spool": spool})
+    if config.destination is None:
+        raise ConfigError("there is no DSN: give one as the argument or in LASTWORD_DSN")
+    if config.flusher == "hold":
+        raise ConfigError("LASTWORD_FLUSHER is hold, so nothing is sent; unset it to try the way to the tracker")
+    lastword.init(dsn, spool=spool)
+    began = time.monotonic()
+    event_id = lastword.capture_message("This is a test event, sent by `lastword test`.", level="info")
+    if event_id is None:
+        raise SpoolError("; ".join(diagnostics.waiting()) or "the event was refused")
+    settled = lastword.flush(timeout)
+    milliseconds = (time.monotonic() - began) * 1000
+    layout = find(config.spool)
+    if layout is None:
+        raise SpoolError("the spool was removed before the event was sent")
+    refusal = _reason_set_aside(layout, event_id)
+    if settled and refusal is None:
+        sys.stdout.write(f"delivered, id {event_id}, in {milliseconds:.0f} ms\n")
+        return 0
+    where = config.destination.dsn.place
+    if refusal is not None:
+        sys.stderr.write(f"refused by {where}: {refusal}\nIt was set aside in {layout.set_aside}.\n")
+    else:
+        trouble = _trouble(layout, config.destination.key)
+        sys.stderr.write(f"not delivered to {where} within {timeout:g} s: {trouble}\n")
+        sys.stderr.write(f"It is held in {layout.spool} and will be sent, id {event_id}.\n")
+    return 1
+
+
+def _reason_set_aside(layout: Layout, event_id: str) -> Optional[str]:
+    try:
+        head = read_small_file(os.path.join(layout.set_aside, f"{event_id}.record")).partition(b"\n")[0]
+        return str(json.loads(head)["reason"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _trouble(layout: Layout, key: str) -> str:
+    health = Ledger.load(layout).destinations.get(key)
+    if health is not None and health.last_error:
+        return ("wrong address or key: " if health.misconfigured else "") + health.last_error
+    return f"no flusher has come to it yet (its own troubles are in {layout.flusher_log})"

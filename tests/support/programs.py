@@ -1,0 +1,93 @@
+"""Programs under test: real processes with lastword set up, that acknowledge what they captured."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable
+
+from lastword.spool.accounts import Accounts, read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
+
+#: Every program begins like this; ``acked`` says on standard output that ``capture`` has returned.
+PRELUDE = """\
+import os, signal, sys, threading, time
+import lastword
+
+def acked(event_id):
+    assert event_id is not None
+    os.write(1, (event_id + "\\n").encode())
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+lastword.init(os.environ.get("TEST_DSN"), spool=os.environ["TEST_SPOOL"])
+"""
+
+PATIENCE = 20.0
+
+
+class Program:
+    """A script that was started. Leave the ``with`` block and it is gone."""
+
+    def __init__(self, body: str, *, spool: Path, dsn: str | None) -> None:
+        environment = {**os.environ, "TEST_SPOOL": str(spool)}
+        if dsn is not None:
+            environment["TEST_DSN"] = dsn
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + body],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def line(self) -> str:
+        """The next line that the program writes."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate()[1]
+        return line.strip()
+
+    def end(self) -> list[str]:
+        """Let its standard input end, wait for it, and return the rest of what it acknowledged."""
+        told, trouble = self.process.communicate(timeout=60)
+        assert "Traceback" not in trouble, trouble
+        return told.split()
+
+
+def run(body: str, *, spool: Path, dsn: str | None = None) -> list[str]:
+    """Run a program to its end, whatever that is; returns the lines it wrote: acknowledged event ids."""
+    with Program(body, spool=spool, dsn=dsn) as program:
+        return program.end()
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
+    """Wait for a condition; fails, naming ``what`` did not come, after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain for: {what}"
+        time.sleep(0.01)
+
+
+def wait_for_accounts(spool: Path, condition: Callable[[Accounts], object], what: str) -> Accounts:
+    """Wait until the accounts of a spool are as wanted; returns them."""
+    wait_until(lambda: condition(read_accounts(spool)), f"{what} (last seen: {read_accounts(spool)})")
+    return read_accounts(spool)
+
+
+def wait_until_no_flusher(spool: Path) -> None:
+    """Wait until the flusher has left by itself, its last checkpoint made."""
+    wait_until(lambda: holder(Layout(str(spool)).flusher_lock) is None, "the flusher's leaving")

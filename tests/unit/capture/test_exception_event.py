@@ -1,0 +1,197 @@
+"""The event of an exception: its chain, its texts, and how it was captured."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from types import TracebackType
+from typing import Any, Optional
+
+import pytest
+
+from lastword.capture import CaptureSettings, exception_event
+from lastword.capture.exception import MAX_EXCEPTIONS, MAX_NOTE, MAX_NOTES, MAX_VALUE
+from lastword.event import Event, ExceptionInfo
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def capture(error: BaseException, settings: CaptureSettings, traceback: Optional[TracebackType] = None) -> Event:
+    event = exception_event(error, traceback=traceback, handled=True, mechanism="test", settings=settings)
+    json.dumps(event, allow_nan=False)
+    return event
+
+
+def only(error: BaseException, settings: CaptureSettings) -> ExceptionInfo:
+    (info,) = capture(error, settings)["exceptions"]
+    return info
+
+
+def kinds(event: Event) -> list[tuple[str, Optional[str], Optional[int]]]:
+    return [(info["type"], info["kind"], info["parent"]) for info in event["exceptions"]]
+
+
+def test_an_exception_is_described_by_class_module_and_text(settings: CaptureSettings) -> None:
+    """The class name is bare; its module stands apart."""
+    info = only(raised(json.JSONDecodeError("bad", "doc", 0)), settings)
+    assert (info["type"], info["module"]) == ("JSONDecodeError", "json.decoder")
+    assert info["value"] == "bad: line 1 column 1 (char 0)"
+    assert (info["kind"], info["parent"], info["notes"]) == (None, None, [])
+
+
+@pytest.mark.parametrize(("handled", "level"), [(True, "error"), (False, "fatal")])
+def test_an_unhandled_exception_is_fatal(handled: bool, level: str, settings: CaptureSettings) -> None:
+    """Level, handled and mechanism say how it was captured; environment and release are those of the settings."""
+    event = exception_event(raised(ValueError()), handled=handled, mechanism="sys.excepthook", settings=settings)
+    assert (event["level"], event["handled"], event["mechanism"]) == (level, handled, "sys.excepthook")
+    assert (event["environment"], event["release"], event["message"]) == ("production", "1.2.3", None)
+    assert re.fullmatch("[0-9a-f]{32}", event["id"])
+
+
+def test_a_cause_goes_before_a_context(settings: CaptureSettings) -> None:
+    """``raise … from …`` names the cause; without it the exception that was being handled is the context."""
+    try:
+        try:
+            try:
+                raise KeyError("first")
+            except KeyError:
+                raise ValueError("second")  # noqa: B904
+        except ValueError as second:
+            raise TypeError("third") from second
+    except TypeError as third:
+        event = capture(third, settings)
+    assert kinds(event) == [("TypeError", None, None), ("ValueError", "cause", 0), ("KeyError", "context", 1)]
+    assert all(info["frames"] for info in event["exceptions"])
+
+
+def test_a_suppressed_context_is_left_out(settings: CaptureSettings) -> None:
+    """``raise … from None`` says that the context does not matter."""
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise ValueError("second") from None
+    except ValueError as second:
+        assert kinds(capture(second, settings)) == [("ValueError", None, None)]
+
+
+def test_a_chain_that_bites_its_tail_ends(settings: CaptureSettings) -> None:
+    """Each exception is taken once."""
+    first, second = raised(ValueError("a")), raised(TypeError("b"))
+    first.__cause__, second.__cause__ = second, first
+    assert kinds(capture(first, settings)) == [("ValueError", None, None), ("TypeError", "cause", 0)]
+
+
+def test_of_a_long_chain_the_last_raised_are_kept_and_the_cut_is_told(settings: CaptureSettings) -> None:
+    """Ten exceptions, and a note that there were more."""
+    error = raised(ValueError("0"))
+    for number in range(1, 5000):
+        later = raised(ValueError(str(number)))
+        later.__cause__ = error
+        error = later
+    infos = capture(error, settings)["exceptions"]
+    assert [info["value"] for info in infos] == [str(4999 - index) for index in range(MAX_EXCEPTIONS)]
+    assert infos[-1]["notes"] == ["(more exceptions of this chain left out)"]
+
+
+def test_an_over_long_text_is_cut_and_says_by_how_much(settings: CaptureSettings) -> None:
+    """The limit includes the words about the cut; a text at the limit is whole."""
+    assert only(ValueError("x" * MAX_VALUE), settings)["value"] == "x" * MAX_VALUE
+    value = only(ValueError("x" * 50_000_000), settings)["value"]
+    assert len(value) <= MAX_VALUE
+    kept, missing = re.fullmatch(r"(x+)… \((\d+) characters left out\)", value).groups()  # type: ignore[union-attr]
+    assert len(kept) + int(missing) == 50_000_000
+
+
+def test_a_text_with_lone_surrogates_can_be_encoded(settings: CaptureSettings) -> None:
+    """A tracker that stores UTF-8 could not store them."""
+    info = only(ValueError("caf\udce9 ünï"), settings)
+    assert info["value"] == "caf\\udce9 ünï"
+    info["value"].encode("utf-8")
+
+
+def test_an_exception_without_traceback_has_no_frames(settings: CaptureSettings) -> None:
+    """It was never raised; it is an event all the same."""
+    assert only(ValueError("made, not raised"), settings)["frames"] == []
+
+
+def test_a_given_traceback_replaces_the_exceptions_own(settings: CaptureSettings) -> None:
+    """Hooks are given both, and the exception's own may have been cleared."""
+    error = raised(ValueError())
+    traceback = error.__traceback__
+    error.__traceback__ = None
+    (frame,) = capture(error, settings, traceback)["exceptions"][0]["frames"]
+    assert frame["function"] == "raised"
+
+
+def test_notes_are_kept_in_number_and_length(settings: CaptureSettings) -> None:
+    """PEP 678 sets no limits; an event does."""
+    error: Any = ValueError()
+    error.__notes__ = ["first", "x" * 5000, *map(str, range(100))]
+    notes = only(error, settings)["notes"]
+    assert len(notes) == MAX_NOTES
+    assert notes[0] == "first"
+    assert len(notes[1]) <= MAX_NOTE
+
+
+@pytest.mark.parametrize(
+    ("notes", "shown"),
+    [
+        (None, ["None"]),
+        (5, ["5"]),
+        ("text", ["'text'"]),
+        ([1, None, "a", b"b"], ["1", "None", "a", "b'b'"]),
+        (("a",), ["a"]),
+        ({"k": "v"}, ["{'k': 'v'}"]),
+    ],
+)
+def test_notes_of_odd_types_are_shown(notes: object, shown: list[str], settings: CaptureSettings) -> None:
+    """``__notes__`` is a list of texts only by convention."""
+    error: Any = ValueError()
+    error.__notes__ = notes
+    assert only(error, settings)["notes"] == shown
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="there are no exception groups here")
+def test_a_group_is_captured_as_the_exception_it_is(settings: CaptureSettings) -> None:
+    """Its message and its own stack."""
+    group: Any = sys.modules["builtins"].BaseExceptionGroup("two things", [KeyboardInterrupt(), ValueError()])
+    info = only(raised(group), settings)
+    assert (info["type"], info["value"]) == ("BaseExceptionGroup", "two things (2 sub-exceptions)")
+    assert len(info["frames"]) == 1
+
+
+def test_an_event_fits_into_a_record_whatever_is_in_it(settings: CaptureSettings) -> None:
+    """A record has 1 MiB. Ten deep stacks full of long variables and texts lose the far ones, and the event says so."""
+
+    def fail(depth: int, previous: Optional[BaseException]) -> None:
+        a = b = c = d = e = f = g = h = "\U0001f600" * 1000
+        if depth:
+            fail(depth - 1, previous)
+        raise ValueError(a + b + c + d + e + f + g + h) from previous
+
+    def failure(previous: Optional[BaseException]) -> BaseException:
+        try:
+            fail(120, previous)
+        except ValueError as caught:
+            return caught
+        raise AssertionError
+
+    error: Optional[BaseException] = None
+    for _ in range(MAX_EXCEPTIONS):
+        error = failure(error)
+    assert error is not None
+    event = capture(error, settings)
+    first, last = event["exceptions"][0], event["exceptions"][-1]
+    assert len(json.dumps(event)) < 1_000_000
+    assert len(event["exceptions"]) == MAX_EXCEPTIONS
+    assert first["frames"][-1]["variables"], "the frame of the raise is the last to lose its variables"
+    assert any("the event is full" in note for note in first["notes"])
+    assert all(info["value"] for info in event["exceptions"])
+    assert "frames left out" in last["frames"][0]["function"]

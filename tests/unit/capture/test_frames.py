@@ -1,0 +1,251 @@
+"""Frames: where each call was, what its source says, and how a long stack is cut."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lastword.capture import CaptureSettings, exception_event, message_event
+from lastword.capture.frames import LEFT_OUT, MAX_FRAMES_PER_END
+from lastword.capture.source import MAX_FILE_SIZE, is_in_app
+from lastword.event import Event, Frame, Needs
+from lastword.scrub import is_sensitive
+
+WITH_STACK = CaptureSettings(needs=Needs(message_stack=True), is_sensitive=is_sensitive)
+
+
+def failing_event(source: str, file: object, **names: Any) -> Event:
+    """The event of what ``source`` raises, run as if it stood in ``file``."""
+    scope: dict[str, Any] = {"__name__": "failing_module", **names}
+    try:
+        exec(compile(source, str(file), "exec"), scope)
+    except Exception as error:
+        return exception_event(error, handled=True, mechanism="test", settings=WITH_STACK)
+    raise AssertionError("nothing was raised")
+
+
+def last_frame(event: Event) -> Frame:
+    return event["exceptions"][0]["frames"][-1]
+
+
+def written(path: Path, source: str) -> Path:
+    path.write_bytes(source.encode())
+    return path
+
+
+def test_frames_run_from_the_outermost_call_to_the_raise(tmp_path: Path) -> None:
+    """The order in which Python prints a traceback."""
+    source = "def a():\n    b()\ndef b():\n    1 / 0\na()\n"
+    frames = failing_event(source, written(tmp_path / "m.py", source))["exceptions"][0]["frames"][1:]
+    assert [(frame["function"], frame["line"]) for frame in frames] == [("<module>", 5), ("a", 2), ("b", 4)]
+    assert {frame["module"] for frame in frames} == {"failing_module"}
+    assert {frame["path"] for frame in frames} == {str(tmp_path / "m.py")}
+
+
+def test_the_line_is_that_of_the_raise_not_of_the_capture(settings: CaptureSettings) -> None:
+    """By the time of the capture the frame has moved on into its ``except`` block."""
+    try:
+        raise ValueError
+    except ValueError as error:
+        raised_at = sys._getframe().f_code.co_firstlineno + 3
+        event = exception_event(error, handled=True, mechanism="test", settings=settings)
+    assert last_frame(event)["line"] == raised_at
+
+
+def test_source_has_five_lines_on_each_side(tmp_path: Path) -> None:
+    """Fewer at the ends of the file; the first line's number tells which they are."""
+    lines = [f"x{number} = 0" for number in range(1, 31)]
+    for number, first, last in ((15, 10, 20), (2, 1, 7), (30, 25, 30)):
+        changed = [*lines[: number - 1], "1 / 0", *lines[number:]]
+        frame = last_frame(failing_event("\n".join(changed), written(tmp_path / f"m{number}.py", "\n".join(changed))))
+        assert frame["first_source_line"] == first
+        assert frame["source"] == changed[first - 1 : last]
+
+
+def test_a_shown_file_is_named_with_its_time_and_size(tmp_path: Path) -> None:
+    """So that whoever widens the source later can tell whether the file is still the same."""
+    path = written(tmp_path / "m.py", "1 / 0\n")
+    sources = failing_event("1 / 0\n", path)["sources"]
+    assert sources[str(path)] == (path.stat().st_mtime_ns, path.stat().st_size)
+
+
+def test_code_without_a_file_has_no_source() -> None:
+    """Nothing is claimed about ``<string>``, not even that it exists."""
+    event = failing_event("1 / 0", "<made up>")
+    frame = last_frame(event)
+    assert (frame["source"], frame["first_source_line"], frame["line"]) == ([], 0, 1)
+    assert frame["path"] not in event["sources"]
+
+
+def test_generated_code_has_the_source_that_linecache_knows() -> None:
+    """Doctests, notebooks and template engines register their sources there."""
+    name = "<generated for test_frames>"
+    linecache.cache[name] = (5, None, ["1 / 0\n"], name)
+    try:
+        assert last_frame(failing_event("1 / 0\n", name))["source"] == ["1 / 0"]
+    finally:
+        del linecache.cache[name]
+
+
+def test_a_loader_is_asked_for_the_source_of_its_module() -> None:
+    """A module inside an archive has no file of its own."""
+    loader = SimpleNamespace(get_source=lambda name: f"1 / 0  # {name}\n")
+    frame = last_frame(failing_event("1 / 0", "/archive.zip/inside.py", __loader__=loader))
+    assert frame["source"] == ["1 / 0  # failing_module"]
+
+
+@pytest.mark.parametrize("answer", [RuntimeError("broken loader"), b"bytes", 5, None, "\udc80\n"])
+def test_a_broken_loader_costs_only_the_source(answer: Any) -> None:
+    """It may raise, or return what is no source."""
+
+    def get_source(name: str) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    file = f"/archive.zip/broken_{answer!r}.py"
+    frame = last_frame(failing_event("1 / 0", file, __loader__=SimpleNamespace(get_source=get_source)))
+    assert frame["source"] in ([], ["\\udc80"])
+    assert frame["line"] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_what_is_no_regular_file_is_never_read(tmp_path: Path) -> None:
+    """The file of ``python /dev/stdin`` is the program's input; reading a pipe would also wait."""
+    os.mkfifo(tmp_path / "pipe.py")
+    assert last_frame(failing_event("1 / 0", tmp_path / "pipe.py"))["source"] == []
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    """Over 4 MiB of source is no source that somebody wrote."""
+    path = written(tmp_path / "huge.py", "1 / 0\n" + "#" * MAX_FILE_SIZE)
+    assert last_frame(failing_event("1 / 0\n", path))["source"] == []
+
+
+def test_a_long_source_line_is_cut(tmp_path: Path) -> None:
+    """Minified and generated code has lines of megabytes."""
+    source = "1 / 0  # " + "x" * 100_000
+    (line,) = last_frame(failing_event(source, written(tmp_path / "m.py", source)))["source"]
+    assert len(line) == 500
+    assert line.endswith("…")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python tells no columns here")
+def test_columns_count_characters(tmp_path: Path) -> None:
+    """Python counts bytes of UTF-8; people and editors count characters."""
+    source = "x = 'äöü'; y = (1 /\n 0)\n"
+    assert last_frame(failing_event(source, written(tmp_path / "m.py", source)))["columns"] == (2, 16, 2)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no qualified name here")
+def test_the_qualified_name_has_its_class(tmp_path: Path) -> None:
+    """``save`` alone does not say whose."""
+    frame = last_frame(failing_event("class A:\n    def save(self):\n        1 / 0\nA().save()", "<q>"))
+    assert (frame["function"], frame["qualname"]) == ("save", "A.save")
+
+
+def test_the_application_is_what_is_not_installed(tmp_path: Path) -> None:
+    """Neither the standard library nor an installed package nor lastword itself."""
+    assert is_in_app(str(tmp_path / "app.py"))
+    assert is_in_app("<string>")
+    assert is_in_app("relative.py")
+    assert not is_in_app("/venv/lib/python3.11/site-packages/flask/app.py")
+    assert not is_in_app("/usr/lib/python3/dist-packages/yaml/__init__.py")
+    assert not is_in_app(os.path.join(sysconfig.get_paths()["stdlib"], "json", "decoder.py"))
+    assert not is_in_app("<frozen importlib._bootstrap>")
+    assert not is_in_app(exception_event.__code__.co_filename)
+
+
+def test_a_relative_file_is_made_absolute_where_the_capture_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same code captured in two directories has two paths and one file name."""
+    code = compile("1 / 0", "relative.py", "exec")
+    for directory in ("one", "two"):
+        (tmp_path / directory).mkdir()
+        monkeypatch.chdir(tmp_path / directory)
+        try:
+            exec(code, {})
+        except ZeroDivisionError as error:
+            frame = last_frame(exception_event(error, handled=True, mechanism="test", settings=WITH_STACK))
+        assert (frame["file"], frame["path"]) == ("relative.py", str(tmp_path / directory / "relative.py"))
+
+
+def test_a_working_directory_that_is_gone_costs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon's directory may have been deleted under it."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert last_frame(failing_event("1 / 0", "gone.py"))["path"] == "gone.py"
+
+
+@pytest.mark.parametrize(("depth", "missing"), [(97, 0), (98, 1), (5000, 4903)])
+def test_a_long_stack_keeps_both_ends_and_tells_how_many_are_missing(depth: int, missing: int) -> None:
+    """50 frames at each end, and between them one whose function says how many are left out."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 500)
+    try:
+        source = "def down(n):\n    if n: down(n - 1)\n    else: 1 / 0\ndown(start)\n"
+        frames = failing_event(source, "<deep>", start=depth)["exceptions"][0]["frames"]
+    finally:
+        sys.setrecursionlimit(limit)
+    if not missing:
+        assert len(frames) == depth + 3
+        return
+    gap = frames.pop(MAX_FRAMES_PER_END)
+    assert (gap["file"], gap["function"], gap["line"]) == (LEFT_OUT, f"({missing} frames left out)", 0)
+    assert len(frames) == 2 * MAX_FRAMES_PER_END
+    assert [frames[0]["function"], frames[-1]["line"]] == ["failing_event", 3]
+
+
+def test_the_same_place_is_described_alike_each_time(tmp_path: Path) -> None:
+    """What is remembered of a place is not what an event holds: changing one event leaves the next alone."""
+    source = "1 / 0\n"
+    code = compile(source, str(written(tmp_path / "m.py", source)), "exec")
+    seen = []
+    for _ in range(2):
+        try:
+            exec(code, {})
+        except ZeroDivisionError as error:
+            frame = last_frame(exception_event(error, handled=True, mechanism="test", settings=WITH_STACK))
+        seen.append(dict(frame, source=list(frame["source"])))
+        frame["source"].clear()
+    assert seen[0] == seen[1]
+    assert seen[0]["source"] == ["1 / 0"]
+
+
+def test_a_message_has_the_stack_of_its_caller_without_us_and_without_variables() -> None:
+    """The first frame from the inside is the one that asked; locals are taken of errors only."""
+
+    def caller() -> Event:
+        secret_free = 1
+        del secret_free
+        return message_event("hello", level="info", settings=WITH_STACK)
+
+    event = caller()
+    innermost = event["stack"][-1]
+    assert (innermost["function"], innermost["line"]) == ("caller", caller.__code__.co_firstlineno + 3)
+    assert all(frame["variables"] == [] for frame in event["stack"])
+    assert __file__ in event["sources"]
+
+
+def test_a_message_has_no_stack_unless_it_is_wanted(settings: CaptureSettings) -> None:
+    """Most formats have no place for it."""
+    event = message_event("hello", level="warning", settings=settings)
+    assert (event["stack"], event["exceptions"], event["sources"]) == ([], [], {})
+    assert (event["message"], event["level"], event["handled"]) == ("hello", "warning", True)
+
+
+def test_an_over_long_message_is_cut_and_says_by_how_much(settings: CaptureSettings) -> None:
+    """As the text of an exception."""
+    message = message_event("x" * 100_000, level="info", settings=settings)["message"]
+    assert message is not None
+    assert len(message) <= 8192
+    assert message.endswith("characters left out)")

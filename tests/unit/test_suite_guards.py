@@ -1,0 +1,135 @@
+"""What conftest.py promises for every test, tried on tiny suites of their own in a pytest of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+RunSuite = Callable[..., str]
+
+
+@pytest.fixture
+def run_suite(tmp_path: Path) -> RunSuite:
+    """Runs the given test file under our conftest and settings; returns what pytest printed."""
+
+    def run(source: str, **environment: str) -> str:
+        suite = tmp_path / "test_suite.py"
+        suite.write_text(textwrap.dedent(source), "utf-8")
+        options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0", "-rfEs"]
+        command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), *options, str(suite)]
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+        return done.stdout + done.stderr
+
+    return run
+
+
+SKIPS = """
+    import pytest
+    from tests.support import needs
+
+    @needs.installed("surely_not_installed")
+    def test_dependency(): pass
+
+    @needs.capability(False, "third hand")
+    def test_capability(): pass
+
+    def test_inside(): pytest.skip("no time")
+
+    @pytest.mark.xfail(reason="known")
+    def test_known(): assert False
+"""
+
+
+def test_a_skip_is_a_skip_on_a_laptop(run_suite: RunSuite) -> None:
+    """Whoever has not installed everything can still run the suite."""
+    assert "3 skipped, 1 xfailed" in run_suite(SKIPS)
+
+
+def test_every_skip_but_a_missing_capability_fails_on_ci(run_suite: RunSuite) -> None:
+    """A machine on which something is missing must not look green."""
+    output = run_suite(SKIPS, LASTWORD_REQUIRE_ALL="1")
+    assert "1 failed, 1 skipped, 1 xfailed, 1 error" in output
+    assert "there is no third hand here" in output
+    assert "not installed: surely_not_installed" in output
+
+
+def test_a_skipped_module_fails_on_ci(run_suite: RunSuite) -> None:
+    """A skip at import takes all tests of a file away, and is no less of a skip."""
+    source = "import pytest; pytest.importorskip('surely_not_installed')\ndef test(): pass"
+    assert "1 skipped" in run_suite(source)
+    assert "1 error" in run_suite(source, LASTWORD_REQUIRE_ALL="1")
+
+
+def test_a_process_that_stays_fails_the_run_by_name_and_is_ended(run_suite: RunSuite, tmp_path: Path) -> None:
+    """A child, a detached program and a forked daemon are all found, whatever they did to hide."""
+    (tmp_path / "pids").mkdir()
+    output = run_suite(
+        """
+        import os, pathlib, subprocess, sys, tests.conftest
+
+        tests.conftest.GRACE = 0.5
+        SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+        DETACH = f"import subprocess; print(subprocess.Popen({SLEEP!r}, stdout=subprocess.DEVNULL).pid)"
+        children = []
+
+        def announce(pid): pathlib.Path(os.environ["PID_DIR"], str(pid)).touch()
+
+        def test_child():
+            children.append(subprocess.Popen(SLEEP, env={}, cwd="/"))
+            announce(children[0].pid)
+
+        def test_detached():
+            announce(int(subprocess.check_output([sys.executable, "-c", DETACH])))
+
+        def test_daemon(tmp_path):
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    os.dup2(os.open(tmp_path / "open", os.O_CREAT), 0)
+                    announce(os.getpid())
+                    os.execve(SLEEP[0], SLEEP, {})
+                os._exit(0)
+            os.wait()
+        """,
+        PID_DIR=str(tmp_path / "pids"),
+    )
+    started = {path.name for path in (tmp_path / "pids").iterdir()}
+    assert len(started) == 3, output
+    assert set(re.findall(r"E +process (\d+):", output)) == started, output
+    assert "3 passed, 1 error" in output
+    assert not any(_runs(int(pid)) for pid in started)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return "time.sleep(60)" in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
+
+
+def test_a_test_sees_nothing_of_the_users_home_and_settings(run_suite: RunSuite) -> None:
+    """Each test has an own empty HOME and temporary directory, and none of the variables that steer lastword."""
+    output = run_suite(
+        """
+        import os, tempfile, pathlib
+
+        def test_surroundings(tmp_path):
+            assert pathlib.Path.home().parent == tmp_path
+            assert list(pathlib.Path.home().iterdir()) == []
+            assert tempfile.gettempdir() == os.environ["TMPDIR"]
+            assert [name for name in os.environ if name.startswith("LASTWORD_") or name.lower() == "http_proxy"] == []
+        """,
+        LASTWORD_DSN="booboo+https://T@ingest.booboo.dev/o/p",
+        LASTWORD_SPOOL="/elsewhere",
+        http_proxy="http://127.0.0.1:9",
+    )
+    assert "1 passed" in output, output

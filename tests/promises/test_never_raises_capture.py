@@ -159,20 +159,12 @@ def test_a_text_of_an_odd_class_is_taken_as_the_text_it_is() -> None:
 
 
 def test_an_exception_that_lies_about_everything_can_be_captured() -> None:
-    """Properties in the place of its chain, its traceback, its notes and its class are not asked."""
+    """Properties in the place of its chain, its traceback and its notes are not asked."""
     names = "__cause__ __context__ __suppress_context__ __traceback__ __notes__ __dict__ __class__ args"
     lies = {**ODD_METHODS, **{name: property(refuse) for name in names.split()}}
-    liar = type("LiarError", (Exception,), lies)
-
-    def fail() -> None:
-        raise liar
-
-    try:
-        fail()
-    except Exception as error:
-        (info,) = captured(error)["exceptions"]
-    assert info["value"] == "<unprintable LiarError>"
-    assert info["frames"][-1]["function"] == "fail"
+    liar = type("LiarError", (Exception,), lies)()  # not raised, for PyPy would trip over it
+    (info,) = captured(liar)["exceptions"]
+    assert (info["type"], info["value"], info["notes"]) == ("LiarError", "<unprintable LiarError>", [])
 
 
 def test_a_class_that_lies_about_its_name_can_be_captured() -> None:

@@ -130,6 +130,7 @@ def test_the_request_carries_its_own_headers_and_ours(serve: Callable[[Behaviour
     lines = server.heads[0].split("\n")
     assert lines[0] == "POST /post?token=SECRET HTTP/1.1"
     assert {f"User-Agent: lastword/{__version__}", "X-Booboo-DSN: TOKEN", "Content-Length: 5"} <= set(lines)
+    assert "Accept-Encoding: identity" in lines
     assert not [line for line in lines if line.lower().startswith(("transfer-encoding", "content-encoding", "cookie"))]
 
 
@@ -156,6 +157,27 @@ def test_a_huge_answer_is_cut_and_the_next_request_still_works(
     server = serve(answering(b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n" % len(huge) + huge))
     replies = [sender.send(HttpRequest(server.url, b"x"), PATIENCE) for _ in range(2)]
     assert [(reply.status, reply.body) for reply in replies] == [(500, huge[:MAX_REPLY_BYTES])] * 2
+
+
+def test_an_endless_answer_is_not_read_to_its_end(serve: Callable[[Behaviour], Server], sender: HttpSender) -> None:
+    """Memory stays small, whatever a server sends: the connection is closed once the limit is reached."""
+    could_send_it_all = threading.Event()
+    was_stopped = threading.Event()
+
+    def flood(connection: socket.socket, server: Server) -> None:
+        server.read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        try:
+            for _ in range(24):  # more than the kernel buffers
+                connection.sendall(bytes(1024 * 1024))
+            could_send_it_all.set()
+        finally:
+            was_stopped.set()
+
+    reply = sender.send(HttpRequest(serve(flood).url, b"x"), PATIENCE)
+    assert len(reply.body) == MAX_REPLY_BYTES
+    assert was_stopped.wait(PATIENCE)
+    assert not could_send_it_all.is_set()
 
 
 def test_cookies_are_not_kept(serve: Callable[[Behaviour], Server], sender: HttpSender) -> None:

@@ -19,7 +19,7 @@ _module_of = type.__dict__["__module__"].__get__
 def clean(text: str, limit: int) -> str:
     """``text`` in at most ``limit`` characters; what was cut shows as ``…``, a lone surrogate as ``\\udc80``."""
     if type(text) is not str:
-        text = str.__str__(text)
+        text = "".join((text,))
     if len(text) <= limit and text.isascii():
         return text
     head = _encodable(text[:limit])
@@ -31,7 +31,7 @@ def clean(text: str, limit: int) -> str:
 def clean_marked(text: str, limit: int) -> str:
     """Like ``clean``, for the texts people read first: what was cut is told by its number of characters."""
     if type(text) is not str:
-        text = str.__str__(text)
+        text = "".join((text,))
     if len(text) <= limit:
         return clean(text, limit)
     kept = limit - len(_cut_mark(len(text)))

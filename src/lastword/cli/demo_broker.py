@@ -52,6 +52,5 @@ def _application(folder: Path, *, out: str) -> Celery:
         broker_connection_retry_on_startup=True,
         task_ignore_result=True,
         worker_prefetch_multiplier=1,
-        worker_lost_wait=0.5,  # so that stopping does not wait 10 s for the task of a worker that was killed
     )
     return application

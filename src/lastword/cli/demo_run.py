@@ -29,7 +29,8 @@ from lastword.testing import LoopbackTracker
 
 _START_PATIENCE = 30.0
 _DRAIN_PATIENCE = 30.0
-_STOP_PATIENCE = 8.0
+#: gunicorn needs a fraction of this. Celery would wait 5 idle seconds for its pool (as it does with this broker).
+_STOP_PATIENCE = 2.0
 _FLUSHER_PATIENCE = 6.0
 _TICK = 0.1
 
@@ -152,7 +153,7 @@ class _Demo:
             duplicates=sum(self._delivered.values()) - len(self._delivered),
             slowest=max((ack.milliseconds for ack in acks), default=0.0),
             killed=self._running_traffic.killed,
-            why_lost=_reasons(read_accounts(Layout(str(self._spool)))) if len(missing) > held else "",
+            why_lost=_reasons(read_accounts(self._spool)) if len(missing) > held else "",
         )
 
     @property
@@ -213,8 +214,7 @@ def _answers(port: int) -> bool:
 
 
 def _held(spool: Path) -> int:
-    layout = Layout(str(spool))
-    return read_accounts(layout).held if os.path.isdir(layout.base) else 0
+    return read_accounts(spool).held if os.path.isdir(Layout(str(spool)).base) else 0
 
 
 def _reasons(accounts: Accounts) -> str:

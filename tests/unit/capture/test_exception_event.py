@@ -13,6 +13,7 @@ import pytest
 from lastword.capture import CaptureSettings, exception_event
 from lastword.capture.exception import MAX_EXCEPTIONS, MAX_NOTE, MAX_NOTES, MAX_VALUE
 from lastword.event import Event, ExceptionInfo
+from tests.support import needs
 
 
 def raised(error: BaseException) -> BaseException:
@@ -158,7 +159,7 @@ def test_notes_of_odd_types_are_shown(notes: object, shown: list[str], settings:
     assert only(error, settings)["notes"] == shown
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="there are no exception groups here")
+@needs.capability(sys.version_info >= (3, 11), "Python 3.11")
 def test_a_group_is_captured_as_the_exception_it_is(settings: CaptureSettings) -> None:
     """Its message and its own stack."""
     group: Any = sys.modules["builtins"].BaseExceptionGroup("two things", [KeyboardInterrupt(), ValueError()])

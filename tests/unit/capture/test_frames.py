@@ -17,6 +17,7 @@ from lastword.capture.frames import LEFT_OUT, MAX_FRAMES_PER_END
 from lastword.capture.source import MAX_FILE_SIZE, is_in_app
 from lastword.event import Event, Frame, Needs
 from lastword.scrub import is_sensitive
+from tests.support import needs
 
 WITH_STACK = CaptureSettings(needs=Needs(message_stack=True), is_sensitive=is_sensitive)
 
@@ -116,7 +117,7 @@ def test_a_broken_loader_costs_only_the_source(answer: Any) -> None:
     assert frame["line"] == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@needs.capability(hasattr(os, "mkfifo"), "os.mkfifo")
 def test_what_is_no_regular_file_is_never_read(tmp_path: Path) -> None:
     """The file of ``python /dev/stdin`` is the program's input; reading a pipe would also wait."""
     os.mkfifo(tmp_path / "pipe.py")
@@ -137,14 +138,14 @@ def test_a_long_source_line_is_cut(tmp_path: Path) -> None:
     assert line.endswith("…")
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python tells no columns here")
+@needs.capability(sys.version_info >= (3, 11), "Python 3.11")
 def test_columns_count_characters(tmp_path: Path) -> None:
     """Python counts bytes of UTF-8; people and editors count characters."""
     source = "x = 'äöü'; y = (1 /\n 0)\n"
     assert last_frame(failing_event(source, written(tmp_path / "m.py", source)))["columns"] == (2, 16, 2)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no qualified name here")
+@needs.capability(sys.version_info >= (3, 11), "Python 3.11")
 def test_the_qualified_name_has_its_class(tmp_path: Path) -> None:
     """``save`` alone does not say whose."""
     frame = last_frame(failing_event("class A:\n    def save(self):\n        1 / 0\nA().save()", "<q>"))

@@ -22,11 +22,12 @@ from lastword.capture.kernel_table import read_table
 from lastword.capture.process import process_info, runtime_info, thread_info
 from lastword.event import Needs
 from lastword.scrub import is_sensitive
+from tests.support import needs
 
 DEADLINE = 30.0
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+needs_proc = needs.capability(Path("/proc/self/stat").exists(), "/proc")
+needs_fork = needs.capability(hasattr(os, "fork"), "os.fork")
 
 
 def in_forked_child(make: Callable[[], Any]) -> Any:

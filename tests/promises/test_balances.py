@@ -1,0 +1,59 @@
+"""The promise: every captured event is accounted for, with a reason where it was not delivered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lastword.spool.accounts import read_accounts
+from lastword.testing import LoopbackTracker
+from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
+
+
+def test_delivered_refused_and_set_aside(tmp_path: Path) -> None:
+    """What the tracker refuses is set aside with its words, what is too large is refused; the rest is delivered."""
+    spool = tmp_path / "spool"
+    body = """
+for number in range(6): acked(lastword.capture_message(f"event {number}"))
+from lastword import sdk
+assert sdk._client.reporter.record({**sdk.message_event("x", level="info", settings=sdk._client.settings),
+    "message": "y" * 2_000_000}) is None
+"""
+    with LoopbackTracker() as tracker:
+        tracker.answer(400, times=2)
+        run(body, spool=spool, dsn=tracker.dsn)
+        tracker.wait_for(4)
+        wait_until_no_flusher(spool)
+    accounts = read_accounts(spool)
+    assert (accounts.recorded, accounts.delivered, accounts.held, accounts.missing) == (6, 4, 0, 0)
+    assert accounts.set_aside == {"refused": 2}
+    assert accounts.refused == {"too large": 1}
+    kept = sorted((spool / "v1/set_aside").iterdir())
+    assert [path.suffix for path in kept] == [".record", ".record"]
+    reason, record = kept[0].read_text().splitlines()
+    assert "400" in reason
+    assert '"message":"event ' in record
+
+
+def test_a_wrong_key_keeps_everything(tmp_path: Path) -> None:
+    """A key that the tracker does not know is said to be wrong; nothing is thrown away for it."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker(token="right") as tracker:
+        wrong = tracker.dsn.replace("right", "wrong")
+        run("for _ in range(3): acked(lastword.capture_message('kept'))", spool=spool, dsn=wrong)
+        accounts = wait_for_accounts(
+            spool, lambda seen: any(health.misconfigured for health in seen.destinations.values()), "a verdict"
+        )
+        assert len(tracker.requests) == 1
+        assert (accounts.held, accounts.delivered) == (3, 0)
+
+
+def test_figures_of_the_dead_are_kept(tmp_path: Path) -> None:
+    """What retired writers did stays in the totals, over several flushers."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker() as tracker:
+        for count in range(1, 4):
+            run("acked(lastword.capture_message('hello'))", spool=spool, dsn=tracker.dsn)
+            tracker.wait_for(count)
+            wait_until_no_flusher(spool)
+            accounts = read_accounts(spool)
+            assert (accounts.recorded, accounts.delivered, accounts.held) == (count, count, 0)

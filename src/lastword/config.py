@@ -105,6 +105,8 @@ def _parse_booboo(text: str, parts: SplitResult) -> tuple[str, str]:
     token = unquote(parts.username or "")
     if not token:
         raise _dsn_error(text, "it has no token (TOKEN@ before the host)")
+    if not all(" " < character <= "\xff" and character != "\x7f" for character in token):
+        raise _dsn_error(text, "its token holds characters that cannot be sent in an HTTP header")
     return f"{parts.scheme.lower()}://{_host_and_port(parts)}/", token
 
 

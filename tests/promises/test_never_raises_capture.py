@@ -163,8 +163,12 @@ def test_an_exception_that_lies_about_everything_can_be_captured() -> None:
     names = "__cause__ __context__ __suppress_context__ __traceback__ __notes__ __dict__ __class__ args"
     lies = {**ODD_METHODS, **{name: property(refuse) for name in names.split()}}
     liar = type("LiarError", (Exception,), lies)()  # not raised, for PyPy would trip over it
-    (info,) = captured(liar)["exceptions"]
+    with pytest.raises(ZeroDivisionError) as raised:
+        divmod(1, 0)
+    event = exception_event(liar, traceback=raised.tb, handled=True, mechanism="test", settings=SETTINGS)
+    (info,) = checked(event)["exceptions"]
     assert (info["type"], info["value"], info["notes"]) == ("LiarError", "<unprintable LiarError>", [])
+    assert info["frames"], "one lie does not cost the rest"
 
 
 def test_a_class_that_lies_about_its_name_can_be_captured() -> None:

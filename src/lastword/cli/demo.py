@@ -14,14 +14,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Optional
+from typing import Callable, Optional
 
 from lastword.cli.demo_plan import FULL, Plan
 from lastword.cli.demo_screen import open_screen
-
-if TYPE_CHECKING:
-    from lastword.cli.demo_run import Outcome
+from lastword.cli.demo_servers import ServerError
+from lastword.errors import SpoolError
 
 _NEEDED = ("gunicorn", "celery")
 
@@ -35,80 +33,62 @@ def run(backtrace: bool = False, spool: Optional[Path] = None, plan: Plan = FULL
         plan: how much to do.
 
     Returns:
-        The exit status: 0 when every error was delivered; 1 when not, when none was raised, or when a server failed;
-        2 when something is not installed; 128 + the signal's number when interrupted.
+        The exit status: 0 when every error was delivered; 1 when not, when none was raised, and when a server or the
+        spool failed; 2 when something is not installed; 128 + the signal's number when interrupted.
     """
     missing = [module for module in _NEEDED if importlib.util.find_spec(module) is None]
     if missing:
         print(f"lastword demo needs {' and '.join(missing)}: pip install 'lastword[demo]'", file=sys.stderr)
         return 2
-    from lastword.cli.demo_run import perform
-    from lastword.cli.demo_servers import ServerError
-
     with closing(open_screen()) as screen:
         try:
-            with _signals_raise():
-                outcome = perform("backtrace" if backtrace else "booboo", spool, plan, screen)
-        except ServerError as error:
+            with _signals_end_it() as check:
+                from lastword.cli.demo_run import perform  # imports Celery, which may be missing and takes its time
+
+                report = perform("backtrace" if backtrace else "booboo", spool, plan, screen, check)
+        except (ServerError, SpoolError) as error:
             print(f"lastword demo: FAILED: {error}", file=sys.stderr)
             return 1
         except _Interrupted as interruption:
-            print("lastword demo: interrupted; everything it had started is gone", file=sys.stderr)
+            print("lastword demo: interrupted", file=sys.stderr)
             return 128 + interruption.signal
-        screen.table(_rows(outcome))
-    complaint = _complaint(outcome)
-    print(f"lastword demo: {'FAILED: ' + complaint if complaint else 'every error was delivered'}")
+        screen.table(report.outcome.rows())
+    if report.unsettled:
+        print(f"lastword demo: the spool's accounts say: {report.unsettled}")
+    complaint = report.outcome.complaint
     print(
-        f"lastword demo: lost {outcome.lost} of {outcome.raised} errors, "
-        f"with {outcome.killed} workers killed and the tracker away for {plan.outage:g} s"
+        f"lastword demo: {'FAILED: ' + complaint if complaint else 'every error was delivered'}: "
+        f"lost {report.outcome.lost} of {report.outcome.raised}, "
+        f"with {report.killed} workers killed and the tracker away for {plan.outage:g} s"
     )
     return 1 if complaint else 0
 
 
-def _rows(outcome: Outcome) -> list[tuple[str, str, str]]:
-    return [
-        ("raised", str(outcome.raised), f"{outcome.in_gunicorn} in gunicorn, {outcome.in_celery} in Celery"),
-        ("delivered", str(outcome.delivered), "found at the tracker"),
-        ("held", str(outcome.held), "still in the spool"),
-        ("lost", str(outcome.lost), outcome.why_lost),
-        ("duplicates", str(outcome.duplicates), "delivered once more"),
-        ("slowest capture", f"{outcome.slowest:.1f} ms", ""),
-    ]
-
-
-def _complaint(outcome: Outcome) -> str:
-    if not outcome.raised:
-        return "no error was raised"
-    if outcome.lost:
-        return f"lost {outcome.lost} errors ({outcome.why_lost})"
-    if outcome.held:
-        return f"{outcome.held} errors are still held, although the tracker is back"
-    return ""
-
-
-class _Interrupted(BaseException):
+class _Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.signal = number
 
 
 @contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise _Interrupted once; while that is being dealt with, further ones do nothing."""
+def _signals_end_it() -> Iterator[Callable[[], None]]:
+    """Gives a function that raises _Interrupted after Ctrl-C or SIGTERM.
+
+    The signal itself raises nothing, so no server is ever half started or half stopped.
+    """
+    received: list[int] = []
+
+    def check() -> None:
+        if received:
+            raise _Interrupted(received[0])
+
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield check
         return
-
-    def interrupt(number: int, _frame: Optional[FrameType]) -> None:
-        for each in previous:
-            signal.signal(each, signal.SIG_IGN)
-        raise _Interrupted(number)
-
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in previous:
-        signal.signal(number, interrupt)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, lambda number, _frame: received.append(number)) for number in numbers]
     try:
-        yield
+        yield check
     finally:
-        for number, handler in previous.items():
+        for number, handler in zip(numbers, previous):
             signal.signal(number, handler)

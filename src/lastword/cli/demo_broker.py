@@ -35,10 +35,6 @@ class TaskSender:
         for message in (self._folder / "out").iterdir():
             message.rename(self._folder / "in" / message.name)
 
-    def close(self) -> None:
-        """Let go of the broker."""
-        self._application.close()
-
 
 def _application(folder: Path, *, out: str) -> Celery:
     application = Celery("lastword-demo", broker="filesystem://")

@@ -18,6 +18,7 @@ from typing import Callable, Optional
 from lastword.cli import demo_broker, demo_servers
 from lastword.cli.demo_broker import TaskSender
 from lastword.cli.demo_failures import ACK_FILE, MARKER, AckFile
+from lastword.cli.demo_outcome import Outcome
 from lastword.cli.demo_plan import Plan
 from lastword.cli.demo_screen import Screen
 from lastword.cli.demo_servers import Server, ServerError
@@ -36,50 +37,52 @@ _TICK = 0.1
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the demo found out. Every acknowledged capture is delivered, held or lost."""
+class Report:
+    """``killed`` is the number of workers killed; ``unsettled`` what the accounts say of events that went wrong."""
 
-    in_gunicorn: int
-    in_celery: int
-    delivered: int
-    held: int
-    lost: int
-    duplicates: int
-    slowest: float  # milliseconds
+    outcome: Outcome
     killed: int
-    why_lost: str
-
-    @property
-    def raised(self) -> int:
-        return self.in_gunicorn + self.in_celery
+    unsettled: str
 
 
-def perform(wire: str, spool: Optional[Path], plan: Plan, screen: Screen) -> Outcome:
-    """Run the demo with a tracker of kind ``wire``; raises ServerError where a server fails.
+def perform(wire: str, spool: Optional[Path], plan: Plan, screen: Screen, check: Callable[[], None]) -> Report:
+    """Run the demo with a tracker of kind ``wire``; raises ServerError where a server fails, and SpoolError.
 
-    Works in a temporary directory, which is gone afterwards, as is every process; only a ``spool`` that is given stays.
+    ``check`` is called ten times a second and ends the run by raising. All happens in a temporary directory, which is
+    gone afterwards, and so is every process. Only a ``spool`` that is given stays, and may keep its flusher.
     """
     with ExitStack() as cleaning:
         folder = cleaning.enter_context(_temporary_folder())
         tracker = cleaning.enter_context(LoopbackTracker(wire))
         spool = (spool or folder / "spool").resolve()
-        cleaning.callback(_see_flusher_off, spool, by_force=folder in spool.parents)
-        demo = _Demo(folder, spool, tracker, plan, screen)
+        if folder in spool.parents:
+            cleaning.callback(_end_flusher, spool)
+        Layout(str(spool)).prepare()
+        demo = _Demo(folder, spool, tracker, plan, screen, check)
         cleaning.callback(demo.stop)
         demo.start()
         demo.run()
         demo.stop()
-        _see_flusher_off(spool, by_force=False)
-        return demo.outcome()
+        _wait_for_flusher(spool)
+        return demo.report()
 
 
 class _Demo:
-    def __init__(self, folder: Path, spool: Path, tracker: LoopbackTracker, plan: Plan, screen: Screen) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        spool: Path,
+        tracker: LoopbackTracker,
+        plan: Plan,
+        screen: Screen,
+        check: Callable[[], None],
+    ) -> None:
         self._folder, self._spool = folder, spool
+        self._check = check
         self._tracker, self._plan, self._screen = tracker, plan, screen
         self._acks = AckFile(folder / "acks")
-        self._held_before = _held(spool)
-        self._delivered: Counter[str] = Counter()
+        self._held_before = read_accounts(spool).held
+        self._received: Counter[str] = Counter()
         self._events_counted = 0
         self._tracker_is_down = False
         self._servers: list[Server] = []
@@ -129,32 +132,20 @@ class _Demo:
 
     def stop(self) -> None:
         """End the traffic and both servers; harmless when repeated."""
+        self._screen.progress("stopping gunicorn and Celery")
         if self._traffic is not None:
             self._traffic.stop()
         for server in self._servers:
             server.ask_to_stop()
         while self._servers:
-            self._servers.pop().stop(_STOP_PATIENCE)
+            self._servers.pop().end(_STOP_PATIENCE)
 
-    def outcome(self) -> Outcome:
+    def report(self) -> Report:
         """The final account, when nothing is running any more."""
         self._count()
-        acks = self._acks.acks
-        missing = [ack for ack in acks if ack.id is None or not self._delivered[ack.marker]]
-        # Only an event that lastword still has can be held. Asked for what is missing alone: in a spool that was given
-        # there may be others.
-        held = min(len(missing), max(0, _held(self._spool) - self._held_before)) if missing else 0
-        return Outcome(
-            in_gunicorn=sum("-web-" in ack.marker for ack in acks),
-            in_celery=sum("-task-" in ack.marker for ack in acks),
-            delivered=len(acks) - len(missing),
-            held=held,
-            lost=len(missing) - held,
-            duplicates=sum(self._delivered.values()) - len(self._delivered),
-            slowest=max((ack.milliseconds for ack in acks), default=0.0),
-            killed=self._running_traffic.killed,
-            why_lost=_reasons(read_accounts(self._spool)) if len(missing) > held else "",
-        )
+        accounts = read_accounts(self._spool)
+        outcome = Outcome.reckon(self._acks.acks, self._received, max(0, accounts.held - self._held_before))
+        return Report(outcome, self._running_traffic.killed, _reasons(accounts))
 
     @property
     def _running_traffic(self) -> Traffic:
@@ -164,6 +155,7 @@ class _Demo:
     def _await_start(self, server: Server, answers: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_PATIENCE
         while not answers():
+            self._check()
             server.check()
             if time.monotonic() > deadline:
                 raise ServerError(
@@ -174,12 +166,13 @@ class _Demo:
             time.sleep(_TICK)
 
     def _tick(self) -> None:
+        self._check()
         for server in self._servers:
             server.check()
         self._count()
         traffic = self._running_traffic
         self._screen.progress(
-            f"{traffic.elapsed:5.1f} s   raised {len(self._acks.acks):4d}   delivered {len(self._delivered):4d}   "
+            f"{traffic.elapsed:5.1f} s   raised {len(self._acks.acks):4d}   delivered {len(self._received):4d}   "
             f"workers killed {traffic.killed:2d}   tracker {'DOWN' if self._tracker_is_down else 'up'}"
         )
         time.sleep(_TICK)
@@ -197,11 +190,11 @@ class _Demo:
         for event in events[self._events_counted :]:
             marker = MARKER.search(event.message)
             if marker is not None:
-                self._delivered[marker[0]] += 1
+                self._received[marker[0]] += 1
         self._events_counted = len(events)
 
     def _all_arrived(self) -> bool:
-        return all(self._delivered[ack.marker] for ack in self._acks.acks if ack.id is not None)
+        return all(self._received[ack.marker] for ack in self._acks.acks if ack.id is not None)
 
 
 def _answers(port: int) -> bool:
@@ -213,29 +206,30 @@ def _answers(port: int) -> bool:
             return False
 
 
-def _held(spool: Path) -> int:
-    return read_accounts(spool).held if os.path.isdir(Layout(str(spool)).base) else 0
-
-
 def _reasons(accounts: Accounts) -> str:
     states = {"set aside": accounts.set_aside, "dropped": accounts.dropped, "refused": accounts.refused}
-    return "; ".join(f"{state}: {reasons}" for state, reasons in states.items() if reasons) or "no reason is recorded"
+    return "; ".join(f"{state}: {dict(reasons)}" for state, reasons in states.items() if reasons)
 
 
-def _see_flusher_off(spool: Path, *, by_force: bool) -> None:
-    """Wait until nobody leads the spool; with ``by_force``, end who does not leave."""
+def _wait_for_flusher(spool: Path) -> bool:
+    """Wait until nobody leads the spool; false when somebody still does."""
     lock = Layout(str(spool)).flusher_lock
-    for send in (None, signal.SIGTERM, signal.SIGKILL) if by_force else (None,):
-        pid = holder(lock)
-        if pid and send is not None:
+    deadline = time.monotonic() + _FLUSHER_PATIENCE
+    while holder(lock) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_TICK)
+    return True
+
+
+def _end_flusher(spool: Path) -> None:
+    """See to it that nobody leads the demo's own spool any more."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        pid = holder(Layout(str(spool)).flusher_lock)
+        if pid:
             with suppress(ProcessLookupError):
-                os.kill(pid, send)
-        deadline = time.monotonic() + _FLUSHER_PATIENCE
-        while holder(lock) is not None:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_TICK)
-        else:
+                os.kill(pid, number)
+        if _wait_for_flusher(spool):
             return
 
 

@@ -11,8 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-#: Name, value, remark.
-Row = tuple[str, str, str]
+from lastword.cli.demo_outcome import Row
 
 
 class Screen(Protocol):

@@ -63,12 +63,12 @@ class Server:
         return True
 
     def ask_to_stop(self) -> None:
+        """Tell it that it may go."""
         with suppress(ProcessLookupError):
             self._process.terminate()
 
-    def stop(self, patience: float) -> None:
-        """End it: nicely for ``patience`` seconds, then by force, and with it all that it has started."""
-        self.ask_to_stop()
+    def end(self, patience: float) -> None:
+        """Give it ``patience`` seconds to go, then see that it is gone with all that it has started."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
         with suppress(ProcessLookupError):

@@ -13,7 +13,10 @@ from lastword import diagnostics
 from lastword.config import Config
 from lastword.errors import ConfigError, SpoolError
 from lastword.spool.layout import Layout, find, read_small_file
-from lastword.spool.ledger import Ledger
+from lastword.spool.ledger import DestinationHealth, Ledger
+
+#: How often to see whether it is still worth waiting, in seconds.
+_LOOK = 0.25
 
 
 def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
@@ -28,11 +31,14 @@ def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
     event_id = lastword.capture_message("This is a test event, sent by `lastword test`.", level="info")
     if event_id is None:
         raise SpoolError("; ".join(diagnostics.waiting()) or "the event was refused")
-    settled = lastword.flush(timeout)
-    milliseconds = (time.monotonic() - began) * 1000
     layout = find(config.spool)
     if layout is None:
         raise SpoolError("the spool was removed before the event was sent")
+    key = config.destination.key
+    while not (settled := lastword.flush(_LOOK)):
+        if time.monotonic() - began > timeout or _health(layout, key).misconfigured:
+            break
+    milliseconds = (time.monotonic() - began) * 1000
     refusal = _reason_set_aside(layout, event_id)
     if settled and refusal is None:
         sys.stdout.write(f"delivered, id {event_id}, in {milliseconds:.0f} ms\n")
@@ -41,8 +47,8 @@ def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
     if refusal is not None:
         sys.stderr.write(f"refused by {where}: {refusal}\nIt was set aside in {layout.set_aside}.\n")
     else:
-        trouble = _trouble(layout, config.destination.key)
-        sys.stderr.write(f"not delivered to {where} within {timeout:g} s: {trouble}\n")
+        trouble = _trouble(layout, key)
+        sys.stderr.write(f"not delivered to {where} in {milliseconds / 1000:.1f} s: {trouble}\n")
         sys.stderr.write(f"It is held in {layout.spool} and will be sent, id {event_id}.\n")
     return 1
 
@@ -55,8 +61,12 @@ def _reason_set_aside(layout: Layout, event_id: str) -> Optional[str]:
         return None
 
 
+def _health(layout: Layout, key: str) -> DestinationHealth:
+    return Ledger.load(layout).health(key)
+
+
 def _trouble(layout: Layout, key: str) -> str:
-    health = Ledger.load(layout).destinations.get(key)
-    if health is not None and health.last_error:
+    health = _health(layout, key)
+    if health.last_error:
         return ("wrong address or key: " if health.misconfigured else "") + health.last_error
     return f"no flusher has come to it yet (its own troubles are in {layout.flusher_log})"

@@ -61,7 +61,10 @@ def read_lines_of(descriptor: int, offset: int, *, finished: bool) -> Iterator[L
     """The same for an open descriptor."""
     buffer = b""
     while True:
-        chunk = os.pread(descriptor, _CHUNK, offset + len(buffer))
+        try:
+            chunk = os.pread(descriptor, _CHUNK, offset + len(buffer))
+        except OSError:  # a directory in its place, or a disk that does not answer
+            return
         searched, buffer = len(buffer), buffer + chunk
         start = 0
         newline = buffer.find(b"\n", searched)

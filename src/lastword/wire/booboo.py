@@ -1,7 +1,8 @@
 """The wire format of booboo.dev.
 
-Constraints first: the body may not exceed 102,400 bytes; a frame shows at most 50 variables of at most 200 characters
-each; there is no field for an event id or a time (the tracker dates an event by its arrival).
+Constraints first: a frame shows at most 50 variables of at most 200 characters each; there is no field for an event
+id or a time (the tracker dates an event by its arrival); the package that this replaces sends no body over 102,400
+bytes, a limit that is not kept here yet: the tracker decides.
 
 Request::
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+import sys
 from typing import Any
 
 import pytest
 
 from lastword.capture.bounded_repr import MAX_DEPTH, bounded_repr
+from tests.support import needs
 
 LIMIT = 200
 
@@ -117,6 +119,21 @@ def test_a_big_value_is_cut_with_an_ellipsis(value: object) -> None:
     shown = bounded_repr(value, LIMIT)
     assert len(shown) <= LIMIT
     assert shown.endswith("…")
+
+
+@needs.capability(sys.implementation.name == "cpython", "tracemalloc")
+def test_a_big_value_is_not_copied() -> None:
+    """The memory it takes to show 50 MB is that of the text shown."""
+    import tracemalloc
+
+    values = ["x" * 50_000_000, b"\x00" * 50_000_000, bytearray(50_000_000), 1 << 400_000_000]
+    tracemalloc.start()
+    try:
+        for value in values:
+            bounded_repr(value, LIMIT)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_only_as_much_of_a_container_is_looked_at_as_is_shown() -> None:

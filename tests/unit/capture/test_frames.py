@@ -140,9 +140,9 @@ def test_a_long_source_line_is_cut(tmp_path: Path) -> None:
 
 @needs.capability(sys.version_info >= (3, 11), "Python 3.11")
 def test_columns_count_characters(tmp_path: Path) -> None:
-    """Python counts bytes of UTF-8; people and editors count characters."""
-    source = "x = 'äöü'; y = (1 /\n 0)\n"
-    assert last_frame(failing_event(source, written(tmp_path / "m.py", source)))["columns"] == (2, 16, 2)
+    """Python counts bytes of UTF-8, in both lines; people and editors count characters."""
+    source = "x = 'äöü'; y = 1 - (\n'ö' )\n"
+    assert last_frame(failing_event(source, written(tmp_path / "m.py", source)))["columns"] == (2, 15, 5)
 
 
 @needs.capability(sys.version_info >= (3, 11), "Python 3.11")

@@ -1,0 +1,126 @@
+"""The command line says what is, in words for the person who asked, and in its exit status."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lastword.testing import LoopbackTracker
+from tests.support.programs import run, wait_until_no_flusher
+
+
+def lastword(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lastword", *map(str, arguments)], capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("wire", ["booboo", "backtrace"])
+def test_a_test_event_that_arrives(tmp_path: Path, wire: str) -> None:
+    """`lastword test DSN` says that it was delivered, with its id and the time it took; nothing but that."""
+    with LoopbackTracker(wire) as tracker:
+        done = lastword("test", tracker.dsn, "--spool", tmp_path / "spool")
+        assert re.fullmatch(r"delivered, id [0-9a-f]{32}, in \d+ ms\n", done.stdout)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "lastword test" in tracker.wait_for(1)[0].message
+        wait_until_no_flusher(tmp_path / "spool")
+
+
+def test_a_test_event_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an argument LASTWORD_DSN and LASTWORD_SPOOL count, as they do for a program."""
+    with LoopbackTracker() as tracker:
+        monkeypatch.setenv("LASTWORD_DSN", tracker.dsn)
+        monkeypatch.setenv("LASTWORD_SPOOL", str(tmp_path / "spool"))
+        assert lastword("test").returncode == 0
+        wait_until_no_flusher(tmp_path / "spool")
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "words"),
+    [
+        (lambda tracker: tracker.go_down(), ["not delivered", "refused", "held in"]),
+        (lambda tracker: tracker.answer(503), ["not delivered", "503", "held in"]),
+        (lambda tracker: tracker.answer(401), ["wrong address or key", "401", "held in"]),
+        (lambda tracker: tracker.answer(400), ["refused by", "400", "set aside in"]),
+    ],
+)
+def test_a_test_event_that_does_not_arrive(tmp_path: Path, misbehave, words: list[str]) -> None:  # type: ignore[no-untyped-def]
+    """What is wrong, where the event is now, and exit status 1; never the token."""
+    with LoopbackTracker(token="s3cret") as tracker:
+        misbehave(tracker)
+        done = lastword("test", tracker.dsn, "--timeout", 2, "--spool", tmp_path / "spool")
+        assert (done.returncode, done.stdout) == (1, "")
+        for word in words:
+            assert word in done.stderr
+        assert "s3cret" not in done.stderr
+        tracker.answer_normally()
+        subprocess.run(["rm", "-rf", str(tmp_path / "spool")], check=True)  # so that its flusher leaves
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["test"], "no DSN"),
+        (["test", "nonsense"], "booboo+https://TOKEN@HOST"),
+        (["test", "sentry+https://k@h/1"], "not there yet"),
+        (["status", "--spool", "nowhere"], "no spool"),
+        (["test", "booboo+http://t@127.0.0.1:9/o/p", "--spool", "/dev/null"], "/dev/null"),
+    ],
+)
+def test_what_cannot_be_done(arguments: list[str], words: str) -> None:
+    """A command that cannot be done says why, without a traceback, and exits with 2."""
+    done = lastword(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status(tmp_path: Path) -> None:
+    """Who writes, what is held, delivered and set aside, that it balances, and how sending goes."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker(token="s3cret") as tracker:
+        tracker.answer(400, times=1)
+        run("for _ in range(3): acked(lastword.capture_message('hello'))", spool=spool, dsn=tracker.dsn)
+        tracker.wait_for(2)
+        wait_until_no_flusher(spool)
+        port = tracker.port
+    done = lastword("status", "--spool", spool)
+    assert done.returncode == 0
+    told = {line[:12].strip(): line[13:] for line in done.stdout.splitlines() if line[:12].strip()}
+    assert told["spool"] == str(spool)
+    assert told["flusher"].startswith("none leads")
+    assert (told["held"], told["delivered"], told["set aside"]) == ("0", "2", "1 (refused 1)")
+    assert told["balance"] == "3 recorded = 0 held, 2 delivered, 1 set aside, 0 dropped"
+    assert told["destination"] == f"booboo at http://127.0.0.1:{port}"
+    assert "last success" in done.stdout
+    assert "s3cret" not in done.stdout
+
+
+def test_status_without_a_dsn(tmp_path: Path) -> None:
+    """Events that were captured without a DSN are shown as such."""
+    run("acked(lastword.capture_message('kept'))", spool=tmp_path / "spool")
+    assert "1 of them captured without a DSN" in lastword("status", "--spool", tmp_path / "spool").stdout
+
+
+def test_status_of_a_wrong_key(tmp_path: Path) -> None:
+    """A wrong key is said to be one, and is an exit status that a health check can see."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker(token="right") as tracker:
+        lastword("test", tracker.dsn.replace("right", "wrong"), "--timeout", 3, "--spool", spool)
+    done = lastword("status", "--spool", spool)
+    assert done.returncode == 1
+    assert "wrong address or key" in done.stdout
+    subprocess.run(["rm", "-rf", str(spool)], check=True)
+
+
+def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    """`lastword status | head -1` ends without a traceback."""
+    run("acked(lastword.capture_message('kept'))", spool=tmp_path / "spool")
+    command = f'"{sys.executable}" -m lastword status --spool "{tmp_path / "spool"}" | true'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=os.environ)
+    assert done.stderr == ""

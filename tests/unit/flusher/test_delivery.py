@@ -1,0 +1,94 @@
+"""One attempt: whatever the record and the destination are like, it ends in a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lastword.config import Destination, Dsn
+from lastword.flusher.delivery import Courier
+from lastword.http_sender import HttpSender
+from lastword.spool import destination as destination_files
+from lastword.spool.layout import Layout
+from lastword.spool.record import Record
+from lastword.testing import LoopbackTracker
+from lastword.wire.format import Delivered, Misconfigured, Refused, Retry
+from tests.support.events import message_event
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+@pytest.fixture
+def courier(layout: Layout) -> Iterator[Courier]:
+    with HttpSender() as sender:
+        yield Courier(layout, sender)
+
+
+def record(kind: str = "event", content: object = None) -> Record:
+    event = dict(message_event()) if content is None else content
+    return Record(seq=1, to="x", id="ab" * 16, kind=kind, content=event)  # type: ignore[arg-type]
+
+
+def stored(layout: Layout, dsn: str) -> str:
+    destination = Destination(Dsn.parse(dsn), 5.0)
+    destination_files.store(layout, destination)
+    return destination.key
+
+
+def test_delivered(layout: Layout, courier: Courier) -> None:
+    """A tracker that takes it has it."""
+    with LoopbackTracker() as tracker:
+        attempt = courier.attempt(record(), stored(layout, tracker.dsn))
+        assert attempt.verdict == Delivered()
+        assert len(tracker.events) == 1
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_no_answer_is_ambiguous_when_the_event_may_have_arrived(layout: Layout, courier: Courier, cut: bool) -> None:
+    """A refused connection left the event here for certain; an answer that was cut did not."""
+    with LoopbackTracker() as tracker:
+        key = stored(layout, tracker.dsn)
+        if cut:
+            tracker.cut_answers(stored=True)
+        else:
+            tracker.go_down()
+        attempt = courier.attempt(record(), key)
+    assert isinstance(attempt.verdict, Retry)
+    assert attempt.ambiguous is cut
+
+
+@pytest.mark.parametrize(("kind", "content"), [("event", [1, 2]), ("event", {"no": "event"}), ("envelope", {})])
+def test_a_record_that_cannot_be_sent_is_refused(layout: Layout, courier: Courier, kind: str, content: object) -> None:
+    """One bad record never stops the queue: it is set aside, with the reason, and nothing is raised."""
+    with LoopbackTracker() as tracker:
+        attempt = courier.attempt(record(kind, content), stored(layout, tracker.dsn))
+        assert isinstance(attempt.verdict, Refused)
+        assert tracker.requests == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage", b'{"dsn": {}, "timeout": 1}'])
+def test_a_destination_that_cannot_be_read_keeps_its_events(
+    layout: Layout, courier: Courier, content: bytes | None
+) -> None:
+    """Without the file that says where to, nothing is thrown away."""
+    if content is not None:
+        Path(layout.destination("0" * 12)).write_bytes(content)
+    attempt = courier.attempt(record(), "0" * 12)
+    assert isinstance(attempt.verdict, Misconfigured)
+    assert "000000000000" in attempt.verdict.reason
+
+
+def test_a_changed_destination_is_not_trusted(layout: Layout, courier: Courier) -> None:
+    """A destination file that does not have the content it is named after sends nothing anywhere."""
+    with LoopbackTracker() as tracker:
+        key = stored(layout, "booboo+http://t@127.0.0.1:1/o/p")
+        Path(layout.destination(key)).write_bytes(Destination(Dsn.parse(tracker.dsn), 5.0).encode())
+        assert isinstance(courier.attempt(record(), key).verdict, Misconfigured)
+        assert tracker.requests == []

@@ -1,0 +1,83 @@
+"""The record format, as specified at the top of spool/record.py."""
+
+from __future__ import annotations
+
+import json
+import zlib
+
+import pytest
+
+from lastword.spool.record import Damage, Record, body_of, encode_event, frame, parse
+
+BODY = encode_event("ab" * 16, "0123456789ab", {"message": "naïve\nüber \ud800", "n": 1})
+
+
+def test_the_line_is_as_specified() -> None:
+    """c first, the CRC-32 of all that follows its comma; n second; then to, id, kind and the content."""
+    line = frame(BODY, 7)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    text = line[:-1].decode("ascii")
+    assert list(json.loads(text)) == ["c", "n", "to", "id", "kind", "event"]
+    assert text[6:14] == f"{zlib.crc32(text[16:].encode()):08x}"
+    assert text.startswith('{"c":"') and text[14:16] == '",' and text[16:].startswith('"n":7,"to":')
+
+
+@pytest.mark.parametrize("seq", [1, 123456, None])
+def test_what_was_written_is_read_back(seq: int | None) -> None:
+    """frame and parse are inverse, with and without a number, whatever the texts hold."""
+    found = parse(frame(BODY, seq)[:-1])
+    assert found == Record(
+        seq=seq, to="0123456789ab", id="ab" * 16, kind="event", content={"message": "naïve\nüber \ud800", "n": 1}
+    )
+
+
+@pytest.mark.parametrize("seq", [3, None])
+def test_the_body_can_be_taken_out_again(seq: int | None) -> None:
+    """A record can be framed anew without its number."""
+    assert body_of(frame(BODY, seq)) == BODY
+
+
+def test_a_record_without_destination() -> None:
+    """`to` is null where there was no DSN."""
+    found = parse(frame(encode_event("00" * 16, None, {}), 1)[:-1])
+    assert isinstance(found, Record)
+    assert found.to is None
+
+
+def test_every_changed_bit_is_damage() -> None:
+    """A record with any single bit turned is no record, and reading it raises nothing."""
+    line = frame(BODY, 7)[:-1]
+    for place in range(len(line)):
+        for bit in range(8):
+            changed = bytearray(line)
+            changed[place] ^= 1 << bit
+            assert isinstance(parse(bytes(changed)), Damage)
+
+
+def test_every_shorter_line_is_damage() -> None:
+    """A record that was cut anywhere is no record."""
+    line = frame(BODY, 7)[:-1]
+    assert all(isinstance(parse(line[:length]), Damage) for length in range(len(line)))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b'"n":"1","to":null,"id":"x","kind":"event","event":{}}',
+        b'"n":1,"to":7,"id":"x","kind":"event","event":{}}',
+        b'"n":1,"to":null,"id":"x","kind":"event"}',
+        b'"n":1,"to":null,"id":"x","kind":["event"],"event":{}}',
+        b"[" * 100_000 + b"]" * 100_000,
+        b"",
+    ],
+)
+def test_a_right_checksum_over_nonsense_is_damage(rest: bytes) -> None:
+    """Whatever stands behind a right checksum, reading it raises nothing."""
+    assert isinstance(parse(b'{"c":"%08x",%b' % (zlib.crc32(rest), rest)), Damage)
+
+
+def test_nan_is_refused_when_written() -> None:
+    """What is no JSON never gets into a segment."""
+    with pytest.raises(ValueError, match="JSON"):
+        encode_event("00" * 16, None, {"x": float("nan")})

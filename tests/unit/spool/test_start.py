@@ -1,0 +1,69 @@
+"""Who may start a flusher, and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lastword.spool import start
+from lastword.spool.layout import Layout
+from lastword.spool.lock import LifetimeLock
+from lastword.spool.start import StartState
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+def test_waits_double_up_to_a_minute() -> None:
+    """A start that fails is tried again after 1, 2, 4 … 60 seconds."""
+    state, waits = StartState(), []
+    for _ in range(9):
+        state = state.after_start(1000.0)
+        waits.append(state.not_before - 1000.0)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("not_before", "now", "allowed"),
+    [
+        (0.0, 1000.0, True),
+        (1000.0, 1000.0, True),
+        (1000.1, 1000.0, False),
+        (1060.0, 1000.0, False),
+        (1060.1, 1000.0, True),  # nobody sets a wait of over a minute: the clock was wrong
+    ],
+)
+def test_when_a_start_is_allowed(not_before: float, now: float, allowed: bool) -> None:
+    """Before `not_before` nobody starts one, unless that lies further ahead than anybody puts it."""
+    assert StartState(3, not_before).allows(now) is allowed
+
+
+def test_written_and_read(layout: Layout) -> None:
+    """The state comes back, also over a longer one; garbage and no file are a fresh state."""
+    assert start.load(layout) == StartState()
+    start.store(layout, StartState(12345, 1_800_000_000.123456))
+    start.store(layout, StartState(1, 2.0))
+    assert start.load(layout) == StartState(1, 2.0)
+    start.clear_failures(layout)
+    assert start.load(layout) == StartState()
+    start.pause(layout, 17.0)
+    assert start.load(layout) == StartState(0, 17.0)
+    Path(layout.start_state).write_text("{garbage")
+    assert start.load(layout) == StartState()
+
+
+def test_only_under_its_lock(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody else is starting a flusher, the state is left to them."""
+    monkeypatch.setattr(start, "_LOCK_PATIENCE", 0.05)
+    lock = LifetimeLock.acquire(layout.start_lock)
+    assert lock is not None
+    start.pause(layout, 17.0)
+    assert start.load(layout) == StartState()
+    lock.release()
+    start.pause(layout, 17.0)
+    assert start.load(layout) == StartState(0, 17.0)

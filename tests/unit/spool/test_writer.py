@@ -1,0 +1,232 @@
+"""A process's own writer: what it acknowledges is on disk, in its own files and in no others."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from lastword.config import Destination, Dsn
+from lastword.errors import RecordRefused
+from lastword.spool import blackbox
+from lastword.spool import writer as writer_module
+from lastword.spool.identity import is_dead, read_who
+from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
+from lastword.spool.reader import list_segments, read_lines
+from lastword.spool.record import MAX_RECORD, Record, encode_event
+from lastword.spool.writer import MAX_SEGMENT, Writer, WriterLost
+
+TO = Destination(Dsn("booboo", "http://127.0.0.1:9/", "t"), 1.0)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Writer:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return Writer.born(layout)
+
+
+def directory(writer: Writer) -> Path:
+    return Path(writer.layout.writer(writer.id))
+
+
+def body(text: str = "hello") -> bytes:
+    return encode_event("ab" * 16, None, {"text": text})
+
+
+def records(writer: Writer) -> list[Record]:
+    found = list_segments(str(directory(writer)))
+    names = [f"{number:06d}.seg" for number in found.numbered] + list(found.extras)
+    lines = [line for name in names for line in read_lines(str(directory(writer) / name), 0, finished=False)]
+    return [line.found for line in lines if isinstance(line.found, Record)]
+
+
+def test_birth(writer: Writer) -> None:
+    """A writer is in its place with all its files, private and locked, and nothing stays in the cradle."""
+    where = directory(writer)
+    assert sorted(path.name for path in where.iterdir()) == ["000001.seg", "alive.lock", "blackbox", "who.json"]
+    assert where.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in where.iterdir()} == {0o600}
+    assert list(Path(writer.layout.birth).iterdir()) == []
+    assert holder(str(where / "alive.lock")) == os.getpid()
+    assert not is_dead(str(where))
+    assert read_who(str(where / "who.json"))["pid"] == os.getpid()
+    assert (where / "blackbox").stat().st_size == blackbox.SIZE
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o777])
+def test_private_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    """Directories are 0700 and files 0600 under any umask."""
+    before = os.umask(mask)
+    try:
+        layout = Layout(str(tmp_path / "spool"))
+        layout.prepare()
+        Writer.born(layout).append(body(), TO)
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode for path in (tmp_path / "spool").rglob("*")}
+    assert {oct(mode & 0o777) for mode in modes} == {"0o700", "0o600"}
+
+
+def test_appending(writer: Writer) -> None:
+    """Records are numbered from 1, the destination's file is there, and the count is right."""
+    for _ in range(3):
+        writer.append(body(), TO)
+    assert [record.seq for record in records(writer)] == [1, 2, 3]
+    assert writer.recorded == 3
+    assert Path(writer.layout.destination(TO.key)).read_bytes() == TO.encode()
+
+
+def test_rolling(writer: Writer) -> None:
+    """Segments stay below their limit, numbers go on, and what is sealed is said in the black box."""
+    for _ in range(12):
+        writer.append(body("x" * 300_000), None)
+    found = list_segments(str(directory(writer)))
+    assert found.numbered == (1, 2, 3, 4)
+    assert all((directory(writer) / f"{number:06d}.seg").stat().st_size <= MAX_SEGMENT for number in found.numbered)
+    assert [record.seq for record in records(writer)] == list(range(1, 13))
+    assert blackbox.load(str(directory(writer) / "blackbox")).sealed_upto == 3
+
+
+def test_the_size_limit(writer: Writer) -> None:
+    """A record of the largest size is taken, one over it is refused with its size, and the next is taken again."""
+    writer.append(body("x" * (MAX_RECORD - 200)), None)
+    with pytest.raises(RecordRefused, match=r"too large.*limit is 1048576"):
+        writer.append(body("x" * MAX_RECORD), None)
+    writer.append(body(), None)
+    assert [record.seq for record in records(writer)] == [1, 2]
+
+
+def test_a_signal_handler_in_the_middle_of_an_append(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A capture that interrupts an append of its own thread does not wait: it gets a segment of its own."""
+    write = os.write
+
+    def interrupted(descriptor: int, content: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        signal.raise_signal(signal.SIGUSR1)
+        return write(descriptor, content)
+
+    previous = signal.signal(signal.SIGUSR1, lambda *_: writer.append(body("inner"), None))
+    try:
+        monkeypatch.setattr(os, "write", interrupted)
+        writer.append(body("outer"), None)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert [(record.seq, record.content["text"]) for record in records(writer)] == [(1, "outer"), (None, "inner")]
+    assert writer.recorded == 2
+
+
+def test_another_thread_that_cannot_get_in(writer: Writer) -> None:
+    """A thread that finds the lock held for too long does not wait for it."""
+    assert writer._enter()
+    thread = threading.Thread(target=writer.append, args=(body("past the lock"), None))
+    thread.start()
+    thread.join()
+    writer._leave()
+    writer.append(body("in order"), None)
+    assert [record.seq for record in records(writer)] == [1, None]
+
+
+def test_many_threads(writer: Writer) -> None:
+    """Threads that append and roll at once lose nothing and give no number twice."""
+
+    def work() -> None:
+        for _ in range(60):
+            writer.append(body("x" * 20_000), None)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = records(writer)
+    numbered = sorted(record.seq for record in found if record.seq is not None)
+    assert len(found) == writer.recorded == 360
+    assert numbered == list(range(1, len(numbered) + 1))
+
+
+def test_a_short_write_uses_up_no_number_and_hides_nothing(writer: Writer) -> None:
+    """A record that did not fit is refused; the next one starts on a line of its own and has its number."""
+    writer.append(body(), None)
+    limit = (directory(writer) / "000001.seg").stat().st_size + 100
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(RecordRefused, match="disk"):
+            writer.append(body("x" * 1000), None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    writer.append(body("after"), None)
+    assert [(record.seq, record.content["text"]) for record in records(writer)] == [(1, "hello"), (2, "after")]
+
+
+def test_a_write_whose_return_was_interrupted_counts(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an exception came between the write and its count, the record is there and has used up its number."""
+    write = os.write
+
+    def interrupted(descriptor: int, content: bytes) -> int:
+        write(descriptor, content)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.append(body("first"), None)
+    monkeypatch.setattr(os, "write", write)
+    writer.append(body("second"), None)
+    assert [(record.seq, record.content["text"]) for record in records(writer)] == [(1, "first"), (2, "second")]
+
+
+def test_refusals_are_counted_in_the_black_box(writer: Writer) -> None:
+    """What was captured and not recorded survives the process as a count by reason."""
+    for reason in ("sampled", "too large", "sampled"):
+        writer.refuse(reason)
+    assert blackbox.load(str(directory(writer) / "blackbox")).refused == {"sampled": 2, "too large": 1}
+
+
+def test_a_descriptor_that_became_somebody_elses(writer: Writer, tmp_path: Path) -> None:
+    """After a daemon closed every descriptor, nothing of ours goes into the file that has its number now."""
+    os.close(writer._descriptor)
+    foreign = os.open(tmp_path / "foreign", os.O_CREAT | os.O_RDWR)
+    assert foreign == writer._descriptor
+    with pytest.raises(WriterLost):
+        writer.append(body(), None)
+    writer.abandon()
+    os.fstat(foreign)
+    os.close(foreign)
+    assert (tmp_path / "foreign").read_bytes() == b""
+
+
+def test_a_closed_descriptor(writer: Writer) -> None:
+    """A writer whose descriptor is gone says so instead of failing."""
+    os.close(writer._descriptor)
+    with pytest.raises(WriterLost):
+        writer.append(body(), None)
+
+
+def test_a_removed_segment(writer: Writer) -> None:
+    """A writer whose segment was unlinked notices before it writes."""
+    writer.append(body(), None)
+    (directory(writer) / "000001.seg").unlink()
+    with pytest.raises(WriterLost):
+        writer.append(body(), None)
+
+
+def test_a_spool_that_was_moved_away(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer whose directory is no longer where it was notices at its next look, at most a second later."""
+    writer.append(body(), None)
+    os.rename(writer.layout.spool, writer.layout.spool + "-archived")
+    monkeypatch.setattr(writer_module, "_PATH_CHECK_INTERVAL", 0.0)
+    with pytest.raises(WriterLost):
+        writer.append(body(), None)
+
+
+def test_discarding(writer: Writer) -> None:
+    """A writer that lost the race to be this process's leaves nothing behind."""
+    where = directory(writer)
+    writer.discard()
+    assert not where.exists()

@@ -1,0 +1,192 @@
+"""The public calls: what they return, and what they do with what they should not be given."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lastword
+from lastword import diagnostics, sdk
+from lastword.capture import context, uncaught
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.reader import list_segments, read_lines
+from lastword.spool.record import Record
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process() -> Iterator[None]:
+    yield
+    if sdk._client is not None:
+        for reporter in (sdk._client.reporter, *sdk._client.earlier):
+            if reporter.writer is not None:
+                reporter.writer.abandon()
+    sdk._client = None
+    uncaught.uninstall()
+    context.set_user(None)
+    for tag in context.current()[1]:
+        context.set_tag(tag, None)
+    diagnostics.forget()
+
+
+def records(spool: Path) -> list[Record]:
+    """Everything in the spool."""
+    layout = Layout(str(spool))
+    found = []
+    for writer_id in sorted(os.listdir(layout.writers)):
+        for number in list_segments(layout.writer(writer_id)).numbered:
+            path = os.path.join(layout.writer(writer_id), f"{number:06d}.seg")
+            found += [line.found for line in read_lines(path, 0, finished=True)]
+    return [record for record in found if isinstance(record, Record)]
+
+
+def test_before_init_nothing_happens(tmp_path: Path) -> None:
+    """Calls before `init` do nothing, return nothing and raise nothing."""
+    assert lastword.capture_exception(ValueError()) is None
+    assert lastword.capture_message("hello") is None
+    lastword.set_user({"id": "42"})
+    lastword.set_tag("queue", "mail")
+    assert lastword.flush(0.0) is False
+    assert list(tmp_path.rglob("v1")) == []
+
+
+def test_what_is_captured_is_on_disk_under_the_returned_id(tmp_path: Path) -> None:
+    """Exception and message, with the user and tags of the moment."""
+    spool = tmp_path / "spool"
+    lastword.init(spool=spool, environment="staging", release="1.2")
+    lastword.set_user({"id": "42"})
+    lastword.set_tag("queue", "mail")
+    try:
+        {}["missing"]
+    except KeyError as error:
+        ids = [lastword.capture_exception(), lastword.capture_exception(error)]
+    ids.append(lastword.capture_message("hello", level="warning"))
+    found = records(spool)
+    assert [record.id for record in found] == ids
+    assert [record.content["level"] for record in found] == ["error", "error", "warning"]
+    for record in found:
+        event = record.content
+        assert (event["environment"], event["release"]) == ("staging", "1.2")
+        assert (event["user"], event["tags"]) == ({"id": "42"}, {"queue": "mail"})
+    assert found[0].content["exceptions"][0]["type"] == "KeyError"
+
+
+def test_nothing_to_capture(tmp_path: Path) -> None:
+    """`capture_exception` without an exception, or with something else, is None."""
+    lastword.init(spool=tmp_path / "spool")
+    assert lastword.capture_exception() is None
+    not_an_exception: Any = "text"
+    assert lastword.capture_exception(not_an_exception) is None
+
+
+def test_an_unknown_level_is_info(tmp_path: Path) -> None:
+    """A level that no tracker knows does not cost the message."""
+    lastword.init(spool=tmp_path / "spool")
+    level: Any = "catastrophe"
+    assert lastword.capture_message("hello", level=level)
+    assert records(tmp_path / "spool")[0].content["level"] == "info"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"dns": "x"}, {"flusher": "always"}, {"timeout": -1}, {"timeout": "soon"}, {"environment": 7}, {"debug": "maybe"}],
+)
+def test_bad_options_are_named(options: dict[str, Any], tmp_path: Path) -> None:
+    """An option or a value that cannot be used is an error that names it; what was set up before stays."""
+    lastword.init(spool=tmp_path / "spool")
+    [(name, value)] = options.items()
+    with pytest.raises(lastword.ConfigError, match=str(value) if name != "dns" else name):
+        lastword.init(**options)
+    assert lastword.capture_message("still there")
+
+
+@pytest.mark.parametrize("dsn", ["nonsense", "ftp+https://h/1", "booboo+https://h/o/p", "sentry+https://k@h/1"])
+def test_a_bad_dsn_names_the_three_forms(dsn: str) -> None:
+    """A DSN that cannot be used is named, and so is what would be one."""
+    with pytest.raises(lastword.ConfigError, match="backtrace") as caught:
+        lastword.init(dsn)
+    for part in (dsn, "backtrace+https://", "booboo+https://", "sentry+https://"):
+        assert part in str(caught.value)
+
+
+def test_the_environment_is_the_second_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LASTWORD_<OPTION> holds where the argument is not given; an empty one counts as none."""
+    monkeypatch.setenv("LASTWORD_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("LASTWORD_RELEASE", "7")
+    monkeypatch.setenv("LASTWORD_ENVIRONMENT", "")
+    lastword.init(release=None)
+    lastword.capture_message("hello")
+    lastword.init(release="8")
+    lastword.capture_message("hello")
+    found = [(record.content["release"], record.content["environment"]) for record in records(tmp_path / "spool")]
+    assert found == [("7", "production"), ("8", "production")]
+
+
+def test_init_again_keeps_the_writer_unless_the_destination_changes(tmp_path: Path) -> None:
+    """A writer has one destination, so that no outage of one tracker holds up another's events."""
+    spool = tmp_path / "spool"
+    for _ in range(2):
+        lastword.init("booboo+http://t@127.0.0.1:9/o/p", spool=spool, flusher="hold")
+        lastword.capture_message("first")
+    lastword.init("booboo+http://other@127.0.0.1:9/o/p", spool=spool, flusher="hold")
+    lastword.capture_message("second")
+    assert len({record.to for record in records(spool)}) == 2
+    assert sorted(writer.recorded for writer in read_accounts(spool).writers) == [1, 2]
+    assert all(writer.alive for writer in read_accounts(spool).writers)
+
+
+def test_no_place_for_a_spool(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing can be written, the program goes on, and is told once, when it makes a call it meant to make."""
+    (tmp_path / "file").touch()
+    lastword.init(spool=tmp_path / "file")
+    with caplog.at_level(logging.WARNING, "lastword"):
+        assert lastword.capture_message("one") is None
+        assert lastword.capture_message("two") is None
+        assert caplog.records == []
+        lastword.set_tag("a", "b")
+        lastword.set_tag("a", "b")
+    [record] = caplog.records
+    assert str(tmp_path / "file") in record.getMessage()
+
+
+def test_early_refusals_are_counted_once_there_is_a_spool(tmp_path: Path) -> None:
+    """What was refused for want of a spool is in the accounts as soon as there is one."""
+    place = tmp_path / "spool"
+    place.touch()
+    lastword.init(spool=place)
+    assert lastword.capture_message("one") is None
+    place.unlink()
+    assert lastword.capture_message("two")
+    assert read_accounts(place).refused == {"no spool": 1}
+
+
+def test_a_spool_that_is_removed_is_made_again(tmp_path: Path) -> None:
+    """`rm -rf` of the spool costs what was in it; the next capture is safe again."""
+    lastword.init(spool=tmp_path / "spool")
+    assert lastword.capture_message("gone")
+    (tmp_path / "spool").rename(tmp_path / "elsewhere")
+    writer = sdk._client and sdk._client.reporter.writer
+    assert writer is not None
+    (tmp_path / "elsewhere/v1/writers" / writer.id / "000001.seg").unlink()
+    assert lastword.capture_message("kept")
+    assert [record.content["message"] for record in records(tmp_path / "spool")] == ["kept"]
+
+
+def test_hold_sends_nothing(tmp_path: Path) -> None:
+    """`flusher="hold"` keeps events that have a destination, and flush says at once that they are not settled."""
+    lastword.init("booboo+http://t@127.0.0.1:9/o/p", spool=tmp_path / "spool", flusher="hold")
+    lastword.capture_message("held")
+    assert lastword.flush(60) is False
+    accounts = read_accounts(tmp_path / "spool")
+    assert (accounts.held, accounts.held_without_dsn, accounts.flusher) == (1, 0, None)
+
+
+def test_flush_without_events(tmp_path: Path) -> None:
+    """A process that captured nothing has nothing unsettled."""
+    lastword.init(spool=tmp_path / "spool")
+    assert lastword.flush(0.0) is True

@@ -22,7 +22,7 @@ Variable = tuple[str, Mark, str]
 
 
 class Frame(TypedDict):
-    """One call on a stack."""
+    """One call on a stack. Where a deep stack was cut, a frame of file ``<left out>`` tells how many are missing."""
 
     file: str  # the code object's file name, as it is
     path: str  # the same made absolute against the working directory at capture
@@ -63,7 +63,7 @@ class ProcessInfo(TypedDict):
     pid: int
     name: str  # multiprocessing's name for it: MainProcess, ForkPoolWorker-1 …
     program: str  # sys.argv[0]
-    age: float  # seconds since the process was first seen by lastword
+    age: float  # seconds since the kernel started it
     session: str  # a UUID, the same for all events of one process
     status: dict[str, int]  # /proc/self/status by the kernel's names, kB made bytes; {} unless Needs.memory
 

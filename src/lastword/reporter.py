@@ -10,6 +10,7 @@ import os
 from typing import Optional
 
 from lastword import diagnostics
+from lastword.capture.safe_text import describe
 from lastword.config import Config, Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event
@@ -40,7 +41,7 @@ class Reporter:
         except RecordRefused as refusal:
             self._refuse(refusal.reason, f"an event was not kept: {refusal}")
         except Exception as error:  # whatever it is, it is not the application's trouble
-            self._refuse("internal error", f"an event was not kept, which is a defect of lastword: {error!r}")
+            self._refuse("internal error", f"an event was not kept, which is a defect of lastword: {describe(error)}")
         return None
 
     @property

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from lastword import diagnostics
 from lastword.capture import CaptureSettings, context, exception_event, message_event, uncaught
+from lastword.capture.safe_text import describe
 from lastword.config import Config
 from lastword.event import LEVELS, Event, Level, Needs
 from lastword.launch import Launcher
@@ -122,7 +123,9 @@ def capture_message(message: str, level: Level = "info") -> Optional[str]:
         known_level: Level = level if level in LEVELS else "info"
         event = message_event(message, level=known_level, settings=client.settings)
     except Exception as error:
-        diagnostics.note("capture", f"a message could not be captured, which is a defect of lastword: {error!r}")
+        diagnostics.note(
+            "capture", f"a message could not be captured, which is a defect of lastword: {describe(error)}"
+        )
         return None
     return client.record(event)
 
@@ -175,7 +178,9 @@ def _record_exception(
             error, traceback=traceback, handled=handled, mechanism=mechanism, settings=client.settings
         )
     except Exception as trouble:
-        diagnostics.note("capture", f"an exception could not be captured, which is a defect of lastword: {trouble!r}")
+        diagnostics.note(
+            "capture", f"an exception could not be captured, which is a defect of lastword: {describe(trouble)}"
+        )
         return None
     return client.record(event)
 

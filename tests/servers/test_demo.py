@@ -22,18 +22,16 @@ from tests.support import needs
 
 SHORT_RUN = """
 import sys
-from pathlib import Path
 from lastword.cli import demo
 from lastword.cli.demo_plan import SHORT
-spool = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-sys.exit(demo.run(backtrace=sys.argv[1] == "backtrace", spool=spool, plan=SHORT))
+sys.exit(demo.run(backtrace=sys.argv[1] == "backtrace", plan=SHORT))
 """
 
 
-def start(wire: str, *more: str) -> subprocess.Popen[str]:
+def start(wire: str) -> subprocess.Popen[str]:
     """The demo in its short form, as a program of its own."""
     return subprocess.Popen(
-        [sys.executable, "-c", SHORT_RUN, wire, *more],
+        [sys.executable, "-c", SHORT_RUN, wire],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -49,22 +47,24 @@ def folders_left() -> list[Path]:
 @pytest.mark.parametrize("wire", ["booboo", "backtrace"])
 def test_with_killed_workers_and_an_outage_nothing_is_lost(wire: str) -> None:
     """The main job: errors of gunicorn and Celery workers, some killed in the next moment, all reach the tracker."""
-    output, errors = start(wire).communicate()
+    running = start(wire)
+    output, errors = running.communicate()
     table = dict(re.findall(r"^  (raised|delivered|held|lost|duplicates|slowest capture) +([\d.]+)", output, re.M))
     last_line = output.rstrip().rpartition("\n")[2]
     told = f"{output}\n{errors}"
-    assert errors == "", told
+    assert (running.returncode, errors) == (0, ""), told
     assert (table["lost"], table["held"]) == ("0", "0"), told
     assert int(table["delivered"]) == int(table["raised"]) > 60, told
-    assert last_line == (
-        f"lastword demo: every error was delivered: lost 0 of {table['raised']}, "
-        "with 5 workers killed and the tracker away for 1.5 s"
+    assert re.fullmatch(
+        rf"lastword demo: every error was delivered: lost 0 of {table['raised']}, "
+        r"with [1-9] workers killed and the tracker away for 1\.5 s",
+        last_line,
     )
     assert folders_left() == []
 
 
 @needs.installed("gunicorn", "celery")
-def test_when_interrupted_it_takes_everything_along(tmp_path: Path) -> None:
+def test_when_interrupted_it_takes_everything_along() -> None:
     """A signal in the middle of the outage ends the servers and the flusher, and removes the temporary directory."""
     running = start("booboo")
     assert running.stdout is not None

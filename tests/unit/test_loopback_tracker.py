@@ -8,15 +8,20 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
 
+from lastword import testing
 from lastword.config import Dsn
 from lastword.testing import LoopbackTracker
 
@@ -503,3 +508,21 @@ def test_the_tracker_writes_nothing_to_the_terminal(
         noise.sendall(b"GET\r\n\r\n")
     tracker.go_down()
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_documented_example_works(tmp_path: Path) -> None:
+    """The test shown in the package's documentation passes as it stands, in a program that fails as it says."""
+    example = (testing.__doc__ or "").partition("::\n")[2].partition("\n**What it keeps")[0]
+    program = f"""
+from pathlib import Path
+
+def checkout(card):
+    try:
+        raise ValueError(f"card {{card}}")
+    except ValueError:
+        assert lastword.capture_exception()
+
+{textwrap.dedent(example)}
+test_a_declined_card_is_reported(Path({str(tmp_path)!r}))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -62,7 +62,7 @@ def test_what_is_captured_is_on_disk_under_the_returned_id(tmp_path: Path) -> No
     lastword.set_user({"id": "42"})
     lastword.set_tag("queue", "mail")
     try:
-        {}["missing"]
+        os.environ["MISSING"]
     except KeyError as error:
         ids = [lastword.capture_exception(), lastword.capture_exception(error)]
     ids.append(lastword.capture_message("hello", level="warning"))
@@ -170,7 +170,8 @@ def test_a_spool_that_is_removed_is_made_again(tmp_path: Path) -> None:
     lastword.init(spool=tmp_path / "spool")
     assert lastword.capture_message("gone")
     (tmp_path / "spool").rename(tmp_path / "elsewhere")
-    writer = sdk._client and sdk._client.reporter.writer
+    assert sdk._client is not None
+    writer = sdk._client.reporter.writer
     assert writer is not None
     (tmp_path / "elsewhere/v1/writers" / writer.id / "000001.seg").unlink()
     assert lastword.capture_message("kept")

@@ -8,13 +8,14 @@ acknowledged is looked for at the tracker.
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, Union
 
 from lastword.cli.demo_plan import FULL, Plan
 from lastword.cli.demo_screen import open_screen
@@ -24,7 +25,7 @@ from lastword.errors import SpoolError
 _NEEDED = ("gunicorn", "celery")
 
 
-def run(backtrace: bool = False, spool: Optional[Path] = None, plan: Plan = FULL) -> int:
+def run(backtrace: bool = False, spool: Union[str, os.PathLike[str], None] = None, plan: Plan = FULL) -> int:
     """Run the demo and print what it does and what came of it.
 
     Args:
@@ -45,7 +46,8 @@ def run(backtrace: bool = False, spool: Optional[Path] = None, plan: Plan = FULL
             with _signals_end_it() as check:
                 from lastword.cli.demo_run import perform  # imports Celery, which may be missing and takes its time
 
-                report = perform("backtrace" if backtrace else "booboo", spool, plan, screen, check)
+                wire = "backtrace" if backtrace else "booboo"
+                report = perform(wire, None if spool is None else Path(spool), plan, screen, check)
         except (ServerError, SpoolError) as error:
             print(f"lastword demo: FAILED: {error}", file=sys.stderr)
             return 1

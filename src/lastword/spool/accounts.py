@@ -78,7 +78,10 @@ class Accounts:
 
 
 def read_accounts(spool: Union[str, os.PathLike[str]]) -> Accounts:
-    """Count what is in the spool directory ``spool``. While a flusher works this may take a few tries to see one state; a missing spool has empty accounts."""
+    """Count what is in the spool directory ``spool``; a missing one has empty accounts.
+
+    While a flusher works this may take a few tries to see one state.
+    """
     layout = Layout(os.fspath(spool))
     for _ in range(_ATTEMPTS):
         ledger = Ledger.load(layout)

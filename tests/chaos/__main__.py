@@ -1,0 +1,48 @@
+"""Run the promises named on the command line, or all of them; the exit status says whether every one was kept."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Callable
+
+from tests.chaos import killed_at_once, outage
+
+#: Name → (the promise, its proof). A proof raises AssertionError, or returns what it counted.
+PROMISES: dict[str, tuple[str, Callable[[Path], str]]] = {
+    "killed-at-once": (killed_at_once.PROMISE, killed_at_once.prove),
+    "outage": (outage.PROMISE, outage.prove),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
+    parser.add_argument("promise", nargs="*", help=f"any of {', '.join(PROMISES)}; all of them by default")
+    chosen = parser.parse_args().promise or list(PROMISES)
+    if unknown := sorted(set(chosen) - set(PROMISES)):
+        parser.error(f"{unknown[0]!r} is none of {', '.join(PROMISES)}")
+    kept = [_keep(name) for name in chosen]
+    sys.stdout.write(f"lastword: {sum(kept)} of {len(kept)} promises kept\n")
+    return 0 if all(kept) else 1
+
+
+def _keep(name: str) -> bool:
+    promise, prove = PROMISES[name]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"lastword-{name}-") as directory:
+        try:
+            counted, kept = prove(Path(directory)), True
+        except AssertionError:
+            counted, kept = traceback.format_exc(), False
+    verdict = "kept  " if kept else "BROKEN"
+    sys.stdout.write(f"{verdict} {name} ({time.monotonic() - began:.0f} s): {promise}: {counted}\n")
+    sys.stdout.flush()
+    return kept
+
+
+if __name__ == "__main__":
+    sys.exit(main())

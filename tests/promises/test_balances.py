@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger
 from lastword.testing import LoopbackTracker
 from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
 
@@ -57,3 +59,4 @@ def test_figures_of_the_dead_are_kept(tmp_path: Path) -> None:
             wait_until_no_flusher(spool)
             accounts = read_accounts(spool)
             assert (accounts.recorded, accounts.delivered, accounts.held) == (count, count, 0)
+            assert Ledger.load(Layout(str(spool))).totals.writers == count

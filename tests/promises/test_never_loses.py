@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lastword.spool import start
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
@@ -107,7 +108,8 @@ def test_an_answer_that_was_cut_is_followed_by_the_same_event(tmp_path: Path) ->
 def test_flusher_killed_again_and_again(tmp_path: Path) -> None:
     """A flusher may die at any moment: the next capture starts another one, and nothing is lost."""
     spool = tmp_path / "spool"
-    lock = Layout(str(spool)).flusher_lock
+    layout = Layout(str(spool))
+    lock = layout.flusher_lock
     body = "for line in sys.stdin: acked(lastword.capture_message(line.strip()))"
     acked = []
     with LoopbackTracker("backtrace") as tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:
@@ -119,6 +121,7 @@ def test_flusher_killed_again_and_again(tmp_path: Path) -> None:
             acked.append(program.line())
             if number % 8 == 7:
                 wait_until(lambda: holder(lock), "a flusher")
+                wait_until(lambda: start.load(layout).failures == 0, "the word that it leads")
                 os.kill(holder(lock) or 0, signal.SIGKILL)
                 wait_until(lambda: not holder(lock), "its end")
         program.process.stdin.write("the last one starts the last flusher\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from lastword.cli.demo_failures import Ack
 
@@ -22,7 +23,8 @@ class Outcome:
     held: int
     lost: int
     duplicates: int
-    slowest: float  # milliseconds
+    slowest: float  # milliseconds, as is the next
+    median: float
 
     @classmethod
     def reckon(cls, acks: Sequence[Ack], received: Counter[str], in_spool: int) -> Outcome:
@@ -40,6 +42,7 @@ class Outcome:
             lost=missing - held,
             duplicates=sum(times - 1 for times in received.values() if times > 1),
             slowest=max((ack.milliseconds for ack in acks), default=0.0),
+            median=median(ack.milliseconds for ack in acks) if acks else 0.0,
         )
 
     @property
@@ -66,5 +69,5 @@ class Outcome:
             ("held", str(self.held), "waiting in the spool"),
             ("lost", str(self.lost), "nowhere"),
             ("duplicates", str(self.duplicates), "delivered more than once"),
-            ("slowest capture", f"{self.slowest:.1f} ms", "with the birth of its process's spool files"),
+            ("slowest capture", f"{self.slowest:.1f} ms", f"half of all took less than {self.median:.1f} ms"),
         ]

@@ -1,0 +1,173 @@
+"""A flusher at work, in this process: what it does about events that come at the wrong moment."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lastword.config import Destination, Dsn
+from lastword.flusher import schedule
+from lastword.flusher.loop import Flusher
+from lastword.spool import start
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger
+from lastword.spool.lock import LifetimeLock, holder
+from lastword.spool.record import encode_event
+from lastword.spool.writer import Writer
+from lastword.testing import LoopbackTracker
+from tests.support.events import message_event
+from tests.support.programs import wait_until
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)
+    monkeypatch.setattr(schedule, "LINGER_EMPTY", 0.05)
+
+
+def a_process_captures(layout: Layout, dsn: str | None, text: str = "hello") -> Writer:
+    """What a process leaves that records one event and is gone."""
+    destination = None if dsn is None else Destination(Dsn.parse(dsn), 5.0)
+    writer = Writer.born(layout)
+    event = {**message_event(), "message": text}
+    writer.append(encode_event("ab" * 16, destination.key if destination else None, event), destination)
+    writer.abandon()
+    (Path(layout.writer(writer.id)) / "who.json").write_text("{}")
+    return writer
+
+
+@contextmanager
+def at_work(flusher: Flusher) -> Iterator[threading.Thread]:
+    """A flusher that runs beside the test."""
+    thread = threading.Thread(target=flusher.run)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        flusher.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_an_event_that_comes_just_before_the_unlock(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer found a flusher leading and started nobody: the one that is leaving looks again, and stays."""
+    release = LifetimeLock.release
+    with LoopbackTracker() as tracker:
+        a_process_captures(layout, tracker.dsn, "first")
+
+        def release_after_a_late_capture(lock: LifetimeLock) -> None:
+            if lock.path == layout.flusher_lock:
+                monkeypatch.setattr(LifetimeLock, "release", release)
+                a_process_captures(layout, tracker.dsn, "late")
+                assert holder(layout.flusher_lock) == os.getpid()
+            release(lock)
+
+        monkeypatch.setattr(LifetimeLock, "release", release_after_a_late_capture)
+        Flusher(layout).run()
+        assert [event.message for event in tracker.events] == ["first", "late"]
+
+
+def test_a_second_flusher_does_nothing(layout: Layout) -> None:
+    """Whoever finds another one leading leaves at once, and says that no start has failed."""
+    lock = LifetimeLock.acquire(layout.flusher_lock)
+    start.store(layout, start.StartState(5, time.time() + 30))
+    with LoopbackTracker() as tracker:
+        a_process_captures(layout, tracker.dsn)
+        Flusher(layout).run()
+        assert tracker.requests == []
+    assert start.load(layout) == start.StartState()
+    assert lock is not None
+    lock.release()
+
+
+def test_a_tracker_that_is_down_holds_up_no_other(layout: Layout) -> None:
+    """Events for one destination wait while those for another go."""
+    with LoopbackTracker() as down, LoopbackTracker("backtrace") as up:
+        down.go_down()
+        for turn in range(3):
+            a_process_captures(layout, down.dsn, f"down {turn}")
+            a_process_captures(layout, up.dsn, f"up {turn}")
+        with at_work(Flusher(layout)):
+            events = up.wait_for(3)
+            assert {event.message for event in events} == {"up 0", "up 1", "up 2"}
+            wait_until(lambda: read_accounts(layout.spool).delivered == 3, "a checkpoint")
+            assert read_accounts(layout.spool).held == 3
+            down.come_up()
+            down.wait_for(3, timeout=30)
+
+
+def test_a_refused_event_that_cannot_be_set_aside_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room to keep what was refused, it is not thrown away, and the next event still goes."""
+    Path(layout.set_aside).rmdir()
+    Path(layout.set_aside).touch()
+    with LoopbackTracker() as tracker:
+        a_process_captures(layout, tracker.dsn)
+        tracker.answer(400, times=1)
+        with at_work(Flusher(layout)):
+            tracker.wait_for(1)  # the second attempt is taken
+    assert read_accounts(layout.spool).delivered == 1
+
+
+def test_without_a_destination_nobody_stays(layout: Layout) -> None:
+    """Events that were captured without a DSN are kept, and are no reason for a flusher to stay."""
+    a_process_captures(layout, None)
+    Flusher(layout).run()
+    accounts = read_accounts(layout.spool)
+    assert (accounts.held, accounts.held_without_dsn, accounts.missing) == (1, 1, 0)
+
+
+def test_stopped_with_something_to_send(layout: Layout) -> None:
+    """SIGTERM lets what can be sent be sent, and then nobody starts another one for ten seconds."""
+    with LoopbackTracker() as tracker:
+        for _ in range(5):
+            a_process_captures(layout, tracker.dsn)
+        flusher = Flusher(layout)
+        flusher.stop()
+        before = time.time()
+        flusher.run()
+        assert len(tracker.events) == 5
+    assert read_accounts(layout.spool).delivered == 5
+    state = start.load(layout)
+    assert state.failures == 0
+    assert before + schedule.PAUSE_AFTER_TERM <= state.not_before <= time.time() + schedule.PAUSE_AFTER_TERM
+
+
+def test_every_writer_is_retired_once(layout: Layout) -> None:
+    """The figures of the dead are folded into the totals once, and nothing of them is left."""
+    with LoopbackTracker() as tracker:
+        for _ in range(4):
+            a_process_captures(layout, tracker.dsn)
+        Flusher(layout).run()
+    ledger = Ledger.load(layout)
+    assert (ledger.totals.writers, ledger.totals.recorded) == (4, 4)
+    assert (ledger.writers, ledger.retired) == ({}, set())
+    assert os.listdir(layout.writers) == []
+
+
+def test_a_lock_that_was_lost_is_not_followed_by_a_removal(layout: Layout) -> None:
+    """A writer whose lock is free while its process lives is read, and nothing of it is removed."""
+    with LoopbackTracker() as tracker:
+        destination = Destination(Dsn.parse(tracker.dsn), 5.0)
+        writer = Writer.born(layout)
+        writer._alive.release()
+        with at_work(Flusher(layout)):
+            for count in range(1, 4):
+                writer.append(encode_event("ab" * 16, destination.key, message_event()), destination)
+                tracker.wait_for(count)
+            wait_until(lambda: read_accounts(layout.spool).delivered == 3, "a checkpoint")
+        assert os.path.exists(os.path.join(layout.writer(writer.id), "000001.seg"))
+    writer.abandon()

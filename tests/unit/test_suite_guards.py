@@ -91,14 +91,19 @@ def test_a_process_that_stays_fails_the_run_by_name_and_is_ended(run_suite: RunS
             announce(int(subprocess.check_output([sys.executable, "-c", DETACH])))
 
         def test_daemon(tmp_path):
+            told, tell = os.pipe()
             if os.fork() == 0:
                 os.setsid()
                 if os.fork() == 0:
                     os.dup2(os.open(tmp_path / "open", os.O_CREAT), 0)
                     announce(os.getpid())
+                    os.close(tell)
                     os.execve(SLEEP[0], SLEEP, {})
                 os._exit(0)
+            os.close(tell)
             os.wait()
+            os.read(told, 1)
+            os.close(told)
         """,
         PID_DIR=str(tmp_path / "pids"),
     )

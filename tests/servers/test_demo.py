@@ -15,15 +15,15 @@ from typing import Optional
 import pytest
 
 from lastword.cli import demo
-from lastword.cli.demo_failures import Ack, AckFile
-from lastword.cli.demo_outcome import Outcome
-from lastword.cli.demo_servers import Server, ServerError, server_environment
+from lastword.cli.demo.failures import Ack, AckFile
+from lastword.cli.demo.outcome import Outcome
+from lastword.cli.demo.servers import Server, ServerError, server_environment
 from tests.support import needs
 
 SHORT_RUN = """
 import sys
 from lastword.cli import demo
-from lastword.cli.demo_plan import SHORT
+from lastword.cli.demo.plan import SHORT
 sys.exit(demo.run(backtrace=sys.argv[1] == "backtrace", plan=SHORT))
 """
 

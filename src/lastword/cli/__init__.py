@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("demo", help="errors in real gunicorn and Celery workers, with kills and an outage")
     command.add_argument("--backtrace", action="store_true", help="send Backtrace's format instead of booboo's")
-    _add_spool(command, "use this directory instead of a temporary one, and keep it")
+    command.add_argument("--spool", metavar="DIR", help="use this directory, and keep it (default: a temporary one)")
 
     command = commands.add_parser("test", help="send one test event through the spool and say what came of it")
     command.add_argument("dsn", nargs="?", metavar="DSN", help="where to; the default is $LASTWORD_DSN")
@@ -53,5 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_spool(command: argparse.ArgumentParser, text: str = "the spool directory") -> None:
-    command.add_argument("--spool", metavar="DIR", help=f"{text} (default: $LASTWORD_SPOOL, then as the README says)")
+def _add_spool(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--spool", metavar="DIR", help="the spool directory (default: $LASTWORD_SPOOL, then as the README says)"
+    )

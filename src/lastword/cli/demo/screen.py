@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from lastword.cli.demo_outcome import Row
+from lastword.cli.demo.outcome import Row
 
 
 class Screen(Protocol):

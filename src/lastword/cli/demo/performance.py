@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
-from lastword.cli import demo_broker, demo_servers
-from lastword.cli.demo_broker import TaskSender
-from lastword.cli.demo_failures import ACK_FILE, MARKER, AckFile
-from lastword.cli.demo_outcome import Outcome
-from lastword.cli.demo_plan import Plan
-from lastword.cli.demo_screen import Screen
-from lastword.cli.demo_servers import Server, ServerError
-from lastword.cli.demo_traffic import Traffic
+from lastword.cli.demo import broker, servers
+from lastword.cli.demo.broker import TaskSender
+from lastword.cli.demo.failures import ACK_FILE, MARKER, AckFile
+from lastword.cli.demo.outcome import Outcome
+from lastword.cli.demo.plan import Plan
+from lastword.cli.demo.screen import Screen
+from lastword.cli.demo.servers import Server, ServerError
+from lastword.cli.demo.traffic import Traffic
 from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
@@ -92,23 +92,23 @@ class _Demo:
         """Start both servers and return when both answer."""
         folder = self._folder
         self._screen.say(
-            f"starting gunicorn (--preload, {demo_servers.GUNICORN_WORKERS} workers), a Celery worker "
-            f"(prefork, {demo_servers.CELERY_WORKERS} processes) and a {self._tracker.wire} tracker on 127.0.0.1"
+            f"starting gunicorn (--preload, {servers.GUNICORN_WORKERS} workers), a Celery worker "
+            f"(prefork, {servers.CELERY_WORKERS} processes) and a {self._tracker.wire} tracker on 127.0.0.1"
         )
-        environment = demo_servers.server_environment(
+        environment = servers.server_environment(
             folder,
             LASTWORD_DSN=self._tracker.dsn,
             LASTWORD_SPOOL=str(self._spool),
             LASTWORD_ENVIRONMENT="demo",
-            **{ACK_FILE: str(folder / "acks"), demo_broker.FOLDER: str(folder / "broker")},
+            **{ACK_FILE: str(folder / "acks"), broker.FOLDER: str(folder / "broker")},
         )
         sender = TaskSender(folder / "broker")
-        gunicorn, port = demo_servers.start_gunicorn(folder, environment)
+        gunicorn, port = servers.start_gunicorn(folder, environment)
         self._servers.append(gunicorn)
-        celery = demo_servers.start_celery(folder, environment)
+        celery = servers.start_celery(folder, environment)
         self._servers.append(celery)
         sign = folder / "celery-runs-tasks"
-        sender.send(demo_broker.READY, str(sign))
+        sender.send(broker.READY, str(sign))
         self._await_start(gunicorn, lambda: _answers(port))
         self._await_start(celery, sign.exists)
         self._traffic = Traffic(self._plan, gunicorn, port, celery, sender, folder / "acks")

@@ -13,11 +13,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Callable, Optional
 
-from lastword.cli import demo_broker
-from lastword.cli.demo_broker import TaskSender
-from lastword.cli.demo_failures import Ack, AckFile
-from lastword.cli.demo_plan import Plan
-from lastword.cli.demo_servers import Server
+from lastword.cli.demo import broker
+from lastword.cli.demo.broker import TaskSender
+from lastword.cli.demo.failures import Ack, AckFile
+from lastword.cli.demo.plan import Plan
+from lastword.cli.demo.servers import Server
 
 _CLIENTS = 3
 #: With every task sent and no new ack for so many seconds, no further one is expected.
@@ -109,7 +109,7 @@ class Traffic:
         expected = set()
         for number in range(self._plan.tasks):
             marker = self._task_marker(number)
-            self._sender.send(demo_broker.FAIL, marker, marker in doomed)
+            self._sender.send(broker.FAIL, marker, marker in doomed)
             expected.add(marker)
             while not self._stopped.is_set() and self.elapsed < (number + 1) / self._plan.tasks * self._plan.seconds:
                 expected -= self._kill_those_who_acknowledged(doomed)

@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 
 import lastword
-from lastword.cli import demo_broker
-from lastword.cli.demo_failures import fail_and_report
+from lastword.cli.demo import broker
+from lastword.cli.demo.failures import fail_and_report
 
 #: A task that is to be killed stays so long at most; the kill comes within a fraction of it.
 PATIENCE = 10.0
 
 lastword.init()
-app = demo_broker.celery_application(Path(os.environ[demo_broker.FOLDER]))
+app = broker.celery_application(Path(os.environ[broker.FOLDER]))
 
 
 def ready(sign: str) -> None:
@@ -29,5 +29,5 @@ def fail(marker: str, stay: bool) -> None:
         time.sleep(PATIENCE)
 
 
-app.task(ready, name=demo_broker.READY)
-app.task(fail, name=demo_broker.FAIL)
+app.task(ready, name=broker.READY)
+app.task(fail, name=broker.FAIL)

@@ -82,7 +82,7 @@ def start_gunicorn(folder: Path, environment: Mapping[str, str]) -> tuple[Server
         port: int = listener.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", str(GUNICORN_WORKERS)]
         command += ["--worker-class", "sync", "--bind", f"fd://{listener.fileno()}", "--graceful-timeout", "5"]
-        command += ["--log-level", "warning", "lastword.cli.demo_wsgi:application"]
+        command += ["--log-level", "warning", "lastword.cli.demo.wsgi_app:application"]
         return Server("gunicorn", command, folder, environment, keep=[listener.fileno()]), port
 
 
@@ -94,7 +94,7 @@ def start_celery(folder: Path, environment: Mapping[str, str]) -> Server:
         "celery",
         "--quiet",
         "-A",
-        "lastword.cli.demo_celery",
+        "lastword.cli.demo.celery_app",
         "worker",
         "--pool",
         "prefork",

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Callable
 
 import lastword
-from lastword.cli.demo_failures import fail_and_report
+from lastword.cli.demo.failures import fail_and_report
 
 lastword.init()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from lastword.cli.demo_failures import Ack
+from lastword.cli.demo.failures import Ack
 
 #: Name, value, remark.
 Row = tuple[str, str, str]

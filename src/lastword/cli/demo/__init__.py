@@ -17,9 +17,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Callable, Union
 
-from lastword.cli.demo_plan import FULL, Plan
-from lastword.cli.demo_screen import open_screen
-from lastword.cli.demo_servers import ServerError
+from lastword.cli.demo.plan import FULL, Plan
+from lastword.cli.demo.screen import open_screen
+from lastword.cli.demo.servers import ServerError
 from lastword.errors import SpoolError
 
 _NEEDED = ("gunicorn", "celery")
@@ -44,7 +44,9 @@ def run(backtrace: bool = False, spool: Union[str, os.PathLike[str], None] = Non
     with closing(open_screen()) as screen:
         try:
             with _signals_end_it() as check:
-                from lastword.cli.demo_run import perform  # imports Celery, which may be missing and takes its time
+                from lastword.cli.demo.performance import (
+                    perform,
+                )  # imports Celery, which may be missing and takes its time
 
                 wire = "backtrace" if backtrace else "booboo"
                 report = perform(wire, None if spool is None else Path(spool), plan, screen, check)

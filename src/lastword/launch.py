@@ -77,6 +77,9 @@ _KEPT_VARIABLES = frozenset(
 #: What the flusher imports beside lastword and the standard library, by the names of their installed distributions.
 _DISTRIBUTIONS = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "chardet", "filelock", "psutil")
 
+#: How long a capture waits for another thread that is starting a flusher, in seconds.
+_THREAD_WAIT = 0.005
+
 
 class Launcher:
     """Starts flushers for one spool. Safe to inherit over a fork."""
@@ -98,12 +101,17 @@ class Launcher:
             return
         lock = LifetimeLock.acquire(layout.start_lock)
         if lock is None:
+            _wait_for_a_thread_of_ours(layout)
             return
         try:
             state = start.load(layout)
             if state.allows(now) and holder(layout.flusher_lock) is None:
-                start.store(layout, state.after_start(now))
-                self._helpers.append((os.getpid(), spawn(layout)))
+                state = state.before_start(now)
+                start.store(layout, state)
+                try:
+                    self._helpers.append((os.getpid(), spawn(layout)))
+                finally:
+                    start.store(layout, state.after_start())
         finally:
             lock.release()
 
@@ -116,6 +124,16 @@ class Launcher:
                 ended = True
             if ended and helper in self._helpers:
                 self._helpers.remove(helper)
+
+
+def _wait_for_a_thread_of_ours(layout: Layout) -> None:
+    """Give another thread of this process the time to start one, so that a kill after this capture comes too late.
+
+    Not so for another process: a capture waits for none.
+    """
+    deadline = time.monotonic() + _THREAD_WAIT
+    while holder(layout.start_lock) == os.getpid() and time.monotonic() < deadline:
+        time.sleep(0.0005)
 
 
 def spawn(layout: Layout) -> int:
@@ -173,7 +191,8 @@ def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _posix_spawn(arguments: list[str], environment: dict[str, str]) -> int:
     null = [(os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1, 2)]
     catchable = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-    options: dict[str, Any] = {"file_actions": null, "setsigmask": [], "setsigdef": catchable}
+    # A group of its own from the first moment: whoever kills the program's process group does not mean the flusher.
+    options: dict[str, Any] = {"file_actions": null, "setpgroup": 0, "setsigmask": [], "setsigdef": catchable}
     return os.posix_spawn(arguments[0], arguments, environment, **options)
 
 
@@ -183,6 +202,7 @@ def _fork_and_exec(arguments: list[str], environment: dict[str, str]) -> int:
     if pid:
         return pid
     try:
+        os.setpgid(0, 0)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)

@@ -39,6 +39,17 @@ def test_killed_in_the_next_instruction(tmp_path: Path, wire: str) -> None:
     assert read_accounts(spool).delivered == rounds
 
 
+def test_killed_with_its_whole_process_group(tmp_path: Path) -> None:
+    """A kill of the program's process group, as shells and supervisors do it, does not reach the flusher."""
+    spool = tmp_path / "spool"
+    body = "os.setpgid(0, 0); acked(lastword.capture_message('all of us')); os.killpg(0, signal.SIGKILL)"
+    with LoopbackTracker() as tracker:
+        for count in range(1, 4):
+            assert len(run(body, spool=spool, dsn=tracker.dsn)) == 1
+            tracker.wait_for(count)
+            wait_until_no_flusher(spool)
+
+
 def test_killed_in_the_middle_of_a_burst(tmp_path: Path) -> None:
     """What was acknowledged before a kill at any moment arrives; what was torn by it was never acknowledged."""
     spool, acked = tmp_path / "spool", []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,45 @@ def test_no_start_while_one_leads_or_is_started(layout: Layout, spawned: list[La
     lock.release()
     Launcher().ensure_flusher(layout)
     assert len(spawned) == 1
+
+
+def test_a_start_is_made_known_before_and_after(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the helper is being started the state says so; a starter that is killed then leaves it so."""
+    seen = []
+
+    def spawn(layout: Layout) -> int:
+        seen.append(start.load(layout))
+        return 2**22 + 1
+
+    monkeypatch.setattr(launch, "spawn", spawn)
+    Launcher().ensure_flusher(layout)
+    seen.append(start.load(layout))
+    assert [(state.failures, state.unfinished) for state in seen] == [(1, True), (1, False)]
+    start.store(layout, seen[0])
+    Launcher().ensure_flusher(layout)
+    assert len(seen) == 3
+
+
+def test_a_thread_waits_for_the_start_that_another_one_makes(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A capture does not return while another thread is about to start the flusher that it relies on."""
+    monkeypatch.setattr(launch, "_THREAD_WAIT", 30.0)
+    order = []
+    begun = threading.Event()
+
+    def spawn(_: Layout) -> int:
+        begun.set()
+        time.sleep(0.05)  # the other thread comes while this one is here, or the test proves nothing
+        order.append("started")
+        return 2**22 + 1
+
+    monkeypatch.setattr(launch, "spawn", spawn)
+    starter = threading.Thread(target=Launcher().ensure_flusher, args=(layout,))
+    starter.start()
+    begun.wait()
+    Launcher().ensure_flusher(layout)
+    order.append("returned")
+    starter.join()
+    assert order == ["started", "returned"]
 
 
 def test_a_start_that_cannot_be_made_is_told_not_raised(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
 """Who may start a flusher, and when: ``start.lock`` and ``start.json``.
 
-``start.json`` is ``{"failures":…,"not_before":…}``, ``not_before`` in Unix seconds. It is written only under
-``start.lock``. A starter counts its start as failed before it makes it; the flusher that comes to lead, or finds
-another one leading, clears the count. So a flusher that cannot run is tried after 1, 2, 4 … 60 seconds, and one that
-was killed while it led is followed at once.
+``start.json`` is ``{"failures":…,"not_before":…,"unfinished":…}``, ``not_before`` in Unix seconds. It is written only
+under ``start.lock``. A starter counts its start as failed, and unfinished, before it makes it, and takes back the
+latter once the helper runs; the flusher that comes to lead, or finds another one leading, clears the count. So
+
+* a flusher that cannot run is tried after 1, 2, 4 … 60 seconds,
+* one that was killed while it led is followed at once,
+* and a starter that was killed before it had started anything holds up nobody.
 """
 
 from __future__ import annotations
@@ -27,21 +30,30 @@ class StartState:
 
     failures: int = 0
     not_before: float = 0.0
+    unfinished: bool = False
 
     def allows(self, now: float) -> bool:
-        """Whether one may be started. A time further ahead than any we set comes from a clock that was wrong."""
-        return now >= self.not_before or self.not_before > now + MAX_WAIT
+        """Whether one may be started, by whoever holds ``start.lock``.
 
-    def after_start(self, now: float) -> StartState:
+        A time further ahead than any we set comes from a clock that was wrong.
+        """
+        return self.unfinished or now >= self.not_before or self.not_before > now + MAX_WAIT
+
+    def before_start(self, now: float) -> StartState:
         """The state to write before a start, as if it were to fail."""
-        return StartState(self.failures + 1, now + min(2.0 ** min(self.failures, 10), MAX_WAIT))
+        wait = min(2.0 ** min(self.failures, 10), MAX_WAIT)
+        return StartState(self.failures + 1, now + wait, unfinished=True)
+
+    def after_start(self) -> StartState:
+        """The state to write when the helper runs, or could not be started."""
+        return StartState(self.failures, self.not_before)
 
 
 def load(layout: Layout) -> StartState:
     """What ``start.json`` says; a fresh state when it is missing or garbage."""
     try:
         data = json.loads(read_small_file(layout.start_state, 4096))
-        return StartState(int(data["failures"]), float(data["not_before"]))
+        return StartState(int(data["failures"]), float(data["not_before"]), data["unfinished"] is True)
     except (OSError, ValueError, KeyError, TypeError):
         return StartState()
 

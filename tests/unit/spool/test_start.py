@@ -23,7 +23,7 @@ def test_waits_double_up_to_a_minute() -> None:
     """A start that fails is tried again after 1, 2, 4 … 60 seconds."""
     state, waits = StartState(), []
     for _ in range(9):
-        state = state.after_start(1000.0)
+        state = state.before_start(1000.0).after_start()
         waits.append(state.not_before - 1000.0)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
@@ -43,10 +43,19 @@ def test_when_a_start_is_allowed(not_before: float, now: float, allowed: bool) -
     assert StartState(3, not_before).allows(now) is allowed
 
 
+def test_a_starter_that_was_killed_holds_up_nobody() -> None:
+    """A start that was counted and never made is no reason to wait; one that was made is."""
+    state = StartState().before_start(1000.0)
+    assert state.allows(1000.0)
+    assert not state.after_start().allows(1000.0)
+    assert state.failures == state.after_start().failures == 1
+
+
 def test_written_and_read(layout: Layout) -> None:
     """The state comes back, also over a longer one; garbage and no file are a fresh state."""
     assert start.load(layout) == StartState()
-    start.store(layout, StartState(12345, 1_800_000_000.123456))
+    start.store(layout, StartState(12345, 1_800_000_000.123456, unfinished=True))
+    assert start.load(layout) == StartState(12345, 1_800_000_000.123456, unfinished=True)
     start.store(layout, StartState(1, 2.0))
     assert start.load(layout) == StartState(1, 2.0)
     start.clear_failures(layout)

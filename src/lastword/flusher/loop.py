@@ -11,12 +11,12 @@ from lastword.errors import RecordRefused
 from lastword.flusher import schedule
 from lastword.flusher.delivery import Courier
 from lastword.flusher.settle import Bookkeeper, sweep_births
-from lastword.flusher.watch import Waiting, WatchedWriter
 from lastword.http_sender import HttpSender
 from lastword.spool import start
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.lock import LifetimeLock
+from lastword.spool.watch import Waiting, WatchedWriter
 from lastword.wire.format import Delivered, Refused
 
 

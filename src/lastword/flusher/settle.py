@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from lastword.event import new_id
 from lastword.flusher import schedule
-from lastword.flusher.watch import Waiting, WatchedWriter
 from lastword.spool import aside, blackbox
 from lastword.spool.identity import is_dead
 from lastword.spool.layout import (
@@ -28,6 +27,7 @@ from lastword.spool.layout import (
 from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
 from lastword.spool.reader import list_segments, read_lines_of
 from lastword.spool.record import Damage, body_of, frame
+from lastword.spool.watch import Waiting, WatchedWriter
 
 #: How long after the unlink the descriptor is read once more, in seconds.
 GRAVE_TIME = 0.2

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lastword.flusher.watch import WINDOW, WatchedWriter
 from lastword.spool import blackbox
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import DELIVERED, WriterEntry, dropped
 from lastword.spool.record import encode_event, frame
+from lastword.spool.watch import WINDOW, WatchedWriter
 from lastword.spool.writer import Writer
 
 

@@ -140,7 +140,8 @@ def test_flusher_killed_again_and_again(tmp_path: Path) -> None:
         acked.append(program.line())
         events = tracker.wait_for(has_all(acked))
         assert tracker.max_overlap == 1
-    assert {Counter(ids(events))[event_id] for event_id in acked} <= {1, 2, 3}
+    kills = 5  # each of them may have come between an answer and its checkpoint
+    assert max(Counter(ids(events)).values()) <= 1 + kills
 
 
 def test_an_event_without_a_dsn_is_kept(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which process a writer is: ``who.json``.
 
-``{"pid":…,"start_time":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"uid":…,"lastword":…,"born":…}``
+``{"pid":…,"start_time":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"uid":…,"lastword":…,"born":…}``, and
+from its writer ``"role"`` (``flusher`` or empty) and ``"limits"`` (``spool.limits``).
 
 The random writer id alone is the identity: two containers had pid 1 with the same start time, and namespace inodes are
 used again. Pid, start time (clock ticks since boot), boot id and namespace only answer whether the process may still be

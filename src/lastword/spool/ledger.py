@@ -12,10 +12,11 @@ copy of the higher generation counts. A copy is::
 * ``writers``: id → ``low`` [segment, offset, seq]: every record before that place is settled, ``seq`` being the number
   of the last of them; ``above``: places [segment, offset] settled beyond ``low``, at most 256; ``extras``: settled x-
   segments that may still be there; ``extras_seen``: how many x- records were ever settled; ``tally``: outcome → count;
-  ``interrupted``: unfinished lines left by kills.
+  ``interrupted``: unfinished lines left by kills; ``first_seen``: when a flusher first saw this writer (Unix seconds).
 * ``destinations``: key → how sending to it goes (``DestinationHealth``).
 * ``retired``: ids of writers whose figures are in ``totals`` already and whose files are being removed.
 * ``totals``: the figures of all retired writers together.
+* ``told``: losses that the tracker was told of, by reason, and ``told_at``, when (Unix seconds).
 
 An outcome is ``delivered``, ``set aside: <reason>`` or ``dropped: <reason>``.
 
@@ -104,6 +105,7 @@ class WriterEntry:
     extras: set[str] = field(default_factory=set)
     extras_seen: int = 0
     interrupted: int = 0
+    first_seen: float = 0.0
     tally: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -131,6 +133,8 @@ class Ledger:
         self.destinations: dict[str, DestinationHealth] = {}
         self.retired: set[str] = set()
         self.totals = Totals()
+        self.told: Counter[str] = Counter()
+        self.told_at = 0.0
 
     @classmethod
     def load(cls, layout: Layout) -> Ledger:
@@ -175,6 +179,7 @@ class Ledger:
                     "extras": sorted(entry.extras),
                     "extras_seen": entry.extras_seen,
                     "interrupted": entry.interrupted,
+                    "first_seen": entry.first_seen,
                     "tally": entry.tally,
                 }
                 for writer_id, entry in self.writers.items()
@@ -182,6 +187,8 @@ class Ledger:
             "destinations": {key: vars(health) for key, health in self.destinations.items()},
             "retired": sorted(self.retired),
             "totals": vars(self.totals),
+            "told": self.told,
+            "told_at": self.told_at,
         }
         return json.dumps(data, separators=(",", ":")).encode("ascii")
 
@@ -200,6 +207,7 @@ class Ledger:
                 extras=set(told["extras"]),
                 extras_seen=told["extras_seen"],
                 interrupted=told["interrupted"],
+                first_seen=told["first_seen"],
                 tally=Counter(told["tally"]),
             )
         known = {field.name for field in fields(DestinationHealth)}
@@ -214,6 +222,7 @@ class Ledger:
             tally=Counter(totals["tally"]),
             refused=Counter(totals["refused"]),
         )
+        ledger.told, ledger.told_at = Counter(data["told"]), data["told_at"]
         return ledger
 
 

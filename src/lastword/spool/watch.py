@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from lastword.spool import blackbox
-from lastword.spool.identity import is_dead
-from lastword.spool.layout import BLACKBOX, Layout, segment_name
-from lastword.spool.ledger import MAX_ABOVE, WriterEntry
+from lastword.spool.identity import is_dead, read_who
+from lastword.spool.layout import BLACKBOX, WHO, Layout, segment_name, segment_number
+from lastword.spool.ledger import MAX_ABOVE, WriterEntry, dropped
+from lastword.spool.limits import Limits
 from lastword.spool.reader import Line, Segments, list_segments, read_lines, read_record, size_of
 from lastword.spool.record import Damage, Record
 
@@ -40,7 +41,9 @@ class Waiting:
     to: Optional[str] = None
     event_id: str = ""
     damage: Optional[Damage] = None
+    captured_at: float = 0.0  # by the event's own clock; 0 where it does not say
     settled: bool = False
+    in_flight: bool = False  # handed to the sender: nobody else may settle it until its verdict is there
 
     @classmethod
     def at(cls, segment: str, number: Optional[int], line: Line) -> Waiting:
@@ -49,12 +52,28 @@ class Waiting:
             waiting.damage = line.found
         else:
             waiting.seq, waiting.to, waiting.event_id = line.found.seq, line.found.to, line.found.id
+            waiting.captured_at = _time_in(line.found)
         return waiting
 
     @property
     def can_be_handled(self) -> bool:
         """False for a record without a destination, which waits for a human."""
         return self.damage is not None or self.to is not None
+
+
+def _time_in(record: Record) -> float:
+    at = record.content.get("timestamp") if isinstance(record.content, dict) else None
+    return float(at) if isinstance(at, (int, float)) else 0.0
+
+
+@dataclass(frozen=True)
+class Removable:
+    """A segment that its writer will never write to again, settled or not; the lowest ``written_at`` is the oldest."""
+
+    written_at: int
+    size: int
+    writer: WatchedWriter
+    name: str
 
 
 class WatchedWriter:
@@ -66,8 +85,14 @@ class WatchedWriter:
         self.entry = entry
         self.dead = False
         self.gone = False
+        who = read_who(os.path.join(self.directory, WHO))
+        self.limits = Limits.decode(who.get("limits"))
+        self.is_flushers = who.get("role") == "flusher"
         self.segments = Segments()
         self._settled_sizes: dict[str, int] = {}
+        self._synced_sizes: dict[str, int] = {}
+        self._synced_number = 0
+        self._synced_mtime = -1
         self._listed_mtime = -1
         self._window: deque[Waiting] = deque()
         self._extras: dict[str, Waiting] = {}
@@ -76,11 +101,32 @@ class WatchedWriter:
 
     def refresh(self, now: float) -> None:
         """Look again: is it alive, what is new. ``now`` in Unix seconds."""
-        self.dead = self.dead or is_dead(self.directory)
-        self._list(now)
+        self.look_at_files(now)
         if not self.gone:
             self._read_numbered()
             self._read_extras()
+
+    def look_at_files(self, now: float) -> None:
+        """The part of ``refresh`` that reads no records."""
+        self.dead = self.dead or is_dead(self.directory)
+        self._list(now)
+
+    def sync(self) -> None:
+        """Ask the kernel to put on the disk itself what was written since the last call; troubles are left to it."""
+        names = [segment_name(number) for number in self.segments.numbered if number >= self._synced_number]
+        names += [name for name in self.segments.extras if name not in self._synced_sizes]
+        for name in names:
+            path = os.path.join(self.directory, name)
+            size = size_of(path)
+            if size is not None and self._synced_sizes.get(name) != size:
+                _fsync(path)
+                self._synced_sizes[name] = size
+        if names and self._synced_mtime != self._listed_mtime:
+            _fsync(self.directory)
+            self._synced_mtime = self._listed_mtime
+        present = {*map(segment_name, self.segments.numbered[-1:]), *self.segments.extras}
+        self._synced_sizes = {name: size for name, size in self._synced_sizes.items() if name in present}
+        self._synced_number = max(self.segments.numbered, default=1)
 
     def waiting(self) -> Iterator[Waiting]:
         """What is not settled, oldest first."""
@@ -117,6 +163,40 @@ class WatchedWriter:
             segment_name(number) for number in self.segments.numbered if number < self.entry.segment or self.exhausted
         ]
         return numbered + [name for name in self.segments.extras if name in self.entry.extras]
+
+    def sizes(self) -> tuple[int, list[Removable]]:
+        """The bytes of all segments, and the segments that could be removed for want of room.
+
+        Of the numbered ones, those are offered whose writer is done with them, up to the first that is on its way to
+        the tracker; they must be dropped in the order of their numbers.
+        """
+        total, removable, in_order = 0, [], True
+        busy = {line.segment for line in self.waiting() if line.in_flight}
+        for name in (*map(segment_name, self.segments.numbered), *self.segments.extras):
+            try:
+                found = os.stat(os.path.join(self.directory, name))
+            except OSError:
+                continue
+            total += found.st_size
+            number = segment_number(name)
+            free = name not in busy and (number is None or self._is_finished(number))
+            in_order = in_order and (free or number is None)
+            if free and (in_order or number is None):
+                removable.append(Removable(found.st_mtime_ns, found.st_size, self, name))
+        return total, removable
+
+    def drop(self, name: str, reason: str) -> int:
+        """Settle everything in one removable segment as dropped; returns how many records that were."""
+        count = 0
+        while True:
+            self._read_numbered()
+            self._read_extras()
+            lines = [line for line in self.waiting() if line.segment == name]
+            if not lines:
+                return count
+            for line in lines:
+                count += line.damage is None
+                self.settle(line, dropped(reason) if line.damage is None else None)
 
     def settled_size(self, name: str, *, default: int) -> int:
         """How many bytes of a settled segment were read; ``default`` if that was another flusher's doing."""
@@ -182,7 +262,11 @@ class WatchedWriter:
             assert line.number is not None
             self.entry.above.discard((line.number, line.start))
             self.entry.advance(line.number, line.end, line.seq)
-        if not self._window:
+        if self._window:
+            head = self._window[0]
+            assert head.number is not None
+            self.entry.advance(head.number, head.start, None)
+        else:
             self.entry.above.clear()
             self.entry.advance(self._number, self._offset, None)
 
@@ -195,3 +279,16 @@ class WatchedWriter:
                 self._extras[name] = Waiting.at(name, None, lines[0])
             elif self.dead:  # made and never written to
                 self.entry.extras.add(name)
+
+
+def _fsync(path: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

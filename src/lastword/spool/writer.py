@@ -33,10 +33,13 @@ from lastword.spool.layout import (
     remove_directory,
     segment_name,
 )
+from lastword.spool.limits import Limits
 from lastword.spool.lock import LifetimeLock, close_if_same
 from lastword.spool.record import MAX_RECORD, frame
 
 MAX_SEGMENT = 1 << 20
+
+DEFAULT_LIMITS = Limits()
 
 _LOCK_WAIT = 0.005
 _PATH_CHECK_INTERVAL = 1.0
@@ -76,16 +79,20 @@ class Writer:
         self._path_checked = time.monotonic()
 
     @classmethod
-    def born(cls, layout: Layout) -> Writer:
-        """Make this process's writer: built aside, locked, then renamed into place. Raises OSError or SpoolError."""
+    def born(cls, layout: Layout, limits: Limits = DEFAULT_LIMITS, role: str = "") -> Writer:
+        """Make this process's writer: built aside, locked, then renamed into place. Raises OSError or SpoolError.
+
+        ``limits`` are what this program asks of the spool; ``role`` says what it is to the spool: ``flusher``, or ''.
+        """
         writer_id = new_id()
         cradle = os.path.join(layout.birth, writer_id)
         make_private_directory(cradle)
         alive = LifetimeLock.acquire(os.path.join(cradle, ALIVE_LOCK))
         if alive is None:
             raise SpoolError(f"the new lock in {cradle} is taken: the file system's locks do not work")
+        who = {**identity.describe_this_process(), "role": role, "limits": limits.encode()}
         try:
-            _write_new_file(os.path.join(cradle, WHO), identity.encode(identity.describe_this_process()))
+            _write_new_file(os.path.join(cradle, WHO), identity.encode(who))
             blackbox.create(os.path.join(cradle, BLACKBOX))
             writer = cls(layout, writer_id, alive)
             writer._open_segment(cradle, 1)
@@ -101,6 +108,20 @@ class Writer:
     def recorded(self) -> int:
         """How many records this writer has acknowledged."""
         return self._position[0] + len(self._extras)
+
+    @property
+    def segments_begun(self) -> int:
+        """The number of the open segment: it grows by one at each roll."""
+        return self._number
+
+    def sync(self) -> None:
+        """Wait until the open segment is on the disk itself; troubles are left to the flusher's next look."""
+        try:
+            found = os.fstat(self._descriptor)
+            if (found.st_dev, found.st_ino) == self._identity:
+                os.fdatasync(self._descriptor)
+        except OSError:
+            pass
 
     def append(self, body: bytes, to: Optional[Destination]) -> None:
         """Put one record on disk; once this returns it survives the process.

@@ -1,0 +1,104 @@
+"""How much the spool may hold, and who goes first when it holds more.
+
+* All segments together: ``spool`` bytes; the oldest sealed segment goes first, by the time it was last written. A living
+  writer's open segment is never touched, so the spool stays below its limit plus one segment for each living writer.
+* One record: until it is ``age`` seconds old, by the event's clock *and* by the time since a flusher first saw its
+  writer: a clock that was wrong at either end throws nothing away.
+* Everything set aside: ``set_aside`` bytes; the oldest file goes first.
+
+What goes is counted as dropped, with the reason, in the ledger.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Optional
+
+#: Of the room that a file system has for us, used or free, the spool takes at most this part.
+SHARE_OF_FREE = 0.1
+MAX_SPOOL = 256 << 20
+MAX_SPOOL_IN_MEMORY = 32 << 20
+MIN_SPOOL = 1 << 20
+
+SPOOL_FULL, TOO_OLD = "spool full", "too old"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a writer asks for; each writer says so in its ``who.json``.
+
+    Attributes:
+        spool: bytes of all segments; None leaves it to the file system (``default_spool_limit``).
+        age: seconds that an event is worth keeping.
+        set_aside: bytes of everything set aside.
+    """
+
+    spool: Optional[int] = None
+    age: float = 7 * 24 * 3600.0
+    set_aside: int = 32 << 20
+
+    def encode(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def decode(cls, data: object) -> Limits:
+        """What ``encode`` gave; the default for whatever is missing or no number."""
+        told = data if isinstance(data, Mapping) else {}
+        return cls(
+            **{
+                field.name: told[field.name]
+                for field in fields(cls)
+                if type(told.get(field.name)) in (int, float) and told[field.name] >= 0
+            }
+        )
+
+
+def widest(asked: Iterable[Limits]) -> Limits:
+    """The limits of a spool that several programs share: for each figure the most generous one asked for."""
+    everyone = list(asked) or [Limits()]
+    explicit = [limits.spool for limits in everyone if limits.spool is not None]
+    return Limits(
+        spool=max(explicit) if explicit else None,
+        age=max(limits.age for limits in everyone),
+        set_aside=max(limits.set_aside for limits in everyone),
+    )
+
+
+def default_spool_limit(*, free: int, used: int, in_memory: bool) -> int:
+    """The limit where nobody asked for one: at most a tenth of what is free or already ours.
+
+    Args:
+        free: bytes that the file system has left for us.
+        used: bytes that the spool has now.
+        in_memory: whether the file system is the machine's memory.
+    """
+    most = MAX_SPOOL_IN_MEMORY if in_memory else MAX_SPOOL
+    return max(min(most, int((free + used) * SHARE_OF_FREE)), MIN_SPOOL)
+
+
+def spool_limit(asked: Optional[int], directory: str, used: int) -> int:
+    """The limit in bytes for the spool in ``directory``, of which ``used`` bytes are used."""
+    if asked is not None:
+        return asked
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return MIN_SPOOL
+    return default_spool_limit(free=found.f_bavail * found.f_frsize, used=used, in_memory=is_in_memory(directory))
+
+
+def is_in_memory(directory: str) -> bool:
+    """Whether the file system there is a tmpfs or ramfs; False where that cannot be told."""
+    try:
+        device = os.stat(directory).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            return any(_names_memory(line, f"{os.major(device)}:{os.minor(device)}") for line in mounts)
+    except OSError:
+        return False
+
+
+def _names_memory(mount: str, device: str) -> bool:
+    before, _, after = mount.partition(" - ")
+    return before.split()[2:3] == [device] and after.split()[:1] in (["tmpfs"], ["ramfs"])

@@ -1,0 +1,106 @@
+"""Making room: dropping what is too much, the oldest first, with a count and a reason.
+
+The flusher does it while it leads. Where nobody leads, the writer that has just filled a segment does it once, bounded,
+under the flusher's lock: nobody else may settle or remove anything.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection
+
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger, dropped, set_aside
+from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
+from lastword.spool.lock import LifetimeLock
+from lastword.spool.watch import Removable, WatchedWriter
+
+#: Reason for what the flusher itself had to say: a loss of these is never told of.
+OWN_REPORT = "own report"
+
+#: Of one pass by a writer: enough to keep up with itself, and a few milliseconds at most.
+_MOST_BY_A_WRITER = 4
+
+_SET_ASIDE_FULL = "set aside full"
+
+
+def limits_of(writers: Collection[WatchedWriter]) -> Limits:
+    """The limits that hold for a spool with these writers."""
+    return widest(writer.limits for writer in writers)
+
+
+def drop_oldest(layout: Layout, writers: Collection[WatchedWriter], most: int | None = None) -> list[Removable]:
+    """Settle the oldest segments as dropped until the rest is within the limit; returns those segments.
+
+    They are still there: only a checkpoint makes it right to unlink them.
+    """
+    total, removable = 0, []
+    for writer in writers:
+        size, candidates = writer.sizes()
+        total += size
+        removable += candidates
+    limit = spool_limit(limits_of(writers).spool, layout.base, total)
+    gone: list[Removable] = []
+    for segment in sorted(removable, key=lambda segment: (segment.written_at, segment.name)):
+        if total <= limit or (most is not None and len(gone) >= most):
+            break
+        segment.writer.drop(segment.name, OWN_REPORT if segment.writer.is_flushers else SPOOL_FULL)
+        if segment.name in segment.writer.settled_segments():
+            total -= segment.size
+            gone.append(segment)
+    return gone
+
+
+def drop_too_old(writers: Collection[WatchedWriter], now: float) -> int:
+    """Settle records that are past their age as dropped; returns how many."""
+    age = limits_of(writers).age
+    count = 0
+    for writer in writers:
+        if now - writer.entry.first_seen <= age:
+            continue
+        for line in list(writer.waiting()):
+            if line.damage is None and not line.in_flight and 0 < line.captured_at < now - age:
+                writer.settle(line, dropped(OWN_REPORT if writer.is_flushers else TOO_OLD))
+                count += 1
+    return count
+
+
+def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
+    """Remove the oldest files set aside until the rest has at most ``limit`` bytes; returns how many went."""
+    files = []
+    for name in os.listdir(layout.set_aside):
+        found = os.lstat(os.path.join(layout.set_aside, name))
+        files.append((found.st_mtime_ns, found.st_size, name))
+    total, count = sum(size for _, size, _ in files), 0
+    for _, size, name in sorted(files):
+        if total <= limit:
+            break
+        os.unlink(os.path.join(layout.set_aside, name))
+        if name.endswith(".record"):
+            ledger.totals.tally[set_aside("refused")] -= 1
+            ledger.totals.tally[dropped(_SET_ASIDE_FULL)] += 1
+        total -= size
+        count += 1
+    return count
+
+
+def make_room_if_nobody_leads(layout: Layout) -> None:
+    """One bounded pass by a writer; raises OSError and SpoolError."""
+    lock = LifetimeLock.acquire(layout.flusher_lock)
+    if lock is None:
+        return
+    try:
+        ledger = Ledger.load(layout)
+        writers = []
+        for writer_id in set(os.listdir(layout.writers)) - ledger.retired:
+            writer = WatchedWriter(layout, writer_id, ledger.entry(writer_id))
+            writer.look_at_files(time.time())
+            writers.append(writer)
+        gone = drop_oldest(layout, writers, _MOST_BY_A_WRITER)
+        if gone:
+            ledger.store(layout)
+        for segment in gone:
+            os.unlink(os.path.join(segment.writer.directory, segment.name))
+    finally:
+        lock.release()

@@ -16,6 +16,8 @@ LINGER_HELD = 600.0
 #: How long it goes on after SIGTERM, and how long nobody starts another one then.
 DRAIN_AT_TERM = 5.0
 PAUSE_AFTER_TERM = 10.0
+#: How long a line is left alone that could not be read or set aside.
+STUCK_WAIT = 60.0
 
 _FIRST_BACKOFF = 0.5
 _MAX_BACKOFF = 60.0

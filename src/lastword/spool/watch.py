@@ -43,6 +43,7 @@ class Waiting:
     damage: Optional[Damage] = None
     captured_at: float = 0.0  # by the event's own clock; 0 where it does not say
     settled: bool = False
+    not_before: float = 0.0  # to be left alone until then (Unix seconds)
     in_flight: bool = False  # handed to the sender: nobody else may settle it until its verdict is there
 
     @classmethod

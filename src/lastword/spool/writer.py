@@ -41,6 +41,8 @@ MAX_SEGMENT = 1 << 20
 
 DEFAULT_LIMITS = Limits()
 
+_fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
+
 _LOCK_WAIT = 0.005
 _PATH_CHECK_INTERVAL = 1.0
 _NEW_SEGMENT = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
@@ -119,7 +121,7 @@ class Writer:
         try:
             found = os.fstat(self._descriptor)
             if (found.st_dev, found.st_ino) == self._identity:
-                os.fdatasync(self._descriptor)
+                _fdatasync(self._descriptor)
         except OSError:
             pass
 

@@ -114,11 +114,13 @@ def test_a_refused_event_that_cannot_be_set_aside_stays(layout: Layout, monkeypa
     """Where there is no room to keep what was refused, it is not thrown away, and the next event still goes."""
     Path(layout.set_aside).rmdir()
     Path(layout.set_aside).touch()
+    monkeypatch.setattr(schedule, "STUCK_WAIT", 0.05)
     with LoopbackTracker() as tracker:
         a_process_captures(layout, tracker.dsn)
         tracker.answer(400, times=1)
         with at_work(Flusher(layout)):
             tracker.wait_for(1)  # the second attempt is taken
+            wait_until(lambda: read_accounts(layout.spool).delivered == 1, "a checkpoint")
     assert read_accounts(layout.spool).delivered == 1
 
 

@@ -1,0 +1,103 @@
+"""What a leader does for the spool beside sending: onto the disk, within its limits, and honest about losses."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from lastword.capture import CaptureSettings, message_event
+from lastword.errors import ConfigError, RecordRefused, SpoolError
+from lastword.event import Needs
+from lastword.flusher import losses
+from lastword.flusher.settle import Bookkeeper
+from lastword.scrub import is_sensitive
+from lastword.spool import blackbox, destination, retention
+from lastword.spool.layout import BLACKBOX, Layout
+from lastword.spool.ledger import reasons_of_dropped
+from lastword.spool.record import encode_event
+from lastword.spool.watch import WatchedWriter
+from lastword.spool.writer import Writer, WriterLost
+
+#: Seconds between two of each. Power loss costs at most what was written since the last sync.
+SYNC_INTERVAL = 1.0
+MINUTE = 60.0
+
+_SETTINGS = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive)
+
+
+class Upkeep:
+    """Called at every look; does each thing when its time has come."""
+
+    def __init__(self, layout: Layout, books: Bookkeeper) -> None:
+        self._layout = layout
+        self._books = books
+        self._synced_at = 0.0
+        self._minute_at = 0.0
+        self._own: list[str] = []  # ids of the writers of our own reports
+
+    def look_after(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
+        """Keep the spool of these writers in order; ``now`` in Unix seconds."""
+        self._end_own_writers(writers)
+        if retention.drop_oldest(self._layout, writers.values()):
+            self._books.mark_changed(now)
+        ticks = time.monotonic()
+        if ticks - self._synced_at >= SYNC_INTERVAL:
+            for writer in writers.values():
+                writer.sync()
+            self._synced_at = ticks
+        if ticks - self._minute_at >= MINUTE:
+            self._every_minute(writers, now)
+            self._minute_at = ticks
+
+    def _every_minute(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
+        ledger = self._books.ledger
+        limit = retention.limits_of(writers.values()).set_aside
+        try:
+            trimmed = retention.trim_set_aside(self._layout, ledger, limit)
+        except OSError:
+            trimmed = 0
+        if retention.drop_too_old(writers.values(), now) or trimmed:
+            self._books.mark_changed(now)
+        self._tell_of_losses(writers, now)
+
+    def _tell_of_losses(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
+        ledger = self._books.ledger
+        dropped, refused = Counter(ledger.totals.tally), Counter(ledger.totals.refused)
+        for writer in writers.values():
+            dropped.update(writer.entry.tally)
+            refused.update(blackbox.load(os.path.join(writer.directory, BLACKBOX)).refused)
+        lost = losses.losses(reasons_of_dropped(dropped), refused)
+        news = losses.untold(lost, ledger.told, ledger.told_at, now)
+        healthy = [key for key, health in ledger.destinations.items() if health.last_success_at and not health.failures]
+        if not news or not healthy:
+            return
+        text = losses.sentence(news, ledger.told_at or self._first_seen(writers, now))
+        told = [self._report(text, key, lost) for key in healthy]
+        if any(told):
+            ledger.told, ledger.told_at = lost, now
+            self._books.mark_changed(now)
+
+    def _first_seen(self, writers: Mapping[str, WatchedWriter], now: float) -> float:
+        return min((writer.entry.first_seen for writer in writers.values()), default=now)
+
+    def _report(self, text: str, key: str, lost: Counter[str]) -> bool:
+        """File it like any event, through a writer of our own, so that it goes the way that every event goes."""
+        event = message_event(text, level="warning", settings=_SETTINGS)
+        event["tags"] = {f"lost.{reason}": str(count) for reason, count in lost.items()}
+        try:
+            to = destination.load(self._layout, key)
+            writer = Writer.born(self._layout, role="flusher")
+            writer.append(encode_event(event["id"], key, event), to)
+        except (OSError, ConfigError, SpoolError, RecordRefused, WriterLost):
+            return False
+        writer.abandon()
+        self._own.append(writer.id)
+        return True
+
+    def _end_own_writers(self, writers: Mapping[str, WatchedWriter]) -> None:
+        """Our reports' writers are done for at once, although their process, this one, is alive."""
+        for writer_id in self._own:
+            if writer_id in writers:
+                writers[writer_id].dead = True

@@ -1,7 +1,8 @@
 """Settings, checked once: the DSN, the destination it names, and the options of ``init``.
 
 Every option can be given in three ways; the first that is given wins: the argument of ``init``, the environment
-variable ``LASTWORD_<OPTION>`` (``LASTWORD_DSN``, ``LASTWORD_SHUTDOWN_TIMEOUT`` …), the default.
+variable ``LASTWORD_<OPTION>`` (``LASTWORD_DSN``, ``LASTWORD_SAMPLE_RATE`` …), the default. ``before_send`` has no
+variable: no text can say it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 from urllib.parse import SplitResult, parse_qs, unquote, urlencode, urlsplit
 
 from lastword.errors import ConfigError
@@ -157,6 +158,15 @@ class Config:
         spool: the spool directory; None finds one at the first record (see ``spool.layout``).
         flusher: ``auto`` or ``process`` (a detached process sends), ``hold`` (nothing is sent).
         timeout: seconds, for connecting to the tracker and for each read from it.
+        ignore_errors: exceptions that are not reported, subclasses included: classes, or their names (``KeyError``,
+            ``shop.errors.CardRefused``). A text of several names has commas or blanks between them.
+        sample_rate: the share of events that is kept, 0.0 to 1.0; each one is drawn for itself.
+        flood_burst: so many events that are alike (one class raised at one line, messages from one line) a process
+            keeps at once; of more, one a second. 0 keeps all. 100 is what 64 workers that fail at one line, with
+            events of 20 KB, can have in half of the spool.
+        before_send: is given each event (``lastword.event.Event``, scrubbed, its own to change) before the disk is
+            touched, and returns the event to keep, or None. What it raises, or returns that is no event, costs the
+            event, and is counted and said. Runs wherever a capture does: keep it short, without locks.
         debug: log what would otherwise be said at most once a minute.
     """
 
@@ -166,6 +176,10 @@ class Config:
     spool: Optional[str] = None
     flusher: str = "auto"
     timeout: float = 10.0
+    ignore_errors: tuple[Union[type[BaseException], str], ...] = ()
+    sample_rate: float = 1.0
+    flood_burst: int = 100
+    before_send: Optional[Callable[[Any], Any]] = None
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -173,6 +187,10 @@ class Config:
             raise ConfigError(f"flusher={self.flusher!r} is not one of {', '.join(FLUSHER_MODES)}")
         if not 0 < self.timeout < float("inf"):
             raise ConfigError(f"timeout={self.timeout!r} is not a positive number of seconds")
+        if not 0.0 <= self.sample_rate <= 1.0:
+            raise ConfigError(f"sample_rate={self.sample_rate!r} is not between 0 and 1")
+        if self.flood_burst < 0:
+            raise ConfigError(f"flood_burst={self.flood_burst!r} is less than 0")
         if self.dsn is not None:
             Dsn.parse(self.dsn)
 
@@ -187,34 +205,88 @@ class Config:
         An option of None and an empty variable count as not given. Raises ConfigError for an unknown option and for
         a value that cannot be used.
         """
-        known = {field.name: field.type for field in fields(cls)}
+        known = [field.name for field in fields(cls)]
         unknown = sorted(set(options) - set(known))
         if unknown:
             raise ConfigError(f"unknown option {unknown[0]!r}; the options are {', '.join(known)}")
         chosen: dict[str, Any] = {}
         for name in known:
+            read = _READERS.get(name, _text)
+            variable = f"LASTWORD_{name.upper()}"
             if options.get(name) is not None:
-                chosen[name] = _checked(name, options[name], repr(name))
-            elif environ.get(f"LASTWORD_{name.upper()}"):
-                variable = f"LASTWORD_{name.upper()}"
-                chosen[name] = _checked(name, environ[variable], variable)
+                chosen[name] = read(options[name], repr(name))
+            elif environ.get(variable) and name != "before_send":
+                chosen[name] = read(environ[variable], variable)
         return cls(**chosen)
 
 
-def _checked(name: str, value: Any, source: str) -> Union[str, float, bool]:
-    """``value`` as the type that option ``name`` has; raises ConfigError naming ``source``."""
-    if name == "timeout":
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            raise ConfigError(f"{source} is {value!r}, not a number of seconds") from None
-    if name == "debug":
-        word = str(value).strip().lower()
-        if word not in _TRUE + _FALSE:
-            raise ConfigError(f"{source} is {value!r}, neither true nor false")
-        return word in _TRUE
-    if name == "spool" and isinstance(value, os.PathLike):
-        return str(os.fspath(value))
+def _text(value: Any, source: str) -> str:
     if not isinstance(value, str):
         raise ConfigError(f"{source} is {value!r}, not a text")
     return value
+
+
+def _path(value: Any, source: str) -> str:
+    return _text(os.fspath(value) if isinstance(value, os.PathLike) else value, source)
+
+
+def _number(value: Any, source: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{source} is {value!r}, not a number") from None
+
+
+def _whole_number(value: Any, source: str) -> int:
+    try:
+        if int(value) == float(value):
+            return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ConfigError(f"{source} is {value!r}, not a whole number")
+
+
+def _switch(value: Any, source: str) -> bool:
+    word = str(value).strip().lower()
+    if word not in _TRUE + _FALSE:
+        raise ConfigError(f"{source} is {value!r}, neither true nor false")
+    return word in _TRUE
+
+
+def _errors(value: Any, source: str) -> tuple[Union[type[BaseException], str], ...]:
+    one_alone = isinstance(value, (str, type))
+    if not one_alone and not isinstance(value, Iterable):
+        raise ConfigError(f"{source} is {value!r}, neither exception classes nor names of such")
+    listed: list[Union[type[BaseException], str]] = []
+    for one in [value] if one_alone else value:
+        if isinstance(one, type) and issubclass(one, BaseException):
+            listed.append(one)
+        elif isinstance(one, str):
+            listed += [_class_name(name, source) for name in one.replace(",", " ").split()]
+        else:
+            raise ConfigError(f"{source} holds {one!r}, neither an exception class nor the name of one")
+    return tuple(listed)
+
+
+def _class_name(name: str, source: str) -> str:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigError(f"{source} holds {name!r}, which is no name of a class")
+    return name
+
+
+def _hook(value: Any, source: str) -> Callable[[Any], Any]:
+    if not callable(value):
+        raise ConfigError(f"{source} is {value!r}, which cannot be called")
+    return value  # type: ignore[no-any-return]
+
+
+#: How a value becomes that of its option, where that is no text: each takes the value and the name of its source.
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "spool": _path,
+    "timeout": _number,
+    "ignore_errors": _errors,
+    "sample_rate": _number,
+    "flood_burst": _whole_number,
+    "before_send": _hook,
+    "debug": _switch,
+}

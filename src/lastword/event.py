@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, Optional, TypedDict
+from typing import Any, Literal, NamedTuple, Optional, TypedDict
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 LEVELS: tuple[Level, ...] = ("fatal", "error", "warning", "info", "debug")
+
+#: The tag by which an event tells that others like it were left out before it, in a flood:
+#: ``137 like this left out since 2025-03-01T12:04:05Z``.
+FLOOD_TAG = "lastword.flood"
 
 #: How a variable came to its text: shown by its repr, withheld for its name, or its repr failed (text: its type).
 Mark = Literal["repr", "filtered", "failed"]
@@ -106,7 +110,7 @@ class Event(TypedDict):
     environment: str
     release: str
     user: Optional[dict[str, Any]]
-    tags: dict[str, str]
+    tags: dict[str, str]  # the program's, and FLOOD_TAG
     sources: dict[str, tuple[int, int]]  # absolute path → (mtime_ns, size) of every file that a frame shows
 
 
@@ -116,6 +120,14 @@ class Needs:
 
     message_stack: bool = False  # the caller's stack, for messages too
     memory: bool = False  # figures of the process and the machine from /proc
+
+
+class Origin(NamedTuple):
+    """Where an event comes from: events of one origin are alike. Known before the event is read; not a part of it."""
+
+    kind: str  # the exception's class with its module, or ``message``
+    file: str  # of the line that raised it, or that captured it where none did; as the code object names it
+    line: int
 
 
 def new_id() -> str:

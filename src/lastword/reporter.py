@@ -6,10 +6,12 @@ makes a writer of its own at its first record. So does a process whose effective
 
 from __future__ import annotations
 
+import _thread
 import os
 from typing import Optional
 
 from lastword import diagnostics
+from lastword.admission import BeforeSend
 from lastword.capture.safe_text import describe
 from lastword.config import Config, Destination
 from lastword.errors import RecordRefused, SpoolError
@@ -29,20 +31,43 @@ class Reporter:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._destination: Optional[Destination] = config.destination
+        self._before_send = BeforeSend(config.before_send) if config.before_send else None
         self._writers: dict[_Owner, Writer] = {}
-        self._refused_early: list[str] = []  # until there is a black box to count them in
+        self._early: dict[int, _EarlyRefusals] = {}  # by pid
+
+    def go_on_with_writers_of(self, previous: Reporter) -> None:
+        """Write where ``previous`` does, whose destination and spool must be the same."""
+        self._writers = previous._writers
+        self._early = previous._early
 
     def record(self, event: Event) -> Optional[str]:
         """Put ``event`` on disk; its id once it is safe there, None if it was refused (and counted). Never raises."""
         try:
-            body = encode_event(event["id"], self._destination.key if self._destination else None, scrub(event))
+            body = self._body(event)
+            if body is None:
+                self.refuse("before_send")
+                return None
             self._append(body)
             return event["id"]
         except RecordRefused as refusal:
-            self._refuse(refusal.reason, f"an event was not kept: {refusal}")
+            self.refuse(refusal.reason, f"an event was not kept: {refusal}")
         except Exception as error:  # whatever it is, it is not the application's trouble
-            self._refuse("internal error", f"an event was not kept, which is a defect of lastword: {describe(error)}")
+            self.refuse_for_defect(error)
         return None
+
+    def refuse(self, reason: str, text: str = "") -> None:
+        """Count an event that was captured and is not recorded; ``text``, if any, waits to be told. Never raises."""
+        if text:
+            diagnostics.note(reason, text)
+        writer = self.writer
+        if writer is not None:
+            writer.refuse(reason)
+        else:
+            self._early.setdefault(os.getpid(), _EarlyRefusals()).add(reason)
+
+    def refuse_for_defect(self, error: Exception) -> None:
+        """Count an event that was lost to an error of lastword's own."""
+        self.refuse("internal error", f"an event was not kept, which is a defect of lastword: {describe(error)}")
 
     @property
     def writer(self) -> Optional[Writer]:
@@ -62,6 +87,19 @@ class Reporter:
     def find_spool(self) -> Optional[layouts.Layout]:
         """The spool that is there already; None before the first record of any process. Makes nothing."""
         return layouts.find(self._config.spool)
+
+    def _body(self, event: Event) -> Optional[bytes]:
+        """What goes on disk; None where the user's hook wants none of it. The hook is the last to touch it."""
+        to = self._destination.key if self._destination else None
+        if self._before_send is None:
+            return encode_event(event["id"], to, scrub(event))
+        kept = self._before_send.apply(scrub(event))
+        if kept is None:
+            return None
+        try:
+            return encode_event(event["id"], to, kept)
+        except Exception as error:
+            raise RecordRefused("before_send", f"what it returned is no JSON: {describe(error)}") from None
 
     def _append(self, body: bytes) -> None:
         for _ in range(3):
@@ -89,22 +127,47 @@ class Reporter:
             return writer
         for other in [key for key in self._writers if key != owner]:
             self._writers.pop(other).abandon()
-        while self._refused_early:
-            writer.refuse(self._refused_early.pop())
+        self._count_early_refusals(writer)
         return writer
+
+    def _count_early_refusals(self, writer: Writer) -> None:
+        early = self._early.pop(os.getpid(), None)
+        self._early.clear()  # of the processes that this one was forked from
+        if early is not None:
+            for reason, count in early.take().items():
+                writer.refuse(reason, count)
 
     def _drop(self, writer: Writer) -> None:
         if self._writers.get(_this_process()) is writer:
             self._writers.pop(_this_process(), None)
             writer.abandon()
 
-    def _refuse(self, reason: str, text: str) -> None:
-        diagnostics.note(reason, text)
-        writer = self.writer
-        if writer is not None:
-            writer.refuse(reason)
-        else:
-            self._refused_early.append(reason)
+
+class _EarlyRefusals:
+    """Refusals of one process that has no black box yet. However many they are, they take no room."""
+
+    def __init__(self) -> None:
+        self._arrived: list[str] = []  # appending needs no lock
+        self._counts: dict[str, int] = {}
+        self._lock = _thread.allocate_lock()  # of this process alone, so that no fork leaves it held
+
+    def add(self, reason: str) -> None:
+        self._arrived.append(reason)
+        if self._lock.acquire(False):  # else whoever has it counts this one too, or the next to come does
+            try:
+                self._sum_up()
+            finally:
+                self._lock.release()
+
+    def take(self) -> dict[str, int]:
+        """All of them, once nobody adds any more."""
+        self._sum_up()
+        return self._counts
+
+    def _sum_up(self) -> None:
+        while self._arrived:
+            reason = self._arrived.pop()
+            self._counts[reason] = self._counts.get(reason, 0) + 1
 
 
 def _this_process() -> _Owner:

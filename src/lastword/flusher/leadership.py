@@ -106,18 +106,16 @@ class Leadership:
 
     def _send(self, writer: WatchedWriter, line: Waiting, to: str) -> bool:
         health = self._ledger.health(to)
-        if not schedule.may_send(health, time.time()) or not self._outbox.has_room_for(to, health.failures):
+        if not schedule.may_send(health, time.time()) or not self._outbox.has_room_for(to):
             return False
-        self._outbox.send(Sending(writer, line, to, health.failures), writer.read(line))
+        self._outbox.send(Sending(writer, line, to), writer.read(line))
         return True
 
     def _act_on(self, sending: Sending, attempt: Attempt) -> None:
         now = time.time()
         health = self._ledger.health(sending.to)
         health.uncertain += attempt.ambiguous
-        answered = isinstance(attempt.verdict, (Delivered, Refused))
-        if answered or health.failures == sending.failures:  # several on their way that fail together are one failure
-            schedule.note_verdict(health, attempt.verdict, now, random.random())
+        schedule.note_verdict(health, attempt.verdict, now, random.random())
         self._books.mark_changed(now)
         if isinstance(attempt.verdict, Delivered):
             self._books.settle_delivered(sending.writer, sending.line, now)

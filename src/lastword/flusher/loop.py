@@ -62,7 +62,7 @@ class Flusher:
                 leadership.rest(schedule.LOOK_INTERVAL)
             elif now - looked_at < schedule.LOOK_INTERVAL:
                 continue
-            if not lock.in_place():  # the spool was removed; if there is a new one, it is not ours
+            if not lock.keep():  # the spool was removed, or the lock dropped and taken by another: no longer ours
                 leadership.abandon()
                 return seen
             looked_at = time.monotonic()

@@ -28,7 +28,7 @@ def losses(dropped: Mapping[str, int], refused: Mapping[str, int]) -> Counter[st
 
 
 def untold(lost: Counter[str], told: Counter[str], told_at: float, now: float) -> Counter[str]:
-    """The losses to tell of now: none before its time. A ``told_at`` in the future was set by a clock that was wrong."""
+    """The losses to tell of now: none before its time. A ``told_at`` in the future is a wrong clock's."""
     if 0 <= now - told_at < INTERVAL:
         return Counter()
     return lost - told

@@ -1,7 +1,7 @@
 """How much the spool may hold, and who goes first when it holds more.
 
 * All segments together: ``spool`` bytes; the oldest sealed segment goes first, by the time it was last written. A
-  living writer's open segment is never touched, so the spool stays below its limit plus one segment for each living writer.
+  living writer's open segment is never touched, so the spool stays below its limit plus one segment for each of them.
 * One record: until it is ``age`` seconds old, by the event's clock *and* by the time since a flusher first saw its
   writer: a clock that was wrong at either end throws nothing away.
 * Everything set aside: ``set_aside`` bytes; the oldest file goes first.

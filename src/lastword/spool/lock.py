@@ -4,21 +4,34 @@ They are POSIX record locks on files of their own. The kernel drops them at any 
 them (a ``flock`` stays held while a forked child of the dead owner lives), and asking who holds one takes no lock. What
 they demand in return, and what this module sees to:
 
-* closing *any* descriptor of the file drops the lock, so a file that this process has locked is opened exactly once
-  and never again here, not even to probe it;
-* they do not exclude the threads of one process, so ``_claims`` does;
+* closing *any* descriptor of the file drops the lock, so a file that this process has locked is not opened again here,
+  not even to probe it, and whoever locks one waits for the probes that have it open;
+* they do not exclude the threads of one process, so ``_claims`` does; nor its interpreters, each of which has its own
+  ``_claims``: from any but the main one the process's own descriptors are looked through first;
 * only ``LOCK_NB``: a blocking wait can make an application's own ``lockf`` fail with EDEADLK.
+
+What nothing here can see is other code that opens the file: a program that archives its own spool. ``keep`` mends that.
 """
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import os
 import struct
 import sys
+import time
 from typing import Optional
 
 from lastword.spool.layout import open_private
+
+try:
+    import _interpreters  # type: ignore[import-not-found]
+except ImportError:
+    try:
+        import _xxsubinterpreters as _interpreters  # type: ignore[import-not-found] # its name before 3.13
+    except ImportError:
+        _interpreters = None  # PyPy has none
 
 if sys.platform.startswith("linux"):
     _FLOCK, _TYPE_AT, _PID_AT = "hhqqi", 0, 4  # l_type l_whence l_start l_len l_pid
@@ -28,8 +41,18 @@ else:  # macOS and the BSDs
     _ASK = struct.pack(_FLOCK, 0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
 
 #: (pid, path) of every file that this process has locked or is about to. A forked child finds its parent's claims under
-#: the parent's pid and so makes nothing of them.
+#: the parent's pid and so makes nothing of them; likewise with ``_probes``. Both change in single steps, without a lock
+#: that a fork could leave held: who probes enters here first and looks for claims then, who locks does the opposite.
 _claims: dict[tuple[int, str], object] = {}
+
+#: (pid, path, thread) of every probe that has the file open, or is about to.
+_probes: list[tuple[int, str, int]] = []
+
+#: How long a lock waits for the probes of other threads to close its file, in seconds.
+_PROBE_WAIT = 0.005
+
+#: Whether this is another interpreter than the process's first. Only that one ever leads, or lasts.
+_IN_SUBINTERPRETER = _interpreters is not None and _interpreters.get_current() != _interpreters.get_main()
 
 
 class LifetimeLock:
@@ -39,8 +62,7 @@ class LifetimeLock:
         self.path = path
         self._pid = os.getpid()
         self._descriptor = descriptor
-        found = os.fstat(descriptor)
-        self._identity = (found.st_dev, found.st_ino)
+        self._identity = _identity(os.fstat(descriptor))
 
     @classmethod
     def acquire(cls, path: str) -> Optional[LifetimeLock]:
@@ -49,18 +71,28 @@ class LifetimeLock:
         Raises OSError when the file cannot be opened or locked at all.
         """
         claim, mine = (os.getpid(), path), object()
-        if _claims.setdefault(claim, mine) is not mine:  # setdefault is one step: of two threads, one wins
-            return None
-        descriptor = -1
+        lock = None
         try:
-            descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+            if _claims.setdefault(claim, mine) is mine:  # setdefault is one step: of two threads, one wins
+                lock = cls._opened_and_locked(path)
+            return lock
+        finally:
+            if lock is None and _claims.get(claim) is mine:
+                del _claims[claim]
+
+    @classmethod
+    def _opened_and_locked(cls, path: str) -> Optional[LifetimeLock]:
+        if _IN_SUBINTERPRETER and _locked_by_this_process(path):
+            return None
+        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+        try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _await_probes(path):
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # they have dropped it
             return cls(path, descriptor)
         except OSError as error:
-            del _claims[claim]
-            if descriptor >= 0:
-                os.close(descriptor)
-            if isinstance(error, (BlockingIOError, PermissionError)) and descriptor >= 0:
+            os.close(descriptor)
+            if isinstance(error, (BlockingIOError, PermissionError)):
                 return None
             raise
 
@@ -70,18 +102,32 @@ class LifetimeLock:
         _claims.pop((self._pid, self.path), None)
         self.path = path
 
-    def in_place(self) -> bool:
-        """Whether the path still leads to the locked file (people remove spools, and the next one is not ours)."""
+    def keep(self) -> bool:
+        """Make sure of the lock: False when it is lost, True when it is held, and the path still leads to its file.
+
+        Takes it again where other code of this process has dropped it and nobody else has taken it since. People also
+        remove spools, and close descriptors whose numbers then are somebody else's: what is there now is not ours.
+        """
+        if os.getpid() != self._pid:
+            return False
         try:
-            found = os.stat(self.path)
+            if not self._identity == _identity(os.fstat(self._descriptor)) == _identity(os.stat(self.path)):
+                return False
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
-        return (found.st_dev, found.st_ino) == self._identity
+        return True
 
     def release(self) -> None:
         """Drop the lock. In a forked child this only closes what was inherited; the parent keeps its lock."""
-        _claims.pop((os.getpid(), self.path), None)
-        close_if_same(self._descriptor, self._identity)
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor < 0:
+            return
+        try:
+            close_if_same(descriptor, self._identity)
+        finally:
+            if os.getpid() == self._pid:  # after the closing, which would drop the lock that another thread takes then
+                _claims.pop((self._pid, self.path), None)
 
 
 def holder(path: str) -> Optional[int]:
@@ -89,8 +135,19 @@ def holder(path: str) -> Optional[int]:
 
     Takes no lock. A missing file is held by nobody; other troubles raise OSError.
     """
-    if (os.getpid(), path) in _claims:
-        return os.getpid()
+    me = os.getpid()
+    probe = (me, path, _thread.get_ident())
+    try:
+        _probes.append(probe)
+        if (me, path) in _claims or (_IN_SUBINTERPRETER and _locked_by_this_process(path)):
+            return me
+        return _ask_kernel(path)
+    finally:
+        if probe in _probes:
+            _probes.remove(probe)
+
+
+def _ask_kernel(path: str) -> Optional[int]:
     try:
         descriptor = open_private(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -102,14 +159,56 @@ def holder(path: str) -> Optional[int]:
     return None if answer[_TYPE_AT] == fcntl.F_UNLCK else max(int(answer[_PID_AT]), 0)
 
 
+def _await_probes(path: str) -> bool:
+    """Wait until no other thread has ``path`` open to probe it; whether any had. Raises BlockingIOError after 5 ms.
+
+    A probe of this very thread, which a signal handler interrupted, goes on when the handler and its lock are done.
+    """
+    deadline = time.monotonic() + _PROBE_WAIT
+    found = False
+    while any(probe[:2] == (os.getpid(), path) and probe[2] != _thread.get_ident() for probe in tuple(_probes)):
+        if time.monotonic() > deadline:
+            raise BlockingIOError(f"another thread is probing {path}")
+        found = True
+        time.sleep(0.0002)
+    return found
+
+
+def _locked_by_this_process(path: str) -> bool:
+    """Whether any descriptor of this process, whichever interpreter opened it, holds the lock at ``path``."""
+    try:
+        wanted = _identity(os.stat(path))
+        names = os.listdir("/proc/self/fd")
+    except OSError:
+        return False
+    return any(_is_locked_by(name, wanted) for name in names)
+
+
+def _is_locked_by(number: str, wanted: tuple[int, int]) -> bool:
+    """Whether descriptor ``number`` is the ``wanted`` file, and a lock is held by it: the kernel's ``fdinfo`` tells."""
+    try:
+        if _identity(os.stat(f"/proc/self/fd/{number}")) != wanted:
+            return False
+        descriptor = os.open(f"/proc/self/fdinfo/{number}", os.O_RDONLY)
+        try:
+            return b"POSIX" in os.read(descriptor, 4096)
+        finally:
+            os.close(descriptor)
+    except OSError:  # closed meanwhile
+        return False
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
 def close_if_same(descriptor: int, identity: tuple[int, int]) -> None:
     """Close ``descriptor`` if it still is the file of this (device, inode).
 
     A program that daemonises closes every descriptor, and the number then becomes somebody else's.
     """
     try:
-        found = os.fstat(descriptor)
-        if (found.st_dev, found.st_ino) == identity:
+        if _identity(os.fstat(descriptor)) == identity:
             os.close(descriptor)
     except OSError:
         pass  # closed already

@@ -108,9 +108,9 @@ def test_known_under_its_new_name(tmp_path: Path) -> None:
     (tmp_path / "birth").rename(tmp_path / "writers")
     assert holder(path) == os.getpid()
     assert seen_by_a_child(path) == os.getpid()
-    assert lock.in_place()
+    assert lock.keep()
     os.unlink(path)
-    assert not lock.in_place()
+    assert not lock.keep()
     lock.release()
 
 

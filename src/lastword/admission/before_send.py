@@ -1,0 +1,55 @@
+"""``before_send``: the user's hook sees each event before the disk does, and may change it or keep it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Optional, cast
+
+from lastword.admission.ignore import names_of
+from lastword.admission.shape import Misfit, shape_of
+from lastword.errors import RecordRefused
+from lastword.event import Event
+
+REASON = "before_send"
+
+#: A hook that captures has those events passed to it as well, but what it captures then is refused: it would never end.
+MAX_DEPTH = 2
+
+_depth: ContextVar[int] = ContextVar("lastword_before_send_depth", default=0)
+
+
+class BeforeSend:
+    """Calls the hook and sees to it that what comes back is an event."""
+
+    def __init__(self, hook: Callable[[Any], Any]) -> None:
+        self._hook = hook
+        self._fit = shape_of(Event)  # here and not at import: it takes a millisecond
+
+    def apply(self, event: Event) -> Optional[Event]:
+        """What the hook makes of ``event``, which it may change in place; None when it wants none of it.
+
+        The id stays what it was. Raises RecordRefused where the hook raises, or returns what is no event.
+        """
+        event_id = event["id"]
+        returned = self._call(event)
+        if returned is None:
+            return None
+        try:
+            fitted = cast(Event, self._fit(returned))
+        except Misfit as misfit:
+            raise RecordRefused(REASON, f"what before_send returned is no event: {misfit}") from None
+        fitted["id"] = event_id
+        return fitted
+
+    def _call(self, event: Event) -> Any:
+        depth = _depth.get()
+        if depth >= MAX_DEPTH:
+            raise RecordRefused(REASON, "it was captured by before_send itself, over and over")
+        _depth.set(depth + 1)
+        try:
+            return self._hook(event)
+        except Exception as error:
+            raise RecordRefused(REASON, f"before_send raised {names_of(type(error))[1]}") from None
+        finally:
+            _depth.set(depth)

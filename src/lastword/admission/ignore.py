@@ -1,0 +1,35 @@
+"""``ignore_errors``: the classes of exceptions that are not to be reported, themselves or by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Union
+
+# The descriptors of ``type`` itself: a metaclass of the application may say anything, or raise.
+_ancestors_of = type.__dict__["__mro__"].__get__
+_name_of = type.__dict__["__name__"].__get__
+_qualname_of = type.__dict__["__qualname__"].__get__
+_module_of = type.__dict__["__module__"].__get__
+
+
+def names_of(kind: type) -> tuple[str, str]:
+    """The bare name of a class, and the dotted one with its module."""
+    module: Any = _module_of(kind)
+    return _name_of(kind), f"{module}.{_qualname_of(kind)}" if type(module) is str else _name_of(kind)
+
+
+class Ignored:
+    """Recognises what an ``except`` clause with these classes would catch: an exception of a class or a subclass."""
+
+    def __init__(self, listed: Iterable[Union[type[BaseException], str]]) -> None:
+        # By identity: comparing two classes may ask their metaclasses.
+        self._classes = {id(one): one for one in listed if not isinstance(one, str)}
+        self._names = frozenset(one for one in listed if isinstance(one, str))
+
+    def has(self, error: BaseException) -> bool:
+        if not self._classes and not self._names:
+            return False
+        ancestors = _ancestors_of(type(error))
+        if any(id(kind) in self._classes for kind in ancestors):
+            return True
+        return bool(self._names) and any(not self._names.isdisjoint(names_of(kind)) for kind in ancestors)

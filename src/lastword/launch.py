@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Optional
 
 from lastword import diagnostics
@@ -200,6 +201,8 @@ def _fork_and_exec(arguments: list[str], environment: dict[str, str]) -> int:
     """For PyPy, which has no ``posix_spawn``."""
     pid = os.fork()
     if pid:
+        with suppress(OSError):  # done here and there, since either may come first
+            os.setpgid(pid, pid)
         return pid
     try:
         os.setpgid(0, 0)

@@ -33,12 +33,12 @@ class Reporter:
         self._destination: Optional[Destination] = config.destination
         self._before_send = BeforeSend(config.before_send) if config.before_send else None
         self._writers: dict[_Owner, Writer] = {}
-        self._early: dict[int, _EarlyRefusals] = {}  # by pid
+        self._refusals: dict[int, _Refusals] = {}  # by pid
 
     def go_on_with_writers_of(self, previous: Reporter) -> None:
         """Write where ``previous`` does, whose destination and spool must be the same."""
         self._writers = previous._writers
-        self._early = previous._early
+        self._refusals = previous._refusals
 
     def record(self, event: Event) -> Optional[str]:
         """Put ``event`` on disk; its id once it is safe there, None if it was refused (and counted). Never raises."""
@@ -59,11 +59,10 @@ class Reporter:
         """Count an event that was captured and is not recorded; ``text``, if any, waits to be told. Never raises."""
         if text:
             diagnostics.note(reason, text)
-        writer = self.writer
-        if writer is not None:
-            writer.refuse(reason)
-        else:
-            self._early.setdefault(os.getpid(), _EarlyRefusals()).add(reason)
+        refusals = self._own_refusals()
+        refusals.add(reason)
+        if self.writer is not None:
+            refusals.move_to(self.writer)
 
     def refuse_for_defect(self, error: Exception) -> None:
         """Count an event that was lost to an error of lastword's own."""
@@ -127,15 +126,17 @@ class Reporter:
             return writer
         for other in [key for key in self._writers if key != owner]:
             self._writers.pop(other).abandon()
-        self._count_early_refusals(writer)
+        self._own_refusals().move_to(writer)
         return writer
 
-    def _count_early_refusals(self, writer: Writer) -> None:
-        early = self._early.pop(os.getpid(), None)
-        self._early.clear()  # of the processes that this one was forked from
-        if early is not None:
-            for reason, count in early.take().items():
-                writer.refuse(reason, count)
+    def _own_refusals(self) -> _Refusals:
+        pid = os.getpid()
+        own = self._refusals.get(pid)
+        if own is None:
+            own = self._refusals.setdefault(pid, _Refusals())
+            for other in [key for key in self._refusals if key != pid]:  # of those that this one was forked from
+                self._refusals.pop(other, None)
+        return own
 
     def _drop(self, writer: Writer) -> None:
         if self._writers.get(_this_process()) is writer:
@@ -143,8 +144,8 @@ class Reporter:
             writer.abandon()
 
 
-class _EarlyRefusals:
-    """Refusals of one process that has no black box yet. However many they are, they take no room."""
+class _Refusals:
+    """Refusals of one process on their way to its black box. However many wait for there to be one, they stay small."""
 
     def __init__(self) -> None:
         self._arrived: list[str] = []  # appending needs no lock
@@ -153,16 +154,22 @@ class _EarlyRefusals:
 
     def add(self, reason: str) -> None:
         self._arrived.append(reason)
-        if self._lock.acquire(False):  # else whoever has it counts this one too, or the next to come does
+        # Whoever has the lock looks again after giving it back, so nobody has to wait for it.
+        while self._arrived and self._lock.acquire(False):
             try:
                 self._sum_up()
             finally:
                 self._lock.release()
 
-    def take(self) -> dict[str, int]:
-        """All of them, once nobody adds any more."""
-        self._sum_up()
-        return self._counts
+    def move_to(self, writer: Writer) -> None:
+        while (self._arrived or self._counts) and self._lock.acquire(False):
+            try:
+                self._sum_up()
+                counts, self._counts = self._counts, {}
+            finally:
+                self._lock.release()
+            for reason, count in counts.items():
+                writer.refuse(reason, count)
 
     def _sum_up(self) -> None:
         while self._arrived:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import atexit
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Optional
 
 from lastword import diagnostics
+from lastword.admission import Gate
 from lastword.capture import CaptureSettings, context, exception_event, message_event, uncaught
-from lastword.capture.safe_text import describe
+from lastword.capture.origin import origin_of_exception, origin_of_message
 from lastword.config import Config
-from lastword.event import LEVELS, Event, Level, Needs
+from lastword.event import FLOOD_TAG, LEVELS, Event, Level, Needs, Origin
 from lastword.launch import Launcher
 from lastword.reporter import Reporter
 from lastword.scrub import is_sensitive
@@ -29,6 +30,7 @@ class _Client:
     def __init__(self, config: Config) -> None:
         destination = config.destination
         self.config = config
+        self.gate = Gate(config)
         self.reporter = Reporter(config)
         self.earlier: list[Reporter] = []  # of earlier calls of init, with their writers
         self.launcher = Launcher()
@@ -43,13 +45,31 @@ class _Client:
     def take_over(self, previous: _Client) -> None:
         """Go on with what ``previous`` began; a writer has one destination, so a new one gets a new writer."""
         if previous.config.destination == self.config.destination and previous.config.spool == self.config.spool:
-            self.reporter = previous.reporter
+            self.reporter.go_on_with_writers_of(previous.reporter)
             self.earlier = previous.earlier
         else:
             self.earlier = [*previous.earlier, previous.reporter]
+        self.gate.floods = previous.gate.floods
         self.launcher = previous.launcher
 
-    def record(self, event: Event) -> Optional[str]:
+    def capture(
+        self, error: Optional[BaseException], locate: Callable[[], Origin], read: Callable[[], Event]
+    ) -> Optional[str]:
+        """Read and record an event, if it is admitted; its id, or None. ``error`` is None for a message. Never raises.
+
+        Whether it is admitted is decided by what costs little to know, before anything is read.
+        """
+        try:
+            decision = self.gate.decide(error, locate(), time.time())
+            if decision.refused:
+                self.reporter.refuse(decision.refused, decision.remark)
+                return None
+            event = read()
+            if decision.left_out:
+                event["tags"][FLOOD_TAG] = decision.left_out
+        except Exception as trouble:  # whatever it is, it is not the application's
+            self.reporter.refuse_for_defect(trouble)
+            return None
         event_id = self.reporter.record(event)
         self.ensure_flusher()
         return event_id
@@ -79,16 +99,16 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
 
     Args:
         dsn: where events go (see ``config.Dsn``); without one, and without ``LASTWORD_DSN``, they stay in the spool.
-        options: the fields of ``config.Config``; each can be set by ``LASTWORD_<OPTION>`` instead.
+        options: the fields of ``config.Config``; each that a text can say can be set by ``LASTWORD_<OPTION>`` instead.
 
     Raises:
         ConfigError: an option is unknown, or a value cannot be used; what was set up before stays.
     """
     global _client
     client = _Client(Config.load({"dsn": dsn, **options}))
-    previous, _client = _client, client
-    if previous is not None:
-        client.take_over(previous)
+    if _client is not None:
+        client.take_over(_client)
+    _client = client
     uncaught.install(_capture_uncaught)
     _register_at_exit()
     spool = client.reporter.find_spool()
@@ -106,9 +126,9 @@ def capture_exception(error: Optional[BaseException] = None) -> Optional[str]:
     client = _client
     if error is None:
         error = sys.exc_info()[1]
-    if client is None or not isinstance(error, BaseException):
+    if client is None or not issubclass(type(error), BaseException):  # isinstance would ask the object
         return None
-    return _record_exception(client, error, error.__traceback__, "capture_exception", handled=True)
+    return _capture_error(client, error, None, "capture_exception", handled=True)
 
 
 def capture_message(message: str, level: Level = "info") -> Optional[str]:
@@ -119,15 +139,12 @@ def capture_message(message: str, level: Level = "info") -> Optional[str]:
     client = _client
     if client is None:
         return None
-    try:
+
+    def read() -> Event:
         known_level: Level = level if level in LEVELS else "info"
-        event = message_event(message, level=known_level, settings=client.settings)
-    except Exception as error:
-        diagnostics.note(
-            "capture", f"a message could not be captured, which is a defect of lastword: {describe(error)}"
-        )
-        return None
-    return client.record(event)
+        return message_event(message, level=known_level, settings=client.settings)
+
+    return client.capture(None, origin_of_message, read)
 
 
 def set_user(user: Optional[Mapping[str, Any]]) -> None:
@@ -167,22 +184,23 @@ def flush(timeout: float = 2.0) -> bool:
 def _capture_uncaught(error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
     client = _client
     if client is not None:
-        _record_exception(client, error, traceback, mechanism, handled=False)
+        _capture_error(client, error, traceback, mechanism, handled=False)
 
 
-def _record_exception(
+def _capture_error(
     client: _Client, error: BaseException, traceback: Optional[TracebackType], mechanism: str, *, handled: bool
 ) -> Optional[str]:
-    try:
-        event = exception_event(
+    """``traceback`` is None where it is the exception's own."""
+
+    def locate() -> Origin:
+        return origin_of_exception(error, traceback)
+
+    def read() -> Event:
+        return exception_event(
             error, traceback=traceback, handled=handled, mechanism=mechanism, settings=client.settings
         )
-    except Exception as trouble:
-        diagnostics.note(
-            "capture", f"an exception could not be captured, which is a defect of lastword: {describe(trouble)}"
-        )
-        return None
-    return client.record(event)
+
+    return client.capture(error, locate, read)
 
 
 def _register_at_exit() -> None:

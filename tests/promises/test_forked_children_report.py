@@ -9,6 +9,7 @@ import pytest
 
 from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker, Received
+from tests.support import needs
 from tests.support.programs import run, wait_until_no_flusher
 
 
@@ -66,11 +67,12 @@ for thread in threads: thread.start()
 }
 
 
-@pytest.mark.parametrize("way", WAYS_TO_FORK)
+FORKS_IN_C = needs.capability(hasattr(ctypes, "PyDLL"), "ctypes that can call fork")
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, marks=FORKS_IN_C if "in C" in way else ()) for way in WAYS_TO_FORK])
 def test_every_child_reports_as_itself(tmp_path: Path, way: str) -> None:
     """Everything captured in forked children arrives, and every event names the process that captured it."""
-    if "in C" in way and not hasattr(ctypes, "PyDLL"):
-        pytest.fail("ctypes cannot fork here")
     spool = tmp_path / "spool"
     with LoopbackTracker("backtrace") as tracker:
         acked = run(WAYS_TO_FORK[way], spool=spool, dsn=tracker.dsn)

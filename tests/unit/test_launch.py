@@ -13,9 +13,10 @@ import pytest
 import lastword
 from lastword import diagnostics, launch
 from lastword.launch import Launcher, find_interpreter, flusher_path, kept_environment
-from lastword.spool import start
+from lastword.spool import identity, start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
+from tests.support.programs import wait_until
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ def test_the_helper_is_reaped_by_its_own_pid(layout: Layout, monkeypatch: pytest
     launcher.ensure_flusher(layout)
     assert launcher._helpers != []
     os.close(mine)
-    os.waitid(os.P_PID, helper, os.WEXITED | os.WNOWAIT)
+    wait_until(lambda: identity.start_time(helper) is None, "the helper's end, of which a zombie is left")
     launcher.ensure_flusher(layout)
     assert launcher._helpers == []
     with pytest.raises(ChildProcessError):

@@ -46,7 +46,9 @@ def told(bucket: Bucket) -> str:
     """What the next event says of those that were left out before it; empty when there were none."""
     if not bucket.left_out:
         return ""
-    return f"{bucket.left_out} like this left out since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(bucket.since))}"
+    return (
+        f"{bucket.left_out} like this left out since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(bucket.since))}"
+    )
 
 
 class Passage(NamedTuple):

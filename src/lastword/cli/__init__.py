@@ -21,17 +21,23 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run one command; returns the exit status."""
     told = _parser().parse_args(arguments)
     try:
-        if told.command == "demo":
-            return demo.run(backtrace=told.backtrace, spool=told.spool)
-        if told.command == "test":
-            return test_event.run(told.dsn, spool=told.spool, timeout=told.timeout)
-        return status.run(spool=told.spool)
+        code = _run(told)
+        sys.stdout.flush()  # here, where a reader that has gone can still be borne
+        return code
     except (ConfigError, SpoolError) as error:
         sys.stderr.write(f"lastword {told.command}: {error}\n")
         return 2
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(told: argparse.Namespace) -> int:
+    if told.command == "demo":
+        return demo.run(backtrace=told.backtrace, spool=told.spool)
+    if told.command == "test":
+        return test_event.run(told.dsn, spool=told.spool, timeout=told.timeout)
+    return status.run(spool=told.spool)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -45,6 +45,7 @@ _fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
 _LOCK_WAIT = 0.005
 _PATH_CHECK_INTERVAL = 1.0
+_BIRTH_ATTEMPTS = 20
 _NEW_SEGMENT = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
 
 
@@ -70,7 +71,8 @@ class Writer:
         self._lock = _thread.allocate_lock()
         self._inside = 0  # the thread that holds the lock
         self._state = blackbox.WriterState()
-        self._unposted: list[str] = []  # reasons of refusals that did not get the lock
+        self._stored_for = 1  # the number of the open segment when the state was last put into the black box
+        self._unposted: list[tuple[str, int]] = []  # reasons and numbers of refusals that did not get the lock
         self._extras: list[None] = []  # one for each x- segment; appending to a list needs no lock
         self._number = 0  # of the open segment
         self._descriptor = -1
@@ -86,25 +88,47 @@ class Writer:
 
         ``limits`` are what this program asks of the spool; ``role`` says what it is to the spool: ``flusher``, or ''.
         """
+        who = {**identity.describe_this_process(), "role": role, "limits": limits.encode()}
+        trouble = None
+        for _ in range(_BIRTH_ATTEMPTS):
+            try:
+                writer = cls._built(layout, identity.encode(who))
+            except FileNotFoundError as error:
+                trouble = error
+                continue
+            if writer._is_complete():
+                return writer
+            writer.discard()
+        # Each time a flusher saw the cradle before its lock was there, and swept it away as that of a dead process.
+        raise SpoolError(f"no writer could be made in {layout.birth}: its files disappear ({trouble})")
+
+    @classmethod
+    def _built(cls, layout: Layout, who: bytes) -> Writer:
         writer_id = new_id()
         cradle = os.path.join(layout.birth, writer_id)
         make_private_directory(cradle)
         alive = LifetimeLock.acquire(os.path.join(cradle, ALIVE_LOCK))
         if alive is None:
             raise SpoolError(f"the new lock in {cradle} is taken: the file system's locks do not work")
-        who = {**identity.describe_this_process(), "role": role, "limits": limits.encode()}
         try:
-            _write_new_file(os.path.join(cradle, WHO), identity.encode(who))
+            _write_new_file(os.path.join(cradle, WHO), who)
             blackbox.create(os.path.join(cradle, BLACKBOX))
             writer = cls(layout, writer_id, alive)
             writer._open_segment(cradle, 1)
             alive.moves_to(os.path.join(layout.writer(writer_id), ALIVE_LOCK))
             os.rename(cradle, layout.writer(writer_id))
-        except OSError:
+        except BaseException:
             alive.release()
             remove_directory(cradle)
             raise
         return writer
+
+    def _is_complete(self) -> bool:
+        try:
+            names = os.listdir(self._directory)
+        except FileNotFoundError:
+            return False
+        return {ALIVE_LOCK, WHO, BLACKBOX, segment_name(1)} <= set(names) and self._alive.keep()
 
     @property
     def recorded(self) -> int:
@@ -149,18 +173,29 @@ class Writer:
         except OSError as error:
             raise _refusal(error) from None
 
-    def refuse(self, reason: str) -> None:
-        """Count an event that was captured and not recorded. Never raises."""
-        self._unposted.append(reason)
+    def refuse(self, reason: str, count: int = 1) -> None:
+        """Count events that were captured and not recorded. Never raises."""
+        self._unposted.append((reason, count))
         if self._enter():
             try:
-                self._post_refusals()
+                self._store_state()
             finally:
                 self._leave()
 
     def abandon(self) -> None:
-        """Let go of what this process holds of it: inherited over a fork, lost, or not needed after all."""
-        close_if_same(self._descriptor, self._identity)
+        """Let go of what this process holds of it: inherited over a fork, lost, or not needed after all.
+
+        Another thread may be about to write: its descriptor is not closed under it, or the record would go into
+        whatever file gets the number next. If it does not come out in time, the descriptor stays open.
+        """
+        if os.getpid() != self.pid:
+            close_if_same(self._descriptor, self._identity)
+        elif self._enter():
+            try:
+                descriptor, self._descriptor = self._descriptor, -1
+                close_if_same(descriptor, self._identity)
+            finally:
+                self._leave()
         self._alive.release()
 
     def discard(self) -> None:
@@ -188,6 +223,8 @@ class Writer:
             size = 0
         elif self._torn:
             line = b"\n" + line
+        if self._stored_for != self._number:  # just rolled, or an earlier roll was interrupted or found no black box
+            self._store_state()
         self._attempted = len(line)
         if os.write(self._descriptor, line) != len(line):
             raise OSError(errno.ENOSPC, "the write came up short")
@@ -207,6 +244,8 @@ class Writer:
             by_path = os.stat(os.path.join(self._directory, segment_name(self._number)))
             if (by_path.st_dev, by_path.st_ino) != self._identity:
                 raise WriterLost("another file is in the segment's place")
+            if not self._alive.keep():
+                raise WriterLost("the lock that says this process lives was lost")
             self._path_checked = now
         seq, size = self._position
         if found.st_size != size:
@@ -216,11 +255,12 @@ class Writer:
             self._position = (seq + whole, found.st_size)
 
     def _roll(self) -> None:
-        old = (self._descriptor, self._identity)
-        self._open_segment(self._directory, self._number + 1)
-        self._state.sealed_upto = self._number - 1
-        self._post_refusals()
-        close_if_same(*old)
+        descriptor, identity = self._descriptor, self._identity
+        try:
+            self._open_segment(self._directory, self._number + 1)
+        finally:
+            if self._descriptor != descriptor:
+                close_if_same(descriptor, identity)
 
     def _open_segment(self, directory: str, number: int) -> None:
         while True:
@@ -239,13 +279,16 @@ class Writer:
         _write_new_file(path, frame(body, None))
         self._extras.append(None)
 
-    def _post_refusals(self) -> None:
-        refused = self._state.refused
+    def _store_state(self) -> None:
+        """Say in the black box which segments are sealed, and what was refused."""
+        number, refused = self._number, self._state.refused
+        self._state.sealed_upto = number - 1
         while self._unposted:
-            reason = self._unposted.pop()
-            refused[reason] = refused.get(reason, 0) + 1
+            reason, count = self._unposted.pop()
+            refused[reason] = refused.get(reason, 0) + count
         try:
             blackbox.store(os.path.join(self._directory, BLACKBOX), self._state)
+            self._stored_for = number
         except OSError:
             pass  # the state is kept and goes with the next store
 

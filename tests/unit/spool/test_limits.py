@@ -1,0 +1,67 @@
+"""How much the spool may hold: tables of edges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lastword.spool import limits
+from lastword.spool.limits import Limits, default_spool_limit, is_in_memory, spool_limit, widest
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("free", "used", "in_memory", "limit"),
+    [
+        (100_000 * MIB, 0, False, 256 * MIB),
+        (1_000 * MIB, 0, False, 100 * MIB),
+        (900 * MIB, 100 * MIB, False, 100 * MIB),  # what is ours already does not make the limit smaller
+        (100_000 * MIB, 0, True, 32 * MIB),
+        (100 * MIB, 0, True, 10 * MIB),
+        (0, 0, False, 1 * MIB),
+    ],
+)
+def test_the_default(free: int, used: int, in_memory: bool, limit: int) -> None:
+    """256 MiB (32 in memory), or a tenth of what is free or ours, and never less than one segment."""
+    assert default_spool_limit(free=free, used=used, in_memory=in_memory) == limit
+
+
+def test_what_was_asked_for_counts(tmp_path: Path) -> None:
+    """An explicit limit is taken as it is; without one the file system decides."""
+    assert spool_limit(12345, str(tmp_path), 0) == 12345
+    assert spool_limit(None, str(tmp_path), 0) >= MIB
+    assert spool_limit(None, str(tmp_path / "missing"), 0) == MIB
+
+
+def test_the_most_generous_of_all() -> None:
+    """Programs that share a spool share its limits: nobody's events go because another one asked for less."""
+    assert widest([]) == Limits()
+    asked = [
+        Limits(spool=5, age=10.0, set_aside=7),
+        Limits(age=5.0, set_aside=9),
+        Limits(spool=6, age=1.0, set_aside=1),
+    ]
+    assert widest(asked) == Limits(spool=6, age=10.0, set_aside=32 << 20)
+
+
+@pytest.mark.parametrize("data", [None, 7, [], {"spool": "x", "age": -1, "set_aside": None, "more": 1}, {"age": True}])
+def test_garbage_asks_for_the_default(data: object) -> None:
+    """Limits that cannot be read are the default ones."""
+    assert Limits.decode(data) == Limits()
+
+
+def test_encoded_and_decoded() -> None:
+    """What a writer asks for comes back."""
+    asked = Limits(spool=1, age=2.5, set_aside=3)
+    assert Limits.decode(asked.encode()) == asked
+
+
+def test_memory_is_told_from_a_disk() -> None:
+    """The line of a mount names its device and its type."""
+    line = "36 25 0:31 / /dev/shm rw,nosuid - tmpfs tmpfs rw,size=1024k\n"
+    assert limits._names_memory(line, "0:31")
+    assert not limits._names_memory(line, "0:3")
+    assert not limits._names_memory(line.replace("tmpfs", "ext4"), "0:31")
+    assert not is_in_memory("/proc")

@@ -1,0 +1,159 @@
+"""Making room: the oldest sealed segment first, never one that is being written, and everything is counted."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from lastword.spool import retention
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout, segment_name
+from lastword.spool.ledger import Ledger, dropped, set_aside
+from lastword.spool.limits import Limits
+from lastword.spool.lock import LifetimeLock
+from lastword.spool.record import encode_event
+from lastword.spool.watch import WatchedWriter
+from lastword.spool.writer import Writer
+
+MIB = 1 << 20
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+def writer_of(layout: Layout, segments: int, limit: int, *, written_at: float = NOW) -> Writer:
+    """A writer with so many sealed segments of two records each, and one open one."""
+    writer = Writer.born(layout, Limits(spool=limit))
+    for _ in range(2 * segments + 1):
+        writer.append(encode_event("ab" * 16, None, {"text": "x" * 500_000, "timestamp": written_at}), None)
+    for number in range(1, segments + 2):
+        path = os.path.join(layout.writer(writer.id), segment_name(number))
+        os.utime(path, (written_at + number, written_at + number))
+    return writer
+
+
+def watch(writer: Writer, ledger: Ledger) -> WatchedWriter:
+    watched = WatchedWriter(writer.layout, writer.id, ledger.entry(writer.id))
+    watched.refresh(time.time())
+    return watched
+
+
+def names(segments: list[retention.Removable]) -> list[tuple[str, str]]:
+    return [(segment.writer.id, segment.name) for segment in segments]
+
+
+def test_the_oldest_goes_first_whoever_wrote_it(layout: Layout) -> None:
+    """Segments go in the order in which they were written, across writers, until the rest fits."""
+    ledger = Ledger()
+    young = watch(writer_of(layout, 3, 5 * MIB, written_at=NOW + 2.5), ledger)
+    old = watch(writer_of(layout, 3, 5 * MIB), ledger)
+    gone = retention.drop_oldest(layout, [young, old])
+    assert names(gone) == [(old.id, segment_name(1)), (old.id, segment_name(2))]
+    assert old.entry.tally == {dropped("spool full"): 4}
+    assert old.settled_segments() == [segment_name(1), segment_name(2)]
+    assert [line.seq for line in old.waiting()] == [5, 6, 7]
+
+
+def test_an_open_segment_is_never_dropped(layout: Layout) -> None:
+    """However small the limit, what a living writer writes to stays."""
+    watched = watch(writer_of(layout, 2, 0), Ledger())
+    assert len(retention.drop_oldest(layout, [watched])) == 2
+    assert [line.seq for line in watched.waiting()] == [5]
+
+
+def test_a_dead_writers_last_segment_goes_too(layout: Layout) -> None:
+    """What nobody writes to any more is not spared."""
+    writer = writer_of(layout, 1, 0)
+    writer.abandon()
+    Path(layout.writer(writer.id), "who.json").write_text('{"limits": {"spool": 0}}')
+    watched = watch(writer, Ledger())
+    assert len(retention.drop_oldest(layout, [watched])) == 2
+    assert watched.exhausted
+
+
+def test_what_is_on_its_way_is_left_alone(layout: Layout) -> None:
+    """A segment with a record that is being sent is not dropped, nor any later one of that writer."""
+    watched = watch(writer_of(layout, 3, 0), Ledger())
+    lines = list(watched.waiting())
+    lines[2].in_flight = True  # in the second segment
+    assert names(retention.drop_oldest(layout, [watched])) == [(watched.id, segment_name(1))]
+
+
+def test_segments_past_the_lock_go_too(layout: Layout) -> None:
+    """x- segments count and go like others."""
+    writer = Writer.born(layout, Limits(spool=0))
+    assert writer._enter()
+    for _ in range(3):
+        writer.append(encode_event("ab" * 16, None, {}), None)
+    writer._leave()
+    watched = watch(writer, Ledger())
+    assert len(retention.drop_oldest(layout, [watched])) == 3
+    assert watched.entry.tally == {dropped("spool full"): 3}
+    assert watched.entry.extras_seen == 3
+
+
+def test_within_the_limit_nothing_goes(layout: Layout) -> None:
+    """As long as there is room everything stays."""
+    watched = watch(writer_of(layout, 3, 100 * MIB), Ledger())
+    assert retention.drop_oldest(layout, [watched]) == []
+
+
+@pytest.mark.parametrize(
+    ("captured", "seen", "goes"),
+    [
+        (NOW - 8 * 86_400, NOW - 8 * 86_400, True),
+        (NOW - 8 * 86_400, NOW - 60, False),  # the program's clock was wrong
+        (NOW - 60, NOW - 8 * 86_400, False),
+        (0.0, NOW - 8 * 86_400, False),  # an event that does not say when it was
+    ],
+)
+def test_too_old_by_both_clocks(layout: Layout, captured: float, seen: float, goes: bool) -> None:
+    """A record goes when it is past its age by its own clock and by the ledger's."""
+    writer = Writer.born(layout)
+    writer.append(encode_event("ab" * 16, None, {"timestamp": captured}), None)
+    watched = watch(writer, Ledger())
+    watched.entry.first_seen = seen
+    assert retention.drop_too_old([watched], NOW) == goes
+    assert watched.entry.tally == ({dropped("too old"): 1} if goes else {})
+
+
+def test_what_was_set_aside_is_bounded(layout: Layout) -> None:
+    """The oldest files set aside go first, and what was an event is counted as dropped from then on."""
+    for age, name in enumerate(["c.record", "b.damaged", "a.record"]):
+        path = Path(layout.set_aside) / name
+        path.write_bytes(bytes(1000))
+        os.utime(path, (NOW - age, NOW - age))
+    ledger = Ledger()
+    ledger.totals.tally[set_aside("refused")] = 2
+    assert retention.trim_set_aside(layout, ledger, 1500) == 2
+    assert os.listdir(layout.set_aside) == ["c.record"]
+    assert ledger.totals.tally == {set_aside("refused"): 1, dropped("set aside full"): 1}
+
+
+def test_a_writer_makes_room_where_nobody_leads(layout: Layout) -> None:
+    """Without a flusher the spool is bounded all the same, the accounts balance, and one pass is short."""
+    writer = writer_of(layout, 8, 3 * MIB)
+    for _ in range(2):
+        retention.make_room_if_nobody_leads(layout)
+    accounts = read_accounts(layout.spool)
+    assert accounts.dropped == {"spool full": 12}
+    assert (accounts.recorded, accounts.held, accounts.missing) == (17, 5, 0)
+    assert sorted(os.listdir(layout.writer(writer.id)))[:3] == [segment_name(number) for number in (7, 8, 9)]
+
+
+def test_a_writer_leaves_it_to_the_flusher(layout: Layout) -> None:
+    """Where one leads, nobody else settles or removes anything."""
+    writer_of(layout, 4, 0)
+    lock = LifetimeLock.acquire(layout.flusher_lock)
+    assert lock is not None
+    retention.make_room_if_nobody_leads(layout)
+    lock.release()
+    assert read_accounts(layout.spool).held == 9

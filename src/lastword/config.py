@@ -211,7 +211,7 @@ class Config:
             raise ConfigError(f"unknown option {unknown[0]!r}; the options are {', '.join(known)}")
         chosen: dict[str, Any] = {}
         for name in known:
-            read = _READERS.get(name, _text)
+            read: Callable[[Any, str], Any] = _READERS.get(name, _text)
             variable = f"LASTWORD_{name.upper()}"
             if options.get(name) is not None:
                 chosen[name] = read(options[name], repr(name))
@@ -254,7 +254,7 @@ def _switch(value: Any, source: str) -> bool:
 
 
 def _errors(value: Any, source: str) -> tuple[Union[type[BaseException], str], ...]:
-    one_alone = isinstance(value, (str, type))
+    one_alone = isinstance(value, (type, str))
     if not one_alone and not isinstance(value, Iterable):
         raise ConfigError(f"{source} is {value!r}, neither exception classes nor names of such")
     listed: list[Union[type[BaseException], str]] = []

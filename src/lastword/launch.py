@@ -23,6 +23,7 @@ from lastword import diagnostics
 from lastword.spool import start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock, holder
+from lastword.spool.start import StartState
 
 # Every exit status is 0: a program that is PID 1 inherits the flusher, and gunicorn 20.1 as PID 1 took the status of an
 # orphan for one of its workers'. The path of `python -I` comes first, so that a requests.py lying about is not found.
@@ -81,12 +82,16 @@ _DISTRIBUTIONS = ("requests", "urllib3", "idna", "certifi", "charset_normalizer"
 #: How long a capture waits for another thread that is starting a flusher, in seconds.
 _THREAD_WAIT = 0.005
 
+#: How long a process waits with its next start where it cannot write down that it made one, in seconds.
+_UNTOLD_WAIT = 1.0
+
 
 class Launcher:
     """Starts flushers for one spool. Safe to inherit over a fork."""
 
     def __init__(self) -> None:
         self._helpers: list[tuple[int, int]] = []  # (pid of the process that started it, its pid)
+        self._not_before = 0.0  # where start.json cannot be written; by the monotonic clock
 
     def ensure_flusher(self, layout: Layout) -> None:
         """Start a flusher unless one leads, one is being started, or starting failed a moment ago. Never raises."""
@@ -108,13 +113,23 @@ class Launcher:
             state = start.load(layout)
             if state.allows(now) and holder(layout.flusher_lock) is None:
                 state = state.before_start(now)
-                start.store(layout, state)
-                try:
-                    self._helpers.append((os.getpid(), spawn(layout)))
-                finally:
-                    start.store(layout, state.after_start())
+                if self._may_start_after_telling(layout, state):
+                    try:
+                        self._helpers.append((os.getpid(), spawn(layout)))
+                    finally:
+                        _tell(layout, state.after_start())
         finally:
             lock.release()
+
+    def _may_start_after_telling(self, layout: Layout, state: StartState) -> bool:
+        """Say that a start is being made. On a full disk this process alone keeps count: only a flusher makes room."""
+        if _tell(layout, state):
+            return True
+        now = time.monotonic()
+        if now < self._not_before:
+            return False
+        self._not_before = now + _UNTOLD_WAIT
+        return True
 
     def _reap(self) -> None:
         for helper in list(self._helpers):
@@ -125,6 +140,14 @@ class Launcher:
                 ended = True
             if ended and helper in self._helpers:
                 self._helpers.remove(helper)
+
+
+def _tell(layout: Layout, state: StartState) -> bool:
+    try:
+        start.store(layout, state)
+    except OSError:
+        return False
+    return True
 
 
 def _wait_for_a_thread_of_ours(layout: Layout) -> None:

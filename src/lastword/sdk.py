@@ -126,7 +126,8 @@ def capture_exception(error: Optional[BaseException] = None) -> Optional[str]:
     client = _client
     if error is None:
         error = sys.exc_info()[1]
-    if client is None or not issubclass(type(error), BaseException):  # isinstance would ask the object
+    # Not isinstance, which asks the object.
+    if client is None or error is None or not issubclass(type(error), BaseException):
         return None
     return _capture_error(client, error, None, "capture_exception", handled=True)
 

@@ -25,7 +25,7 @@ def acked(event_id):
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-lastword.init(os.environ.get("TEST_DSN"), spool=os.environ["TEST_SPOOL"])
+lastword.init(os.environ.get("TEST_DSN"), spool=os.environ["TEST_SPOOL"], flood_burst=0)
 """
 
 PATIENCE = 20.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +154,55 @@ def test_every_option_has_its_variable() -> None:
         "LASTWORD_SPOOL": "/var/spool/lastword",
         "LASTWORD_FLUSHER": "hold",
         "LASTWORD_TIMEOUT": "2.5",
+        "LASTWORD_IGNORE_ERRORS": "KeyError, shop.errors.CardRefused",
+        "LASTWORD_SAMPLE_RATE": "0.25",
+        "LASTWORD_FLOOD_BURST": "7",
         "LASTWORD_DEBUG": "yes",
     }
-    assert Config.load({}, environ) == Config(BOOBOO, "staging", "r1", "/var/spool/lastword", "hold", 2.5, True)
+    loaded = Config.load({}, environ)
+    assert loaded == Config(
+        dsn=BOOBOO,
+        environment="staging",
+        release="r1",
+        spool="/var/spool/lastword",
+        flusher="hold",
+        timeout=2.5,
+        ignore_errors=("KeyError", "shop.errors.CardRefused"),
+        sample_rate=0.25,
+        flood_burst=7,
+        debug=True,
+    )
+    assert {f"LASTWORD_{field.name.upper()}" for field in fields(Config)} - set(environ) == {"LASTWORD_BEFORE_SEND"}
+
+
+def test_a_hook_cannot_be_given_by_a_text() -> None:
+    """``before_send`` is a function of the program; a variable of that name says nothing."""
+    assert Config.load({}, {"LASTWORD_BEFORE_SEND": "os.abort"}).before_send is None
+    assert Config.load({"before_send": print}, {}).before_send is print
+
+
+@pytest.mark.parametrize(
+    ("given", "listed"),
+    [
+        ([], ()),
+        (KeyError, (KeyError,)),
+        ([KeyError, "OSError"], (KeyError, "OSError")),
+        ((error for error in (KeyError, OSError)), (KeyError, OSError)),
+        ({KeyError}, (KeyError,)),
+        ("KeyError", ("KeyError",)),
+        (" KeyError,shop.Refused \n OSError, ", ("KeyError", "shop.Refused", "OSError")),
+        (["KeyError, OSError", ValueError], ("KeyError", "OSError", ValueError)),
+    ],
+)
+def test_errors_to_ignore_are_classes_or_names(given: Any, listed: tuple[Any, ...]) -> None:
+    """Any number of them, in any iterable, or one alone; a text may hold several names."""
+    assert Config.load({"ignore_errors": given}, {}).ignore_errors == listed
+
+
+def test_nothing_and_everything_can_be_sampled_and_a_flood_be_let_through() -> None:
+    """0 is a value like others, not the lack of one."""
+    loaded = Config.load({"sample_rate": 0, "flood_burst": 0}, {"LASTWORD_SAMPLE_RATE": "1"})
+    assert (loaded.sample_rate, loaded.flood_burst) == (0.0, 0)
 
 
 def test_the_spool_may_be_a_path_object() -> None:
@@ -177,6 +224,19 @@ def test_the_spool_may_be_a_path_object() -> None:
         ({"timeout": float("inf")}, {}, "timeout=inf"),
         ({}, {"LASTWORD_TIMEOUT": "soon"}, "LASTWORD_TIMEOUT is 'soon', not a number"),
         ({"debug": "perhaps"}, {}, "'debug' is 'perhaps', neither true nor false"),
+        ({"sample_rate": 1.5}, {}, "sample_rate=1.5 is not between 0 and 1"),
+        ({"sample_rate": -0.1}, {}, "sample_rate=-0.1"),
+        ({"sample_rate": float("nan")}, {}, "sample_rate=nan"),
+        ({}, {"LASTWORD_SAMPLE_RATE": "half"}, "LASTWORD_SAMPLE_RATE is 'half', not a number"),
+        ({"flood_burst": -1}, {}, "flood_burst=-1 is less than 0"),
+        ({"flood_burst": 1.5}, {}, "'flood_burst' is 1.5, not a whole number"),
+        ({"flood_burst": float("inf")}, {}, "'flood_burst' is inf, not a whole number"),
+        ({}, {"LASTWORD_FLOOD_BURST": "many"}, "LASTWORD_FLOOD_BURST is 'many', not a whole number"),
+        ({"before_send": "shop.hook"}, {}, "'before_send' is 'shop.hook', which cannot be called"),
+        ({"ignore_errors": 5}, {}, "'ignore_errors' is 5, neither exception classes nor names"),
+        ({"ignore_errors": [5]}, {}, "'ignore_errors' holds 5, neither an exception class"),
+        ({"ignore_errors": [int]}, {}, "'ignore_errors' holds <class 'int'>, neither an exception class"),
+        ({}, {"LASTWORD_IGNORE_ERRORS": "Key-Error"}, "LASTWORD_IGNORE_ERRORS holds 'Key-Error', which is no name"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(

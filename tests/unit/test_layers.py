@@ -18,7 +18,7 @@ TO_COME = {"compat", "integrations"}
 READ_HALF = ("lastword.flusher", "lastword.http_sender", "requests", "filelock", "psutil")
 
 #: Where code runs while an event is captured: under a signal handler, in a finalizer, at interpreter exit.
-CAPTURE_PATH = ("reporter", "launch", "capture", "scrub", "spool", "wire", "config", "event")
+CAPTURE_PATH = ("reporter", "launch", "capture", "admission", "scrub", "spool", "wire", "config", "event")
 
 Plant = Callable[..., SourceTree]
 

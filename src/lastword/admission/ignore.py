@@ -22,9 +22,13 @@ class Ignored:
     """Recognises what an ``except`` clause with these classes would catch: an exception of a class or a subclass."""
 
     def __init__(self, listed: Iterable[Union[type[BaseException], str]]) -> None:
-        # By identity: comparing two classes may ask their metaclasses.
-        self._classes = {id(one): one for one in listed if not isinstance(one, str)}
-        self._names = frozenset(one for one in listed if isinstance(one, str))
+        names, classes = [], {}
+        for one in listed:
+            if type(one) is str:
+                names.append(one)
+            else:
+                classes[id(one)] = one  # by identity: comparing two classes may ask their metaclasses
+        self._names, self._classes = frozenset(names), classes
 
     def has(self, error: BaseException) -> bool:
         if not self._classes and not self._names:

@@ -1,13 +1,13 @@
 """The shape of an Event: makes an event out of what a hook returned, as far as that is possible without guessing.
 
 A hook is written against one version of the event and takes away what it does not want to be known. So what is missing
-or None counts as empty, and a number counts as a text where a text belongs. All else that does not fit is an error:
-the flusher must be able to rely on every field.
+or None counts as empty, a tag that is None as no tag, and a number as a text where a text belongs. All else that does
+not fit is an error: the flusher must be able to rely on every field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 #: Takes a value, gives it back as it has to be, None as an empty one; raises Misfit.
@@ -22,12 +22,12 @@ class Misfit(Exception):
         self._problem = problem
         self._place = ""
 
-    def inside(self, place: str) -> Misfit:
-        self._place = place + self._place
+    def inside(self, key: Any) -> Misfit:
+        self._place = f"[{key!r}]{self._place}"
         return self
 
     def __str__(self) -> str:
-        return f"{self._place.lstrip('.') or 'it'} {self._problem}"
+        return f"event{self._place} {self._problem}"
 
 
 def shape_of(hint: Any) -> Fit:
@@ -56,12 +56,12 @@ def _text(value: Any) -> Any:
     raise _wrong(value, "text")
 
 
-def _scalar(kind: Any, wanted: str) -> Fit:
+def _scalar(kinds: Any, empty: Any, wanted: str) -> Fit:
     def fit(value: Any) -> Any:
-        if isinstance(value, kind):
+        if isinstance(value, kinds):
             return value
         if value is None:
-            return 0 if kind is not bool else False
+            return empty
         raise _wrong(value, wanted)
 
     return fit
@@ -75,13 +75,11 @@ def _typed_dict(hints: dict[str, Any]) -> Fit:
             value = {}
         if not isinstance(value, dict):
             raise _wrong(value, "dict")
-        fitted = dict(value)
-        for name, fit_field in fields:
-            try:
-                fitted[name] = fit_field(value.get(name))
-            except Misfit as misfit:
-                raise misfit.inside(f".{name}") from None
-        return fitted
+        found = value.get
+        try:
+            return {**value, **{name: fit_field(found(name)) for name, fit_field in fields}}
+        except Misfit:
+            raise _located((name, fit_field, found(name)) for name, fit_field in fields) from None
 
     return fit
 
@@ -94,7 +92,10 @@ def _list(item: Any) -> Fit:
             return []
         if not isinstance(value, (list, tuple)):
             raise _wrong(value, "list")
-        return [_fit_at(fit_item, index, one) for index, one in enumerate(value)]
+        try:
+            return [fit_item(one) for one in value]
+        except Misfit:
+            raise _located((index, fit_item, one) for index, one in enumerate(value)) from None
 
     return fit
 
@@ -107,7 +108,11 @@ def _dict(key: Any, item: Any) -> Fit:
             return {}
         if not isinstance(value, dict):
             raise _wrong(value, "dict")
-        return {fit_key(name): _fit_at(fit_item, name, one) for name, one in value.items()}
+        kept = value if item is Any else {name: one for name, one in value.items() if one is not None}
+        try:
+            return {fit_key(name): fit_item(one) for name, one in kept.items()}
+        except Misfit:
+            raise _located((name, fit_item, one) for name, one in kept.items()) from None
 
     return fit
 
@@ -120,7 +125,10 @@ def _tuple(*items: Any) -> Fit:
             raise _wrong(value, "list")
         if len(value) != len(fits):
             raise Misfit(f"has {len(value)} items, not {len(fits)}")
-        return tuple([_fit_at(fit_item, index, one) for index, (fit_item, one) in enumerate(zip(fits, value))])
+        try:
+            return tuple([fit_item(one) for fit_item, one in zip(fits, value)])
+        except Misfit:
+            raise _located((index, fits[index], one) for index, one in enumerate(value)) from None
 
     return fit
 
@@ -139,18 +147,21 @@ def _literal(*allowed: Any) -> Fit:
     return fit
 
 
-def _fit_at(fit: Fit, place: Any, value: Any) -> Any:
-    try:
-        return fit(value)
-    except Misfit as misfit:
-        raise misfit.inside(f"[{place!r}]") from None
+def _located(parts: Iterable[tuple[Any, Fit, Any]]) -> Misfit:
+    """The misfit of the first part that does not fit, under its key. Looked for only now, for nearly all events fit."""
+    for key, fit, value in parts:
+        try:
+            fit(value)
+        except Misfit as misfit:  # noqa: PERF203
+            return misfit.inside(key)
+    return Misfit("has a key that is no text")
 
 
 _SCALARS: dict[Any, Fit] = {
     str: _text,
-    int: _scalar(int, "whole number"),
-    float: _scalar((int, float), "number"),
-    bool: _scalar(bool, "bool"),
+    int: _scalar(int, 0, "whole number"),
+    float: _scalar((int, float), 0.0, "number"),
+    bool: _scalar(bool, False, "bool"),
 }
 _GENERICS: dict[Any, Callable[..., Fit]] = {
     list: _list,

@@ -13,6 +13,7 @@ from lastword.errors import ConfigError, SpoolError
 from lastword.spool import destination
 from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.layout import Layout, candidates, find
+from lastword.spool.leader import is_stopped
 from lastword.spool.ledger import DestinationHealth
 
 
@@ -25,7 +26,7 @@ def run(*, spool: Optional[str]) -> int:
     accounts = read_accounts(layout.spool)
     sys.stdout.writelines(f"{name:<12} {text}\n" for name, text in _lines(layout, accounts, time.time()))
     in_trouble = any(health.misconfigured for health in accounts.destinations.values())
-    return 1 if in_trouble or accounts.missing else 0
+    return 1 if in_trouble or accounts.missing or is_stopped(accounts.flusher or 0) else 0
 
 
 def _places(configured: Optional[str]) -> str:
@@ -55,7 +56,12 @@ def _lines(layout: Layout, accounts: Accounts, now: float) -> list[tuple[str, st
 def _flusher(accounts: Accounts) -> str:
     if accounts.flusher is None:
         return "none leads" + (", the next capture starts one" if accounts.held else "; nothing is held")
-    return f"pid {accounts.flusher} leads" if accounts.flusher else "one leads that is not visible from here"
+    if not accounts.flusher:
+        return "one leads that is not visible from here"
+    leads = f"pid {accounts.flusher} leads"
+    if is_stopped(accounts.flusher):
+        leads += ", but is STOPPED: nothing is sent until it goes on (kill -CONT) or makes way for another (kill -KILL)"
+    return leads
 
 
 def _held(accounts: Accounts) -> str:

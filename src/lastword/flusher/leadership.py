@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 
@@ -23,6 +22,7 @@ class Leadership:
     """Looks, sends and settles, as often as it is told to."""
 
     def __init__(self, layout: Layout, sender: HttpSender) -> None:
+        layout.mend()
         self._layout = layout
         self._ledger = Ledger.load(layout)
         self._books = Bookkeeper(layout, self._ledger)
@@ -33,7 +33,8 @@ class Leadership:
 
     def look(self, now: float) -> None:
         """Find writers that are new or gone, and what the others have written, and keep the spool in order."""
-        for writer_id in set(os.listdir(self._layout.writers)) - self._ledger.retired - set(self._writers):
+        known = self._layout.writer_ids() | set(self._ledger.writers)  # whose directory is gone is written off
+        for writer_id in known - self._ledger.retired - set(self._writers):
             self._writers[writer_id] = WatchedWriter(self._layout, writer_id, self._ledger.entry(writer_id))
         for writer in self._writers.values():
             writer.entry.first_seen = writer.entry.first_seen or now

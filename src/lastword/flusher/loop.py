@@ -79,6 +79,13 @@ class Flusher:
 def _everything_in(layout: Layout) -> dict[str, list[str]]:
     """Every writer and its files: an event that is new shows as a new name, for only a new writer can bring it."""
     try:
-        return {name: sorted(os.listdir(layout.writer(name))) for name in sorted(os.listdir(layout.writers))}
+        return {name: _names_in(layout.writer(name)) for name in layout.writer_ids()}
     except OSError:
         return {}
+
+
+def _names_in(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import time
 import traceback
+from contextlib import suppress
 from types import FrameType
 from typing import Optional
 
+from lastword.errors import SpoolError
+from lastword.flusher import schedule
 from lastword.spool import start
 from lastword.spool.layout import Layout, open_private
 from lastword.spool.lock import holder
@@ -21,6 +25,7 @@ def run_detached(spool: str) -> None:
     """Lead the spool at ``spool`` until there is nothing more to do. Troubles go to ``flusher.log``. Never raises."""
     layout = Layout(spool)
     try:
+        layout.check()  # before anything is written there: what was a spool of ours when we were started may be a trap
         _send_errors_to(layout.flusher_log)
         _be_a_good_neighbour()
         if holder(layout.flusher_lock) is not None:
@@ -40,10 +45,16 @@ def run_detached(spool: str) -> None:
     except Exception:
         if os.path.isdir(layout.base):  # a spool that was removed needs no flusher, and is no trouble
             traceback.print_exc()
+            with suppress(OSError, SpoolError):
+                layout.check()
+                start.pause(layout, time.time() + schedule.PAUSE_AFTER_TROUBLE)
 
 
 def _send_errors_to(path: str) -> None:
-    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError:  # no room, or no file: what there is to send is sent all the same
+        return
     if os.fstat(descriptor).st_size > _MAX_LOG:
         os.ftruncate(descriptor, 0)
     os.dup2(descriptor, 2)

@@ -16,6 +16,8 @@ LINGER_HELD = 600.0
 #: How long it goes on after SIGTERM, and how long nobody starts another one then.
 DRAIN_AT_TERM = 5.0
 PAUSE_AFTER_TERM = 10.0
+#: How long nobody starts another one where one broke down: what broke it is probably still there.
+PAUSE_AFTER_TROUBLE = 30.0
 #: How long a line is left alone that could not be read or set aside.
 STUCK_WAIT = 60.0
 

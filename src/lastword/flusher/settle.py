@@ -20,12 +20,13 @@ from lastword.spool.layout import (
     EXTRA_PREFIX,
     SEGMENT_SUFFIX,
     Layout,
+    is_writer_id,
     open_private,
     remove_directory,
     write_whole_file,
 )
 from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
-from lastword.spool.reader import list_segments, read_lines_of
+from lastword.spool.reader import TORN, list_segments, read_lines_of
 from lastword.spool.record import Damage, body_of, frame
 from lastword.spool.watch import Waiting, WatchedWriter
 
@@ -66,9 +67,17 @@ class Bookkeeper:
         self._settle(writer, line, set_aside("refused"), now)
 
     def settle_damage(self, writer: WatchedWriter, line: Waiting, damage: Damage, now: float) -> None:
-        """Set the bytes aside. They are no record, so the balance learns of them by the number that is missing."""
-        self._put_aside(writer, line, f"{writer.id}-{line.segment}-{line.start}.damaged", damage.reason, now)
-        writer.entry.interrupted += damage.reason == "torn"
+        """Set the bytes aside. They are no record, so the balance learns of them by the number that is missing.
+
+        Raises OSError when there is no room; but what a kill or a full disk tore was never acknowledged, and goes.
+        """
+        torn = damage.reason == TORN
+        try:
+            self._put_aside(writer, line, f"{writer.id}-{line.segment}-{line.start}.damaged", damage.reason, now)
+        except OSError:
+            if not torn:
+                raise
+        writer.entry.interrupted += torn
         self._settle(writer, line, None, now)
 
     def checkpoint_if_due(self, now: float) -> None:
@@ -95,15 +104,14 @@ class Bookkeeper:
             self.ledger.retire(writer.id, blackbox.load(os.path.join(writer.directory, BLACKBOX)).refused)
         if self._unstored or retirable:
             self.checkpoint()
-        for writer, name in removable:
-            self._bury(writer, name, now)
+        buried = sum(self._bury(writer, name, now) for writer, name in removable)
         for writer in writers:
             writer.forget_unlinked()
         removed = [id for id in self.ledger.retired if remove_directory(self._layout.writer(id))]
         if removed:
             self.ledger.retired.difference_update(removed)
             self.mark_changed(now)
-        return bool(rescued or removable or retirable or removed)
+        return bool(rescued or buried or retirable or removed)
 
     def write_off(self, writer: WatchedWriter, now: float) -> None:
         """A writer's directory was removed under us: what was still held there is lost, and is counted so."""
@@ -139,18 +147,26 @@ class Bookkeeper:
     def _may_retire(self, writer: WatchedWriter) -> bool:
         if not writer.exhausted or writer.gone or any(grave.writer is writer for grave in self._graves):
             return False
-        left = list_segments(writer.directory)
+        try:
+            left = list_segments(writer.directory)
+        except OSError:
+            return False
         return not (left.numbered or left.extras)
 
-    def _bury(self, writer: WatchedWriter, name: str, now: float) -> None:
+    def _bury(self, writer: WatchedWriter, name: str, now: float) -> bool:
         path = os.path.join(writer.directory, name)
         try:
             descriptor = open_private(path, os.O_RDONLY)
         except OSError:
-            return
+            return False
+        try:
+            os.unlink(path)
+        except OSError:
+            os.close(descriptor)
+            return False
         settled = writer.settled_size(name, default=os.fstat(descriptor).st_size)
         self._graves.append(Grave(writer, descriptor, settled, now + GRAVE_TIME))
-        os.unlink(path)
+        return True
 
     def _open_graves(self, now: float) -> int:
         rescued = 0
@@ -171,7 +187,7 @@ class Bookkeeper:
 
 def sweep_births(layout: Layout) -> None:
     """Remove what is left of writers whose process was killed while they were being made: no record is in there yet."""
-    for name in os.listdir(layout.birth):
+    for name in filter(is_writer_id, os.listdir(layout.birth)):
         cradle = os.path.join(layout.birth, name)
         if is_dead(cradle):
             remove_directory(cradle)

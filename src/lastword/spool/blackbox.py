@@ -89,5 +89,5 @@ def _parse(copy: bytes) -> WriterState:
         data = json.loads(text)
         refused = {str(reason): int(count) for reason, count in data["refused"].items()}
         return WriterState(int(data["generation"]), int(data["sealed_upto"]), refused)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return WriterState()

@@ -1,7 +1,7 @@
 """Destination files: what a record's ``to`` names, kept beside the records so that any later flusher can send them.
 
 ``destinations/<key>.json`` is ``Destination.encode()``; the key is part of the content's own SHA-256, so a file is
-written once, by whoever needs it first, and never changed.
+written once, by whoever needs it first, and never changed; who finds it damaged writes it again.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ import os
 from lastword.config import Destination
 from lastword.errors import ConfigError
 from lastword.event import new_id
-from lastword.spool.layout import Layout, read_small_file, write_whole_file
+from lastword.spool.layout import Layout, move_away, read_small_file, write_whole_file
 
 
 def store(layout: Layout, destination: Destination) -> None:
-    """Write the file of ``destination`` unless it is there; raises OSError."""
-    path = layout.destination(destination.key)
-    if not os.path.exists(path):
-        write_whole_file(path, destination.encode(), aside=f"{path}.{new_id()}")
+    """Write the file of ``destination`` unless it is there and whole; raises OSError."""
+    path, content = layout.destination(destination.key), destination.encode()
+    try:
+        if read_small_file(path) == content:
+            return
+    except OSError:  # there is none, or something that is none
+        if os.path.isdir(path) and not os.path.islink(path):
+            move_away(path)
+    write_whole_file(path, content, aside=f"{path}.{new_id()}")
 
 
 def load(layout: Layout, key: str) -> Destination:
@@ -26,7 +31,7 @@ def load(layout: Layout, key: str) -> Destination:
     path = layout.destination(os.path.basename(key))
     try:
         destination = Destination.decode(read_small_file(path))
-    except (OSError, ConfigError) as error:
+    except (OSError, ConfigError, OverflowError, RecursionError) as error:
         raise ConfigError(f"the destination {key} cannot be read: {error}") from None
     if destination.key != key:
         raise ConfigError(f"the destination {key} was changed: its content is that of {destination.key}")

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any, Optional
 
-from lastword.spool.layout import ALIVE_LOCK, WHO, read_small_file
+from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_small_file
 from lastword.spool.lock import holder
 from lastword.version import __version__
 
@@ -63,13 +63,15 @@ def may_be_alive(who: dict[str, Any]) -> bool:
 def is_dead(directory: str) -> bool:
     """Whether the process whose writer's directory this is has ended: its lock is free, and it is not seen alive.
 
-    A lock that is free while the process lives was lost (it archived its own spool, it closed every descriptor).
+    A lock that is free while the process lives was lost (it archived its own spool, it closed every descriptor). Where
+    its file was lost, what can be seen of the process decides alone. False when it cannot be told just now.
     """
     try:
         if holder(os.path.join(directory, ALIVE_LOCK)) is not None:
             return False
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno not in NO_FILE_OF_OURS:
+            return False
     return not may_be_alive(read_who(os.path.join(directory, WHO)))
 
 

@@ -1,6 +1,7 @@
 """The names of everything in the spool directory, where that directory is, and how its files come into being.
 
-Everything lies in ``<spool>/v1``, a directory of ours with mode 0700; every file has mode 0600, whatever the umask::
+Everything lies in ``<spool>/v1``, a directory of ours with mode 0700; every file has mode 0600, whatever the umask.
+What is not named here is not ours and is left alone, except for files in a writer's directory, which go with it::
 
     destinations/<key>.json      where records go; the key is part of the content's SHA-256; never changed
     flusher.lock                 held by the process that sends
@@ -14,23 +15,34 @@ Everything lies in ``<spool>/v1``, a directory of ours with mode 0700; every fil
         x-<random>.seg           one record, written past the append lock
     set_aside/                   refused for good, or damaged, each with its reason
     flusher.log                  the flusher's own trouble, capped
+    <name>.<random>.moved        what stood in the place of one of these and was none
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Optional
 
 from lastword.errors import SpoolError
+from lastword.event import new_id
+from lastword.spool.ground import MOVED_SUFFIX, private_directory, secure_way
 
 FORMAT = "v1"
 ALIVE_LOCK, WHO, BLACKBOX = "alive.lock", "who.json", "blackbox"
 EXTRA_PREFIX, SEGMENT_SUFFIX = "x-", ".seg"
 
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+# A FIFO in a file's place must keep nobody waiting: hence O_NONBLOCK, which regular files know nothing of.
+_SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+#: What opening says of a thing that is no file which this user may open, and that will say so the next time too.
+NO_FILE_OF_OURS = (errno.ENXIO, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM)
+
+_WRITER_ID = re.compile("[0-9a-f]{32}")
 
 
 class Layout:
@@ -59,27 +71,66 @@ class Layout:
     def writer(self, writer_id: str) -> str:
         return os.path.join(self.writers, writer_id)
 
-    @property
-    def directories(self) -> tuple[str, ...]:
-        return (self.spool, self.base, self.destinations, self.birth, self.writers, self.set_aside)
+    def writer_ids(self) -> set[str]:
+        """Every writer that has its place, dead or alive. What else lies there is not ours. Raises OSError."""
+        descriptor = os.open(self.writers, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with os.scandir(descriptor) as entries:
+                return {
+                    entry.name for entry in entries if is_writer_id(entry.name) and entry.is_dir(follow_symlinks=False)
+                }
+        finally:
+            os.close(descriptor)
 
     def has_writers(self) -> bool:
         """Whether any process has left something here, or still may."""
         try:
-            return bool(os.listdir(self.writers))
+            return bool(self.writer_ids())
         except OSError:
             return False
 
-    def prepare(self) -> None:
-        """Make the directories that are missing and check that all are ours alone; raises SpoolError."""
-        if hasattr(os, "geteuid"):
-            _refuse_foreign_ground(self.spool, os.geteuid())
+    def prepare(self, *, unasked: bool = False) -> None:
+        """Make the directories that are missing and check that all are ours alone; raises SpoolError.
+
+        Where nobody named this spool (it is ``unasked`` for), nobody else may be able to exchange it either.
+        """
+        with self._opened(make=True, unasked=unasked) as v1:
+            for path in self._inner:
+                with private_directory(path, v1, make=True):
+                    pass
+
+    def check(self, *, unasked: bool = False) -> None:
+        """Check that a spool is there and is ours alone, as ``prepare`` does; makes nothing. Raises SpoolError."""
+        with self._opened(make=False, unasked=unasked):
+            pass
+
+    def mend(self) -> None:
+        """Make what is missing inside a spool that is there and is ours; raises SpoolError where it is not.
+
+        What cannot be mended costs only what lies there, and ``lastword status`` says so.
+        """
+        with self._opened(make=False) as v1:
+            for path in self._inner:
+                with suppress(OSError, SpoolError), private_directory(path, v1, make=True):
+                    pass
+
+    @contextmanager
+    def _opened(self, *, make: bool, unasked: bool = False) -> Iterator[int]:
+        """A descriptor of ``base``: it, and the spool that it lies in, are the boundary."""
         try:
-            os.makedirs(os.path.dirname(self.spool), exist_ok=True)
+            secure_way(os.path.dirname(self.spool), strict=unasked)
+            with private_directory(self.spool, make=make) as s, private_directory(self.base, s, make=make) as v1:
+                yield v1
         except OSError as error:
-            raise SpoolError(f"the spool {self.spool} cannot be made: {error}") from None
-        for path in self.directories:
-            make_private_directory(path)
+            raise SpoolError(f"the spool {self.spool} cannot be used: {error}") from None
+
+    @property
+    def _inner(self) -> tuple[str, ...]:
+        return self.destinations, self.birth, self.writers, self.set_aside
+
+
+def is_writer_id(name: str) -> bool:
+    return _WRITER_ID.fullmatch(name) is not None
 
 
 def segment_name(number: int) -> str:
@@ -96,10 +147,18 @@ def is_extra_segment(name: str) -> bool:
     return name.startswith(EXTRA_PREFIX) and name.endswith(SEGMENT_SUFFIX)
 
 
-def candidates(configured: Optional[str], environ: Mapping[str, str], euid: int) -> list[str]:
+@dataclass(frozen=True)
+class Place:
+    """A directory where the spool may be. ``unasked``: nobody named it, so it has to be beyond doubt."""
+
+    path: str
+    unasked: bool = True
+
+
+def candidates(configured: Optional[str], environ: Mapping[str, str], euid: int) -> list[Place]:
     """The directories where the spool may be, the preferred one first. A configured one stands alone."""
     if configured:
-        return [configured]
+        return [Place(configured, unasked=False)]
     found = []
     state_directory = environ.get("STATE_DIRECTORY", "").split(":")[0]  # systemd lists several with colons
     if state_directory:
@@ -111,15 +170,18 @@ def candidates(configured: Optional[str], environ: Mapping[str, str], euid: int)
     if os.path.isabs(home):
         found.append(os.path.join(home, ".local", "state", "lastword"))
     found.append(os.path.join(environ.get("TMPDIR") or "/tmp", f"lastword-{euid}"))
-    return found
+    return [Place(path) for path in found]
 
 
-def existing(paths: list[str]) -> Optional[Layout]:
-    """The first of ``paths`` that holds a spool; None when none does."""
-    for path in paths:
-        layout = Layout(path)
-        if os.path.isdir(layout.base):
-            return layout
+def existing(places: Iterable[Place]) -> Optional[Layout]:
+    """The first of ``places`` that holds a spool of ours; None when none does."""
+    for place in places:
+        layout = Layout(place.path)
+        try:
+            layout.check(unasked=place.unasked)
+        except SpoolError:
+            continue
+        return layout
     return None
 
 
@@ -128,13 +190,13 @@ def find(configured: Optional[str] = None) -> Optional[Layout]:
     return existing(candidates(configured, os.environ, os.geteuid()))
 
 
-def first_usable(paths: list[str]) -> Layout:
-    """Prepare the first of ``paths`` that can be; raises SpoolError, naming each and its trouble, when none can."""
+def first_usable(places: Iterable[Place]) -> Layout:
+    """Prepare the first of ``places`` that can be; raises SpoolError, naming each and its trouble, when none can."""
     troubles = []
-    for path in paths:
-        layout = Layout(path)
+    for place in places:
+        layout = Layout(place.path)
         try:
-            layout.prepare()
+            layout.prepare(unasked=place.unasked)
         except SpoolError as error:
             troubles.append(str(error))
         else:
@@ -145,40 +207,18 @@ def first_usable(paths: list[str]) -> Layout:
 def make_private_directory(path: str) -> None:
     """Make ``path`` with mode 0700, or check that it is a real directory of ours and close it to others."""
     try:
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
+        with private_directory(path, make=True):
             pass
-        found = os.lstat(path)
-        if not stat.S_ISDIR(found.st_mode):
-            raise SpoolError(f"{path} is not a directory (a symbolic link is not accepted); move it away")
-        if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
-            raise SpoolError(f"{path} belongs to uid {found.st_uid}, not to uid {os.geteuid()}; choose another spool")
-        if stat.S_IMODE(found.st_mode) != 0o700:
-            os.chmod(path, 0o700)
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise SpoolError(f"{path} cannot be written to")
     except OSError as error:
         raise SpoolError(f"{path} cannot be used: {error}") from None
-
-
-def _refuse_foreign_ground(spool: str, euid: int) -> None:
-    """Root leaves nothing in a directory tree of somebody else (``sudo`` keeps HOME)."""
-    if euid != 0:
-        return
-    ground = spool
-    while not os.path.lexists(ground):
-        ground = os.path.dirname(ground)
-    owner = os.lstat(ground).st_uid
-    if owner != 0:
-        raise SpoolError(f"{ground} belongs to uid {owner}; root does not keep a spool there")
 
 
 def remove_directory(path: str) -> bool:
     """Remove a writer's directory and its files, its lock last; true once it is gone. What cannot be removed stays."""
     try:
         for name in sorted(os.listdir(path), key=lambda name: name == ALIVE_LOCK):
-            os.unlink(os.path.join(path, name))
+            with suppress(OSError):  # a directory, which is not ours: the rest goes all the same
+                os.unlink(os.path.join(path, name))
         os.rmdir(path)
     except FileNotFoundError:
         return not os.path.lexists(path)
@@ -188,15 +228,63 @@ def remove_directory(path: str) -> bool:
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a spool file, never through a symbolic link; one that is created has mode 0600 whatever the umask."""
-    descriptor = os.open(path, flags | _NOFOLLOW | _CLOEXEC, 0o600)
-    if flags & os.O_CREAT:
-        try:
+    """Open a spool file; one that is created has mode 0600 whatever the umask.
+
+    Raises OSError, also for what is no regular file (ELOOP for a symbolic link, ENXIO for others) and, where it would
+    be written to, for another user's.
+    """
+    descriptor = os.open(path, flags | _SAFELY, 0o600)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.ENXIO, "It is not a regular file", path)
+        if flags & (os.O_WRONLY | os.O_RDWR) and found.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "It belongs to another user", path)
+        if flags & os.O_CREAT and stat.S_IMODE(found.st_mode) != 0o600:
             os.fchmod(descriptor, 0o600)
-        except OSError:
-            os.close(descriptor)
-            raise
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+def open_in_place(path: str, flags: int) -> int:
+    """The same for a file that nobody else opens for writing meanwhile (its lock is held): whatever stands in its place
+    and is no file of ours is given another name.
+    """
+    try:
+        return open_private(path, flags)
+    except OSError as error:
+        if error.errno not in NO_FILE_OF_OURS:
+            raise
+    move_away(path)
+    return open_private(path, flags)
+
+
+def move_away(path: str) -> None:
+    """Give what stands at ``path`` another name, for a human to look at; raises OSError."""
+    os.rename(path, f"{path}.{new_id()}{MOVED_SUFFIX}")
+
+
+def reserve(path: str, size: int) -> None:
+    """Make sure that the first ``size`` bytes of a file are there, as zeros where they were not. Best effort."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        if os.stat(path).st_size >= size:
+            return
+    except OSError:
+        pass  # not there yet
+    try:
+        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT)
+    except OSError:
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def read_small_file(path: str, limit: int = 1 << 20) -> bytes:

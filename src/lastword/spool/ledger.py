@@ -2,12 +2,12 @@
 
 Specification (format v1)
 -------------------------
-Two files, ``ledger.a`` and ``ledger.b``, each made full of zeros (256 KiB) and written in place by turns; the valid
-copy of the higher generation counts. A copy is::
+Two files, ``ledger.a`` and ``ledger.b``, made of 256 KiB of zeros with the first writer and written in place by turns;
+the valid copy of the higher generation counts. A copy is::
 
     lastword ledger <generation, 20 digits> <length, 10 digits> <crc, 8 hex digits>\\n<length bytes of JSON>
 
-``crc`` is the CRC-32 of the JSON. The JSON is an object with
+``crc`` is the CRC-32 of the generation's digits and the JSON. The JSON is an object with
 
 * ``writers``: id → ``low`` [segment, offset, seq]: every record before that place is settled, ``seq`` being the number
   of the last of them; ``above``: places [segment, offset] settled beyond ``low``, at most 256; ``extras``: settled x-
@@ -35,13 +35,14 @@ from dataclasses import dataclass, field, fields
 from typing import Optional
 
 from lastword.errors import SpoolError
-from lastword.spool.layout import Layout, open_private, write_all
+from lastword.spool.layout import Layout, open_in_place, open_private, reserve, write_all
 
 INITIAL_SIZE = 256 << 10
 MAX_ABOVE = 256
 
 _HEADER = b"lastword ledger %020d %010d %08x\n"
 _HEADER_SIZE = len(_HEADER % (0, 0, 0))
+_MAX_LENGTH = 256 << 20  # of the JSON; a length beyond it is a damaged one
 
 DELIVERED = "delivered"
 _SET_ASIDE, _DROPPED = "set aside: ", "dropped: "
@@ -112,14 +113,21 @@ class WriterEntry:
     def settled(self) -> int:
         return sum(self.tally.values())
 
+    @property
+    def recorded(self) -> int:
+        """How many records this writer is known to have written, once it is gone: at least those that were settled."""
+        return max(self.seq + self.extras_seen, self.settled)
+
     def advance(self, segment: int, offset: int, seq: Optional[int]) -> None:
         """Move ``low`` to a place; the record numbered ``seq`` (None: no record) was the last before it.
 
-        Numbers that are missing in between were damaged, and are counted as dropped for it.
+        Numbers that are missing in between were damaged, and are counted as dropped for it. A number that was there
+        before (somebody copied a segment) is counted like a record without one.
         """
         if seq is not None:
             if seq > self.seq + 1:
                 self.tally[dropped("damaged")] += seq - self.seq - 1
+            self.extras_seen += seq <= self.seq
             self.seq = max(seq, self.seq)
         self.segment, self.offset = segment, offset
 
@@ -152,7 +160,7 @@ class Ledger:
         """Fold a writer's figures into the totals; its id is remembered until its files are gone."""
         entry = self.writers.pop(writer_id, WriterEntry())
         self.totals.writers += 1
-        self.totals.recorded += entry.seq + entry.extras_seen
+        self.totals.recorded += entry.recorded
         self.totals.interrupted += entry.interrupted
         self.totals.tally.update(entry.tally)
         self.totals.refused.update(refused)
@@ -226,12 +234,21 @@ class Ledger:
         return ledger
 
 
+def preallocate(layout: Layout) -> None:
+    """Take the room for both copies while there is some, so that a full disk can still be drained.
+
+    Changes no byte that is there, so anybody may do it at any time. What cannot be had is left for ``store``.
+    """
+    for path in layout.ledger_copies:
+        reserve(path, INITIAL_SIZE)
+
+
 def _write_copy(path: str, generation: int, text: bytes) -> None:
-    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+    descriptor = open_in_place(path, os.O_RDWR | os.O_CREAT)
     try:
         if os.fstat(descriptor).st_size == 0:
             write_all(descriptor, bytes(INITIAL_SIZE))
-        copy = memoryview(_HEADER % (generation, len(text), zlib.crc32(text)) + text)
+        copy = memoryview(_HEADER % (generation, len(text), _checksum(generation, text)) + text)
         at = 0
         while at < len(copy):
             at += os.pwrite(descriptor, copy[at:], at)
@@ -249,14 +266,18 @@ def _load_copy(path: str) -> Optional[Ledger]:
         if len(words) != 5 or words[:2] != [b"lastword", b"ledger"]:
             return None
         generation, length, crc = int(words[2]), int(words[3]), int(words[4], 16)
-        text = _pread_all(descriptor, length, _HEADER_SIZE)
-        if zlib.crc32(text) != crc:
+        text = _pread_all(descriptor, min(length, _MAX_LENGTH), _HEADER_SIZE)
+        if _checksum(generation, text) != crc:
             return None
         return Ledger._decode(generation, text)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     finally:
         os.close(descriptor)
+
+
+def _checksum(generation: int, text: bytes) -> int:
+    return zlib.crc32(text, zlib.crc32(b"%020d" % generation))
 
 
 def _pread_all(descriptor: int, length: int, offset: int) -> bytes:

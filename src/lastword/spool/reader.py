@@ -1,4 +1,4 @@
-"""Reading segments: every line from a given place on, whole lines only, whatever they hold."""
+"""Reading segments: every record that is whole, from a given place on, and the damage in between, whatever it is."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 from lastword.errors import RecordRefused
-from lastword.spool.layout import is_extra_segment, open_private, segment_number
-from lastword.spool.record import MAX_RECORD, Damage, Record, parse
+from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
+from lastword.spool.record import MAX_RECORD, Damage, Record, parse, pieces
+
+#: A segment has at most 1 MiB. Bytes may have come in between; what lies beyond this place is not looked at.
+MOST_READ = 8 << 20
+
+TORN = "torn"
+TOO_LONG = "longer than a record can be"
 
 _CHUNK = 256 << 10
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a segment, at bytes ``start`` to ``end`` (its newline included)."""
+    """A line of a segment, or a record or damage within one: bytes ``start`` to ``end``, a newline included."""
 
     start: int
     end: int
@@ -32,24 +38,32 @@ class Segments:
 
 
 def list_segments(directory: str) -> Segments:
-    """What is there now; nothing when the directory is gone."""
+    """What is there now; nothing when the directory is gone. Other things by such names (directories, links) are not
+    segments. Raises OSError when the directory cannot be read.
+    """
     try:
-        names = os.listdir(directory)
-    except OSError:
+        with os.scandir(directory) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if entry.name.endswith(SEGMENT_SUFFIX) and entry.is_file(follow_symlinks=False)
+            ]
+    except FileNotFoundError:
         return Segments()
     numbers = sorted(number for number in map(segment_number, names) if number is not None)
     return Segments(tuple(numbers), tuple(sorted(filter(is_extra_segment, names))))
 
 
 def read_lines(path: str, offset: int, *, finished: bool) -> Iterator[Line]:
-    """Every line of the segment at ``path`` from ``offset`` on, empty lines left out.
+    """Every line of the segment at ``path`` from ``offset`` on, empty lines left out; damage is as large as can be.
 
     What follows the last newline is left for later, or, where the segment is ``finished`` (its writer sealed it or is
-    dead), yielded as damage with the reason ``torn``. A missing or unreadable file yields nothing.
+    dead), yielded too: the record that it is, or damage with the reason ``torn``. A missing file yields nothing; raises
+    OSError where there is something that cannot be read.
     """
     try:
         descriptor = open_private(path, os.O_RDONLY)
-    except OSError:
+    except FileNotFoundError:
         return
     try:
         yield from read_lines_of(descriptor, offset, finished=finished)
@@ -59,28 +73,52 @@ def read_lines(path: str, offset: int, *, finished: bool) -> Iterator[Line]:
 
 def read_lines_of(descriptor: int, offset: int, *, finished: bool) -> Iterator[Line]:
     """The same for an open descriptor."""
-    buffer = b""
+    buffer = b""  # the line that begins at ``offset``, as far as it is read
+    broken_from: Optional[int] = None  # where that line really begins, if it is longer than a record can be
     while True:
-        try:
-            chunk = os.pread(descriptor, _CHUNK, offset + len(buffer))
-        except OSError:  # a directory in its place, or a disk that does not answer
-            return
+        place = offset + len(buffer)
+        chunk = os.pread(descriptor, max(min(_CHUNK, MOST_READ - place), 0), place)
         searched, buffer = len(buffer), buffer + chunk
         start = 0
         newline = buffer.find(b"\n", searched)
         while newline >= 0:
-            if newline > start:
-                yield Line(offset + start, offset + newline + 1, parse(buffer[start:newline]))
+            yield from _lines_in(buffer[start:newline], offset + start, broken_from, ended=True)
+            broken_from = None
             start = newline + 1
             newline = buffer.find(b"\n", start)
         offset, buffer = offset + start, buffer[start:]
-        if len(buffer) > MAX_RECORD:  # no line of ours: go on behind it, in pieces that fit into memory
-            yield Line(offset, offset + len(buffer), Damage("longer than a record can be"))
-            offset, buffer = offset + len(buffer), b""
+        surplus = len(buffer) - MAX_RECORD
+        if surplus > 0:  # no record that begins in there can be whole
+            broken_from = offset if broken_from is None else broken_from
+            offset, buffer = offset + surplus, buffer[surplus:]
         if not chunk:
-            if buffer and finished:
-                yield Line(offset, offset + len(buffer), Damage("torn"))
-            return
+            break
+    size = os.fstat(descriptor).st_size
+    unread_from = offset if broken_from is None else broken_from
+    if size > max(MOST_READ, unread_from):
+        yield Line(unread_from, size, Damage("longer than a segment can be"))
+    elif finished:
+        yield from _lines_in(buffer, offset, broken_from, ended=False)
+    elif unread_from < offset:
+        yield Line(unread_from, offset, Damage(TOO_LONG))
+
+
+def _lines_in(text: bytes, offset: int, broken_from: Optional[int], *, ended: bool) -> Iterator[Line]:
+    """What is in the bytes ``text`` at ``offset``, which a newline follows if they are ``ended``.
+
+    ``broken_from``, where it is not None, is where the damage in front of ``text`` begins.
+    """
+    for start, end, found in pieces(text):
+        first, last = start == 0, end == len(text)
+        if isinstance(found, Damage):
+            if first and broken_from is not None:
+                yield Line(broken_from, offset + end + (last and ended), Damage(TOO_LONG))
+                continue
+            if last and not ended:
+                found = Damage(TORN)
+        elif first and broken_from is not None:
+            yield Line(broken_from, offset, Damage(TOO_LONG))
+        yield Line(offset + start, offset + end + (last and ended), found)
 
 
 def read_record(path: str, start: int, end: int) -> Record:

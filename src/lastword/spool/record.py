@@ -18,14 +18,19 @@ A segment is a sequence of lines, each ended by one ``\\n``. A line is a record 
 * A record, its newline included, has at most 1 MiB. It is written by one ``os.write`` to an ``O_APPEND`` descriptor.
 
 An empty line is no damage: a writer whose last write came up short starts its next record with a newline. Any other
-line that is not a record is damage. What follows the last newline is unfinished: in the segment of a living writer it
-may still be being written, in that of a dead one it was torn by the kill and never acknowledged.
+line that is not a record is damage, except for the records that are whole within it: where a newline was lost or bytes
+came in between, they are found by how a record begins and proved by their checksums.
+
+What follows the last newline is unfinished: in the segment of a living writer it may still be being written. In that
+of a dead one it is a record that lacks nothing but its newline, or was torn by the kill and never acknowledged.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
@@ -33,6 +38,9 @@ MAX_RECORD = 1 << 20
 
 _PREFIX = b'{"c":"'
 _BODY_AT = len(_PREFIX) + 8 + len(b'",')  # {"c":"xxxxxxxx",
+_BEGINNING = re.compile(rb'\{"c":"[0-9a-f]{8}",(?:"n":[0-9]+,)?"to":')
+_ID = re.compile("[0-9a-f]{32}")
+_KEY = re.compile("[0-9a-f]{12}")
 
 # No spaces, ASCII only; NaN and infinities are not JSON and are refused here.
 _encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -81,10 +89,34 @@ def parse(line: bytes) -> Union[Record, Damage]:
         return Damage("checksum does not match")
     try:
         data = json.loads(line)
-        kind = data["kind"]
+        event_id, kind = data["id"], data["kind"]
         seq, to = data.get("n"), data["to"]
-        if not (seq is None or type(seq) is int) or not (to is None or type(to) is str):
-            return Damage("a field has the wrong type")
-        return Record(seq=seq, to=to, id=str(data["id"]), kind=str(kind), content=data[kind])
+        if not (seq is None or (type(seq) is int and seq > 0)):
+            return Damage("its number is no number")
+        if not _ID.fullmatch(event_id) or not (to is None or _KEY.fullmatch(to)):  # both become names of files
+            return Damage("its id or its destination is none")
+        return Record(seq=seq, to=to, id=event_id, kind=str(kind), content=data[kind])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return Damage(f"unreadable: {type(error).__name__}")
+
+
+def pieces(line: bytes) -> Iterator[tuple[int, int, Union[Record, Damage]]]:
+    """The records that are whole within a line, and the damage around them, as (start, end, what it is), without gaps.
+
+    A line that is a record is one piece.
+    """
+    found = parse(line)
+    if isinstance(found, Record):
+        yield 0, len(line), found
+        return
+    bounds = [match.start() for match in _BEGINNING.finditer(line)] + [len(line)]
+    damaged_from = 0
+    for start, end in zip(bounds, bounds[1:]):
+        piece = parse(line[start:end])
+        if isinstance(piece, Record):
+            if start > damaged_from:
+                yield damaged_from, start, found
+            yield start, end, piece
+            damaged_from = end
+    if damaged_from < len(line):
+        yield damaged_from, len(line), found

@@ -7,6 +7,7 @@ under the flusher's lock: nobody else may settle or remove anything.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Collection
 
@@ -71,7 +72,8 @@ def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
     files = []
     for name in os.listdir(layout.set_aside):
         found = os.lstat(os.path.join(layout.set_aside, name))
-        files.append((found.st_mtime_ns, found.st_size, name))
+        if stat.S_ISREG(found.st_mode):
+            files.append((found.st_mtime_ns, found.st_size, name))
     total, count = sum(size for _, size, _ in files), 0
     for _, size, name in sorted(files):
         if total <= limit:
@@ -93,7 +95,7 @@ def make_room_if_nobody_leads(layout: Layout) -> None:
     try:
         ledger = Ledger.load(layout)
         writers = []
-        for writer_id in set(os.listdir(layout.writers)) - ledger.retired:
+        for writer_id in layout.writer_ids() - ledger.retired:
             writer = WatchedWriter(layout, writer_id, ledger.entry(writer_id))
             writer.look_at_files(time.time())
             writers.append(writer)

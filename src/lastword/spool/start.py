@@ -12,14 +12,18 @@ latter once the helper runs; the flusher that comes to lead, or finds another on
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from dataclasses import asdict, dataclass
 
-from lastword.spool.layout import Layout, open_private, read_small_file, write_all
+from lastword.spool.layout import Layout, open_in_place, read_small_file, reserve, write_all
 from lastword.spool.lock import LifetimeLock
 
 MAX_WAIT = 60.0
+
+#: Bytes of ``start.json``.
+SIZE = 256
 
 _LOCK_PATIENCE = 1.0
 
@@ -52,10 +56,16 @@ class StartState:
 def load(layout: Layout) -> StartState:
     """What ``start.json`` says; a fresh state when it is missing or garbage."""
     try:
-        data = json.loads(read_small_file(layout.start_state, 4096))
-        return StartState(int(data["failures"]), float(data["not_before"]), data["unfinished"] is True)
-    except (OSError, ValueError, KeyError, TypeError):
+        data = json.loads(read_small_file(layout.start_state, SIZE).partition(b"\n")[0])
+        state = StartState(int(data["failures"]), float(data["not_before"]), data["unfinished"] is True)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return StartState()
+    return state if math.isfinite(state.not_before) else StartState()
+
+
+def preallocate(layout: Layout) -> None:
+    """Take the room for ``start.json`` while there is some."""
+    reserve(layout.start_state, SIZE)
 
 
 def store(layout: Layout, state: StartState) -> None:
@@ -63,8 +73,8 @@ def store(layout: Layout, state: StartState) -> None:
 
     In place and of one length, so that it needs no room on a full disk once it is there.
     """
-    text = json.dumps(asdict(state)).encode("ascii").ljust(128) + b"\n"
-    descriptor = open_private(layout.start_state, os.O_WRONLY | os.O_CREAT)
+    text = json.dumps(asdict(state)).encode("ascii").ljust(SIZE - 1) + b"\n"
+    descriptor = open_in_place(layout.start_state, os.O_WRONLY | os.O_CREAT)
     try:
         write_all(descriptor, text)
     finally:

@@ -7,9 +7,12 @@ place is kept, for at most ``WINDOW`` records of a writer, so a backlog of any s
 from __future__ import annotations
 
 import os
+import stat
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Optional
 
 from lastword.spool import blackbox
@@ -96,9 +99,10 @@ class WatchedWriter:
         self._synced_mtime = -1
         self._listed_mtime = -1
         self._window: deque[Waiting] = deque()
-        self._extras: dict[str, Waiting] = {}
+        self._extras: dict[str, list[Waiting]] = {}
         self._number, self._offset = entry.segment, entry.offset
         self._read_to_end = False
+        self._unreadable = False  # something is there that could not be read the last time
 
     def refresh(self, now: float) -> None:
         """Look again: is it alive, what is new. ``now`` in Unix seconds."""
@@ -110,6 +114,7 @@ class WatchedWriter:
     def look_at_files(self, now: float) -> None:
         """The part of ``refresh`` that reads no records."""
         self.dead = self.dead or is_dead(self.directory)
+        self._unreadable = False
         self._list(now)
 
     def sync(self) -> None:
@@ -131,14 +136,14 @@ class WatchedWriter:
 
     def waiting(self) -> Iterator[Waiting]:
         """What is not settled, oldest first."""
-        for line in (*self._window, *self._extras.values()):
+        for line in (*self._window, *chain.from_iterable(self._extras.values())):
             if not line.settled:
                 yield line
 
     @property
     def exhausted(self) -> bool:
         """Dead, and every byte of it is settled."""
-        return self.dead and self._read_to_end and not self._window and not self._extras
+        return self.dead and self._read_to_end and not (self._unreadable or self._window or self._extras)
 
     def read(self, line: Waiting) -> Record:
         """The record itself; raises OSError, or RecordRefused if it was damaged meanwhile."""
@@ -150,10 +155,10 @@ class WatchedWriter:
         if outcome is not None:
             self.entry.tally[outcome] += 1
         if line.number is None:
-            del self._extras[line.segment]
-            self._settled_sizes[line.segment] = line.end
-            self.entry.extras.add(line.segment)
             self.entry.extras_seen += outcome is not None
+            if all(part.settled for part in self._extras[line.segment]):
+                self._settled_sizes[line.segment] = self._extras.pop(line.segment)[-1].end
+                self.entry.extras.add(line.segment)
             return
         self.entry.above.add((line.number, line.start))
         self._slide()
@@ -209,13 +214,24 @@ class WatchedWriter:
 
     def _list(self, now: float) -> None:
         try:
-            mtime = os.stat(self.directory).st_mtime_ns
-        except OSError:
+            found = os.lstat(self.directory)
+            if not stat.S_ISDIR(found.st_mode):
+                raise FileNotFoundError
+            mtime = found.st_mtime_ns
+            if mtime != self._listed_mtime or now - mtime / 1e9 < _MTIME_GRAIN:
+                self.segments = list_segments(self.directory)
+                self._listed_mtime = mtime
+        except FileNotFoundError:
             self.gone = True
-            return
-        if mtime != self._listed_mtime or now - mtime / 1e9 < _MTIME_GRAIN:
-            self.segments = list_segments(self.directory)
-            self._listed_mtime = mtime
+        except OSError as error:
+            self._cannot_read(self.directory, error, 0o700)
+
+    def _cannot_read(self, path: str, error: OSError, mode: int) -> None:
+        """It stays where it is, and the next look tries again; rights that somebody took from us are taken back."""
+        self._unreadable = True
+        if isinstance(error, PermissionError):
+            with suppress(OSError):
+                os.chmod(path, mode)
 
     def _read_numbered(self) -> None:
         self._read_to_end = False
@@ -239,7 +255,11 @@ class WatchedWriter:
             return True
         if number == self.segments.numbered[-1]:
             return False
-        return number <= blackbox.load(os.path.join(self.directory, BLACKBOX)).sealed_upto
+        if number <= blackbox.load(os.path.join(self.directory, BLACKBOX)).sealed_upto:
+            return True
+        # The black box may be damaged. A later segment is written to only once this one is done with.
+        later = [segment_name(other) for other in self.segments.numbered if other > number]
+        return any(size_of(os.path.join(self.directory, name)) for name in later)
 
     def _read_segment(self, number: int, *, finished: bool) -> bool:
         """Take in lines until the window is full; true when the end was reached."""
@@ -247,13 +267,17 @@ class WatchedWriter:
         path = os.path.join(self.directory, name)
         if not finished and size_of(path) == self._offset:
             return True
-        for line in read_lines(path, self._offset, finished=finished):
-            waiting = Waiting.at(name, number, line)
-            waiting.settled = (number, line.start) in self.entry.above
-            self._window.append(waiting)
-            self._offset = line.end
-            if len(self._window) >= WINDOW:
-                return False
+        try:
+            for line in read_lines(path, self._offset, finished=finished):
+                waiting = Waiting.at(name, number, line)
+                waiting.settled = (number, line.start) in self.entry.above
+                self._window.append(waiting)
+                self._offset = line.end
+                if len(self._window) >= WINDOW:
+                    return False
+        except OSError as error:
+            self._cannot_read(path, error, 0o600)
+            return False
         return True
 
     def _slide(self) -> None:
@@ -275,9 +299,14 @@ class WatchedWriter:
         for name in self.segments.extras:
             if name in self._extras or name in self.entry.extras or len(self._extras) >= WINDOW:
                 continue
-            lines = list(read_lines(os.path.join(self.directory, name), 0, finished=self.dead))
+            path = os.path.join(self.directory, name)
+            try:
+                lines = list(read_lines(path, 0, finished=self.dead))
+            except OSError as error:
+                self._cannot_read(path, error, 0o600)
+                continue
             if lines:
-                self._extras[name] = Waiting.at(name, None, lines[0])
+                self._extras[name] = [Waiting.at(name, None, line) for line in lines]
             elif self.dead:  # made and never written to
                 self.entry.extras.add(name)
 

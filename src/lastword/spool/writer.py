@@ -20,7 +20,7 @@ from typing import Optional
 from lastword.config import Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import new_id
-from lastword.spool import blackbox, destination, identity
+from lastword.spool import blackbox, destination, identity, ledger, start
 from lastword.spool.layout import (
     ALIVE_LOCK,
     BLACKBOX,
@@ -116,6 +116,8 @@ class Writer:
             writer = cls(layout, writer_id, alive)
             writer._open_segment(cradle, 1)
             alive.moves_to(os.path.join(layout.writer(writer_id), ALIVE_LOCK))
+            ledger.preallocate(layout)
+            start.preallocate(layout)
             os.rename(cradle, layout.writer(writer_id))
         except BaseException:
             alive.release()

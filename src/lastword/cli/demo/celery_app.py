@@ -13,7 +13,7 @@ from lastword.cli.demo.failures import fail_and_report
 #: A task that is to be killed stays so long at most; the kill comes within a fraction of it.
 PATIENCE = 10.0
 
-lastword.init()
+lastword.init(flood_burst=0)  # this program does nothing but fail, at one line
 app = broker.celery_application(Path(os.environ[broker.FOLDER]))
 
 

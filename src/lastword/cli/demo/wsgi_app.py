@@ -10,7 +10,7 @@ from typing import Any, Callable
 import lastword
 from lastword.cli.demo.failures import fail_and_report
 
-lastword.init()
+lastword.init(flood_burst=0)  # this program does nothing but fail, at one line
 
 
 def application(

@@ -1,0 +1,153 @@
+"""Directories that are ours alone, and the way that leads to them.
+
+The boundary: whatever this user or root does to the spool is their own business; nobody else may be able to read it, to
+change it or to put something in its place. A directory of ours is therefore never one that a symbolic link leads to,
+belongs to us, and has mode 0700. Whoever may write to a directory above it could still exchange it (unless the sticky
+bit is set): ``secure_way`` looks at all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+from lastword.errors import SpoolError
+from lastword.event import new_id
+
+#: How the name ends of what was moved out of the way.
+MOVED_SUFFIX = ".moved"
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_BY_EFFECTIVE_IDS = os.access in os.supports_effective_ids
+
+
+@contextmanager
+def private_directory(path: str, within: Optional[int] = None, *, make: bool) -> Iterator[int]:
+    """Open a directory of ours, for the descriptor; where ``make`` says so, make it if it is missing and close it to
+    others.
+
+    ``within`` is the descriptor of the directory that it lies in: what is done to the path meanwhile then leads nowhere
+    else. Raises OSError, and SpoolError for what is no directory of ours.
+    """
+    name = path if within is None else os.path.basename(path)
+    made = make and _make(name, within)
+    descriptor = _open(path, name, within, made=made)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid():
+            raise SpoolError(f"{path} belongs to uid {found.st_uid}, not to uid {os.geteuid()}; choose another spool")
+        if make:
+            if stat.S_IMODE(found.st_mode) != 0o700:
+                os.fchmod(descriptor, 0o700)
+            if not os.access(name, os.W_OK | os.X_OK, dir_fd=within, effective_ids=_BY_EFFECTIVE_IDS):
+                raise SpoolError(f"{path} cannot be written to")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def secure_way(directory: str, *, strict: bool) -> None:
+    """Make ``directory`` and what is missing above it, looking at each on the way down; raises OSError or SpoolError.
+
+    Root goes through no directory of somebody else (``sudo`` keeps HOME). Everybody else is only as particular where
+    ``strict`` says so; then neither may others write to any of them, unless its sticky bit is set.
+    """
+    for path in _steps(directory):
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            found = _make_step(path)
+        if not stat.S_ISDIR(found.st_mode):
+            raise SpoolError(f"{path} is not a directory")
+        problem = _foreign(path, found) if strict or os.geteuid() == 0 else None
+        problem = problem or (_open_to_others(path, found) if strict else None)
+        if problem is not None:
+            raise SpoolError(f"{problem}; no spool is kept below that unless it is named")
+
+
+def stranger_on_the_way(directory: str) -> Optional[str]:
+    """Who, besides this user and root, could exchange what lies in or above ``directory``; None if nobody could.
+
+    Raises OSError when that cannot be told.
+    """
+    for path in _steps(directory):
+        found = os.lstat(path)
+        problem = _foreign(path, found) or _open_to_others(path, found)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _foreign(path: str, found: os.stat_result) -> Optional[str]:
+    # In a container that does not know the machine's root, the owner of / is whom we see in its stead.
+    if found.st_uid in (os.geteuid(), 0) or found.st_uid == os.stat("/").st_uid:
+        return None
+    return f"{path} belongs to uid {found.st_uid}"
+
+
+def _open_to_others(path: str, found: os.stat_result) -> Optional[str]:
+    if found.st_mode & stat.S_ISVTX:
+        return None
+    if found.st_mode & stat.S_IWOTH:
+        return f"everybody may write to {path}, whose sticky bit is not set"
+    # Our own group and root's are trusted: with a umask of 002 every home is open to its user's own group.
+    if found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getegid()):
+        return f"group {found.st_gid} may write to {path}, whose sticky bit is not set"
+    return None
+
+
+def _steps(directory: str) -> list[str]:
+    """``/a/b`` → ``/``, ``/a``, ``/a/b``."""
+    steps = [directory]
+    while steps[-1] != os.path.dirname(steps[-1]):
+        steps.append(os.path.dirname(steps[-1]))
+    return steps[::-1]
+
+
+def _make_step(path: str) -> os.stat_result:
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return os.lstat(path)
+    if os.lstat(path).st_mode & 0o700 != 0o700:  # a umask that takes our own rights
+        os.chmod(path, 0o755)
+    return os.lstat(path)
+
+
+def _make(name: str, within: Optional[int]) -> bool:
+    """Make the directory if it is missing; a file in its place is moved out of the way."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=within)
+    except FileExistsError:
+        if within is None or not _move_file_away(name, within):
+            return False
+        return _make(name, within)
+    return True
+
+
+def _move_file_away(name: str, within: int) -> bool:
+    """Give a file another name. Neither step can hit a directory that another process makes in its place meanwhile."""
+    try:
+        if not stat.S_ISREG(os.lstat(name, dir_fd=within).st_mode):
+            return False
+        os.link(name, f"{name}.{new_id()}{MOVED_SUFFIX}", src_dir_fd=within, dst_dir_fd=within)
+        os.unlink(name, dir_fd=within)
+    except OSError:
+        return False
+    return True
+
+
+def _open(path: str, name: str, within: Optional[int], *, made: bool) -> int:
+    try:
+        try:
+            return os.open(name, _DIRECTORY, dir_fd=within)
+        except PermissionError:
+            if not made:
+                raise
+            os.chmod(name, 0o700, dir_fd=within)  # a umask that takes our own rights
+            return os.open(name, _DIRECTORY, dir_fd=within)
+    except NotADirectoryError:
+        raise SpoolError(f"{path} is not a directory (a symbolic link is not accepted); move it away") from None

@@ -1,0 +1,156 @@
+"""The promise: what the user removed never touches the disk, and no file of the program's says that it was there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lastword.spool.accounts import read_accounts
+from lastword.testing import LoopbackTracker
+from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
+
+SECRET = "hunter2-correct-horse"
+
+#: The secret in a local variable, in the exception's text, in a tag and in the user; nowhere in the program's source.
+PROGRAM = f"""
+secret = "{SECRET[::-1]}"[::-1]
+spool = os.environ["TEST_SPOOL"]
+dsn = os.environ.get("TEST_DSN")
+
+def capture():
+    harmless = secret
+    try:
+        raise LookupError("no key " + secret)
+    except LookupError:
+        return lastword.capture_exception()
+
+def without(event):
+    told = repr(event)
+    assert secret in told
+    for info in event["exceptions"]:
+        info["value"] = info["value"].replace(secret, "***")
+        for frame in info["frames"]:
+            frame["variables"] = [one for one in frame["variables"] if secret not in one[2]]
+            del frame["source"]
+    del event["user"]
+    event["tags"] = {{name: text for name, text in event["tags"].items() if secret not in text}}
+    return event
+
+def fails(event):
+    raise RuntimeError(repr(event))
+
+def init(**options):
+    lastword.init(dsn, spool=spool, **options)
+
+def mark():
+    lastword.set_user({{"id": secret}})
+    lastword.set_tag("name", secret)
+"""
+
+#: How a secret is removed → (what the program does, the accounts' refusals). Each ends with a record that is kept.
+WAYS = {
+    "before_send changes the event": ("init(before_send=without); mark(); acked(capture())", {}),
+    "before_send drops the event": (
+        "init(before_send=lambda event: None); mark(); assert capture() is None",
+        {"before_send": 1},
+    ),
+    "before_send raises": ("init(before_send=fails); mark(); assert capture() is None", {"before_send": 1}),
+    "before_send returns no event": (
+        "init(before_send=lambda event: repr(event)); mark(); assert capture() is None",
+        {"before_send": 1},
+    ),
+    "before_send returns no JSON": (
+        "init(before_send=lambda event: {**event, 'user': {'a': {secret}}}); mark(); assert capture() is None",
+        {"before_send": 1},
+    ),
+    "before_send makes it too large": (
+        "init(before_send=lambda event: {**event, 'release': secret * 100_000}); mark(); assert capture() is None",
+        {"too large": 1},
+    ),
+    "before_send in threads that meet": (
+        """
+init(before_send=without); mark()
+import contextvars
+threads = [threading.Thread(target=contextvars.copy_context().run, args=(capture,)) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+""",
+        {},
+    ),
+    "uncaught, with before_send": (
+        """
+init(before_send=without); mark()
+sys.excepthook(*[(type(e), e, e.__traceback__) for e in [LookupError(secret)]][0])
+""",
+        {},
+    ),
+    "ignored": ("init(ignore_errors=['LookupError']); mark(); assert capture() is None", {"ignored": 1}),
+    "sampled out": ("init(sample_rate=0); mark(); assert capture() is None", {"sampled": 1}),
+    "left out of a flood": (
+        "init(flood_burst=1, before_send=without); mark(); acked(capture()); assert capture() is None",
+        {"flood": 1},
+    ),
+    "scrubbed for its name": (
+        """
+init()
+lastword.set_user({"id": "42", "password": secret, "more": {"auth": secret}})
+lastword.set_tag("api_key", secret)
+def capture(password):
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        acked(lastword.capture_exception())
+capture(secret)
+""",
+        {},
+    ),
+}
+
+FORGET = """
+lastword.set_user(None); lastword.set_tag("name", None); lastword.set_tag("api_key", None)
+"""
+KEEP_ONE = FORGET + "init(); acked(lastword.capture_message('kept'))"
+
+
+def files_with_the_secret(directory: Path) -> list[str]:
+    """Every file below ``directory``, by its raw bytes."""
+    found = [path for path in directory.rglob("*") if path.is_file()]
+    assert len(found) > 3
+    return [str(path) for path in found if SECRET.encode() in path.read_bytes()]
+
+
+def test_the_secret_would_be_found(tmp_path: Path) -> None:
+    """Without any of it the event holds the secret: the search below can find it."""
+    assert len(run(PROGRAM + "init(); mark(); acked(capture())", spool=tmp_path / "spool")) == 1
+    [segment] = files_with_the_secret(tmp_path)
+    content = Path(segment).read_text()
+    for place in ('"id":"{}"', '"name":"{}"', '"no key {}"', "'{}'"):
+        assert place.format(SECRET) in content
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_what_was_removed_is_in_no_file(way: str, tmp_path: Path) -> None:
+    """Nothing is sent here, so all that ever was on disk is still there: the spool, the home, the temporary files."""
+    body, refused = WAYS[way]
+    run(PROGRAM + body + KEEP_ONE, spool=tmp_path / "spool")
+    assert files_with_the_secret(tmp_path) == []
+    accounts = read_accounts(tmp_path / "spool")
+    assert accounts.refused == refused
+    assert accounts.held == accounts.recorded >= 1
+
+
+@pytest.mark.parametrize("wire", ["booboo", "backtrace"])
+def test_what_was_removed_is_in_no_request_and_not_set_aside(wire: str, tmp_path: Path) -> None:
+    """The flusher has nothing to betray: not to the tracker, not in what it sets aside, not in its log."""
+    spool = tmp_path / "spool"
+    removing = [body + FORGET for way, (body, _) in sorted(WAYS.items()) if way != "uncaught, with before_send"]
+    with LoopbackTracker(wire) as tracker:
+        tracker.answer(400, times=2)
+        acked = run(PROGRAM + "\n".join([*removing, KEEP_ONE]), spool=spool, dsn=tracker.dsn)
+        assert len(acked) >= 4
+        wait_for_accounts(spool, lambda accounts: accounts.recorded and not accounts.held, "settling")
+        wait_until_no_flusher(spool)
+        assert read_accounts(spool).set_aside == {"refused": 2}
+        assert files_with_the_secret(tmp_path) == []
+        assert all(SECRET.encode() not in request.raw for request in tracker.requests)

@@ -1,0 +1,361 @@
+"""What keeps an event from the disk: ignored classes, sampling, floods, and the user's hook."""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+
+from lastword.admission import BeforeSend, Floods, Gate, gate
+from lastword.admission.floods import MAX_ORIGINS, RATE, Bucket, pour
+from lastword.admission.ignore import Ignored
+from lastword.config import Config
+from lastword.errors import RecordRefused
+from lastword.event import Event, Origin
+from lastword.wire import FORMATS
+from tests.support.events import EVENT_ID, destination, exception, exception_event, message_event
+
+HERE = Origin("KeyError", "/app/shop.py", 12)
+ELSEWHERE = Origin("KeyError", "/app/shop.py", 13)
+NOON = 1_740_830_645.0  # 2025-03-01T12:04:05Z
+
+Hook = Callable[[Any], Any]
+
+
+class TestFloods:
+    """A token bucket for each origin."""
+
+    def test_a_burst_is_kept_whole_and_then_one_a_second(self) -> None:
+        """Of an event 10 times a second for a minute: the first 100, then those that a second each brings back."""
+        floods = Floods()
+        admitted = [tenth for tenth in range(600) if floods.pass_through(HERE, 30, NOON + tenth / 10).admitted]
+        assert admitted[:33] == list(range(33))  # while 30 were used up, 3 came back
+        assert {later - earlier for earlier, later in zip(admitted[33:], admitted[34:])} == {10}
+
+    def test_no_more_than_the_burst_and_the_seconds(self) -> None:
+        """Whatever the rhythm: in any stretch of time at most the burst and one for each second."""
+        for seed in range(20):
+            dice, now, bucket = random.Random(seed), NOON, None
+            times = []
+            for _ in range(150):
+                now += dice.choice([0.0, 0.01, 0.3, 4.0])
+                bucket, admitted = pour(bucket, 7, now)
+                times += [now] if admitted else []
+            for first in range(len(times)):
+                for last in range(first, len(times)):
+                    assert last - first + 1 <= 7 + RATE * (times[last] - times[first]) + 1e-6, f"seed {seed}"
+
+    def test_the_next_event_tells_of_those_before_it(self) -> None:
+        """How many were left out and since when; once, and nothing where none was."""
+        floods = Floods()
+        passages = [floods.pass_through(HERE, 2, NOON + after) for after in (0, 0, 0.25, 0.5, 0.75, 1, 9)]
+        assert [passage.admitted for passage in passages] == [True, True, False, False, False, True, True]
+        assert [passage.first for passage in passages] == [False, False, True, False, False, False, False]
+        assert [passage.told for passage in passages[-2:]] == ["3 like this left out since 2025-03-01T12:04:05Z", ""]
+
+    def test_origins_do_not_count_for_one_another(self) -> None:
+        """A flood at one line costs no event of another."""
+        floods = Floods()
+        assert [floods.pass_through(HERE, 1, NOON).admitted for _ in range(3)] == [True, False, False]
+        assert floods.pass_through(ELSEWHERE, 1, NOON).admitted
+
+    def test_a_clock_that_is_set_back(self) -> None:
+        """It adds no token, and takes none: a second later by the new clock there is one again."""
+        bucket = Bucket(0.0, NOON)
+        bucket, admitted = pour(bucket, 5, NOON - 3600)
+        assert not admitted
+        assert pour(bucket, 5, NOON - 3599)[1]
+
+    def test_the_memory_is_bounded(self) -> None:
+        """Of too many origins those go that had no event for the longest time."""
+        floods = Floods()
+        floods.pass_through(HERE, 1, NOON)
+        floods.pass_through(ELSEWHERE, 1, NOON)
+        for line in range(MAX_ORIGINS - 1):
+            floods.pass_through(HERE, 1, NOON)
+            floods.pass_through(Origin("ValueError", "/app/made.py", line), 1, NOON)
+        assert len(floods._state[1]) == MAX_ORIGINS
+        assert not floods.pass_through(HERE, 1, NOON).admitted
+        assert floods.pass_through(ELSEWHERE, 1, NOON).admitted
+
+    def test_a_forked_child_begins_anew(self) -> None:
+        """However it was forked, the flood of its parent is not its own; the parent's goes on."""
+        floods = Floods()
+        floods.pass_through(HERE, 1, NOON)
+        for fork in (os.fork, ctypes.PyDLL(None).fork):
+            child = fork()
+            if child == 0:
+                os._exit(0 if floods.pass_through(HERE, 1, NOON).admitted else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        assert not floods.pass_through(HERE, 1, NOON).admitted
+
+
+class Refusing(type):
+    """Raises at whatever it is asked."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        raise RuntimeError
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        raise RuntimeError
+
+    def __eq__(cls, other: object) -> bool:
+        raise RuntimeError
+
+    __hash__ = type.__hash__
+
+
+class OddError(KeyError, metaclass=Refusing):
+    """Lies about its class, too."""
+
+    __class__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+
+class TestIgnore:
+    """What an ``except`` clause would catch."""
+
+    @pytest.mark.parametrize(
+        ("listed", "ignored"),
+        [
+            ([], False),
+            ([KeyError], True),
+            ([LookupError], True),
+            ([IndexError, OSError], False),
+            (["KeyError"], True),
+            (["builtins.KeyError"], True),
+            (["LookupError"], True),
+            (["keyerror"], False),
+            (["shop.KeyError"], False),
+            (["Error"], False),
+            ([IndexError, "KeyError"], True),
+            ([BaseException], True),
+        ],
+    )
+    def test_classes_and_names_hold_for_their_subclasses(self, listed: list[Any], ignored: bool) -> None:
+        """A class, or its name with or without its module."""
+        assert Ignored(listed).has(KeyError("x")) is ignored
+
+    def test_a_name_is_that_of_the_class_where_it_is_defined(self) -> None:
+        """The module and the name with its outer classes; or the last part alone."""
+
+        class Refused(Exception):
+            pass
+
+        Refused.__module__, Refused.__qualname__ = "shop.errors", "Card.Refused"
+        for name in ("shop.errors.Card.Refused", "Refused"):
+            assert Ignored([name]).has(Refused())
+        assert not Ignored(["shop.errors.Refused", "Card.Refused"]).has(Refused())
+
+    @pytest.mark.parametrize("listed", [[OddError], [KeyError], ["OddError"], ["KeyError"]])
+    def test_no_class_of_the_application_is_asked(self, listed: list[Any]) -> None:
+        """Neither a metaclass nor a property is, so nothing raises and nothing lies."""
+        assert Ignored(listed).has(OddError())
+        assert not Ignored([OddError, "OddError"]).has(KeyError())
+
+
+class TestGate:
+    """Ignoring, then sampling, then floods."""
+
+    def test_an_ignored_event_is_not_drawn_and_a_sampled_one_is_no_flood(self) -> None:
+        """What an earlier check turns away takes no part in the later ones."""
+        drawn: list[float] = []
+
+        def draw() -> float:
+            drawn.append(0.5)
+            return drawn[-1]
+
+        config = Config(ignore_errors=(KeyError,), sample_rate=0.5, flood_burst=1)
+        guard = Gate(config, draw)
+        assert guard.decide(KeyError(), HERE, NOON).refused == "ignored"
+        assert drawn == []
+        assert [guard.decide(ValueError(), HERE, NOON).refused for _ in range(3)] == ["sampled"] * 3
+        generous = Gate(Config(ignore_errors=(KeyError,), sample_rate=0.6, flood_burst=1), draw)
+        generous.floods = guard.floods
+        assert [generous.decide(ValueError(), HERE, NOON).refused for _ in range(2)] == [None, "flood"]
+        assert generous.decide(KeyError(), HERE, NOON).refused == "ignored"
+        assert generous.decide(ValueError(), HERE, NOON + 1).left_out.startswith("1 like this")
+
+    def test_a_message_is_never_ignored(self) -> None:
+        """There is no class to ignore it by, whatever it says."""
+        assert Gate(Config(ignore_errors=(BaseException, "message"))).decide(None, HERE, NOON).refused is None
+
+    @pytest.mark.parametrize(("rate", "admitted"), [(0.0, 0), (0.25, 500), (1.0, 2000)])
+    def test_the_sample_rate_is_the_share_that_is_kept(self, rate: float, admitted: int) -> None:
+        """Nothing at 0, everything at 1, and the share of the draws below it in between."""
+        draws: Iterator[float] = iter([number / 2000 for number in range(2000)])
+        guard = Gate(Config(sample_rate=rate, flood_burst=0), lambda: next(draws))
+        assert sum(guard.decide(None, HERE, NOON).refused is None for _ in range(2000)) == admitted
+
+    def test_a_draw_is_a_fraction_and_not_the_same_in_a_forked_child(self) -> None:
+        """A child forked by C code, where no hook of Python runs, draws for itself."""
+        assert all(0.0 <= gate.draw() < 1.0 for _ in range(1000))
+        told, tell = os.pipe()
+        child = ctypes.PyDLL(None).fork()
+        mine = [gate.draw() for _ in range(4)]
+        if child == 0:
+            os.write(tell, json.dumps(mine).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        theirs = json.loads(os.read(told, 4096))
+        os.close(told)
+        os.close(tell)
+        assert not set(mine) & set(theirs)
+
+    def test_without_a_burst_there_is_no_flood(self) -> None:
+        """0 keeps everything."""
+        guard = Gate(Config(flood_burst=0))
+        assert all(guard.decide(None, HERE, NOON).refused is None for _ in range(1000))
+
+    def test_the_beginning_of_a_flood_is_remarked(self) -> None:
+        """Once, with the place, for whoever wonders where the events are."""
+        guard = Gate(Config(flood_burst=1))
+        remarks = [guard.decide(KeyError(), HERE, NOON).remark for _ in range(4)]
+        assert ["KeyError at /app/shop.py:12" in remark for remark in remarks] == [False, True, False, False]
+
+
+def all_places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path to every item of every dict in ``value``."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield (*place, key)
+            yield from all_places(item, (*place, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from all_places(item, (*place, index))
+
+
+def rich_event() -> Event:
+    """An event in which every field has something."""
+    event = exception_event(user={"id": "42"}, tags={"queue": "mail"}, message="hello")
+    event["exceptions"] = [exception(notes=["a note"]), exception(kind="cause", parent=0)]
+    frame = event["exceptions"][0]["frames"][0]
+    frame["variables"], frame["columns"] = [("order", "repr", "<Order 7>")], (4, 8, 20)
+    event["stack"] = message_event()["stack"]
+    event["sources"] = {"/app/shop.py": (1, 2)}
+    return event
+
+
+def inner(event: Any, place: tuple[Any, ...]) -> Any:
+    for key in place:
+        event = event[key]
+    return event
+
+
+class TestBeforeSend:
+    """The user's hook and what may come out of it."""
+
+    def test_what_the_hook_returns_is_the_event(self) -> None:
+        """Changed in place or made anew."""
+
+        def changes(event: Event) -> Event:
+            event["tags"]["queue"] = "changed"
+            return event
+
+        for hook in (changes, lambda event: {**event, "tags": {"queue": "changed"}}):
+            kept = BeforeSend(hook).apply(rich_event())
+            assert kept == {**rich_event(), "tags": {"queue": "changed"}}
+
+    def test_none_means_no_event(self) -> None:
+        """The user wants none of it."""
+        assert BeforeSend(lambda event: None).apply(rich_event()) is None
+
+    def test_the_id_stays_what_it_was(self) -> None:
+        """It is what the capture returns, and what a repeat is recognised by."""
+        for hook in (lambda event: {**event, "id": "mine"}, lambda event: event.pop("id") and event):
+            assert (BeforeSend(hook).apply(rich_event()) or {})["id"] == EVENT_ID
+
+    @pytest.mark.parametrize("wire", sorted(FORMATS))
+    def test_whatever_is_taken_away_the_rest_can_be_sent(self, wire: str) -> None:
+        """A hook may delete or empty any field at any depth: it is empty then, and the event can be rendered."""
+        places = [place for place in all_places(rich_event()) if place != ("level",)]  # no level is an empty one
+        assert len(places) > 60
+        target: tuple[Any, ...] = ()
+
+        def delete(event: Any) -> Any:
+            del inner(event, target[:-1])[target[-1]]
+            return event
+
+        def empty(event: Any) -> Any:
+            inner(event, target[:-1])[target[-1]] = None
+            return event
+
+        for before_send in (BeforeSend(delete), BeforeSend(empty)):
+            for target in places:
+                kept = json.loads(json.dumps(before_send.apply(rich_event())))
+                assert FORMATS[wire].request(kept, destination(DSNS[wire])).body, target
+
+    def test_a_tag_of_none_is_no_tag(self) -> None:
+        """As with ``set_tag``."""
+        kept = BeforeSend(lambda event: {**event, "tags": {"a": None, "b": "c"}}).apply(rich_event())
+        assert kept is not None
+        assert kept["tags"] == {"b": "c"}
+
+    def test_a_number_where_a_text_belongs_is_a_text(self) -> None:
+        """Tags are where that happens."""
+        kept = BeforeSend(lambda event: {**event, "tags": {"attempt": 3, 7: True}}).apply(rich_event())
+        assert kept is not None
+        assert kept["tags"] == {"attempt": "3", "7": "True"}
+
+    def test_what_the_hook_adds_stays(self) -> None:
+        """It is on disk, should somebody look for it there."""
+        kept = cast(Any, BeforeSend(lambda event: {**event, "mine": [1]}).apply(rich_event()))
+        assert kept["mine"] == [1]
+
+    @pytest.mark.parametrize(
+        ("hook", "problem"),
+        [
+            (lambda event: 1 / 0, "before_send raised builtins.ZeroDivisionError"),
+            (lambda event: "text", "event is a str, not a dict"),
+            (lambda event: True, "event is a bool, not a dict"),
+            (lambda event: [event], "event is a list, not a dict"),
+            (lambda event: {}, r"event\['level'\] is none of fatal"),
+            (lambda event: {**event, "level": "catastrophe"}, r"event\['level'\] is none of fatal"),
+            (lambda event: {**event, "tags": ["a"]}, r"event\['tags'\] is a list, not a dict"),
+            (lambda event: {**event, "tags": {"a": ["b"]}}, r"event\['tags'\]\['a'\] is a list, not a text"),
+            (lambda event: {**event, "tags": {(): "b"}}, r"event\['tags'\] has a key that is no text"),
+            (lambda event: {**event, "timestamp": "now"}, r"event\['timestamp'\] is a str, not a number"),
+            (lambda event: {**event, "exceptions": [{"frames": [{"line": "1"}]}]}, r"\[0\]\['frames'\]\[0\]\['line'\]"),
+            (lambda event: {**event, "stack": [{"variables": [("x",)]}]}, r"\['variables'\]\[0\] has 1 items, not 3"),
+            (lambda event: {**event, "user": "42"}, r"event\['user'\] is a str, not a dict"),
+        ],
+    )
+    def test_what_is_no_event_costs_the_event_and_says_why(self, hook: Hook, problem: str) -> None:
+        """Refused under ``before_send``, with the place and the kind of the mistake, never with the value."""
+        with pytest.raises(RecordRefused, match=problem) as refusal:
+            BeforeSend(hook).apply(rich_event())
+        assert refusal.value.reason == "before_send"
+
+    def test_a_hook_that_captures_is_given_those_events_once(self) -> None:
+        """Events that are captured while the hook runs go through it as well, but it does not go on for ever."""
+        seen: list[str] = []
+
+        def hook(event: Event) -> Event:
+            seen.append(event["environment"])
+            try:
+                inner_event = copy.deepcopy(event)
+                inner_event["environment"] += "+"
+                before_send.apply(inner_event)
+            except RecordRefused as refusal:
+                seen.append(refusal.reason)
+            return event
+
+        before_send = BeforeSend(hook)
+        for _ in range(2):
+            seen.clear()
+            assert before_send.apply(exception_event(environment="e"))
+            assert seen == ["e", "e+", "before_send"]
+
+
+DSNS = {
+    "booboo": "booboo+http://TOKEN@127.0.0.1:1/organisation/project",
+    "backtrace": "backtrace+http://127.0.0.1:1?token=TOKEN",
+}

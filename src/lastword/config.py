@@ -167,6 +167,11 @@ class Config:
         before_send: is given each event (``lastword.event.Event``, scrubbed, its own to change) before the disk is
             touched, and returns the event to keep, or None. What it raises, or returns that is no event, costs the
             event, and is counted and said. Runs wherever a capture does: keep it short, without locks.
+        max_spool: bytes that all segments of the spool may have; None is 256 MiB (32 MiB in memory), at most a tenth of
+            what the file system has left. Beyond it the oldest events go, and are counted. Programs that share a
+            spool share its limits: the most generous one counts, of this and of the next two.
+        max_age: seconds for which an event is worth keeping.
+        max_set_aside: bytes that are kept of what trackers refused.
         debug: log what would otherwise be said at most once a minute.
     """
 
@@ -180,6 +185,9 @@ class Config:
     sample_rate: float = 1.0
     flood_burst: int = 100
     before_send: Optional[Callable[[Any], Any]] = None
+    max_spool: Optional[int] = None
+    max_age: float = 7 * 24 * 3600.0
+    max_set_aside: int = 32 << 20
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -191,6 +199,10 @@ class Config:
             raise ConfigError(f"sample_rate={self.sample_rate!r} is not between 0 and 1")
         if self.flood_burst < 0:
             raise ConfigError(f"flood_burst={self.flood_burst!r} is less than 0")
+        for name in ("max_spool", "max_age", "max_set_aside"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                raise ConfigError(f"{name}={value!r} is less than 0, or has no end")
         if self.dsn is not None:
             Dsn.parse(self.dsn)
 
@@ -288,5 +300,8 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "sample_rate": _number,
     "flood_burst": _whole_number,
     "before_send": _hook,
+    "max_spool": _whole_number,
+    "max_age": _number,
+    "max_set_aside": _whole_number,
     "debug": _switch,
 }

@@ -18,7 +18,9 @@ from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event
 from lastword.scrub import scrub
 from lastword.spool import layout as layouts
+from lastword.spool import retention
 from lastword.spool.ledger import Ledger
+from lastword.spool.limits import Limits
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer, WriterLost
 
@@ -31,6 +33,7 @@ class Reporter:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._destination: Optional[Destination] = config.destination
+        self._limits = Limits(spool=config.max_spool, age=config.max_age, set_aside=config.max_set_aside)
         self._before_send = BeforeSend(config.before_send) if config.before_send else None
         self._writers: dict[_Owner, Writer] = {}
         self._refusals: dict[int, _Refusals] = {}  # by pid
@@ -47,7 +50,11 @@ class Reporter:
             if body is None:
                 self.refuse("before_send")
                 return None
-            self._append(body)
+            writer = self._append(body)
+            if not event["handled"]:  # last words: the process is about to end, and perhaps the machine with it
+                writer.sync()
+            if writer.has_rolled():
+                retention.make_room_if_nobody_leads(writer.layout)
             return event["id"]
         except RecordRefused as refusal:
             self.refuse(refusal.reason, f"an event was not kept: {refusal}")
@@ -100,12 +107,12 @@ class Reporter:
         except Exception as error:
             raise RecordRefused("before_send", f"what it returned is no JSON: {describe(error)}") from None
 
-    def _append(self, body: bytes) -> None:
+    def _append(self, body: bytes) -> Writer:
         for _ in range(3):
             writer = self._own_writer()
             try:
                 writer.append(body, self._destination)
-                return
+                return writer
             except WriterLost:
                 self._drop(writer)
         raise RecordRefused("disk error", "the spool is removed again and again")
@@ -117,7 +124,7 @@ class Reporter:
             return writer
         candidates = layouts.candidates(self._config.spool, os.environ, os.geteuid())
         try:
-            newborn = Writer.born(layouts.first_usable(candidates))
+            newborn = Writer.born(layouts.first_usable(candidates), self._limits)
         except (SpoolError, OSError) as error:
             raise RecordRefused("no spool", str(error)) from None
         writer = self._writers.setdefault(owner, newborn)  # one step, without a lock that a fork could leave held

@@ -61,6 +61,12 @@ class Program:
         assert line, self.process.communicate()[1]
         return line.strip()
 
+    def tell(self, text: str) -> None:
+        """Give it a line to read."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
     def end(self) -> list[str]:
         """Let its standard input end, wait for it, and return the rest of what it acknowledged."""
         told, trouble = self.process.communicate(timeout=60)

@@ -157,6 +157,9 @@ def test_every_option_has_its_variable() -> None:
         "LASTWORD_IGNORE_ERRORS": "KeyError, shop.errors.CardRefused",
         "LASTWORD_SAMPLE_RATE": "0.25",
         "LASTWORD_FLOOD_BURST": "7",
+        "LASTWORD_MAX_SPOOL": "1000000",
+        "LASTWORD_MAX_AGE": "3600.5",
+        "LASTWORD_MAX_SET_ASIDE": "2000",
         "LASTWORD_DEBUG": "yes",
     }
     loaded = Config.load({}, environ)
@@ -170,6 +173,9 @@ def test_every_option_has_its_variable() -> None:
         ignore_errors=("KeyError", "shop.errors.CardRefused"),
         sample_rate=0.25,
         flood_burst=7,
+        max_spool=1_000_000,
+        max_age=3600.5,
+        max_set_aside=2000,
         debug=True,
     )
     assert {f"LASTWORD_{field.name.upper()}" for field in fields(Config)} - set(environ) == {"LASTWORD_BEFORE_SEND"}

@@ -437,7 +437,7 @@ def test_an_object_that_lies_about_its_class_is_not_captured(tmp_path: Path) -> 
     """`capture_exception` asks the interpreter what it was given, not the object."""
 
     class Odd:
-        @property
+        @property  # type: ignore[misc]
         def __class__(self) -> Any:
             raise RuntimeError
 

@@ -12,25 +12,54 @@ from lastword.config import Config
 from lastword.errors import ConfigError, SpoolError
 from lastword.spool import destination
 from lastword.spool.accounts import Accounts, read_accounts
-from lastword.spool.layout import Layout, candidates, find
+from lastword.spool.findings import findings
+from lastword.spool.layout import Layout, Place, candidates, find
 from lastword.spool.leader import is_stopped
 from lastword.spool.ledger import DestinationHealth
+
+#: How many findings are shown.
+MOST_FINDINGS = 20
 
 
 def run(*, spool: Optional[str]) -> int:
     """Print it; 0 when the accounts balance and nothing stands in the way of sending, else 1. Raises SpoolError."""
     configured = Config.load({"spool": spool}).spool
+    layout = _find(configured)
+    accounts = read_accounts(layout.spool)
+    found = findings(layout)
+    lines = _lines(layout, accounts, time.time()) + _finding_lines(found)
+    sys.stdout.writelines(f"{name:<12} {text}\n" for name, text in lines)
+    in_trouble = any(health.misconfigured for health in accounts.destinations.values())
+    return 1 if in_trouble or found or accounts.missing or is_stopped(accounts.flusher or 0) else 0
+
+
+def _find(configured: Optional[str]) -> Layout:
     layout = find(configured)
+    if layout is None and configured and os.path.isdir(Layout(configured).base):
+        layout = Layout(configured)  # somebody else's: root may look at it
     if layout is None:
         raise SpoolError(f"there is no spool yet; nothing was captured. Looked in: {_places(configured)}")
-    accounts = read_accounts(layout.spool)
-    sys.stdout.writelines(f"{name:<12} {text}\n" for name, text in _lines(layout, accounts, time.time()))
-    in_trouble = any(health.misconfigured for health in accounts.destinations.values())
-    return 1 if in_trouble or accounts.missing or is_stopped(accounts.flusher or 0) else 0
+    return layout
 
 
 def _places(configured: Optional[str]) -> str:
-    return ", ".join(candidates(configured, os.environ, os.geteuid()))
+    return ", ".join(map(_looked_at, candidates(configured, os.environ, os.geteuid())))
+
+
+def _looked_at(place: Place) -> str:
+    if os.path.lexists(place.path):
+        try:
+            Layout(place.path).check(unasked=place.unasked)
+        except SpoolError as error:
+            return f"{place.path} ({error})"
+    return place.path
+
+
+def _finding_lines(found: list[str]) -> list[tuple[str, str]]:
+    lines = [("finding", text) for text in found[:MOST_FINDINGS]]
+    if len(found) > MOST_FINDINGS:
+        lines.append(("finding", f"… and {len(found) - MOST_FINDINGS} more"))
+    return [("", ""), *lines] if lines else []
 
 
 def _lines(layout: Layout, accounts: Accounts, now: float) -> list[tuple[str, str]]:

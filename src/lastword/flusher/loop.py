@@ -28,8 +28,8 @@ class Flusher:
 
     def run(self) -> None:
         """Lead if nobody else does; returns when there is nothing more to do. Raises SpoolError and OSError."""
+        start.clear_failures(self._layout)  # before it is seen to lead: one that is killed then was no failed start
         lock = LifetimeLock.acquire(self._layout.flusher_lock)
-        start.clear_failures(self._layout)
         with HttpSender() as sender:
             while lock is not None:
                 try:

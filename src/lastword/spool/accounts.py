@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional, Union
 
@@ -24,7 +26,7 @@ from lastword.spool.ledger import (
     reasons_set_aside,
 )
 from lastword.spool.lock import holder
-from lastword.spool.reader import list_segments, read_lines
+from lastword.spool.reader import Segments, list_segments, read_lines
 from lastword.spool.record import Record
 
 _ATTEMPTS = 5
@@ -96,11 +98,11 @@ def _count(layout: Layout, ledger: Ledger) -> Accounts:
     accounts = Accounts(recorded=totals.recorded, interrupted=totals.interrupted, destinations=ledger.destinations)
     accounts.refused.update(totals.refused)
     tally = Counter(totals.tally)
-    try:
-        present = set(os.listdir(layout.writers)) - ledger.retired
+    present: set[str] = set()
+    with suppress(OSError):
         accounts.flusher = holder(layout.flusher_lock)
-    except OSError:
-        present = set()
+    with suppress(OSError):
+        present = layout.writer_ids() - ledger.retired
     for writer_id in sorted(present | set(ledger.writers)):
         entry = ledger.writers.get(writer_id, WriterEntry())
         tally.update(entry.tally)
@@ -113,7 +115,7 @@ def _count(layout: Layout, ledger: Ledger) -> Accounts:
 
 def _add_writer(accounts: Accounts, directory: str, writer_id: str, entry: WriterEntry, *, present: bool) -> None:
     held, highest = _held_of(directory, entry)
-    recorded = highest + entry.extras_seen + sum(record.seq is None for record in held)
+    recorded = highest + entry.extras_seen + sum(record.seq is None for record in held) if present else entry.recorded
     accounts.recorded += recorded
     accounts.held += len(held)
     accounts.held_without_dsn += sum(record.to is None for record in held)
@@ -136,25 +138,35 @@ def _add_writer(accounts: Accounts, directory: str, writer_id: str, entry: Write
 
 @dataclass(frozen=True)
 class _Held:
-    seq: Optional[int]
+    seq: Optional[int]  # None where it has none of its own
     to: Optional[str]
 
 
 def _held_of(directory: str, entry: WriterEntry) -> tuple[list[_Held], int]:
     """Every record that is not settled, and the highest number that this writer has given."""
     held, highest = [], entry.seq
-    segments = list_segments(directory)
+    try:
+        segments = list_segments(directory)
+    except OSError:
+        segments = Segments()
     for number in segments.numbered:
         if number < entry.segment:
             continue
         offset = entry.offset if number == entry.segment else 0
-        for line in read_lines(os.path.join(directory, segment_name(number)), offset, finished=False):
-            if isinstance(line.found, Record):
-                highest = max(highest, line.found.seq or 0)
-                if (number, line.start) not in entry.above:
-                    held.append(_Held(line.found.seq, line.found.to))
+        for start, record in _records(os.path.join(directory, segment_name(number)), offset):
+            if (number, start) not in entry.above:
+                is_new = record.seq is not None and record.seq > highest
+                held.append(_Held(record.seq if is_new else None, record.to))
+            highest = max(highest, record.seq or 0)
     for name in segments.extras:
         if name not in entry.extras:
-            lines = read_lines(os.path.join(directory, name), 0, finished=False)
-            held.extend(_Held(None, line.found.to) for line in lines if isinstance(line.found, Record))
+            held += [_Held(None, record.to) for _, record in _records(os.path.join(directory, name), 0)]
     return held, highest
+
+
+def _records(path: str, offset: int) -> Iterator[tuple[int, Record]]:
+    """Every record from there on, with its place; none from where it cannot be read, which ``spool.findings`` tells."""
+    with suppress(OSError):
+        for line in read_lines(path, offset, finished=False):
+            if isinstance(line.found, Record):
+                yield line.start, line.found

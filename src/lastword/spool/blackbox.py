@@ -20,7 +20,7 @@ import os
 import zlib
 from dataclasses import dataclass, field
 
-from lastword.spool.layout import open_private, write_all
+from lastword.spool.layout import open_private, read_small_file, write_all
 
 SIZE = 64 << 10
 _COPY = 4096
@@ -78,6 +78,15 @@ def load(path: str) -> WriterState:
     finally:
         os.close(descriptor)
     return newest
+
+
+def is_damaged(path: str) -> bool:
+    """Whether there is no state to be read, not even that nothing was stored yet."""
+    try:
+        copies = read_small_file(path, 2 * _COPY)
+    except OSError:
+        return True
+    return load(path).generation == 0 and copies != bytes(2 * _COPY)
 
 
 def _parse(copy: bytes) -> WriterState:

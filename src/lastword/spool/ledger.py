@@ -35,7 +35,7 @@ from dataclasses import dataclass, field, fields
 from typing import Optional
 
 from lastword.errors import SpoolError
-from lastword.spool.layout import Layout, open_in_place, open_private, reserve, write_all
+from lastword.spool.layout import Layout, open_in_place, open_private, read_small_file, reserve, write_all
 
 INITIAL_SIZE = 256 << 10
 MAX_ABOVE = 256
@@ -149,6 +149,14 @@ class Ledger:
         """The newest valid copy; an empty ledger when there is none. Never raises."""
         copies = [ledger for ledger in map(_load_copy, layout.ledger_copies) if ledger is not None]
         return max(copies, key=lambda ledger: ledger.generation, default=cls())
+
+    @staticmethod
+    def is_whole(path: str) -> bool:
+        """Whether the copy at ``path`` is a ledger, or was made and not written yet."""
+        try:
+            return read_small_file(path, _HEADER_SIZE) == bytes(_HEADER_SIZE) or _load_copy(path) is not None
+        except OSError:
+            return False
 
     def entry(self, writer_id: str) -> WriterEntry:
         return self.writers.setdefault(writer_id, WriterEntry())

@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import Collection
 
+from lastword.errors import SpoolError
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
@@ -20,8 +21,8 @@ from lastword.spool.watch import Removable, WatchedWriter
 #: Reason for what the flusher itself had to say: a loss of these is never told of.
 OWN_REPORT = "own report"
 
-#: Of one pass by a writer: enough to keep up with itself, and a few milliseconds at most.
-_MOST_BY_A_WRITER = 4
+#: Of one pass by a writer: enough to keep up with its neighbours, and some ten milliseconds each.
+_MOST_BY_A_WRITER = 16
 
 _SET_ASIDE_FULL = "set aside full"
 
@@ -88,10 +89,16 @@ def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
 
 
 def make_room_if_nobody_leads(layout: Layout) -> None:
-    """One bounded pass by a writer; raises OSError and SpoolError."""
-    lock = LifetimeLock.acquire(layout.flusher_lock)
-    if lock is None:
-        return
+    """One bounded pass by a writer; what it cannot do is left to the next one, or to a flusher."""
+    try:
+        lock = LifetimeLock.acquire(layout.flusher_lock)
+        if lock is not None:
+            _make_room(layout, lock)
+    except (OSError, SpoolError):
+        pass
+
+
+def _make_room(layout: Layout, lock: LifetimeLock) -> None:
     try:
         ledger = Ledger.load(layout)
         writers = []

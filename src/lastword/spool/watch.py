@@ -191,18 +191,30 @@ class WatchedWriter:
                 removable.append(Removable(found.st_mtime_ns, found.st_size, self, name))
         return total, removable
 
-    def drop(self, name: str, reason: str) -> int:
-        """Settle everything in one removable segment as dropped; returns how many records that were."""
-        count = 0
-        while True:
-            self._read_numbered()
+    def drop(self, name: str, reason: str) -> None:
+        """Settle everything in one removable segment as dropped; whatever came before it must be settled."""
+        number = segment_number(name)
+        if number is None:
             self._read_extras()
-            lines = [line for line in self.waiting() if line.segment == name]
-            if not lines:
-                return count
-            for line in lines:
-                count += line.damage is None
-                self.settle(line, dropped(reason) if line.damage is None else None)
+        for line in [line for line in self.waiting() if line.segment == name]:
+            self.settle(line, dropped(reason) if line.damage is None else None)
+        if number is not None and self._number <= number:
+            self._drop_unread(name, number, dropped(reason))
+        self._slide()
+
+    def _drop_unread(self, name: str, number: int, outcome: str) -> None:
+        """The part of ``drop`` for what was never in the window; nor is it read ahead of."""
+        if self._number < number:
+            self._number, self._offset = number, 0
+        for line in read_lines(os.path.join(self.directory, name), self._offset, finished=True):
+            self._offset = line.end
+            if isinstance(line.found, Damage):
+                continue
+            if (number, line.start) not in self.entry.above:
+                self.entry.tally[outcome] += 1
+            self.entry.advance(number, line.end, line.found.seq)
+        self._settled_sizes[name] = self._offset
+        self._number, self._offset = number + 1, 0
 
     def settled_size(self, name: str, *, default: int) -> int:
         """How many bytes of a settled segment were read; ``default`` if that was another flusher's doing."""

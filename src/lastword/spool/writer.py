@@ -75,6 +75,7 @@ class Writer:
         self._unposted: list[tuple[str, int]] = []  # reasons and numbers of refusals that did not get the lock
         self._extras: list[None] = []  # one for each x- segment; appending to a list needs no lock
         self._number = 0  # of the open segment
+        self._asked_at_number = 1  # what that was when ``has_rolled`` was asked
         self._descriptor = -1
         self._identity = (0, 0)
         self._position = (0, 0)  # (seq of the last record, size of the segment): one value, so that both change at once
@@ -97,6 +98,7 @@ class Writer:
                 trouble = error
                 continue
             if writer._is_complete():
+                _see_that_it_is_ours(layout, writer)
                 return writer
             writer.discard()
         # Each time a flusher saw the cradle before its lock was there, and swept it away as that of a dead process.
@@ -137,10 +139,10 @@ class Writer:
         """How many records this writer has acknowledged."""
         return self._position[0] + len(self._extras)
 
-    @property
-    def segments_begun(self) -> int:
-        """The number of the open segment: it grows by one at each roll."""
-        return self._number
+    def has_rolled(self) -> bool:
+        """Whether a segment was filled since the last time that this was asked."""
+        number, self._asked_at_number = self._asked_at_number, self._number
+        return number != self._number
 
     def sync(self) -> None:
         """Wait until the open segment is on the disk itself; troubles are left to the flusher's next look."""
@@ -293,6 +295,15 @@ class Writer:
             self._stored_for = number
         except OSError:
             pass  # the state is kept and goes with the next store
+
+
+def _see_that_it_is_ours(layout: Layout, writer: Writer) -> None:
+    """Look again once it is in its place: somebody may have put another spool there meanwhile. Raises SpoolError."""
+    try:
+        layout.check()
+    except SpoolError:
+        writer.abandon()
+        raise
 
 
 def _write_new_file(path: str, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -14,7 +15,7 @@ import pytest
 from lastword.config import Destination, Dsn
 from lastword.flusher import schedule
 from lastword.flusher.loop import Flusher
-from lastword.spool import start
+from lastword.spool import aside, start
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
@@ -112,8 +113,11 @@ def test_a_tracker_that_is_down_holds_up_no_other(layout: Layout) -> None:
 
 def test_a_refused_event_that_cannot_be_set_aside_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no room to keep what was refused, it is not thrown away, and the next event still goes."""
-    Path(layout.set_aside).rmdir()
-    Path(layout.set_aside).touch()
+
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(aside, "put", no_room)
     monkeypatch.setattr(schedule, "STUCK_WAIT", 0.05)
     with LoopbackTracker() as tracker:
         a_process_captures(layout, tracker.dsn)

@@ -152,12 +152,19 @@ def test_a_removed_directory_is_written_off(desk: Desk) -> None:
 
 
 def test_births_that_were_killed_are_swept(desk: Desk) -> None:
-    """What is left of a writer whose process died while it was made goes; one that is being made stays."""
-    dead, living = Path(desk.layout.birth) / "dead", Path(desk.layout.birth) / desk.writer.id
+    """What is left of a writer whose process died while it was made goes; one that is being made stays, and so does
+    whatever is not ours.
+    """
+    dead, living = Path(desk.layout.birth) / ("d" * 32), Path(desk.layout.birth) / desk.writer.id
     dead.mkdir()
     (dead / "alive.lock").touch()
     living.mkdir()
     (living / "who.json").write_bytes((desk.directory / "who.json").read_bytes())
+    foreign = Path(desk.layout.birth) / "notes"
+    foreign.mkdir()
+    (foreign / "mine.txt").touch()
+    (Path(desk.layout.birth) / "file").touch()
     sweep_births(desk.layout)
     assert not dead.exists()
     assert living.exists()
+    assert (foreign / "mine.txt").exists()

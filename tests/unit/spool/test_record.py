@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from lastword.spool.record import Damage, Record, body_of, encode_event, frame, parse
+from lastword.spool.record import Damage, Record, body_of, encode_event, frame, parse, pieces
 
 BODY = encode_event("ab" * 16, "0123456789ab", {"message": "naïve\nüber \ud800", "n": 1})
 
@@ -67,7 +67,12 @@ def test_every_shorter_line_is_damage() -> None:
         b'"n":"1","to":null,"id":"x","kind":"event","event":{}}',
         b'"n":1,"to":7,"id":"x","kind":"event","event":{}}',
         b'"n":1,"to":null,"id":"x","kind":"event"}',
-        b'"n":1,"to":null,"id":"x","kind":["event"],"event":{}}',
+        b'"n":1,"to":null,"id":"%b","kind":["event"],"event":{}}' % (b"a" * 32),
+        b'"n":0,"to":null,"id":"%b","kind":"event","event":{}}' % (b"a" * 32),
+        b'"n":true,"to":null,"id":"%b","kind":"event","event":{}}' % (b"a" * 32),
+        b'"n":1,"to":"../../../x","id":"%b","kind":"event","event":{}}' % (b"a" * 32),
+        b'"n":1,"to":null,"id":"../../../x","kind":"event","event":{}}',
+        b'"n":1,"to":null,"id":7,"kind":"event","event":{}}',
         b"[" * 100_000 + b"]" * 100_000,
         b"",
     ],
@@ -81,3 +86,29 @@ def test_nan_is_refused_when_written() -> None:
     """What is no JSON never gets into a segment."""
     with pytest.raises(ValueError, match="JSON"):
         encode_event("00" * 16, None, {"x": float("nan")})
+
+
+def found_in(line: bytes) -> list[object]:
+    found = list(pieces(line))
+    assert [end for _, end, _ in found[:-1]] == [start for start, _, _ in found[1:]]
+    assert (found[0][0], found[-1][1]) == (0, len(line))
+    return [piece.seq if isinstance(piece, Record) else "damage" for _, _, piece in found]
+
+
+def test_records_that_are_whole_within_a_line() -> None:
+    """A lost newline costs no record, and bytes that came in between cost none either."""
+    first, second, third = (frame(BODY, seq)[:-1] for seq in (1, 2, None))
+    assert found_in(first) == [1]
+    assert found_in(first + second + third) == [1, 2, None]
+    assert found_in(b"x" + first) == ["damage", 1]
+    assert found_in(first + b"x" + second) == [1, "damage", 2] or found_in(first + b"x" + second) == ["damage", 2]
+    assert found_in(first[:-9] + second) == ["damage", 2]
+    assert found_in(b"x" * 50 + first[:20] + second[:40] + b'{"c":"') == ["damage"]
+
+
+def test_text_that_looks_like_a_record_is_none() -> None:
+    """What an event quotes of a record stays a text of that event, in a line that is damaged too."""
+    inner = frame(BODY, 9)[:-1].decode()
+    outer = frame(encode_event("cd" * 16, None, {"message": inner}), 1)[:-1]
+    assert found_in(outer) == [1]
+    assert found_in(outer[:-3]) == ["damage"]

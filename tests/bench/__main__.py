@@ -1,0 +1,19 @@
+"""Run the benchmark named on the command line; the exit status says whether all was within its limits."""
+
+from __future__ import annotations
+
+import argparse
+
+from tests.bench import contention
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    kinds = parser.add_subparsers(metavar="benchmark", required=True)
+    contention.add_arguments(kinds.add_parser("contention", help=contention.QUESTION, description=contention.__doc__))
+    options = parser.parse_args()
+    return 0 if options.measure(options) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

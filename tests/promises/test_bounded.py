@@ -1,0 +1,89 @@
+"""The promise: the spool stays within its limits, whatever is captured, and what goes is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lastword.spool.accounts import read_accounts
+from lastword.testing import LoopbackTracker
+from tests.support.programs import Program, run, wait_for_accounts, wait_until_no_flusher
+
+MIB = 1 << 20
+
+#: Processes that capture as fast as they can, 40 MB in all, with 4 MiB of room.
+FLOOD = """
+lastword.init(os.environ.get("TEST_DSN"), spool=os.environ["TEST_SPOOL"],
+              max_spool=4 << 20, flood_burst=0, flusher="{mode}")
+for _ in range({processes}):
+    if os.fork() == 0:
+        for number in range(4000 // {processes}):
+            lastword.capture_message("x" * 8000)
+        os._exit(0)
+for _ in range({processes}):
+    os.wait()
+"""
+
+
+def size_of(spool: Path) -> int:
+    return sum(path.stat().st_size for path in spool.glob("v1/writers/*/*.seg"))
+
+
+@pytest.mark.parametrize(("mode", "processes"), [("auto", 4), ("hold", 1)])
+def test_an_outage_fills_no_disk(tmp_path: Path, mode: str, processes: int) -> None:
+    """With a flusher or without one, the oldest events make room; all are accounted for."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker() as tracker:
+        tracker.go_down()
+        run(FLOOD.format(mode=mode, processes=processes), spool=spool, dsn=tracker.dsn)
+        if mode == "auto":
+            wait_for_accounts(spool, lambda seen: size_of(spool) <= 4 * MIB, "room")
+        assert size_of(spool) <= 4 * MIB + processes * MIB  # and one segment for each writer
+        accounts = wait_for_accounts(spool, lambda seen: seen.missing == 0, "the balance")
+        assert accounts.recorded == 4000
+        assert accounts.held + accounts.dropped["spool full"] == 4000
+        assert accounts.held > 0
+        if mode == "auto":
+            tracker.come_up()
+            tracker.wait_for(accounts.held, timeout=60)
+            wait_until_no_flusher(spool)
+            accounts = read_accounts(spool)
+            assert (accounts.held, accounts.missing, accounts.writers) == (0, 0, [])
+
+
+def test_a_record_that_is_too_large_is_refused_alone(tmp_path: Path) -> None:
+    """One event over the limit is counted; those before and after it are kept."""
+    body = """
+def grow(event):
+    if event["message"] == "large":
+        event["tags"]["text"] = "x" * 2_000_000
+    return event
+lastword.init(spool=os.environ["TEST_SPOOL"], before_send=grow)
+acked(lastword.capture_message("before"))
+assert lastword.capture_message("large") is None
+acked(lastword.capture_message("after"))
+"""
+    assert len(run(body, spool=tmp_path / "spool")) == 2
+    accounts = read_accounts(tmp_path / "spool")
+    assert (accounts.held, accounts.refused) == (2, {"too large": 1})
+
+
+def test_a_living_writers_open_segment_stays(tmp_path: Path) -> None:
+    """However small the limit, the last events of a living process are never pulled from under it."""
+    spool = tmp_path / "spool"
+    body = """
+lastword.init(spool=os.environ["TEST_SPOOL"], max_spool=0, flood_burst=0)
+for _ in range(300): lastword.capture_message("x" * 8000)
+acked(lastword.capture_message("the last one"))
+sys.stdin.read()
+"""
+    with Program(body, spool=spool, dsn=None) as program:
+        last = program.line()
+        [directory] = spool.glob("v1/writers/*")
+        segments = sorted(directory.glob("0*.seg"))
+        assert last in segments[-1].read_text()
+        assert len(segments) <= 2
+        program.end()
+    accounts = read_accounts(spool)
+    assert (accounts.recorded, accounts.missing) == (301, 0)

@@ -1,69 +1,84 @@
-"""A crew: processes forked from one program that each capture so many events a second, and time each capture.
+"""A crew: processes forked from one program that each do so many pieces of work a second, and time each piece.
 
-    python -m tests.bench.crew DIRECTORY DSN PROCESSES SECONDS RATE
+    python -m tests.bench.crew '{"directory": …, "processes": 64, "seconds": 5, "rate": 10, "dsn": …, "compute": 0}'
 
-An empty DSN keeps the events in the spool. Each process leaves a file of its times in DIRECTORY: 8-byte floats, in
-seconds, the first capture of the process first. The exit status is that of the worst process.
+A piece is the capture of an exception with ten frames; an empty DSN keeps it in the spool. Or, where ``compute`` is
+given, it is nothing but so many seconds of computing, which shows how long one waits for a processor here. Each process
+leaves a file in the directory: pairs of 8-byte floats, the seconds that a piece took and those in which it computed,
+the first piece of the process first. The exit status is not 0 when a process failed.
 """
 
 from __future__ import annotations
 
 import array
+import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lastword
 
 #: Seconds between the births of two writers, which cost more than captures do and are not what is measured.
 BIRTH = 0.03
 
-#: Seconds from the last birth to the first capture that counts.
+#: Seconds from the last birth to the first piece that counts.
 REST = 1.0
 
 DEPTH = 10
 
 
-def main(directory: Path, dsn: str, processes: int, seconds: float, rate: float) -> int:
-    lastword.init(dsn or None, spool=directory / "spool", flood_burst=0, flusher="auto" if dsn else "hold")
+def main(directory: str, processes: int, seconds: float, rate: float, dsn: str = "", compute: float = 0.0) -> int:
+    lastword.init(dsn or None, spool=Path(directory) / "spool", flood_burst=0, flusher="auto" if dsn else "hold")
+    piece = (lambda: _compute(compute)) if compute else _capture
     now = time.monotonic()
     begin = now + processes * BIRTH + REST
     children = []
     for number in range(processes):
         child = os.fork()
         if child == 0:
-            # Their events are spread over the period, as those of processes that know nothing of one another are.
+            # Their pieces are spread over the period, as those of processes that know nothing of one another are.
             due = [now + number * BIRTH]
             due += [begin + number / processes / rate + event / rate for event in range(int(seconds * rate))]
-            _work(directory, due)
+            _work(Path(directory) / f"{os.getpid()}.times", piece, due)
             os._exit(0)
         children.append(child)
-    return max(os.WEXITSTATUS(status) or (status and 1) for _, status in (os.waitpid(child, 0) for child in children))
+    statuses = [os.waitpid(child, 0)[1] for child in children]
+    return int(any(statuses))
 
 
-def _work(directory: Path, due: list[float]) -> None:
+def _work(results: Path, piece: Callable[[], None], due: list[float]) -> None:
     times = array.array("d")
     for moment in due:
         time.sleep(max(0.0, moment - time.monotonic()))
         try:
             _fail(DEPTH, {"number": len(times), "state": "paid"}, ["book", "pen"])
         except ValueError:
-            before = time.perf_counter()
-            event_id = lastword.capture_exception()
-            times.append(time.perf_counter() - before)
-            if event_id is None:
-                os._exit(3)
-    (directory / f"{os.getpid()}.times").write_bytes(times.tobytes())
+            began, computed = time.perf_counter(), time.thread_time()
+            piece()
+            times.extend((time.perf_counter() - began, time.thread_time() - computed))
+    results.write_bytes(times.tobytes())
 
 
-def _fail(depth: int, order: dict[str, object], articles: list[str]) -> None:
+def _fail(depth: int, order: dict[str, Any], articles: list[str]) -> None:
     left = depth - 1
     if not left:
         raise ValueError(f"no price for {articles[0]!r}")
     _fail(left, order, articles)
 
 
+def _capture() -> None:
+    if lastword.capture_exception() is None:
+        os._exit(3)
+
+
+def _compute(seconds: float) -> None:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
 if __name__ == "__main__":
-    place, address, how_many, how_long, how_often = sys.argv[1:]
-    sys.exit(main(Path(place), address, int(how_many), float(how_long), float(how_often)))
+    sys.exit(main(**json.loads(sys.argv[1])))

@@ -67,17 +67,17 @@ class Program:
         self.process.stdin.write(text + "\n")
         self.process.stdin.flush()
 
-    def end(self) -> list[str]:
+    def end(self, patience: float = 60.0) -> list[str]:
         """Let its standard input end, wait for it, and return the rest of what it acknowledged."""
-        told, trouble = self.process.communicate(timeout=60)
+        told, trouble = self.process.communicate(timeout=patience)
         assert "Traceback" not in trouble, trouble
         return told.split()
 
 
-def run(body: str, *, spool: Path, dsn: str | None = None) -> list[str]:
+def run(body: str, *, spool: Path, dsn: str | None = None, patience: float = 60.0) -> list[str]:
     """Run a program to its end, whatever that is; returns the lines it wrote: acknowledged event ids."""
     with Program(body, spool=spool, dsn=dsn) as program:
-        return program.end()
+        return program.end(patience)
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
@@ -94,6 +94,6 @@ def wait_for_accounts(spool: Path, condition: Callable[[Accounts], object], what
     return read_accounts(spool)
 
 
-def wait_until_no_flusher(spool: Path) -> None:
+def wait_until_no_flusher(spool: Path, timeout: float = PATIENCE) -> None:
     """Wait until the flusher has left by itself, its last checkpoint made."""
-    wait_until(lambda: holder(Layout(str(spool)).flusher_lock) is None, "the flusher's leaving")
+    wait_until(lambda: holder(Layout(str(spool)).flusher_lock) is None, "the flusher's leaving", timeout)

@@ -7,6 +7,8 @@ import ctypes
 import json
 import os
 import random
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -65,6 +67,26 @@ class TestFloods:
         assert [floods.pass_through(HERE, 1, NOON).admitted for _ in range(3)] == [True, False, False]
         assert floods.pass_through(ELSEWHERE, 1, NOON).admitted
 
+    def test_threads_that_meet_do_not_end_a_flood(self) -> None:
+        """However they interrupt one another, a bucket that is empty stays empty."""
+        floods, admitted = Floods(), []
+        floods.pass_through(HERE, 1, NOON)
+
+        def flood() -> None:
+            admitted.extend([floods.pass_through(HERE, 1, NOON).admitted for _ in range(1000)])
+
+        threads = [threading.Thread(target=flood) for _ in range(4)]
+        switching = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(switching)
+        assert admitted == [False] * 4000
+
     def test_a_clock_that_is_set_back(self) -> None:
         """It adds no token, and takes none: a second later by the new clock there is one again."""
         bucket = Bucket(0.0, NOON)
@@ -77,12 +99,16 @@ class TestFloods:
         floods = Floods()
         floods.pass_through(HERE, 1, NOON)
         floods.pass_through(ELSEWHERE, 1, NOON)
-        for line in range(MAX_ORIGINS - 1):
-            floods.pass_through(HERE, 1, NOON)
-            floods.pass_through(Origin("ValueError", "/app/made.py", line), 1, NOON)
-        assert len(floods._state[1]) == MAX_ORIGINS
-        assert not floods.pass_through(HERE, 1, NOON).admitted
-        assert floods.pass_through(ELSEWHERE, 1, NOON).admitted
+        sizes = []
+        for line in range(2 * MAX_ORIGINS):
+            now = NOON + (line + 1) / 1e6
+            floods.pass_through(HERE, 1, now)
+            floods.pass_through(Origin("ValueError", "/app/made.py", line), 1, now)
+            sizes.append(len(floods._state[1]))
+        assert max(sizes) == MAX_ORIGINS
+        assert min(sizes[MAX_ORIGINS:]) >= MAX_ORIGINS * 0.9
+        assert not floods.pass_through(HERE, 1, now).admitted
+        assert floods.pass_through(ELSEWHERE, 1, now).admitted
 
     def test_a_forked_child_begins_anew(self) -> None:
         """However it was forked, the flood of its parent is not its own; the parent's goes on."""
@@ -117,7 +143,7 @@ class Refusing(type):
 class OddError(KeyError, metaclass=Refusing):
     """Lies about its class, too."""
 
-    __class__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
+    __class__ = property(lambda self: 1 / 0)
 
 
 class TestIgnore:
@@ -271,7 +297,7 @@ class TestBeforeSend:
     def test_the_id_stays_what_it_was(self) -> None:
         """It is what the capture returns, and what a repeat is recognised by."""
         for hook in (lambda event: {**event, "id": "mine"}, lambda event: event.pop("id") and event):
-            assert (BeforeSend(hook).apply(rich_event()) or {})["id"] == EVENT_ID
+            assert cast(Event, BeforeSend(hook).apply(rich_event()))["id"] == EVENT_ID
 
     @pytest.mark.parametrize("wire", sorted(FORMATS))
     def test_whatever_is_taken_away_the_rest_can_be_sent(self, wire: str) -> None:

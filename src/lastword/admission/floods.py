@@ -3,9 +3,8 @@
 A token bucket for each origin: it holds ``burst`` tokens, an event takes one, and one a second comes back. Alike are
 exceptions of one class that were raised at one line, and messages from one line.
 
-Each process counts for itself and a forked child begins anew. There is no lock: two threads in the same instant may
-both get the last token, and what is told may be short by the one that came at that instant. The number of refusals in
-the black box is exact.
+Each process counts for itself and a forked child begins anew. There is no lock: threads that meet in the same instant
+may take one token for two, and what is told may be short by one then. The number of refusals in the black box is exact.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from lastword.event import Origin
 #: Events like one another that are admitted in a second, once the burst is used up.
 RATE = 1.0
 
-#: So many origins are remembered, those of the latest events: some 500 KB.
+#: At most so many origins are remembered, those that had an event last: some 500 KB.
 MAX_ORIGINS = 1000
 
 
@@ -68,11 +67,11 @@ class Floods:
     def pass_through(self, origin: Origin, burst: int, now: float) -> Passage:
         """Count one more event of ``origin`` at ``now`` (Unix seconds)."""
         buckets = self._own_buckets()
-        before = buckets.pop(origin, None)  # to the end, as the latest
-        after, admitted = buckets[origin], _ = pour(before, burst, now)
+        before = buckets.get(origin)
+        after, admitted = pour(before, burst, now)
+        buckets[origin] = after  # never taken out in between: another thread would find a new bucket, and a full one
         if len(buckets) > MAX_ORIGINS:
-            for oldest in list(buckets)[:-MAX_ORIGINS]:
-                buckets.pop(oldest, None)
+            _forget_oldest(buckets)
         if admitted:
             return Passage(True, told(before) if before else "")
         return Passage(False, first=after.left_out == 1)
@@ -83,3 +82,9 @@ class Floods:
             buckets = {}
             self._state = (os.getpid(), buckets)
         return buckets
+
+
+def _forget_oldest(buckets: dict[Origin, Bucket]) -> None:
+    by_age = sorted(buckets.copy().items(), key=lambda item: item[1].at)
+    for origin, _ in by_age[: MAX_ORIGINS // 10]:  # several at once, so that it is not done each time
+        buckets.pop(origin, None)

@@ -92,6 +92,7 @@ class Writer:
         who = {**identity.describe_this_process(), "role": role, "limits": limits.encode()}
         trouble = None
         for _ in range(_BIRTH_ATTEMPTS):
+            layout.check()
             try:
                 writer = cls._built(layout, identity.encode(who))
             except FileNotFoundError as error:

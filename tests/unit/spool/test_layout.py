@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from lastword.errors import SpoolError
-from lastword.spool.layout import Layout, candidates, existing, find, first_usable, segment_name, segment_number
+from lastword.spool.layout import (
+    Layout,
+    Place,
+    candidates,
+    existing,
+    find,
+    first_usable,
+    open_private,
+    read_small_file,
+    remove_directory,
+    segment_name,
+    segment_number,
+)
 from tests.support import needs
 
 ROOT = needs.capability(hasattr(os, "geteuid") and os.geteuid() == 0, "root")
@@ -18,25 +30,27 @@ def test_the_order_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """systemd's directory, then XDG's, then the home, then the temporary directory; each only where it is named."""
     monkeypatch.setenv("HOME", "/h")
     full = {"STATE_DIRECTORY": "/s:/other", "XDG_STATE_HOME": "/x", "TMPDIR": "/t"}
-    assert candidates(None, full, 7) == ["/s/lastword", "/x/lastword", "/h/.local/state/lastword", "/t/lastword-7"]
-    assert candidates(None, {"XDG_STATE_HOME": "relative"}, 7) == ["/h/.local/state/lastword", "/tmp/lastword-7"]
+    places = ["/s/lastword", "/x/lastword", "/h/.local/state/lastword", "/t/lastword-7"]
+    assert candidates(None, full, 7) == [Place(path, unasked=True) for path in places]
+    places = ["/h/.local/state/lastword", "/tmp/lastword-7"]
+    assert candidates(None, {"XDG_STATE_HOME": "relative"}, 7) == [Place(path, unasked=True) for path in places]
 
 
 def test_a_configured_place_stands_alone() -> None:
     """Who names a directory gets that one or an error, never another."""
-    assert candidates("/mine", {"STATE_DIRECTORY": "/s"}, 7) == ["/mine"]
+    assert candidates("/mine", {"STATE_DIRECTORY": "/s"}, 7) == [Place("/mine", unasked=False)]
 
 
 def test_the_first_place_that_can_be_used(tmp_path: Path) -> None:
     """A place where nothing can be made is passed over, and what was made is found again."""
     (tmp_path / "file").touch()
-    paths = [str(tmp_path / "file/spool"), str(tmp_path / "a/b/spool"), str(tmp_path / "c")]
-    assert existing(paths) is None
-    layout = first_usable(paths)
-    assert layout.spool == paths[1]
-    found = existing(paths)
+    places = [Place(str(tmp_path / path)) for path in ("file/spool", "a/b/spool", "c")]
+    assert existing(places) is None
+    layout = first_usable(places)
+    assert layout.spool == places[1].path
+    found = existing(places)
     assert found is not None
-    assert found.spool == paths[1]
+    assert found.spool == places[1].path
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a/b/spool").rglob("*")} == {0o700}
 
 
@@ -45,7 +59,7 @@ def test_every_trouble_is_named(tmp_path: Path) -> None:
     (tmp_path / "one").touch()
     (tmp_path / "two").symlink_to(tmp_path)
     with pytest.raises(SpoolError, match=r"one .*two .*symbolic link"):
-        first_usable([str(tmp_path / "one"), str(tmp_path / "two")])
+        first_usable([Place(str(tmp_path / "one")), Place(str(tmp_path / "two"))])
 
 
 @pytest.mark.parametrize("name", ["", "v1", "v1/writers", "v1/birth", "v1/destinations", "v1/set_aside"])
@@ -115,3 +129,135 @@ def test_segment_names(number: int, name: str) -> None:
 def test_other_names_are_no_segments(name: str) -> None:
     """A foreign file is not taken for a segment."""
     assert segment_number(name) is None
+
+
+def test_only_writers_directories_are_writers(tmp_path: Path) -> None:
+    """What else lies among the writers, and links in a writer's place, are none; a link in place of all is refused."""
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    writers = Path(layout.writers)
+    (writers / ("a" * 32)).mkdir()
+    (writers / "backup").mkdir()
+    (writers / ("b" * 32)).touch()
+    (writers / ("c" * 32)).symlink_to(writers / ("a" * 32))
+    assert layout.writer_ids() == {"a" * 32}
+    writers.rename(tmp_path / "elsewhere")
+    writers.symlink_to(tmp_path / "elsewhere")
+    assert not layout.has_writers()
+    with pytest.raises(NotADirectoryError):
+        layout.writer_ids()
+
+
+@pytest.mark.parametrize("name", ["v1", "v1/writers", "v1/birth", "v1/destinations", "v1/set_aside"])
+def test_a_file_in_a_directorys_place_is_moved(tmp_path: Path, name: str) -> None:
+    """It stands in nobody's way, and keeps its content under another name."""
+    layout = Layout(str(tmp_path / "spool"))
+    place = tmp_path / "spool" / name
+    place.parent.mkdir(parents=True)
+    place.write_text("mine")
+    layout.prepare()
+    assert place.is_dir()
+    [moved] = place.parent.glob("*.moved")
+    assert moved.read_text() == "mine"
+
+
+def test_mending_makes_what_is_missing_and_no_spool(tmp_path: Path) -> None:
+    """Inside a spool that is there, every directory is there again; a spool that was removed stays removed."""
+    layout = Layout(str(tmp_path / "spool"))
+    with pytest.raises(SpoolError):
+        layout.mend()
+    assert not (tmp_path / "spool").exists()
+    layout.prepare()
+    Path(layout.set_aside).rmdir()
+    Path(layout.birth).rmdir()
+    Path(layout.birth).symlink_to(tmp_path)
+    layout.mend()
+    assert Path(layout.set_aside).is_dir()
+    assert Path(layout.birth).is_symlink()
+
+
+def test_a_fifo_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """What is no regular file is not opened, whatever for."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "link").symlink_to("target")
+    for name in ("fifo", "directory", "link"):
+        for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR | os.O_CREAT):
+            with pytest.raises(OSError):
+                open_private(str(tmp_path / name), flags)
+        with pytest.raises(OSError):
+            read_small_file(str(tmp_path / name))
+    assert not (tmp_path / "target").exists()
+
+
+@ROOT
+def test_another_users_file_is_not_written_to(tmp_path: Path) -> None:
+    """A file that somebody else has put there may be read, and is never written to."""
+    (tmp_path / "file").write_text("theirs")
+    os.chown(tmp_path / "file", 12345, -1)
+    with pytest.raises(PermissionError):
+        open_private(str(tmp_path / "file"), os.O_WRONLY)
+    with pytest.raises(PermissionError):
+        open_private(str(tmp_path / "file"), os.O_RDWR | os.O_CREAT)
+    assert read_small_file(str(tmp_path / "file")) == b"theirs"
+
+
+def test_removing_leaves_only_what_is_not_ours(tmp_path: Path) -> None:
+    """A directory inside a writer's stays, and with it the writer's; all files go."""
+    directory = tmp_path / "writer"
+    (directory / "a-backup").mkdir(parents=True)
+    for name in ("000001.seg", "alive.lock", "notes~"):
+        (directory / name).touch()
+    assert not remove_directory(str(directory))
+    assert [path.name for path in directory.iterdir()] == ["a-backup"]
+    (directory / "a-backup").rmdir()
+    assert remove_directory(str(directory))
+    assert remove_directory(str(directory))
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o1777, False), (0o777, True), (0o755, False), (0o1757, False)])
+def test_an_unasked_place_is_beyond_doubt(tmp_path: Path, mode: int, refused: bool) -> None:
+    """Where others could exchange the spool, none is kept that nobody named; one that was named is."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(mode)
+    named = Layout(str(shared / "named"))
+    named.prepare()
+    named.check()
+    unasked = [Place(str(shared / "below/unasked"))]
+    if not refused:
+        assert existing([Place(first_usable(unasked).spool)]) is not None
+        return
+    with pytest.raises(SpoolError, match="everybody may write to .*shared"):
+        first_usable(unasked)
+    assert sorted(path.name for path in shared.iterdir()) == ["named"]
+    assert existing([Place(named.spool)]) is None
+    assert existing([Place(named.spool, unasked=False)]) is not None
+
+
+@ROOT
+@pytest.mark.parametrize(("group", "refused"), [(0, False), (12345, True)])
+def test_a_foreign_group_is_others_too(tmp_path: Path, group: int, refused: bool) -> None:
+    """Our own group may write above an unasked spool (with a umask of 002 it always may); another group may not."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    os.chown(shared, -1, group)
+    shared.chmod(0o775)
+    layout = Layout(str(shared / "spool"))
+    if refused:
+        with pytest.raises(SpoolError, match="group 12345 may write"):
+            layout.prepare(unasked=True)
+    else:
+        layout.prepare(unasked=True)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o002, 0o077])
+def test_directories_above_are_open_to_nobody_else(tmp_path: Path, mask: int) -> None:
+    """What is made above the spool can be written to by its owner alone, whatever the umask."""
+    before = os.umask(mask)
+    try:
+        Layout(str(tmp_path / "a/b/spool")).prepare(unasked=True)
+    finally:
+        os.umask(before)
+    assert not (tmp_path / "a").stat().st_mode & 0o022
+    assert not (tmp_path / "a/b").stat().st_mode & 0o022

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -49,24 +50,51 @@ def test_damage_hides_nothing_behind_it(tmp_path: Path) -> None:
     assert seqs(list(read_lines(str(path), 0, finished=False))) == [1, "checksum does not match", 2, "not a record", 3]
 
 
-def test_a_foreign_file_of_any_size(tmp_path: Path) -> None:
-    """Megabytes without a newline are damage, in pieces, and what follows is still found."""
+def test_a_line_of_any_length_is_one_damage(tmp_path: Path) -> None:
+    """Megabytes without a newline are damage, once, and what follows or is whole within is still found."""
     path = tmp_path / "000001.seg"
-    path.write_bytes(bytes(5 * MAX_RECORD) + b"\n" + record(1))
+    path.write_bytes(bytes(5 * MAX_RECORD) + b"\n" + record(1) + bytes(2 * MAX_RECORD) + record(2))
+    first, one, second, two = read_lines(str(path), 0, finished=True)
+    assert (first.start, first.end, one.start) == (0, 5 * MAX_RECORD + 1, first.end)
+    assert (second.start, second.end, two.start) == (one.end, one.end + 2 * MAX_RECORD, second.end)
+    assert isinstance(first.found, Damage) and isinstance(second.found, Damage)
+    assert seqs([one, two]) == [1, 2]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_lies_beyond_a_segment_is_not_looked_at(tmp_path: Path, finished: bool) -> None:
+    """A sparse file of a terabyte costs no more than one of some megabytes, and is one damage with what it held."""
+    path = tmp_path / "000001.seg"
+    path.write_bytes(record(1) + record(2))
+    size = path.stat().st_size
+    os.truncate(path, 1 << 40)
+    lines = list(read_lines(str(path), 0, finished=finished))
+    assert seqs(lines) == [1, 2, "longer than a segment can be"]
+    assert (lines[-1].start, lines[-1].end) == (size, 1 << 40)
+    assert list(read_lines(str(path), 1 << 40, finished=finished)) == []
+
+
+def test_a_record_that_lacks_only_its_newline(tmp_path: Path) -> None:
+    """Where nobody will write any more, a record at the end that is whole counts, with its newline or without."""
+    path = tmp_path / "000001.seg"
+    path.write_bytes(record(1) + record(2)[:-1])
+    assert seqs(list(read_lines(str(path), 0, finished=False))) == [1]
     lines = list(read_lines(str(path), 0, finished=True))
-    assert isinstance(lines[-1].found, Record)
-    assert all(isinstance(line.found, Damage) for line in lines[:-1])
-    assert max(line.end - line.start for line in lines) <= 2 * MAX_RECORD
+    assert seqs(lines) == [1, 2]
+    assert read_record(str(path), lines[1].start, lines[1].end) == lines[1].found
 
 
-def test_missing_and_unreadable_segments(tmp_path: Path) -> None:
-    """No file, a directory in its place, a symbolic link: nothing is read, nothing is raised."""
+def test_missing_and_foreign_segments(tmp_path: Path) -> None:
+    """No file: nothing is read. Something else in its place cannot be read, which is said, and keeps nobody waiting."""
     (tmp_path / "000002.seg").mkdir()
     (tmp_path / "target").write_bytes(record(1))
     (tmp_path / "000003.seg").symlink_to(tmp_path / "target")
-    for name in ("000001.seg", "000003.seg"):
-        assert list(read_lines(str(tmp_path / name), 0, finished=True)) == []
-    assert list(read_lines(str(tmp_path / "000002.seg"), 0, finished=True)) == []
+    os.mkfifo(tmp_path / "000004.seg")
+    assert list(read_lines(str(tmp_path / "000001.seg"), 0, finished=True)) == []
+    for name in ("000002.seg", "000003.seg", "000004.seg"):
+        with pytest.raises(OSError):
+            list(read_lines(str(tmp_path / name), 0, finished=True))
+    assert list_segments(str(tmp_path)).numbered == ()
 
 
 def test_listing_knows_its_own(tmp_path: Path) -> None:
@@ -77,3 +105,62 @@ def test_listing_knows_its_own(tmp_path: Path) -> None:
     assert found.numbered == (2, 10, 1_000_000)
     assert found.extras == ("x-a.seg", "x-b.seg")
     assert list_segments(str(tmp_path / "gone")).numbered == ()
+
+
+RECORDS = [record(seq, size) for seq, size in ((1, 0), (2, 30), (3, 0))]
+BOUNDS = [sum(map(len, RECORDS[:count])) for count in range(len(RECORDS) + 1)]
+SEGMENT = b"".join(RECORDS)
+
+
+def delivered_from(tmp_path: Path, content: bytes) -> list[int]:
+    """Read a finished segment with this content; every byte of it is in a line, or is a newline between two."""
+    path = tmp_path / "000001.seg"
+    path.write_bytes(content)
+    lines = list(read_lines(str(path), 0, finished=True))
+    end = 0
+    for line in lines:
+        assert end <= line.start < line.end <= len(content)
+        assert content[end : line.start].strip(b"\n") == b""
+        end = line.end
+    assert content[end:].strip(b"\n") == b""
+    return [line.found.seq for line in lines if isinstance(line.found, Record) and line.found.seq]
+
+
+def untouched(first: int, last: int) -> list[int]:
+    """The numbers of the records that have none of the bytes ``first`` to ``last`` (exclusive)."""
+    return [seq for seq in (1, 2, 3) if BOUNDS[seq] <= first or last <= BOUNDS[seq - 1]]
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_bit_flipped_anywhere(tmp_path: Path, bit: int) -> None:
+    """Whichever bit of a segment is turned, all records but the one that it belongs to are read, once, in order."""
+    for place in range(len(SEGMENT)):
+        content = bytearray(SEGMENT)
+        content[place] ^= 1 << bit
+        assert delivered_from(tmp_path, bytes(content)) == untouched(place, place + 1), place
+
+
+@pytest.mark.parametrize("inserted", [b"\n", b"x", b"\0", b'"', b'{"c":"', b"\n\n\n", RECORDS[0][:40], b"x" * 300])
+def test_bytes_inserted_anywhere(tmp_path: Path, inserted: bytes) -> None:
+    """Wherever bytes come in, all records are read but the one that they were put into, if they were."""
+    for place in range(len(SEGMENT) + 1):
+        inside = [seq for seq in (1, 2, 3) if BOUNDS[seq - 1] < place < BOUNDS[seq]]
+        found = delivered_from(tmp_path, SEGMENT[:place] + inserted + SEGMENT[place:])
+        assert [seq for seq in found if seq not in inside] == [seq for seq in (1, 2, 3) if seq not in inside], place
+        assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 150])
+def test_bytes_taken_out_anywhere(tmp_path: Path, length: int) -> None:
+    """Wherever bytes go missing, all records are read that lost none."""
+    for place in range(len(SEGMENT) - length + 1):
+        whole = untouched(place, place + length)
+        found = delivered_from(tmp_path, SEGMENT[:place] + SEGMENT[place + length :])
+        assert [seq for seq in found if seq in whole] == whole, place
+        assert len(found) == len(set(found))
+
+
+def test_cut_anywhere(tmp_path: Path) -> None:
+    """Wherever a segment ends, what is whole before that is read; the last record may do without its newline."""
+    for length in range(len(SEGMENT)):
+        assert delivered_from(tmp_path, SEGMENT[:length]) == [seq for seq in (1, 2, 3) if BOUNDS[seq] <= length + 1]

@@ -101,7 +101,7 @@ def test_records_that_are_whole_within_a_line() -> None:
     assert found_in(first) == [1]
     assert found_in(first + second + third) == [1, 2, None]
     assert found_in(b"x" + first) == ["damage", 1]
-    assert found_in(first + b"x" + second) == [1, "damage", 2] or found_in(first + b"x" + second) == ["damage", 2]
+    assert found_in(first + b"x" + second) == ["damage", 2]
     assert found_in(first[:-9] + second) == ["damage", 2]
     assert found_in(b"x" * 50 + first[:20] + second[:40] + b'{"c":"') == ["damage"]
 

@@ -1,0 +1,105 @@
+"""A program whose threads capture all the time forks again and again, with Python's hooks and without any.
+
+The hookless fork is libc's, called by ctypes: as uWSGI's and any C library's, it runs nothing of Python's in the child.
+That can break the interpreter itself, if another thread is at that instant handing over the GIL. So each child first
+says that its interpreter works; one that never does is no witness against lastword, and is counted apart.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lastword.spool.accounts import Accounts
+from tests.support.programs import run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.witness import WitnessTracker
+
+PROMISE = "a forked child reports as itself, whatever its parent's threads were doing, and never hangs"
+FORKS = 2000
+
+#: A thousandth of the children may be lost to the interpreter: it is a matter of nanoseconds.
+MOST_SPOILT = 0.01
+
+FORKING = """
+import ctypes, itertools
+from lastword import sdk
+
+forks, has_libc_fork = {arguments}
+hookless_fork = ctypes.PyDLL(None).fork if has_libc_fork else os.fork
+sys.setswitchinterval(1000)  # a thread that waits for the GIL does not ask for it: a request would outlive the fork
+over = False
+
+def capture_all_the_time():
+    while not over:
+        acked_by(os.getpid(), lastword.capture_message("from a thread"))
+        for _ in range(20):
+            lastword.flush(0)
+            sdk._client.ensure_flusher()
+            time.sleep(0.001)
+
+def acked_by(pid, event_id):
+    assert event_id is not None
+    os.write(1, b"%d:%s\\n" % (pid, event_id.encode()))
+
+def child():
+    pid = os.getpid()
+    for _ in range(10):
+        os.write(out, b"")
+    os.write(out, b"!")
+    acked_by(pid, lastword.capture_message("from a child"))
+    os._exit(0)
+
+def end_of(pid, reading):
+    deadline = time.monotonic() + 20
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return "hung" if os.read(reading, 1) == b"!" else "spoilt"
+        time.sleep(0.001)
+    return "ended"
+
+threads = [threading.Thread(target=capture_all_the_time) for _ in range(4)]
+for thread in threads: thread.start()
+try:
+    for fork in itertools.islice(itertools.cycle((os.fork, hookless_fork)), forks):
+        reading, out = os.pipe()
+        pid = fork()
+        if pid == 0:
+            try:
+                child()
+            finally:
+                os._exit(1)
+        os.close(out)
+        end = end_of(pid, reading)
+        os.close(reading)
+        if end != "ended":
+            os.write(1, end.encode() + b":\\n")
+finally:
+    over = True
+for thread in threads: thread.join()
+"""
+
+
+def prove(directory: Path, forks: int = FORKS, has_libc_fork: bool = True) -> str:
+    spool = directory / "spool"
+    with WitnessTracker() as tracker:
+        told = run(FORKING.format(arguments=(forks, has_libc_fork)), spool=spool, dsn=tracker.dsn, patience=900)
+        lines = [line.split(":") for line in told]
+        captured = {event_id: int(pid) for pid, event_id in lines if event_id}
+        troubles = [trouble for trouble, event_id in lines if not event_id]
+        wait_until(lambda: captured.keys() <= tracker.delivered.keys(), "everything acknowledged", timeout=240)
+        wait_until_no_flusher(spool)
+        tracker.assert_one_sender_at_a_time()
+    accounts: Accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "every writer's retirement")
+    children = len(set(captured.values())) - 1
+    spoilt = troubles.count("spoilt")
+    assert troubles.count("hung") == 0, f"{troubles.count('hung')} of {forks} children hung in lastword"
+    assert spoilt <= max(forks * MOST_SPOILT, 1), f"{spoilt} children were lost to the interpreter"
+    assert children == forks - spoilt, f"{children} of {forks} children reported"
+    assert tracker.pids == captured, "an event names another process than the one that captured it"
+    assert tracker.repeats() == 0
+    assert accounts.recorded == accounts.delivered == len(captured), accounts
+    assert (accounts.held, accounts.missing) == (0, 0), accounts
+    return f"{forks} forks under load, half of them without hooks, {len(captured)} events, each under its own pid" + (
+        f"; {spoilt} children lost to the interpreter" if spoilt else ""
+    )

@@ -10,10 +10,13 @@ import traceback
 from pathlib import Path
 from typing import Callable
 
-from tests.chaos import killed_at_once, outage
+from tests.chaos import fork, kill, killed_at_once, leader, outage
 
 #: Name → (the promise, its proof). A proof raises AssertionError, or returns what it counted.
 PROMISES: dict[str, tuple[str, Callable[[Path], str]]] = {
+    "kill": (kill.PROMISE, kill.prove),
+    "fork": (fork.PROMISE, fork.prove),
+    "leader": (leader.PROMISE, leader.prove),
     "killed-at-once": (killed_at_once.PROMISE, killed_at_once.prove),
     "outage": (outage.PROMISE, outage.prove),
 }

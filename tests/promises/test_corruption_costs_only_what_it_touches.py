@@ -22,6 +22,7 @@ from lastword.config import Destination, Dsn
 from lastword.flusher import schedule
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
+from lastword.spool import destination as destination_files
 from lastword.spool import start
 from lastword.spool.accounts import read_accounts
 from lastword.spool.findings import findings
@@ -336,6 +337,7 @@ def test_a_file_of_a_writer_that_is_none(
 #: What `status` says nothing of: a lock has no content, and what is in a segment is the flusher's to find out.
 _NOT_IN_SEGMENTS = ("garbage", "nested garbage", "empty", "removed")
 HARMLESS: dict[str, tuple[str, ...]] = {
+    "blackbox": ("a terabyte",),  # of zeros, as in one that is new
     "alive.lock": ("garbage", "nested garbage", "empty", "removed", "a terabyte"),
     "000002.seg": _NOT_IN_SEGMENTS,
     "x-1.seg": _NOT_IN_SEGMENTS,
@@ -448,8 +450,7 @@ def test_a_directory_that_is_none(layout: Layout, name: str, how: str, capsys: p
             layout.prepare()
             Process(layout, tracker.dsn, "2").ends()
             flush(layout)
-            assert messages(tracker) == {"2": 1}
-            assert len(list(set_aside(layout))) == 1
+            assert len(messages(tracker)) == len(list(set_aside(layout))) == 1
             assert path.is_dir()
             assert read_accounts(layout.spool).missing == 0
         if how == "a file":
@@ -567,7 +568,7 @@ def test_what_its_owner_may_not_read(name: str) -> None:
                     os.chmod(copy, 0)
             elif name == "json":
                 os.chmod(layout.destination(process.destination.key), 0)
-                Process(layout, tracker.dsn).ends()
+                destination_files.store(layout, process.destination)  # as the next process with this DSN does
             else:
                 os.chmod(process.directory / name, 0)
             read_accounts(layout.spool)

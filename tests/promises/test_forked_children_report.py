@@ -10,7 +10,11 @@ import pytest
 from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker, Received
 from tests.support import needs
+from tests.chaos import fork
+from tests.support import needs
 from tests.support.programs import run, wait_until_no_flusher
+
+LIBC_FORK = needs.capability(hasattr(ctypes, "PyDLL"), "a fork that runs no hook of Python's")
 
 
 def reporters(events: list[Received]) -> list[tuple[str, str]]:
@@ -100,3 +104,107 @@ acked(lastword.capture_message("after"))
 """
     assert len(run(body, spool=spool)) == 3
     assert read_accounts(spool).held == 3
+
+
+def test_forks_under_load(tmp_path: Path) -> None:
+    """Forked again and again beside threads that capture, with hooks and without, no child hangs or is taken for another."""
+    fork.prove(tmp_path, forks=100, has_libc_fork=hasattr(ctypes, "PyDLL"))
+
+
+#: Where a thread of the parent stands still while it forks: (what it calls there, what it holds).
+STANDSTILLS = {
+    "os.write": "the append lock",
+    "fcntl.fcntl": "flusher.lock open to probe it",
+    "os.posix_spawn": "start.lock",
+    "os.rename": "a writer that is being born",
+}
+
+
+@LIBC_FORK
+@pytest.mark.parametrize("place", STANDSTILLS)
+def test_forked_while_a_thread_is_inside(tmp_path: Path, place: str) -> None:
+    """Whatever another thread of the parent holds at the fork, the child is not held up, although no hook has run."""
+    spool = tmp_path / "spool"
+    body = f"""
+import ctypes, fcntl
+ordinary = {place}
+def stand_still(*arguments, **options):
+    if threading.current_thread() is thread and not inside.is_set():
+        inside.set()
+        go_on.wait()
+    return ordinary(*arguments, **options)
+inside, go_on = threading.Event(), threading.Event()
+thread = threading.Thread(target=lambda: acked(lastword.capture_message(str(os.getpid()))))
+{place} = stand_still
+thread.start()
+inside.wait()
+pid = ctypes.PyDLL(None).fork()
+if pid == 0:
+    acked(lastword.capture_message(str(os.getpid())))
+    os._exit(0)
+assert os.waitpid(pid, 0) == (pid, 0)
+go_on.set()
+thread.join()
+acked(lastword.capture_message(str(os.getpid())))
+"""
+    with LoopbackTracker("backtrace") as tracker:
+        acked = run(body, spool=spool, dsn=tracker.dsn)
+        events = tracker.wait_for(3, timeout=30)
+        wait_until_no_flusher(spool)
+    assert sorted((event.id or "").replace("-", "") for event in events) == sorted(acked)
+    assert {message == pid for message, pid in reporters(events)} == {True}
+    assert len({pid for _, pid in reporters(events)}) == 2
+
+
+@needs.installed("billiard")
+def test_a_celery_pool(tmp_path: Path) -> None:
+    """The children of billiard, which forks Celery's workers, report as themselves."""
+    body = """
+import billiard
+def work(number):
+    acked(lastword.capture_message(str(os.getpid())))
+with billiard.Pool(3) as pool:
+    pool.map(work, range(12), chunksize=1)
+"""
+    with LoopbackTracker("backtrace") as tracker:
+        acked = run(body, spool=tmp_path / "spool", dsn=tracker.dsn)
+        events = tracker.wait_for(12)
+        wait_until_no_flusher(tmp_path / "spool")
+    assert len(acked) == len(events) == 12
+    assert {message == pid for message, pid in reporters(events)} == {True}
+
+
+def test_a_program_that_becomes_a_daemon(tmp_path: Path) -> None:
+    """After it closed every descriptor nothing of ours is written to, or closes, what has their numbers now."""
+    spool = tmp_path / "spool"
+    body = """
+import socket
+acked(lastword.capture_message(str(os.getpid())))
+ours = {int(name) for name in os.listdir("/proc/self/fd") if spool in os.path.realpath(f"/proc/self/fd/{name}")}
+assert len(ours) >= 2, ours
+if os.fork():
+    os._exit(0)
+os.setsid()
+os.closerange(3, 256)
+theirs = []
+while not ours <= set(theirs):
+    pair = socket.socketpair()
+    theirs += [end.detach() for end in pair] + [os.open(f"{spool}-{len(theirs)}", os.O_CREAT | os.O_RDWR)]
+for _ in range(3):
+    acked(lastword.capture_message(str(os.getpid())))
+for descriptor in theirs:
+    os.set_blocking(descriptor, False)
+    try:
+        assert os.read(descriptor, 1) == b"", descriptor  # a file, still empty
+    except BlockingIOError:
+        pass  # a socket, and nothing has come through
+assert all(os.stat(path).st_size == 0 for path in [f"{spool}-{number}" for number in range(2, len(theirs), 3)])
+"""
+    with LoopbackTracker("backtrace") as tracker:
+        acked = run(f"spool = {str(spool)!r}\n" + body, spool=spool, dsn=tracker.dsn)
+        events = tracker.wait_for(4)
+        wait_until_no_flusher(spool)
+    assert len(acked) == 4
+    assert {message == pid for message, pid in reporters(events)} == {True}
+    accounts = read_accounts(spool)
+    assert (accounts.delivered, accounts.missing) == (4, 0)

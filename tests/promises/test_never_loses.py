@@ -14,6 +14,7 @@ from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.testing import LoopbackTracker, Received
+from tests.chaos import kill
 from tests.support.programs import Program, run, wait_for_accounts, wait_until, wait_until_no_flusher
 
 
@@ -73,6 +74,13 @@ for _ in range(3):
     assert accounts.held == accounts.missing == 0
     assert not accounts.dropped
     assert not accounts.set_aside
+
+
+def test_killed_at_random_instants(tmp_path: Path) -> None:
+    """Writers of small, middling and large records are killed while they write, and flushers while they send: what was
+    acknowledged arrives, what was torn is set aside and explained, a repeat is the same in every byte, and it balances.
+    """
+    kill.prove(tmp_path, kills=60)
 
 
 def test_tracker_down_and_the_program_gone(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 import lastword
 from lastword import launch, sdk
+from lastword.cli import status
 from lastword.config import Config, Destination, Dsn
 from lastword.errors import SpoolError
 from lastword.flusher.process import run_detached
@@ -209,6 +210,31 @@ def test_root_uses_no_spool_of_anybody(ground: Path) -> None:
             with pytest.raises(SpoolError, match=f"belongs to uid {ATTACKER}"):
                 Layout(str(mine / place)).prepare(unasked=unasked)
     assert list((mine / "roots").iterdir()) == []
+
+
+@ROOT
+def test_root_may_look_at_a_spool_of_anybody(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`lastword status --spool` of another user's spool counts what is there, and changes nothing."""
+    shared = make_shared(ground / "tmp", 0o1777)
+    as_user(VICTIM, lambda: plant_spool(shared / "spool", DSN))
+    before = sorted((path, path.lstat().st_mtime_ns) for path in shared.rglob("*"))
+    status.run(spool=str(shared / "spool"))
+    assert "1 recorded = 1 held" in capsys.readouterr().out
+    assert sorted((path, path.lstat().st_mtime_ns) for path in shared.rglob("*")) == before
+
+
+@ROOT
+def test_a_trap_is_named_by_status(ground: Path) -> None:
+    """Who wonders where the events are is told why a place was not used."""
+    shared = make_shared(ground / "tmp", 0o1777)
+    as_user(ATTACKER, lambda: plant("directory", shared, shared))
+
+    def look() -> None:
+        has_home_nowhere(shared)
+        with pytest.raises(SpoolError, match=f"{SPOOL_NAME} belongs to uid {ATTACKER}"):
+            status.run(spool=None)
+
+    as_user(VICTIM, look)
 
 
 def attack(shared: Path, until: Path) -> None:

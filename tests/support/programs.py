@@ -12,6 +12,8 @@ from typing import Callable
 from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
+from lastword.spool.reader import read_lines
+from lastword.spool.record import Record
 
 #: Every program begins like this; ``acked`` says on standard output that ``capture`` has returned.
 PRELUDE = """\
@@ -78,6 +80,16 @@ def run(body: str, *, spool: Path, dsn: str | None = None, patience: float = 60.
     """Run a program to its end, whatever that is; returns the lines it wrote: acknowledged event ids."""
     with Program(body, spool=spool, dsn=dsn) as program:
         return program.end(patience)
+
+
+def recorded_ids(spool: Path) -> list[str]:
+    """The ids of all records in a spool that nobody sends from; fails if any line is no record."""
+    found = []
+    for segment in spool.glob("v1/writers/*/*.seg"):
+        for line in read_lines(str(segment), 0, finished=True):
+            assert isinstance(line.found, Record), (segment, line)
+            found.append(line.found.id)
+    return found
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:

@@ -102,12 +102,11 @@ class TestFloods:
         sizes = []
         for line in range(2 * MAX_ORIGINS):
             now = NOON + (line + 1) / 1e6
-            floods.pass_through(HERE, 1, now)
-            floods.pass_through(Origin("ValueError", "/app/made.py", line), 1, now)
+            assert not floods.pass_through(HERE, 1, now).admitted
+            assert floods.pass_through(Origin("ValueError", "/app/made.py", line), 1, now).admitted
             sizes.append(len(floods._state[1]))
         assert max(sizes) == MAX_ORIGINS
         assert min(sizes[MAX_ORIGINS:]) >= MAX_ORIGINS * 0.9
-        assert not floods.pass_through(HERE, 1, now).admitted
         assert floods.pass_through(ELSEWHERE, 1, now).admitted
 
     def test_a_forked_child_begins_anew(self) -> None:
@@ -212,7 +211,7 @@ class TestGate:
 
     def test_a_message_is_never_ignored(self) -> None:
         """There is no class to ignore it by, whatever it says."""
-        assert Gate(Config(ignore_errors=(BaseException, "message"))).decide(None, HERE, NOON).refused is None
+        assert Gate(Config(ignore_errors=(BaseException, "message", "object"))).decide(None, HERE, NOON).refused is None
 
     @pytest.mark.parametrize(("rate", "admitted"), [(0.0, 0), (0.25, 500), (1.0, 2000)])
     def test_the_sample_rate_is_the_share_that_is_kept(self, rate: float, admitted: int) -> None:

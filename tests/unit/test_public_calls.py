@@ -365,32 +365,23 @@ def test_init_again_goes_on_with_the_writer_and_the_new_hooks(tmp_path: Path) ->
     assert writer.recorded == 3
 
 
-def test_init_again_does_not_disturb_captures(tmp_path: Path) -> None:
-    """While other threads capture, `init` with other options never lets one of them begin a second writer."""
-    spool, done, results = tmp_path / "spool", threading.Event(), []
-    lastword.init(spool=spool, flood_burst=0)
-    lastword.capture_message("first")
+def test_init_again_does_not_disturb_captures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever another thread captures in the middle of an `init` goes where the last one went: to the one writer."""
+    spool, take_over = tmp_path / "spool", sdk._Client.take_over
 
-    def busy() -> None:
-        while not done.is_set():
-            results.append(lastword.capture_message("busy"))
+    def interrupted(client: Any, previous: Any) -> None:
+        assert lastword.capture_message("before")
+        take_over(client, previous)
+        assert lastword.capture_message("after")
 
-    threads = [threading.Thread(target=busy) for _ in range(2)]
-    switching = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for thread in threads:
-            thread.start()
-        for number in range(100):
-            lastword.init(spool=spool, flood_burst=0, release=str(number))
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-        sys.setswitchinterval(switching)
-    assert None not in results
+    monkeypatch.setattr(sdk._Client, "take_over", interrupted)
+    lastword.init(spool=spool)
+    assert lastword.capture_message("first")
+    lastword.init(spool=spool, release="2")
+    assert lastword.capture_message("last")
+    assert [record.content["message"] for record in records(spool)] == ["first", "before", "after", "last"]
     [writer] = read_accounts(spool).writers
-    assert writer.recorded == len(results) + 1
+    assert writer.recorded == 4
 
 
 def test_refusals_are_counted_exactly_before_and_after_the_first_record(tmp_path: Path) -> None:
@@ -415,6 +406,28 @@ def test_refusals_are_counted_exactly_before_and_after_the_first_record(tmp_path
         sys.setswitchinterval(switching)
     capture(KeyError())  # takes those along that came while somebody else was counting
     assert read_accounts(spool).refused == {"ignored": 6 * each + 1}
+
+
+def test_a_signal_in_the_middle_of_a_refusal_costs_no_count(tmp_path: Path) -> None:
+    """A handler that refuses, over and over, while refusals are being counted: none is counted twice or forgotten."""
+    body = """
+lastword.init(spool=os.environ["TEST_SPOOL"], ignore_errors=[KeyError])
+error, handled, refused = KeyError(), 0, 0
+def handler(*_):
+    global handled
+    handled += 1
+    lastword.capture_exception(error)
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+while handled < 1000:
+    lastword.capture_exception(error)
+    refused += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+acked(lastword.capture_message("now there is a black box"))
+print(refused + handled)
+"""
+    _, total = run(body, spool=tmp_path / "spool")
+    assert read_accounts(tmp_path / "spool").refused == {"ignored": int(total)}
 
 
 def test_a_forked_child_does_not_count_what_its_parent_refused(tmp_path: Path) -> None:

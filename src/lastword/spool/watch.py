@@ -20,7 +20,7 @@ from lastword.spool.identity import is_dead, read_who
 from lastword.spool.layout import BLACKBOX, WHO, Layout, segment_name, segment_number
 from lastword.spool.ledger import MAX_ABOVE, WriterEntry, dropped
 from lastword.spool.limits import Limits
-from lastword.spool.reader import Line, Segments, list_segments, read_lines, read_record, size_of
+from lastword.spool.reader import MOST_READ, Line, Segments, list_segments, read_lines, read_record, size_of
 from lastword.spool.record import Damage, Record
 
 WINDOW = MAX_ABOVE
@@ -183,12 +183,14 @@ class WatchedWriter:
                 found = os.stat(os.path.join(self.directory, name))
             except OSError:
                 continue
-            total += found.st_size
+            # A sparse file, which is none of ours, takes less room than it seems to: nothing is to go for its sake.
+            size = found.st_size if found.st_size <= MOST_READ else found.st_blocks * 512
+            total += size
             number = segment_number(name)
             free = name not in busy and (number is None or self._is_finished(number))
             in_order = in_order and (free or number is None)
             if free and (in_order or number is None):
-                removable.append(Removable(found.st_mtime_ns, found.st_size, self, name))
+                removable.append(Removable(found.st_mtime_ns, size, self, name))
         return total, removable
 
     def drop(self, name: str, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -48,3 +49,43 @@ def test_garbage_says_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "who.json").write_bytes(content)
     assert identity.read_who(str(tmp_path / "who.json")) == {}
     assert identity.is_dead(str(tmp_path))
+
+
+@pytest.mark.parametrize("how", ["a directory", "a FIFO", "a link", "missing", "the directory is a file"])
+def test_a_lock_that_is_none(tmp_path: Path, how: str) -> None:
+    """Where the lock's file was lost, what can be seen of the process decides alone."""
+    writer = tmp_path / "writer"
+    writer.mkdir()
+    lock, who = writer / "alive.lock", writer / "who.json"
+    who.write_bytes(identity.encode(identity.describe_this_process()))
+    if how == "a directory":
+        lock.mkdir()
+    elif how == "a FIFO":
+        os.mkfifo(lock)
+    elif how == "a link":
+        lock.symlink_to(who)
+    if how == "the directory is a file":
+        assert identity.is_dead(str(who))
+        return
+    assert not identity.is_dead(str(writer))
+    who.write_bytes(b"{}")
+    assert identity.is_dead(str(writer))
+
+
+def test_trouble_of_our_own_makes_nobody_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a lock cannot be asked, for want of descriptors or by an error of the disk, its writer counts as alive."""
+    for number in (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM):
+
+        def in_trouble(_path: str, number: int = number) -> int:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(identity, "holder", in_trouble)
+        assert not identity.is_dead(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "who", [{"pid": 10**30}, {"pid": -1}, {"pid": True}, {"pid": "1"}, {"start_time": [1]}, {"boot_id": None}]
+)
+def test_nonsense_is_nobody_alive(who: dict[str, object]) -> None:
+    """Values that no process has are no living process."""
+    assert not identity.may_be_alive({**identity.describe_this_process(), **who})

@@ -228,7 +228,7 @@ def test_an_unasked_place_is_beyond_doubt(tmp_path: Path, mode: int, refused: bo
     if not refused:
         assert existing([Place(first_usable(unasked).spool)]) is not None
         return
-    with pytest.raises(SpoolError, match="everybody may write to .*shared"):
+    with pytest.raises(SpoolError, match=r"everybody may write to .*shared"):
         first_usable(unasked)
     assert sorted(path.name for path in shared.iterdir()) == ["named"]
     assert existing([Place(named.spool)]) is None

@@ -1,0 +1,77 @@
+"""The black box: the newest whole copy of the state counts, whatever became of the rest."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from lastword.spool import blackbox
+from lastword.spool.blackbox import SIZE, WriterState
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    blackbox.create(str(tmp_path / "blackbox"))
+    return tmp_path / "blackbox"
+
+
+def test_what_is_stored_is_loaded(path: Path) -> None:
+    """The state comes back, the older copy is kept beside it, and the file keeps its size."""
+    state = WriterState()
+    for number in range(1, 4):
+        state.sealed_upto, state.refused = number, {"sampled": number}
+        blackbox.store(str(path), state)
+        assert blackbox.load(str(path)) == WriterState(number, number, {"sampled": number})
+    assert path.stat().st_size == SIZE
+    assert not blackbox.is_damaged(str(path))
+
+
+def test_a_copy_changed_anywhere(path: Path) -> None:
+    """Whatever byte is changed, the state is the newest or the one before."""
+    for number in (1, 2):
+        state = WriterState(number - 1, number, {"flood": number})
+        blackbox.store(str(path), state)
+    intact = path.read_bytes()
+    seen = set()
+    for start in (0, 4096):
+        for place in range(start, start + 100):
+            path.write_bytes(intact[:place] + bytes([intact[place] ^ 1]) + intact[place + 1 :])
+            found = blackbox.load(str(path))
+            assert (found.generation, found.sealed_upto) in ((1, 1), (2, 2))
+            seen.add(found.generation)
+            assert not blackbox.is_damaged(str(path))
+    assert seen == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"generation":1e999,"sealed_upto":1,"refused":{}}',
+        b'{"generation":1,"sealed_upto":[],"refused":{}}',
+        b'{"generation":1,"sealed_upto":1,"refused":[]}',
+        b"[" * 4000,
+        b"7",
+        b"\xff",
+    ],
+)
+def test_a_right_checksum_over_nonsense(path: Path, text: bytes) -> None:
+    """Whatever stands behind a right checksum, reading it raises nothing and says nothing."""
+    path.write_bytes(b"%08x %b\n" % (zlib.crc32(text), text))
+    assert blackbox.load(str(path)) == WriterState()
+    assert blackbox.is_damaged(str(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", bytes(100)])
+def test_damage_is_told_from_a_new_one(path: Path, content: bytes) -> None:
+    """A new black box holds no state and is whole; one that was cut or holds garbage is damaged, and so is none."""
+    assert not blackbox.is_damaged(str(path))
+    path.write_bytes(content)
+    assert blackbox.is_damaged(str(path))
+    path.unlink()
+    assert blackbox.is_damaged(str(path))
+    os.mkfifo(path)
+    assert blackbox.is_damaged(str(path))
+    assert blackbox.load(str(path)) == WriterState()

@@ -51,16 +51,26 @@ class Reporter:
                 self.refuse("before_send")
                 return None
             writer = self._append(body)
-            if not event["handled"]:  # last words: the process is about to end, and perhaps the machine with it
-                writer.sync()
-            if writer.has_rolled():
-                retention.make_room_if_nobody_leads(writer.layout)
-            return event["id"]
         except RecordRefused as refusal:
             self.refuse(refusal.reason, f"an event was not kept: {refusal}")
         except Exception as error:  # whatever it is, it is not the application's trouble
             self.refuse_for_defect(error)
+        else:
+            self._look_after(writer, event)
+            return event["id"]
         return None
+
+    def _look_after(self, writer: Writer, event: Event) -> None:
+        """What is due now and then behind a record that is safe already, so that no trouble here takes its id back."""
+        try:
+            if not event["handled"]:  # last words: the process is about to end, and perhaps the machine with it
+                writer.sync()
+            if writer.has_rolled():
+                retention.make_room_if_nobody_leads(writer.layout)
+        except Exception as error:
+            diagnostics.note(
+                "upkeep", f"the spool was not looked after, which is a defect of lastword: {describe(error)}"
+            )
 
     def refuse(self, reason: str, text: str = "") -> None:
         """Count an event that was captured and is not recorded; ``text``, if any, waits to be told. Never raises."""
@@ -121,6 +131,7 @@ class Reporter:
         owner = _this_process()
         writer = self._writers.get(owner)
         if writer is not None:
+            self._own_refusals().move_to(writer)  # those of a time as another user, who had no spool
             return writer
         candidates = layouts.candidates(self._config.spool, os.environ, os.geteuid())
         try:

@@ -93,8 +93,8 @@ def prove(directory: Path, kills: int = KILLS, processes: int = PROCESSES) -> st
     assert (accounts.held, accounts.missing) == (0, 0), accounts
     waits = [max(lead - listener.first_after(kill), 0.0) for kill, lead in zip(killed, followed[1:])]
     return (
-        f"{processes} processes, {kills} kills, {len(acked)} captured and delivered, {repeats} repeats; the next one led "
-        f"after {statistics.median(waits):.2f} s (median), {max(waits):.2f} s (longest)"
+        f"{processes} processes, {kills} kills, {len(acked)} captured and delivered, {repeats} repeats; "
+        f"the next one led after {statistics.median(waits):.2f} s (median), {max(waits):.2f} s (longest)"
     )
 
 

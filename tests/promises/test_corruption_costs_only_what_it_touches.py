@@ -4,6 +4,7 @@ is wrong; nothing crashes, waits or runs in circles over it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -200,7 +201,6 @@ def test_a_segment_changed_in_many_ways(
         else:
             touched.update(owners[place:end])
             del content[place:end], owners[place:end]
-    # What once stood apart and was brought together is not whole for it: only what nothing was taken out of counts.
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
@@ -212,7 +212,7 @@ def test_a_segment_changed_in_many_ways(
         end = line.end
     if finished:
         assert not bytes(content[end:]).strip(b"\n")
-    seqs = [line.found.seq for line in found if isinstance(line.found, Record)]
+    seqs = [line.found.seq or 0 for line in found if isinstance(line.found, Record)]
     assert seqs == sorted(set(seqs))
     assert set(range(1, len(lines) + 1)) - touched <= set(seqs)
 
@@ -351,7 +351,7 @@ def test_a_file_of_a_living_writer_that_is_none(layout: Layout, name: str, how: 
     with LoopbackTracker() as tracker:
         process = Process(layout, tracker.dsn)
         spoil(process.directory / name, how)
-        event = {**message_event("big"), "tags": {"ballast": "x" * 400_000}}
+        event = message_event("big", tags={"ballast": "x" * 400_000})
         assert process.destination is not None
         for _ in range(6):
             process.writer.append(encode_event(event["id"], process.destination.key, event), process.destination)
@@ -506,6 +506,28 @@ def test_a_segment_that_was_copied(layout: Layout) -> None:
         assert set(messages(tracker)) == {"1", "2"}
     accounts = read_accounts(layout.spool)
     assert (accounts.missing, accounts.held) == (0, 0)
+
+
+def test_a_segment_that_cannot_be_removed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be removed is sent once, and the flusher neither tries all the time nor stays for it."""
+    unlink = os.unlink
+
+    def may_not(path: str, **more: int) -> None:
+        if path.endswith(".seg"):
+            raise PermissionError(errno.EPERM, "Operation not permitted", path)
+        unlink(path, **more)
+
+    with LoopbackTracker() as tracker:
+        process = Process(layout, tracker.dsn, "1", "2").ends()
+        with monkeypatch.context() as immutable:
+            immutable.setattr(os, "unlink", may_not)
+            flush(layout)
+            flush(layout)
+        assert process.segment.exists()
+        assert (read_accounts(layout.spool).delivered, read_accounts(layout.spool).missing) == (2, 0)
+        flush(layout)
+        assert messages(tracker) == {"1": 1, "2": 1}
+    assert not process.directory.exists()
 
 
 def test_damage_within_an_extra_segment(layout: Layout) -> None:

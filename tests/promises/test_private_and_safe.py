@@ -322,7 +322,12 @@ def test_a_named_spool_that_is_exchanged(ground: Path, when: str) -> None:
             let_it_be_exchanged()
         else:
             rename = os.rename
-            os.rename = lambda *paths, **more: (rename(*paths, **more), let_it_be_exchanged())  # type: ignore[assignment]
+
+            def rename_and_let_it_be_exchanged(source: str, target: str) -> None:
+                rename(source, target)
+                let_it_be_exchanged()
+
+            os.rename = rename_and_let_it_be_exchanged  # type: ignore[assignment]
         assert reporter.record(message_event()) is None
 
     as_user(VICTIM, lambda: Layout(str(place)).prepare())

@@ -29,7 +29,7 @@ def ext4(directory: Path, megabytes: int, *options: str) -> Iterator[Path]:
     except OSError as error:
         pytest.skip(f"no ext4 can be made here: {error}")
     place.mkdir()
-    _mount("-o", "loop", image, place)
+    _mount("-o", "loop,commit=600", image, place)  # the journal waits for an fsync, not for five seconds
     try:
         yield place
     finally:

@@ -22,8 +22,8 @@ class WitnessTracker(LoopbackTracker):
         delivered: how often each event arrived, by id.
         contents: id → a digest of each different body that it arrived with.
         pids: id → the pid that the event names.
-        senders: the client port of each run of requests from one connection. A flusher sends on one connection after the
-            other; two of them at work at once would take turns here.
+        senders: the client port of each run of requests from one connection. A flusher sends on one connection after
+            the other; two of them at work at once would take turns here.
     """
 
     def __init__(self) -> None:
@@ -33,6 +33,10 @@ class WitnessTracker(LoopbackTracker):
         self.pids: dict[str, int] = {}
         self.senders: list[int] = []
         self._connection = threading.local()
+
+    def __enter__(self) -> WitnessTracker:
+        super().__enter__()
+        return self
 
     def assert_one_sender_at_a_time(self) -> None:
         """No two requests overlapped, and no connection was used again after another one had begun."""

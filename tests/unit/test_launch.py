@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -183,3 +184,21 @@ def test_the_helper_is_reaped_by_its_own_pid(layout: Layout, monkeypatch: pytest
         os.waitpid(helper, os.WNOHANG)
     assert os.waitstatus_to_exitcode(os.waitpid(programs_own_child, 0)[1]) == 7
     os.close(ends)
+
+
+def test_a_start_on_a_full_disk(layout: Layout, spawned: list[Layout], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a flusher makes room: it is started although that cannot be written down, but not at every capture."""
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(start, "store", no_room)
+    launcher = Launcher()
+    for _ in range(3):
+        launcher.ensure_flusher(layout)
+    assert len(spawned) == 1
+    monkeypatch.setattr(launch, "_UNTOLD_WAIT", 0.0)
+    launcher = Launcher()
+    for _ in range(2):
+        launcher.ensure_flusher(layout)
+    assert len(spawned) == 3

@@ -204,15 +204,6 @@ def first_usable(places: Iterable[Place]) -> Layout:
     raise SpoolError("; ".join(troubles))
 
 
-def make_private_directory(path: str) -> None:
-    """Make ``path`` with mode 0700, or check that it is a real directory of ours and close it to others."""
-    try:
-        with private_directory(path, make=True):
-            pass
-    except OSError as error:
-        raise SpoolError(f"{path} cannot be used: {error}") from None
-
-
 def remove_directory(path: str) -> bool:
     """Remove a writer's directory and its files, its lock last; true once it is gone. What cannot be removed stays."""
     try:

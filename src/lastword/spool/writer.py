@@ -21,6 +21,7 @@ from lastword.config import Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import new_id
 from lastword.spool import blackbox, destination, identity, ledger, start
+from lastword.spool.ground import private_directory
 from lastword.spool.layout import (
     ALIVE_LOCK,
     BLACKBOX,
@@ -28,7 +29,6 @@ from lastword.spool.layout import (
     SEGMENT_SUFFIX,
     WHO,
     Layout,
-    make_private_directory,
     open_private,
     remove_directory,
     segment_name,
@@ -109,7 +109,7 @@ class Writer:
     def _built(cls, layout: Layout, who: bytes) -> Writer:
         writer_id = new_id()
         cradle = os.path.join(layout.birth, writer_id)
-        make_private_directory(cradle)
+        _make_cradle(cradle)
         alive = LifetimeLock.acquire(os.path.join(cradle, ALIVE_LOCK))
         if alive is None:
             raise SpoolError(f"the new lock in {cradle} is taken: the file system's locks do not work")
@@ -304,6 +304,16 @@ def _see_that_it_is_ours(layout: Layout, writer: Writer) -> None:
         layout.check()
     except SpoolError:
         writer.abandon()
+        raise
+
+
+def _make_cradle(path: str) -> None:
+    """Make the directory; raises SpoolError, or OSError: FileNotFoundError says that it was swept away again."""
+    try:
+        with private_directory(path, make=True):
+            pass
+    except SpoolError:
+        os.lstat(path)  # is it the directory that is not right, or is there none any more?
         raise
 
 

@@ -80,11 +80,14 @@ def test_no_property_of_the_exception_is_asked() -> None:
     """Application code may run in a capture nowhere but where it must."""
 
     class Odd(Exception):
-        @property
-        def __traceback__(self) -> Any:  # type: ignore[override]
-            raise RuntimeError("application code")
+        pass
 
     def fail() -> None:
         raise Odd
 
-    assert origin_of_exception(raised(fail), None).line == fail.__code__.co_firstlineno + 1
+    def refuse(error: Odd) -> None:
+        raise RuntimeError("application code")
+
+    error = raised(fail)
+    Odd.__traceback__ = property(refuse)  # type: ignore[assignment]
+    assert origin_of_exception(error, None).line == fail.__code__.co_firstlineno + 1

@@ -43,7 +43,7 @@ def test_the_most_generous_of_all() -> None:
         Limits(age=5.0, set_aside=9),
         Limits(spool=6, age=1.0, set_aside=1),
     ]
-    assert widest(asked) == Limits(spool=6, age=10.0, set_aside=32 << 20)
+    assert widest(asked) == Limits(spool=6, age=10.0, set_aside=9)
 
 
 @pytest.mark.parametrize("data", [None, 7, [], {"spool": "x", "age": -1, "set_aside": None, "more": 1}, {"age": True}])

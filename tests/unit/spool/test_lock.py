@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lastword.spool import lock as lock_module
 from lastword.spool.lock import LifetimeLock, close_if_same, holder
 
 
@@ -132,3 +133,140 @@ def test_troubles_are_raised(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(FileNotFoundError):
             LifetimeLock.acquire(str(tmp_path / "missing/alive.lock"))
+
+
+def test_a_lock_waits_for_the_probes_of_other_threads(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that probes while another one locks would drop the lock by closing the file: it is had after that."""
+    monkeypatch.setattr(lock_module, "_PROBE_WAIT", 30.0)
+    assert LifetimeLock.acquire(path) is not None  # so that there is a file
+    lock_module._claims.clear()
+    ask, opened, locked = lock_module._ask_kernel, threading.Event(), threading.Event()
+
+    def slow_probe(path: str) -> int | None:
+        descriptor = os.open(path, os.O_RDONLY)
+        opened.set()
+        locked.wait(0.2)  # longer than the other thread would need if it did not wait
+        os.close(descriptor)
+        return ask(path)
+
+    monkeypatch.setattr(lock_module, "_ask_kernel", slow_probe)
+    prober = threading.Thread(target=holder, args=(path,))
+    prober.start()
+    opened.wait()
+    lock = LifetimeLock.acquire(path)
+    locked.set()
+    prober.join()
+    monkeypatch.undo()
+    assert lock is not None
+    assert seen_by_a_child(path) == os.getpid()
+    lock.release()
+
+
+def test_a_probe_that_does_not_end_keeps_the_lock_from_being_had(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that stands still in a probe costs 5 ms and the lock, not more; it can be had when the probe is over."""
+    monkeypatch.setattr(lock_module, "_probes", [(os.getpid(), path, -1), (os.getppid(), path, -1)])
+    assert LifetimeLock.acquire(path) is None
+    assert holder(path) is None
+    lock_module._probes.remove((os.getpid(), path, -1))
+    lock = LifetimeLock.acquire(path)
+    assert lock is not None
+    assert lock_module._probes == [(os.getppid(), path, -1)]
+    lock.release()
+
+
+def test_probing_and_locking_at_once(path: str) -> None:
+    """However threads that probe and threads that lock take turns, who was given the lock has it."""
+    over = False
+
+    def probe() -> None:
+        while not over:
+            holder(path)
+
+    threads = [threading.Thread(target=probe) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        seen: list[int | None] = []
+        while len(seen) < 20:
+            lock = LifetimeLock.acquire(path)
+            if lock is not None:
+                seen.append(seen_by_a_child(path))
+                lock.release()
+    finally:
+        over = True
+        for thread in threads:
+            thread.join()
+    assert seen == [os.getpid()] * 20
+
+
+def test_a_failed_attempt_leaves_no_trace(path: str) -> None:
+    """Who did not get the lock may try again, in whatever thread; nothing stays open."""
+    reading, writing = os.pipe()
+    owner = os.fork()
+    if owner == 0:
+        LifetimeLock.acquire(path)
+        os.write(writing, b".")
+        signal.pause()
+    os.read(reading, 1)
+    try:
+        before = len(os.listdir("/dev/fd"))
+        assert [LifetimeLock.acquire(path) for _ in range(3)] == [None] * 3
+        assert len(os.listdir("/dev/fd")) == before
+    finally:
+        os.kill(owner, signal.SIGKILL)
+        os.waitpid(owner, 0)
+        os.close(reading)
+        os.close(writing)
+    lock = LifetimeLock.acquire(path)
+    assert lock is not None
+    lock.release()
+
+
+def test_released_twice(path: str) -> None:
+    """The second release does nothing, least of all to the lock that another thread has taken in between."""
+    lock = LifetimeLock.acquire(path)
+    assert lock is not None
+    lock.release()
+    next_one = LifetimeLock.acquire(path)
+    assert next_one is not None
+    lock.release()
+    assert seen_by_a_child(path) == os.getpid()
+    assert LifetimeLock.acquire(path) is None
+    next_one.release()
+
+
+def test_keeping_a_lock_that_was_dropped(path: str) -> None:
+    """Other code that opens and closes the file drops the lock; `keep` takes it again, unless somebody else has it."""
+    lock = LifetimeLock.acquire(path)
+    assert lock is not None
+    os.close(os.open(path, os.O_RDONLY))
+    assert seen_by_a_child(path) is None
+    assert lock.keep()
+    assert seen_by_a_child(path) == os.getpid()
+    os.close(os.open(path, os.O_RDONLY))
+    reading, writing = os.pipe()
+    thief = os.fork()
+    if thief == 0:
+        lock_module._claims.clear()
+        os.write(writing, b"." if LifetimeLock.acquire(path) else b"!")
+        signal.pause()
+    try:
+        assert os.read(reading, 1) == b"."
+        assert not lock.keep()
+    finally:
+        os.kill(thief, signal.SIGKILL)
+        os.waitpid(thief, 0)
+        os.close(reading)
+        os.close(writing)
+    lock.release()
+
+
+def test_a_child_does_not_keep_its_parents_lock(path: str) -> None:
+    """What was inherited over a fork is the parent's: a child that asks for it takes nothing."""
+    lock = LifetimeLock.acquire(path)
+    assert lock is not None
+    pid = os.fork()
+    if pid == 0:
+        os._exit(lock.keep())
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    lock.release()

@@ -15,7 +15,7 @@ from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import Limits
 from lastword.spool.lock import LifetimeLock
 from lastword.spool.record import encode_event
-from lastword.spool.watch import WatchedWriter
+from lastword.spool.watch import Removable, WatchedWriter
 from lastword.spool.writer import Writer
 
 MIB = 1 << 20
@@ -46,7 +46,7 @@ def watch(writer: Writer, ledger: Ledger) -> WatchedWriter:
     return watched
 
 
-def names(segments: list[retention.Removable]) -> list[tuple[str, str]]:
+def names(segments: list[Removable]) -> list[tuple[str, str]]:
     return [(segment.writer.id, segment.name) for segment in segments]
 
 

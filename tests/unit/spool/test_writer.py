@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lastword.config import Destination, Dsn
-from lastword.errors import RecordRefused
+from lastword.errors import RecordRefused, SpoolError
 from lastword.spool import blackbox
 from lastword.spool import writer as writer_module
 from lastword.spool.identity import is_dead, read_who
@@ -230,3 +231,90 @@ def test_discarding(writer: Writer) -> None:
     where = directory(writer)
     writer.discard()
     assert not where.exists()
+
+
+@pytest.mark.parametrize("swept", [["alive.lock", "who.json"], ["who.json"], []])
+def test_a_birth_that_was_swept_away_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: list[str]
+) -> None:
+    """A flusher that took a cradle for that of the dead, in whole (no names) or in part, costs another try, no more."""
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    create = blackbox.create
+
+    def swept_at_that_moment(path: str) -> None:
+        monkeypatch.undo()
+        cradle = Path(path).parent
+        for name in swept or ["alive.lock", "who.json"]:
+            (cradle / name).unlink()
+        if not swept:
+            cradle.rmdir()
+        create(path)
+
+    monkeypatch.setattr(blackbox, "create", swept_at_that_moment)
+    writer = Writer.born(layout)
+    writer.append(body(), None)
+    assert [path.name for path in Path(layout.writers).iterdir()] == [writer.id]
+    assert list(Path(layout.birth).iterdir()) == []
+    assert not is_dead(str(directory(writer)))
+    assert [record.seq for record in records(writer)] == [1]
+
+
+def test_births_that_are_always_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not tried for ever."""
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    monkeypatch.setattr(blackbox, "create", lambda path: os.unlink(path))
+    with pytest.raises(SpoolError, match="disappear"):
+        Writer.born(layout)
+    assert list(Path(layout.birth).iterdir()) == []
+
+
+def test_a_writer_that_lost_its_lock_takes_it_again(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the program archived its own spool, which drops the lock, the writer goes on and has it back soon."""
+    monkeypatch.setattr(writer_module, "_PATH_CHECK_INTERVAL", 0.0)
+    lock = directory(writer) / "alive.lock"
+    os.close(os.open(lock, os.O_RDONLY))
+    writer.append(body(), None)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if holder(str(lock)) == os.getppid() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_a_writer_whose_lock_file_is_gone(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that others can no longer see alive (a cleaner of /tmp took the old file) says that it is lost."""
+    monkeypatch.setattr(writer_module, "_PATH_CHECK_INTERVAL", 0.0)
+    (directory(writer) / "alive.lock").unlink()
+    with pytest.raises(WriterLost, match="lock"):
+        writer.append(body(), None)
+
+
+def test_abandoned_while_another_thread_is_about_to_write(writer: Writer, tmp_path: Path) -> None:
+    """The descriptor is not closed under a thread that has checked it already, or its record would go elsewhere."""
+    assert writer._enter()
+    thread = threading.Thread(target=writer.abandon)
+    thread.start()
+    thread.join()
+    os.fstat(writer._descriptor)
+    writer._leave()
+    writer.abandon()
+    with pytest.raises(WriterLost):
+        writer.append(body(), None)
+
+
+def test_a_roll_that_the_black_box_did_not_hear_of(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the word that a segment is sealed could not be written, the next record brings it; the flusher needs it."""
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    box = str(directory(writer) / "blackbox")
+    with monkeypatch.context() as full:
+        full.setattr(blackbox, "store", no_room)
+        for _ in range(4):
+            writer.append(body("x" * 300_000), None)
+    assert list_segments(str(directory(writer))).numbered == (1, 2)
+    assert blackbox.load(box).sealed_upto == 0
+    writer.append(body(), None)
+    assert blackbox.load(box).sealed_upto == 1

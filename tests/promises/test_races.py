@@ -1,0 +1,366 @@
+"""The promise holds in the races that lost events in prototypes: each test is one of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import resource
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import INITIAL_SIZE
+from lastword.spool.lock import holder
+from lastword.testing import LoopbackTracker
+from tests.chaos import leader
+from tests.support import needs
+from tests.support.programs import (
+    Program,
+    recorded_ids,
+    run,
+    wait_for_accounts,
+    wait_until,
+    wait_until_no_flusher,
+)
+from tests.support.witness import WitnessTracker
+
+NOBODY = 65534
+
+
+def test_rolling_under_six_threads_signals_and_finalizers(tmp_path: Path) -> None:
+    """Threads that fill one segment after the other, a signal handler that captures every 10 ms and finalizers that do
+    so in any of them lose no record, number none twice, and write nothing into files of the application.
+    """
+    spool = tmp_path / "spool"
+    body = """
+import gc
+from lastword import sdk
+from lastword.capture import message_event
+
+class Cycle:
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        acked(lastword.capture_message("from a finalizer"))
+
+def fill():
+    for _ in range(80):
+        event = message_event("x", level="info", settings=sdk._client.settings)
+        event["message"] = "x" * 60_000
+        acked(sdk._client.reporter.record(event))
+        Cycle()
+
+def use_files_of_its_own():
+    while not over:
+        with open(own, "w+b", buffering=0) as file:
+            file.write(b"mine")
+            time.sleep(0.001)
+            file.seek(0)
+            assert file.read() == b"mine"
+
+over, own = False, os.environ["TEST_SPOOL"] + "-own"
+gc.set_threshold(20)
+signal.signal(signal.SIGALRM, lambda *_: acked(lastword.capture_message("from a signal handler")))
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+threads = [threading.Thread(target=fill) for _ in range(6)]
+bystander = threading.Thread(target=use_files_of_its_own)
+for thread in [*threads, bystander]: thread.start()
+for thread in threads: thread.join()
+signal.setitimer(signal.ITIMER_REAL, 0)
+over = True
+bystander.join()
+gc.collect()
+"""
+    acked = run(body, spool=spool)
+    assert sorted(recorded_ids(spool)) == sorted(acked)
+    assert len(acked) > 6 * 80 * 2
+    accounts = read_accounts(spool)
+    assert (accounts.recorded, accounts.held, accounts.missing) == (len(acked), len(acked), 0)
+
+
+def test_births_under_an_eager_scanner(tmp_path: Path) -> None:
+    """A leader that looks and sweeps without a pause takes no writer that is being made for one of the dead."""
+    spool, births = tmp_path / "spool", 50
+    scanner = """
+from lastword.flusher.leadership import Leadership
+from lastword.http_sender import HttpSender
+from lastword.spool.layout import Layout
+from lastword.spool.lock import LifetimeLock
+layout = Layout(os.environ["TEST_SPOOL"])
+layout.prepare()
+lock = LifetimeLock.acquire(layout.flusher_lock)
+over = []
+threading.Thread(target=lambda: over.append(sys.stdin.read())).start()
+acked("scanning")
+looks = 0
+while not over:
+    leadership = Leadership(layout, HttpSender())
+    leadership.look(time.time())
+    leadership.work()
+    leadership.finish()
+    looks += 1
+assert looks > 50, looks
+"""
+    newborns = """
+for number in range(50):
+    if os.fork() == 0:
+        acked(lastword.capture_message("first"))
+        sys.stdin.read()
+        acked(lastword.capture_message("last"))
+        os._exit(0)
+for _ in range(50): os.wait()
+"""
+    with Program(scanner, spool=spool, dsn=None) as scanning:
+        assert scanning.line() == "scanning"
+        with Program(newborns, spool=spool, dsn=None) as program:
+            acked = [program.line() for _ in range(births)]
+            alive = [writer.alive for writer in read_accounts(spool).writers]
+            assert alive == [True] * births
+            acked += program.end()
+        scanning.end()
+    assert len(acked) == 2 * births
+    assert sorted(recorded_ids(spool)) == sorted(acked)
+    assert (read_accounts(spool).held, read_accounts(spool).missing) == (2 * births, 0)
+    assert list((spool / "v1/birth").iterdir()) == []
+
+
+def test_idle_exit_against_a_late_capture(tmp_path: Path) -> None:
+    """However a capture falls together with a flusher's leaving, one of the two sees the other: nothing is held while
+    nobody leads.
+
+    The flushers are real processes that leave as soon as they have nothing to do, instead of a second later, and that
+    need no new interpreter to start.
+    """
+    spool, rounds = tmp_path / "spool", 200
+    body = """
+import random
+from lastword import launch
+from lastword.flusher import schedule, settle
+from lastword.flusher.loop import Flusher
+from lastword.spool import start
+from lastword.spool.lock import holder
+
+schedule.LINGER_EMPTY, schedule.LOOK_INTERVAL, settle.GRAVE_TIME = 0.0, 0.001, 0.0
+
+def spawn(layout):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if os.fork() == 0:
+                os.close(1)
+                os.close(2)
+                if holder(layout.flusher_lock) is None:
+                    Flusher(layout).run()
+                else:
+                    start.clear_failures(layout)
+        finally:
+            os._exit(0)
+    return pid
+
+launch.spawn = spawn
+for _ in range(200):
+    pid = os.fork()
+    if pid == 0:
+        acked(lastword.capture_message("at any moment"))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    time.sleep(random.uniform(0, 0.02))
+"""
+    lock = Layout(str(spool)).flusher_lock
+    with WitnessTracker() as tracker:
+        acked = run(body, spool=spool, dsn=tracker.dsn)
+        assert len(acked) == rounds
+        wait_until(lambda: holder(lock) is None or len(tracker.delivered) == rounds, "all of them, or the last leaving")
+        wait_until_no_flusher(spool)
+        assert read_accounts(spool).held == 0
+        assert sorted(tracker.delivered) == sorted(acked)
+        tracker.assert_one_sender_at_a_time()
+    assert len(tracker.senders) > 10, "hardly a flusher ever left: nothing was proved"
+
+
+@needs.capability(hasattr(resource, "prlimit"), "limits for other processes")
+def test_checkpoints_without_room_for_another_byte(tmp_path: Path) -> None:
+    """A flusher that cannot make or extend any file goes on delivering, settling and making room."""
+    spool, count = tmp_path / "spool", 100
+    body = f"for _ in range({count}): acked(lastword.capture_message('hello'))\nsys.stdin.read()"
+    lock = Layout(str(spool)).flusher_lock
+    with WitnessTracker() as tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:
+        tracker.be_slow(0.02)
+        copies = [Path(path) for path in Layout(str(spool)).ledger_copies]
+        wait_until(lambda: all(copy.exists() and copy.stat().st_size == INITIAL_SIZE for copy in copies), "the ledger")
+        resource.prlimit(leader.wait_for_leader(lock), resource.RLIMIT_FSIZE, (16 << 10, 16 << 10))
+        assert len(tracker.delivered) < count // 2
+        acked = [program.line() for _ in range(count)]
+        wait_for_accounts(spool, lambda accounts: accounts.delivered == count, "every delivery's account")
+        assert program.end() == []
+        wait_until_no_flusher(spool)
+        assert sorted(tracker.delivered) == sorted(acked)
+        assert tracker.repeats() == 0
+    accounts = wait_for_accounts(spool, lambda accounts: not accounts.writers, "the writer's retirement")
+    assert (accounts.recorded, accounts.held, accounts.missing) == (count, 0, 0)
+
+
+def test_the_spool_removed_from_inside_the_application(tmp_path: Path) -> None:
+    """A program that removes the spool while its own threads capture goes on undisturbed, in a new one."""
+    spool = tmp_path / "spool"
+    body = """
+import shutil
+def busy():
+    while not over:
+        lastword.capture_message("may be removed")
+over = False
+threads = [threading.Thread(target=busy) for _ in range(3)]
+for thread in threads: thread.start()
+for _ in range(20):
+    time.sleep(0.01)
+    shutil.rmtree(os.environ["TEST_SPOOL"], ignore_errors=True)
+over = True
+for thread in threads: thread.join()
+shutil.rmtree(os.environ["TEST_SPOOL"], ignore_errors=True)
+for _ in range(3): acked(lastword.capture_message("after"))
+"""
+    acked = run(body, spool=spool)
+    assert sorted(recorded_ids(spool)) == sorted(acked)
+    assert read_accounts(spool).held == len(acked) == 3
+
+
+def test_the_spool_archived_from_inside_the_application(tmp_path: Path) -> None:
+    """`tar` in the application opens and closes every file, the lock among them: its writer is not taken for dead, and
+    has its lock back a second later.
+    """
+    spool = tmp_path / "spool"
+    body = f"""
+import tarfile
+for line in sys.stdin:
+    if line == "tar\\n":
+        with tarfile.open({str(tmp_path / "archive.tar")!r}, "w") as archive:
+            archive.add(os.environ["TEST_SPOOL"])
+    acked(lastword.capture_message("again"))
+"""
+    with WitnessTracker() as tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:
+
+        def capture(line: str = "") -> str:
+            program.tell(line)
+            return program.line()
+
+        acked = [capture()]
+        [directory] = (spool / "v1/writers").iterdir()
+        lock = str(directory / "alive.lock")
+        assert holder(lock) == program.process.pid
+        acked.append(capture("tar"))
+        assert holder(lock) is None, "the archive did not drop the lock: nothing was proved"
+
+        def has_it_back() -> bool:
+            acked.append(capture())
+            return holder(lock) == program.process.pid
+
+        wait_until(has_it_back, "the lock")
+        wait_until(lambda: set(acked) <= set(tracker.delivered), "everything captured")
+        assert [(writer.id, writer.alive) for writer in read_accounts(spool).writers] == [(directory.name, True)]
+        program.end()
+        wait_until_no_flusher(spool)
+        assert tracker.repeats() == 0
+    accounts = read_accounts(spool)
+    assert (accounts.delivered, accounts.missing) == (len(acked), 0)
+
+
+@pytest.fixture
+def open_ground() -> Iterator[Path]:
+    """A directory that another user can reach, as none below pytest's own can be."""
+    directory = Path(tempfile.mkdtemp(prefix="lastword-test-", dir="/tmp"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+AS_ROOT = needs.capability(os.geteuid() == 0, "right to become another user")
+
+
+@AS_ROOT
+def test_setuid_after_the_first_capture(open_ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that gives up root goes on in a spool of the user that it has become, and leaves root's alone."""
+    (open_ground / "tmp").mkdir()
+    (open_ground / "tmp").chmod(0o1777)
+    monkeypatch.setenv("XDG_STATE_HOME", str(open_ground / "state"))
+    monkeypatch.setenv("HOME", str(open_ground / "home"))
+    monkeypatch.setenv("TMPDIR", str(open_ground / "tmp"))
+    body = f"""
+lastword.init()
+acked(lastword.capture_message("as root"))
+os.setuid({NOBODY})
+for _ in range(2): acked(lastword.capture_message("as nobody"))
+os._exit(0)
+"""
+    acked = run(body, spool=open_ground / "unused")
+    roots, nobodys = open_ground / "state/lastword", open_ground / f"tmp/lastword-{NOBODY}"
+    assert recorded_ids(roots) == acked[:1]
+    assert recorded_ids(nobodys) == acked[1:]
+    assert {path.stat().st_uid for path in nobodys.rglob("*")} == {NOBODY}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in nobodys.rglob("*")} == {0o700, 0o600}
+
+
+@AS_ROOT
+def test_setuid_where_the_other_user_has_no_spool(open_ground: Path) -> None:
+    """Events of a user who may not use the spool are refused and counted; as root again, the program goes on there."""
+    spool = open_ground / "spool"
+    body = f"""
+acked(lastword.capture_message("as root"))
+os.seteuid({NOBODY})
+for _ in range(3): assert lastword.capture_message("as nobody") is None
+os.seteuid(0)
+acked(lastword.capture_message("as root again"))
+"""
+    acked = run(body, spool=spool)
+    assert sorted(recorded_ids(spool)) == sorted(acked)
+    accounts = read_accounts(spool)
+    assert (accounts.held, accounts.missing, dict(accounts.refused)) == (2, 0, {"no spool": 3})
+
+
+INTERPRETERS = next((name for name in ("_interpreters", "_xxsubinterpreters") if importlib.util.find_spec(name)), "")
+
+
+@needs.capability(bool(INTERPRETERS) and sys.platform.startswith("linux"), "subinterpreters")
+def test_a_second_interpreter_in_the_process_that_leads(tmp_path: Path) -> None:
+    """An interpreter that captures, and so asks who leads, does not cost the one that leads in its process its lock."""
+    spool = tmp_path / "spool"
+    body = f"""
+import {INTERPRETERS} as interpreters
+from lastword.spool.layout import Layout
+from lastword.spool.lock import LifetimeLock
+layout = Layout(os.environ["TEST_SPOOL"])
+layout.prepare()
+lock = LifetimeLock.acquire(layout.flusher_lock)
+second = '''
+import os
+import lastword
+from lastword.spool.layout import Layout
+from lastword.spool.lock import LifetimeLock, holder
+lastword.init(os.environ["TEST_DSN"], spool=os.environ["TEST_SPOOL"])
+for _ in range(3):
+    os.write(1, (lastword.capture_message("from the second interpreter") + chr(10)).encode())
+lock = Layout(os.environ["TEST_SPOOL"]).flusher_lock
+assert holder(lock) == os.getpid(), holder(lock)
+assert LifetimeLock.acquire(lock) is None
+'''
+trouble = getattr(interpreters, "exec", interpreters.run_string)(interpreters.create(), second)
+acked(str(trouble))
+sys.stdin.read()
+lock.release()
+acked(lastword.capture_message("from the first"))
+"""
+    with LoopbackTracker() as tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:
+        for _ in range(3):
+            assert len(program.line()) == 32
+        assert program.line() == "None"
+        assert holder(Layout(str(spool)).flusher_lock) == program.process.pid
+        assert tracker.requests == []
+        program.end()
+        tracker.wait_for(4)
+        wait_until_no_flusher(spool)

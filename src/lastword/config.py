@@ -141,7 +141,7 @@ class Destination:
     def decode(cls, content: bytes) -> Destination:
         """Read a destination file; raises ConfigError when it is not one."""
         try:
-            data = json.loads(content)
+            data = json.loads(content.decode("ascii"))
             return cls(dsn=Dsn(**data["dsn"]), timeout=float(data["timeout"]))
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"not a destination: {error!r}") from None

@@ -95,7 +95,7 @@ def _parse(copy: bytes) -> WriterState:
     if not (newline and blank) or crc != b"%08x" % zlib.crc32(text):
         return WriterState()
     try:
-        data = json.loads(text)
+        data = json.loads(text.decode("ascii"))
         refused = {str(reason): int(count) for reason, count in data["refused"].items()}
         return WriterState(int(data["generation"]), int(data["sealed_upto"]), refused)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):

@@ -43,7 +43,7 @@ def encode(who: dict[str, Any]) -> bytes:
 def read_who(path: str) -> dict[str, Any]:
     """What a writer said of itself; {} when the file is missing or garbage, never an error."""
     try:
-        who = json.loads(read_small_file(path))
+        who = json.loads(read_small_file(path).decode("ascii"))
     except (OSError, ValueError, RecursionError):
         return {}
     return who if isinstance(who, dict) else {}

@@ -210,7 +210,7 @@ class Ledger:
 
     @classmethod
     def _decode(cls, generation: int, text: bytes) -> Ledger:
-        data = json.loads(text)
+        data = json.loads(text.decode("ascii"))
         ledger = cls()
         ledger.generation = generation
         for writer_id, told in data["writers"].items():

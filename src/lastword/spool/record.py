@@ -88,7 +88,7 @@ def parse(line: bytes) -> Union[Record, Damage]:
     if line[len(_PREFIX) : _BODY_AT - 2] != b"%08x" % zlib.crc32(line[_BODY_AT:]):
         return Damage("checksum does not match")
     try:
-        data = json.loads(line)
+        data = json.loads(line.decode("ascii"))
         event_id, kind = data["id"], data["kind"]
         seq, to = data.get("n"), data["to"]
         if not (seq is None or (type(seq) is int and seq > 0)):

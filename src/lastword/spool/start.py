@@ -56,7 +56,8 @@ class StartState:
 def load(layout: Layout) -> StartState:
     """What ``start.json`` says; a fresh state when it is missing or garbage."""
     try:
-        data = json.loads(read_small_file(layout.start_state, SIZE).partition(b"\n")[0])
+        # As text: json would take the zeros of a new file for UTF-32, and import that in the midst of a capture.
+        data = json.loads(read_small_file(layout.start_state, SIZE).partition(b"\n")[0].decode("ascii"))
         state = StartState(int(data["failures"]), float(data["not_before"]), data["unfinished"] is True)
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return StartState()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,18 @@ def test_only_under_its_lock(layout: Layout, monkeypatch: pytest.MonkeyPatch) ->
     lock.release()
     start.pause(layout, 17.0)
     assert start.load(layout) == StartState(0, 17.0)
+
+
+def test_reading_a_new_file_imports_nothing(layout: Layout) -> None:
+    """A start.json that was made and not written yet is full of zeros; a capture that reads it imports nothing."""
+    start.preallocate(layout)
+    code = f"""
+import sys
+from lastword.spool import start
+from lastword.spool.layout import Layout
+layout = Layout({layout.spool!r})
+before = set(sys.modules)
+assert start.load(layout) == start.StartState()
+assert set(sys.modules) == before, set(sys.modules) - before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import socket
 import threading
 from collections import Counter
@@ -22,8 +23,9 @@ class WitnessTracker(LoopbackTracker):
         delivered: how often each event arrived, by id.
         contents: id → a digest of each different body that it arrived with.
         pids: id → the pid that the event names.
-        senders: the client port of each run of requests from one connection. A flusher sends on one connection after
-            the other; two of them at work at once would take turns here.
+        senders: the number of the connection of each run of requests, in the order of the connections' making: not its
+            port, which the kernel gives again. A flusher sends on one connection after the other; two of them at work
+            at once would take turns here.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,7 @@ class WitnessTracker(LoopbackTracker):
         self.pids: dict[str, int] = {}
         self.senders: list[int] = []
         self._connection = threading.local()
+        self._connections = itertools.count(1)
 
     def __enter__(self) -> WitnessTracker:
         super().__enter__()
@@ -50,13 +53,13 @@ class WitnessTracker(LoopbackTracker):
         return sum(self.delivered.values()) - len(self.delivered)
 
     def _converse(self, connection: socket.socket) -> None:
-        self._connection.port = connection.getpeername()[1]
+        self._connection.number = next(self._connections)
         super()._converse(connection)
 
     def _keep(self, request: Request, reading: Reading) -> Optional[HttpReply]:
         reply = super()._keep(request, reading)
-        if self.senders[-1:] != [self._connection.port]:
-            self.senders.append(self._connection.port)
+        if self.senders[-1:] != [self._connection.number]:
+            self.senders.append(self._connection.number)
         received = self._requests.pop()
         if received.stored:
             event_id = (received.id or "").replace("-", "")

@@ -12,7 +12,15 @@ from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.testing import LoopbackTracker
 from tests.support import needs
-from tests.support.programs import PRELUDE, Program, run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.programs import (
+    PRELUDE,
+    Program,
+    remove_spool,
+    run,
+    wait_for_accounts,
+    wait_until,
+    wait_until_no_flusher,
+)
 
 PROC = needs.capability(sys.platform.startswith("linux"), "/proc")
 
@@ -151,7 +159,7 @@ def test_a_removed_spool_ends_its_flusher(tmp_path: Path) -> None:
         program.line()
         pid = flusher_of(spool)
         wait_for_accounts(spool, lambda accounts: accounts.delivered == 1, "the account of the first")
-        subprocess.run(["rm", "-rf", str(spool)], check=True)
+        remove_spool(spool)
         wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the flusher's end")
         program.process.stdin.write("second\n")
         program.process.stdin.flush()

@@ -109,3 +109,10 @@ def wait_for_accounts(spool: Path, condition: Callable[[Accounts], object], what
 def wait_until_no_flusher(spool: Path, timeout: float = PATIENCE) -> None:
     """Wait until the flusher has left by itself, its last checkpoint made."""
     wait_until(lambda: holder(Layout(str(spool)).flusher_lock) is None, "the flusher's leaving", timeout)
+
+
+def remove_spool(spool: Path) -> None:
+    """What `rm -rf` does, as often as it takes: a flusher at work may make a file between two of its steps."""
+    wait_until(
+        lambda: subprocess.run(["rm", "-rf", str(spool)], capture_output=True).returncode == 0, "rm -rf to succeed"
+    )

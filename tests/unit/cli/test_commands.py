@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lastword.testing import LoopbackTracker
-from tests.support.programs import run, wait_until_no_flusher
+from tests.support.programs import remove_spool, run, wait_until_no_flusher
 
 
 def lastword(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -59,7 +59,7 @@ def test_a_test_event_that_does_not_arrive(tmp_path: Path, misbehave, words: lis
             assert word in done.stderr
         assert "s3cret" not in done.stderr
         tracker.answer_normally()
-        subprocess.run(["rm", "-rf", str(tmp_path / "spool")], check=True)  # so that its flusher leaves
+        remove_spool(tmp_path / "spool")  # so that its flusher leaves
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_status_of_a_wrong_key(tmp_path: Path) -> None:
     done = lastword("status", "--spool", spool)
     assert done.returncode == 1
     assert "wrong address or key" in done.stdout
-    subprocess.run(["rm", "-rf", str(spool)], check=True)
+    remove_spool(spool)
 
 
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:

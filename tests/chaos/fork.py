@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger
 from tests.support.programs import run, wait_for_accounts, wait_until, wait_until_no_flusher
 from tests.support.witness import WitnessTracker
 
@@ -88,7 +90,8 @@ def prove(directory: Path, forks: int = FORKS, has_libc_fork: bool = True) -> st
         lines = [line.split(":") for line in told]
         captured = {event_id: int(pid) for pid, event_id in lines if event_id}
         troubles = [trouble for trouble, event_id in lines if not event_id]
-        wait_until(lambda: captured.keys() <= tracker.delivered.keys(), "everything acknowledged", timeout=240)
+        patience = 30 + forks * 0.1
+        wait_until(lambda: captured.keys() <= tracker.delivered.keys(), "everything acknowledged", timeout=patience)
         wait_until_no_flusher(spool)
         tracker.assert_one_sender_at_a_time()
     accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "every writer's retirement")
@@ -98,6 +101,7 @@ def prove(directory: Path, forks: int = FORKS, has_libc_fork: bool = True) -> st
     assert spoilt <= forks * MOST_SPOILT, f"{spoilt} children were lost to the interpreter"
     assert children == forks - spoilt, f"{children} of {forks} children reported"
     assert tracker.pids == captured, "an event names another process than the one that captured it"
+    assert Ledger.load(Layout(str(spool))).totals.writers >= children + 1, "processes shared a writer"
     assert tracker.repeats() == 0
     assert accounts.recorded == accounts.delivered == len(captured), accounts
     assert (accounts.held, accounts.missing) == (0, 0), accounts

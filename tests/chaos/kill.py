@@ -98,7 +98,8 @@ def _prove(directory: Path, kills: int, chance: random.Random) -> str:
             }
         killer.stop()
         acked.update(run("acked(lastword.capture_message('starts the last flusher'))", spool=spool, dsn=tracker.dsn))
-        wait_until(lambda: acked <= set(tracker.delivered), "everything acknowledged", timeout=240)
+        patience = 30 + kills * 0.3
+        wait_until(lambda: acked <= tracker.delivered.keys(), "everything acknowledged", timeout=patience)
         wait_until_no_flusher(spool)
         accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "every writer's retirement")
         tracker.assert_one_sender_at_a_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker, Received
 from tests.chaos import fork
 from tests.support import needs
-from tests.support.programs import run, wait_until_no_flusher
+from tests.support.programs import recorded_ids, run, wait_until_no_flusher
 
 LIBC_FORK = needs.capability(hasattr(ctypes, "PyDLL"), "a fork that runs no hook of Python's")
 
@@ -87,6 +88,21 @@ def test_every_child_reports_as_itself(tmp_path: Path, way: str) -> None:
     assert (accounts.delivered, accounts.missing, accounts.interrupted) == (len(acked), 0, 0)
 
 
+@pytest.mark.parametrize("way", WAYS_TO_FORK)
+def test_no_two_processes_share_a_writer(tmp_path: Path, way: str) -> None:
+    """All records in a writer's directory are from the process that its `who.json` describes."""
+    spool = tmp_path / "spool"
+    acked = run(WAYS_TO_FORK[way], spool=spool)
+    owners = []
+    for directory in (spool / "v1/writers").iterdir():
+        owners.append(json.loads((directory / "who.json").read_text())["pid"])
+        for segment in directory.glob("*.seg"):
+            lines = [json.loads(line) for line in segment.read_text().splitlines()]
+            assert {line["event"]["process"]["pid"] for line in lines} <= {owners[-1]}
+    assert len(set(owners)) == len(owners) > 1
+    assert sorted(recorded_ids(spool)) == sorted(acked)
+
+
 def test_a_child_leaves_the_parents_writer_alone(tmp_path: Path) -> None:
     """A child that captured and ended neither frees its parent's lock nor disturbs its segment."""
     spool = tmp_path / "spool"
@@ -110,12 +126,12 @@ def test_forks_under_load(tmp_path: Path) -> None:
     fork.prove(tmp_path, forks=100, has_libc_fork=hasattr(ctypes, "PyDLL"))
 
 
-#: Where a thread of the parent stands still while it forks: (what it calls there, what it holds).
+#: Where a thread of the parent stands still while it forks → what it holds there.
 STANDSTILLS = {
-    "os.write": "the append lock",
-    "fcntl.fcntl": "flusher.lock open to probe it",
-    "os.posix_spawn": "start.lock",
     "os.rename": "a writer that is being born",
+    "fcntl.fcntl": "flusher.lock, open to probe it",
+    "os.posix_spawn": "start.lock",
+    "os.write": "the append lock",  # of a writer that is there already
 }
 
 
@@ -134,6 +150,8 @@ def stand_still(*arguments, **options):
     return ordinary(*arguments, **options)
 inside, go_on = threading.Event(), threading.Event()
 thread = threading.Thread(target=lambda: acked(lastword.capture_message(str(os.getpid()))))
+if {place == "os.write"}:
+    acked(lastword.capture_message(str(os.getpid())))
 {place} = stand_still
 thread.start()
 inside.wait()
@@ -153,7 +171,7 @@ acked(lastword.capture_message(str(os.getpid())))
         tracker.wait_for(1)
         wait_until_no_flusher(spool)
         acked += run(body, spool=spool, dsn=tracker.dsn)
-        events = tracker.wait_for(4, timeout=30)
+        events = tracker.wait_for(len(acked), timeout=30)
         wait_until_no_flusher(spool)
     assert sorted((event.id or "").replace("-", "") for event in events) == sorted(acked)
     assert {message == pid for message, pid in reporters(events)} == {True}

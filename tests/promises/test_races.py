@@ -66,7 +66,8 @@ def use_files_of_its_own():
             assert file.read() == b"mine"
 
 over, own = False, os.environ["TEST_SPOOL"] + "-own"
-gc.set_threshold(20)
+if hasattr(gc, "set_threshold"):  # PyPy's collector comes when it likes
+    gc.set_threshold(20)
 signal.signal(signal.SIGALRM, lambda *_: acked(lastword.capture_message("from a signal handler")))
 signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
 threads = [threading.Thread(target=fill) for _ in range(6)]
@@ -138,7 +139,7 @@ def test_idle_exit_against_a_late_capture(tmp_path: Path) -> None:
     The flushers are real processes that leave as soon as they have nothing to do, instead of a second later, and that
     need no new interpreter to start.
     """
-    spool, rounds = tmp_path / "spool", 200
+    spool, rounds = tmp_path / "spool", 120
     body = """
 import random
 from lastword import launch
@@ -165,7 +166,7 @@ def spawn(layout):
     return pid
 
 launch.spawn = spawn
-for _ in range(200):
+for _ in range(120):
     pid = os.fork()
     if pid == 0:
         acked(lastword.capture_message("at any moment"))
@@ -173,13 +174,12 @@ for _ in range(200):
     os.waitpid(pid, 0)
     time.sleep(random.uniform(0, 0.02))
 """
-    lock = Layout(str(spool)).flusher_lock
     with WitnessTracker() as tracker:
         acked = run(body, spool=spool, dsn=tracker.dsn)
         assert len(acked) == rounds
-        wait_until(lambda: holder(lock) is None or len(tracker.delivered) == rounds, "all of them, or the last leaving")
+        # The last flusher may not have begun yet; where one event is stranded, there is none that ever will.
+        wait_for_accounts(spool, lambda accounts: accounts.held == 0, "every event's account")
         wait_until_no_flusher(spool)
-        assert read_accounts(spool).held == 0
         assert sorted(tracker.delivered) == sorted(acked)
         tracker.assert_one_sender_at_a_time()
     assert len(tracker.senders) > 10, "hardly a flusher ever left: nothing was proved"

@@ -99,7 +99,6 @@ class Writer:
                 trouble = error
                 continue
             if writer._is_complete():
-                _see_that_it_is_ours(layout, writer)
                 return writer
             writer.discard()
         # Each time a flusher saw the cradle before its lock was there, and swept it away as that of a dead process.
@@ -296,15 +295,6 @@ class Writer:
             self._stored_for = number
         except OSError:
             pass  # the state is kept and goes with the next store
-
-
-def _see_that_it_is_ours(layout: Layout, writer: Writer) -> None:
-    """Look again once it is in its place: somebody may have put another spool there meanwhile. Raises SpoolError."""
-    try:
-        layout.check()
-    except SpoolError:
-        writer.abandon()
-        raise
 
 
 def _make_cradle(path: str) -> None:

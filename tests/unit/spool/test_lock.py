@@ -265,6 +265,7 @@ def test_a_child_does_not_keep_its_parents_lock(path: str) -> None:
     """What was inherited over a fork is the parent's: a child that asks for it takes nothing."""
     lock = LifetimeLock.acquire(path)
     assert lock is not None
+    os.close(os.open(path, os.O_RDONLY))  # the parent has lost it, so that the child could have it
     pid = os.fork()
     if pid == 0:
         os._exit(lock.keep())

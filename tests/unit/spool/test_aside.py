@@ -1,0 +1,77 @@
+"""Setting aside: the bytes as they were, with the reason, and room for them wherever that can be made."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lastword.spool import aside
+from lastword.spool.layout import Layout
+from lastword.spool.record import MAX_RECORD
+
+WRITER = "a" * 32
+SEGMENT = b"first\nsecond\nthird\n"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    os.mkdir(layout.writer(WRITER))
+    (Path(layout.writer(WRITER)) / "000001.seg").write_bytes(SEGMENT)
+    return layout
+
+
+def put(layout: Layout, name: str = "x.record", start: int = 6, end: int = 13) -> None:
+    aside.put(layout, name, reason="no", at=1.5, writer_id=WRITER, segment="000001.seg", start=start, end=end)
+
+
+def test_what_is_put_there(layout: Layout) -> None:
+    """One line that says why and where from, then the bytes; private; the same again replaces it."""
+    put(layout)
+    put(layout)
+    [path] = Path(layout.set_aside).iterdir()
+    head, _, content = path.read_bytes().partition(b"\n")
+    place = {"writer": WRITER, "segment": "000001.seg", "offset": 6, "length": 7}
+    assert json.loads(head) == {"reason": "no", "at": 1.5, **place}
+    assert content == b"second\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_of_too_much_the_beginning(layout: Layout) -> None:
+    """A damage of a terabyte is set aside as its first megabyte, and says how much it was."""
+    os.truncate(Path(layout.writer(WRITER)) / "000001.seg", 1 << 40)
+    put(layout, start=0, end=1 << 40)
+    head, _, content = (Path(layout.set_aside) / "x.record").read_bytes().partition(b"\n")
+    assert json.loads(head)["length"] == 1 << 40
+    assert content == SEGMENT + bytes(MAX_RECORD - len(SEGMENT))
+
+
+@pytest.mark.parametrize("how", ["removed", "a file"])
+def test_the_directory_is_made_again(layout: Layout, how: str) -> None:
+    """Somebody who cleans up removes the whole directory: it comes back with the next file."""
+    Path(layout.set_aside).rmdir()
+    if how == "a file":
+        Path(layout.set_aside).touch()
+    put(layout)
+    assert os.listdir(layout.set_aside) == ["x.record"]
+
+
+def test_a_name_that_a_directory_has(layout: Layout) -> None:
+    """It is set aside under another name of the same kind."""
+    (Path(layout.set_aside) / "x.record").mkdir()
+    put(layout)
+    names = sorted(os.listdir(layout.set_aside))
+    assert len(names) == 2
+    assert all(name.startswith("x.") and name.endswith(".record") for name in names)
+
+
+def test_nothing_is_made_where_the_spool_is_gone(layout: Layout) -> None:
+    """A spool that was removed stays removed; the caller hears of it."""
+    os.rename(layout.spool, layout.spool + "-gone")
+    with pytest.raises(OSError):
+        put(layout)
+    assert not os.path.exists(layout.spool)

@@ -82,8 +82,17 @@ class Reporter:
             refusals.move_to(self.writer)
 
     def refuse_for_defect(self, error: Exception) -> None:
-        """Count an event that was lost to an error of lastword's own."""
+        """Count an event that was lost to an error inside lastword."""
+        if isinstance(error, RecursionError):
+            self.refuse_for_full_stack()
+            return
         self.refuse("internal error", f"an event was not kept, which is a defect of lastword: {describe(error)}")
+
+    def refuse_for_full_stack(self) -> None:
+        """Count an event that was captured with no room on the stack to record it."""
+        self.refuse(
+            "stack full", "an event was not kept: the stack was full (see sys.getrecursionlimit) when it was captured"
+        )
 
     @property
     def writer(self) -> Optional[Writer]:

@@ -34,6 +34,7 @@ class _Client:
         self.reporter = Reporter(config)
         self.earlier: list[Reporter] = []  # of earlier calls of init, with their writers
         self.launcher = Launcher()
+        self.uncounted = 0  # captures for whose refusal there was no stack left
         self.sends = destination is not None and config.flusher != "hold"
         self.settings = CaptureSettings(
             needs=FORMATS[destination.dsn.wire].NEEDS if destination else Needs(message_stack=True),
@@ -55,11 +56,15 @@ class _Client:
     def capture(
         self, error: Optional[BaseException], locate: Callable[[], Origin], read: Callable[[], Event]
     ) -> Optional[str]:
-        """Read and record an event, if it is admitted; its id, or None. ``error`` is None for a message. Never raises.
+        """Read and record an event, if it is admitted; its id, or None. ``error`` is None for a message.
 
-        Whether it is admitted is decided by what costs little to know, before anything is read.
+        Whether it is admitted is decided by what costs little to know, before anything is read. Raises only where the
+        stack is full, so that nothing more could be called.
         """
         try:
+            while self.uncounted:
+                self.reporter.refuse_for_full_stack()
+                self.uncounted -= 1
             decision = self.gate.decide(error, locate(), time.time())
             if decision.refused:
                 self.reporter.refuse(decision.refused, decision.remark)
@@ -124,12 +129,18 @@ def capture_exception(error: Optional[BaseException] = None) -> Optional[str]:
     when the event was refused, which is counted (``lastword status``). Never raises.
     """
     client = _client
-    if error is None:
-        error = sys.exc_info()[1]
-    # Not isinstance, which asks the object.
-    if client is None or error is None or not issubclass(type(error), BaseException):
+    if client is None:
         return None
-    return _capture_error(client, error, None, "capture_exception", handled=True)
+    try:
+        if error is None:
+            error = sys.exc_info()[1]
+        # Not isinstance, which asks the object.
+        if error is None or not issubclass(type(error), BaseException):
+            return None
+        return _capture_error(client, error, None, "capture_exception", handled=True)
+    except Exception:
+        client.uncounted += 1
+        return None
 
 
 def capture_message(message: str, level: Level = "info") -> Optional[str]:
@@ -145,7 +156,11 @@ def capture_message(message: str, level: Level = "info") -> Optional[str]:
         known_level: Level = level if level in LEVELS else "info"
         return message_event(message, level=known_level, settings=client.settings)
 
-    return client.capture(None, origin_of_message, read)
+    try:
+        return client.capture(None, origin_of_message, read)
+    except Exception:
+        client.uncounted += 1
+        return None
 
 
 def set_user(user: Optional[Mapping[str, Any]]) -> None:

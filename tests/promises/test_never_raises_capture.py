@@ -18,6 +18,8 @@ from lastword import diagnostics
 from lastword.capture import CaptureSettings, assembly, exception_event, message_event
 from lastword.event import Event, Needs
 from lastword.scrub import is_sensitive
+from lastword.spool.accounts import read_accounts
+from tests.support.programs import run
 
 SETTINGS = CaptureSettings(needs=Needs(message_stack=True, memory=True), is_sensitive=is_sensitive)
 
@@ -230,6 +232,40 @@ def test_near_the_recursion_limit_there_is_a_smaller_event(tmp_path: Path) -> No
     assert whole["exceptions"][0]["value"] == "near the limit"
     assert whole["exceptions"][0]["frames"][-1]["source"]
     assert whole["process"]["pid"] != 0
+
+
+def test_with_the_stack_full_nothing_is_raised_and_everything_counted(tmp_path: Path) -> None:
+    """Wherever below the recursion limit a capture is made: an event or a refusal, and the program goes on."""
+    rooms = range(2, 80)
+    body = f"""
+def room():
+    try:
+        return 1 + room()
+    except RecursionError:
+        return 1
+
+def deeper(levels, capture):
+    return deeper(levels - 1, capture) if levels else capture("with little room")
+
+def with_room_for(calls, capture):
+    return deeper(room() - 2 - calls, capture)
+
+def same_depth_as_a_capture(message):
+    return None
+
+with_room_for({rooms[0]}, same_depth_as_a_capture)
+kept = [with_room_for(calls, lastword.capture_message) for calls in {rooms!r}]
+for event_id in kept:
+    if event_id is not None:
+        acked(event_id)
+acked(lastword.capture_message("later"))
+"""
+    acked = run(body, spool=tmp_path / "spool")
+    accounts = read_accounts(tmp_path / "spool")
+    refused = sum(accounts.refused.values())
+    assert refused > 0, "no capture met a full stack: nothing was proved"
+    assert len(acked) + refused == len(rooms) + 1
+    assert accounts.recorded >= len(acked)
 
 
 def test_what_could_not_be_read_near_the_limit_is_read_later(tmp_path: Path) -> None:

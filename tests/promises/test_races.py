@@ -35,8 +35,9 @@ NOBODY = 65534
 
 
 def test_rolling_under_six_threads_signals_and_finalizers(tmp_path: Path) -> None:
-    """Threads that fill one segment after the other, a signal handler that captures every 10 ms and finalizers that do
-    so in any of them lose no record, number none twice, and write nothing into files of the application.
+    """Threads that fill one segment after the other, a signal handler that captures 10 ms after it last did and
+    finalizers that do so in any of them lose no record, number none twice, and write nothing into files of the
+    application.
     """
     spool = tmp_path / "spool"
     body = """
@@ -68,14 +69,20 @@ def use_files_of_its_own():
 over, own = False, os.environ["TEST_SPOOL"] + "-own"
 if hasattr(gc, "set_threshold"):  # PyPy's collector comes when it likes
     gc.set_threshold(20)
-signal.signal(signal.SIGALRM, lambda *_: acked(lastword.capture_message("from a signal handler")))
-signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+
+def handler(*_):
+    acked(lastword.capture_message("from a signal handler"))
+    if not over:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.01)
 threads = [threading.Thread(target=fill) for _ in range(6)]
 bystander = threading.Thread(target=use_files_of_its_own)
 for thread in [*threads, bystander]: thread.start()
 for thread in threads: thread.join()
-signal.setitimer(signal.ITIMER_REAL, 0)
 over = True
+signal.setitimer(signal.ITIMER_REAL, 0)
 bystander.join()
 gc.collect()
 """

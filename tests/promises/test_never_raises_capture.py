@@ -19,6 +19,7 @@ from lastword.capture import CaptureSettings, assembly, exception_event, message
 from lastword.event import Event, Needs
 from lastword.scrub import is_sensitive
 from lastword.spool.accounts import read_accounts
+from tests.support import needs
 from tests.support.programs import run
 
 SETTINGS = CaptureSettings(needs=Needs(message_stack=True, memory=True), is_sensitive=is_sensitive)
@@ -234,6 +235,7 @@ def test_near_the_recursion_limit_there_is_a_smaller_event(tmp_path: Path) -> No
     assert whole["process"]["pid"] != 0
 
 
+@needs.capability(sys.implementation.name == "cpython", "recursion limit that counts calls")
 def test_with_the_stack_full_nothing_is_raised_and_everything_counted(tmp_path: Path) -> None:
     """Wherever below the recursion limit a capture is made: an event or a refusal, and the program goes on."""
     rooms = range(2, 80)

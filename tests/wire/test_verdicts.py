@@ -6,7 +6,7 @@ import pytest
 
 from lastword.http_message import HttpReply
 from lastword.wire import FORMATS
-from lastword.wire.format import Delivered, Misconfigured, Refused, Retry
+from lastword.wire.format import Delivered, History, Misconfigured, Refused, Retry
 from lastword.wire.status import LONGEST_WAIT, wait_asked_for, words
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -27,20 +27,20 @@ def test_an_answer_without_success_means_the_same_to_every_format(
     wire: str, statuses: list[int], verdict: type[object]
 ) -> None:
     """The verdict table of the design, all rows; a receipt in the body does not turn a failure into a success."""
-    judged = {status: FORMATS[wire].judge(HttpReply(status, b'{"_rxid": "1"}')) for status in statuses}
+    judged = {status: FORMATS[wire].judge(HttpReply(status, b'{"_rxid": "1"}'), History()) for status in statuses}
     assert {status: type(judgement) for status, judgement in judged.items()} == dict.fromkeys(statuses, verdict)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_booboo_delivers_by_any_2xx(status: int) -> None:
     """The body is not looked at, be it empty or not JSON."""
-    assert FORMATS["booboo"].judge(HttpReply(status, b"<html>")) == Delivered()
+    assert FORMATS["booboo"].judge(HttpReply(status, b"<html>"), History()) == Delivered()
 
 
 def test_backtrace_delivers_by_a_200_with_a_receipt() -> None:
     """Only ``_rxid`` says that the report was taken."""
     answer = b'{"response":"ok","_rxid":"03000000-0000-0000-0000-000000000000"}'
-    assert FORMATS["backtrace"].judge(HttpReply(200, answer)) == Delivered()
+    assert FORMATS["backtrace"].judge(HttpReply(200, answer), History()) == Delivered()
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_backtrace_delivers_by_a_200_with_a_receipt() -> None:
 )
 def test_backtrace_tries_again_after_a_200_without_a_receipt(body: bytes) -> None:
     """Some page that answers 200 to everything is no tracker: the event is kept, whatever the page says."""
-    assert isinstance(FORMATS["backtrace"].judge(HttpReply(200, body)), Retry)
+    assert isinstance(FORMATS["backtrace"].judge(HttpReply(200, body), History()), Retry)
 
 
 @pytest.mark.parametrize("status", [201, 202, 204])
 def test_backtrace_tries_again_after_another_2xx(status: int) -> None:
     """Backtrace acknowledges by exactly 200."""
-    assert isinstance(FORMATS["backtrace"].judge(HttpReply(status, b'{"_rxid": "1"}')), Retry)
+    assert isinstance(FORMATS["backtrace"].judge(HttpReply(status, b'{"_rxid": "1"}'), History()), Retry)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_wait_that_a_tracker_asks_for_is_understood_or_ignored(
 ) -> None:
     """Seconds, or a date measured against the answer's own Date; at most a day, never negative."""
     assert wait_asked_for(HttpReply(429, b"", headers)) == seconds
-    assert FORMATS["booboo"].judge(HttpReply(429, b"", headers)) == Retry("HTTP 429", seconds)
+    assert FORMATS["booboo"].judge(HttpReply(429, b"", headers), History()) == Retry("HTTP 429", seconds)
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,12 @@ def test_the_wait_that_a_tracker_asks_for_is_understood_or_ignored(
 def test_a_reason_is_the_trackers_own_words_on_one_line(body: bytes, said: str) -> None:
     """The status and 200 characters of the body, without anything that steers a terminal."""
     assert words(HttpReply(413, body)) == said
-    assert FORMATS["backtrace"].judge(HttpReply(413, body)) == Refused(said)
+    assert FORMATS["backtrace"].judge(HttpReply(413, body), History()) == Refused(said)
 
 
 def test_a_redirect_names_its_target_without_the_token() -> None:
     """The reason says where the DSN should point; the query, which repeats the token, is left out."""
     reply = HttpReply(308, b"", {"location": "https://new.example/post?token=SECRET&format=json"})
-    assert FORMATS["backtrace"].judge(reply) == Misconfigured("HTTP 308: redirected to https://new.example/post")
+    assert FORMATS["backtrace"].judge(reply, History()) == Misconfigured(
+        "HTTP 308: redirected to https://new.example/post"
+    )

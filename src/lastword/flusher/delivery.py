@@ -13,7 +13,7 @@ from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record
 from lastword.wire import FORMATS
-from lastword.wire.format import Misconfigured, Refused, Retry, Verdict
+from lastword.wire.format import History, Misconfigured, Refused, Retry, Verdict
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Courier:
             reply = self._sender.send(request, destination.timeout)
         except SendError as error:
             return Attempt(Retry(str(error)), ambiguous=error.ambiguous)
-        return Attempt(wire.judge(reply))
+        return Attempt(wire.judge(reply, History()))
 
     def _destination(self, key: str) -> Destination:
         if key not in self._destinations:

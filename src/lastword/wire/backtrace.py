@@ -52,13 +52,13 @@ from __future__ import annotations
 
 import json
 from itertools import groupby
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from lastword.config import Destination
 from lastword.event import Event, ExceptionInfo, Frame, Needs
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
-from lastword.wire.format import Delivered, Retry, Verdict
+from lastword.wire.format import Delivered, History, Retry, Verdict
 from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
 from lastword.wire.status import verdict_without_success, words
@@ -114,7 +114,7 @@ _STATUS_ATTRIBUTES = {
 Scalar = Union[str, int, float, bool, None]
 
 
-def request(event: Event, destination: Destination) -> HttpRequest:
+def request(event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
     """The request that delivers ``event``; the same event always gives the same bytes."""
     boundary = f"lastword-{event['id']}"
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
@@ -122,7 +122,7 @@ def request(event: Event, destination: Destination) -> HttpRequest:
     return HttpRequest(url=destination.dsn.url, body=_multipart(boundary, report), headers=headers)
 
 
-def judge(reply: HttpReply) -> Verdict:
+def judge(reply: HttpReply, history: History) -> Verdict:
     """What the tracker's answer means for the event."""
     if reply.status == 200 and _has_receipt(reply.body):
         return Delivered()

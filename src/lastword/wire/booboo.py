@@ -39,13 +39,13 @@ What differs from that package, and why:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from lastword.config import Destination
 from lastword.event import Event, ExceptionInfo, Frame, Needs
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
-from lastword.wire.format import Delivered, Verdict
+from lastword.wire.format import Delivered, History, Verdict
 from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
 from lastword.wire.status import verdict_without_success
@@ -60,13 +60,13 @@ _KNOWN_LEVELS = {"fatal": "error", "debug": "info"}
 _CHAIN_TYPES = {None: None, "cause": "cause", "context": "context", "member": "cause"}
 
 
-def request(event: Event, destination: Destination) -> HttpRequest:
+def request(event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
     """The request that delivers ``event``; the same event always gives the same bytes."""
     headers = {"X-Booboo-DSN": destination.dsn.token, "Content-Type": "application/json"}
     return HttpRequest(url=destination.dsn.url, body=encode(payload(event)), headers=headers)
 
 
-def judge(reply: HttpReply) -> Verdict:
+def judge(reply: HttpReply, history: History) -> Verdict:
     """What the tracker's answer means for the event."""
     return Delivered() if 200 <= reply.status < 300 else verdict_without_success(reply)
 

@@ -15,23 +15,43 @@ from lastword.http_message import HttpReply, HttpRequest
 
 
 @dataclass(frozen=True)
+class History:
+    """What came before an attempt. ``ambiguous``: this event was sent before, and no answer was seen."""
+
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True)
 class Delivered:
-    """The tracker says it has the event."""
+    """The tracker has the event; ``uncertain``: by all that is known, for it did not say so itself."""
+
+    uncertain: bool = False
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Not now: keep the event and try again, after ``after`` seconds where the tracker named a time."""
+    """Not now: keep the event and try again, after ``after`` seconds where the tracker named a time.
+
+    ``may_be_address``: this is also how the tracker answers to a wrong address; it counts as one where it has never
+    taken an event.
+    """
 
     reason: str
     after: Optional[float] = None
+    may_be_address: bool = False
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Not this event, ever: set it aside and go on with the next."""
+    """Not this event, ever: set it aside and go on with the next.
+
+    ``may_be_address``: this is also how the tracker answers to a wrong address or key; three different events in a row
+    are taken for one. ``too_large``: a smaller body is worth one more try.
+    """
 
     reason: str
+    may_be_address: bool = False
+    too_large: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,8 +69,8 @@ class WireFormat(Protocol):
 
     NEEDS: Needs
 
-    def request(self, event: Event, destination: Destination) -> HttpRequest:
-        """The request that delivers ``event``."""
+    def request(self, event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
+        """The request that delivers ``event``, trimmed to what the format takes, and to ``limit`` bytes of body."""
 
-    def judge(self, reply: HttpReply) -> Verdict:
+    def judge(self, reply: HttpReply, history: History) -> Verdict:
         """What the tracker's answer means for the event."""

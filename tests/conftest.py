@@ -44,6 +44,14 @@ def _no_process_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         pytest.fail(f"left running {GRACE:.0f} s after the last test (now killed):\n" + "\n".join(remaining))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """With ``-n auto`` twice as many workers as there are processors: most tests wait for other processes most of the
+    time.
+    """
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for what in _missing_capabilities(item):
         pytest.skip(f"there is no {what} here")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Callable, Optional, Union
 from urllib.parse import SplitResult, parse_qs, unquote, urlencode, urlsplit
 
@@ -22,7 +22,7 @@ ACCEPTED_DSNS = (
     "booboo+https://TOKEN@HOST/org/project",
     "sentry+https://KEY@HOST/PROJECT",
 )
-FLUSHER_MODES = ("auto", "process", "hold")
+FLUSHER_MODES = ("auto", "process", "thread", "external", "hold")
 
 _KNOWN_HOSTS = {"backtrace.io": "backtrace", "booboo.dev": "booboo", "sentry.io": "sentry"}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -118,16 +118,23 @@ def _parse_sentry(text: str, parts: SplitResult) -> tuple[str, str]:
 _PARSERS = {"backtrace": _parse_backtrace, "booboo": _parse_booboo, "sentry": _parse_sentry}
 
 
+_OPTIONAL: dict[str, Callable[[Any], Any]] = {"connect_timeout": float, "proxy": str, "ca_bundle": str, "verify": bool}
+
+
 @dataclass(frozen=True)
 class Destination:
     """A DSN with the options that decide how events reach it.
 
     Written to the spool as a file named after its own content, so that whoever sends an event later knows all that
-    the process which captured it knew. ``timeout`` is in seconds, for connecting and for each read.
+    the process which captured it knew. Fields are those of ``Config``; ``ca_bundle`` is an absolute path.
     """
 
     dsn: Dsn
     timeout: float
+    connect_timeout: Optional[float] = None
+    proxy: Optional[str] = field(default=None, repr=False)  # it may hold a password
+    ca_bundle: Optional[str] = None
+    verify: bool = True
 
     @property
     def key(self) -> str:
@@ -135,14 +142,20 @@ class Destination:
         return hashlib.sha256(self.encode()).hexdigest()[:12]
 
     def encode(self) -> bytes:
-        return json.dumps(asdict(self), sort_keys=True).encode()
+        """The file's content, without what has its default: a file that is older than an option keeps its key."""
+        told = asdict(self)
+        for option in fields(self):
+            if told[option.name] == option.default:
+                del told[option.name]
+        return json.dumps(told, sort_keys=True).encode()
 
     @classmethod
     def decode(cls, content: bytes) -> Destination:
         """Read a destination file; raises ConfigError when it is not one."""
         try:
             data = json.loads(content.decode("ascii"))
-            return cls(dsn=Dsn(**data["dsn"]), timeout=float(data["timeout"]))
+            options = {name: kind(data[name]) for name, kind in _OPTIONAL.items() if name in data}
+            return cls(dsn=Dsn(**data["dsn"]), timeout=float(data["timeout"]), **options)
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"not a destination: {error!r}") from None
 
@@ -156,8 +169,20 @@ class Config:
         environment: such as ``production`` (at most 64 characters are kept by most trackers).
         release: the version of the program, as you name it.
         spool: the spool directory; None finds one at the first record (see ``spool.layout``).
-        flusher: ``auto`` or ``process`` (a detached process sends), ``hold`` (nothing is sent).
-        timeout: seconds, for connecting to the tracker and for each read from it.
+        flusher: how events get from the spool to the tracker. ``process``: by a detached process, ``thread``: by a
+            thread of this one, each started by whoever has something to say and finds that nobody leads;
+            ``external``: by ``lastword flusher`` or ``flush``, nothing is started; ``hold``: not at all. ``auto`` is
+            ``process`` where one can be started (see ``launch.mode``).
+        shutdown_timeout: seconds that the end of a process waits, at most, for what this process captured and is not
+            delivered yet; 0 does not wait. It ends as fast as it can where nothing is pending, and where the tracker
+            cannot be reached.
+        timeout: seconds in which the tracker's whole answer has to come, once it has the event.
+        connect_timeout: seconds for connecting to the tracker, or to the proxy; None is as long as ``timeout``.
+        proxy: the URL of the proxy, ``http://HOST:PORT`` or ``http://USER:PASSWORD@HOST:PORT``, for everything that is
+            sent; None leaves it to the flusher's environment (``HTTPS_PROXY``, ``NO_PROXY`` …).
+        ca_bundle: a file (or directory) of the CA certificates to trust; None leaves it to the flusher's environment
+            (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else those of certifi.
+        verify: False sends events to whoever answers, whatever certificate is shown: for trying things out.
         ignore_errors: exceptions that are not reported, subclasses included: classes, or their names (``KeyError``,
             ``shop.errors.CardRefused``). A text of several names has commas or blanks between them.
         sample_rate: the share of events that is kept, 0.0 to 1.0; each one is drawn for itself.
@@ -180,7 +205,12 @@ class Config:
     release: str = ""
     spool: Optional[str] = None
     flusher: str = "auto"
+    shutdown_timeout: float = 2.0
     timeout: float = 10.0
+    connect_timeout: Optional[float] = None
+    proxy: Optional[str] = field(default=None, repr=False)
+    ca_bundle: Optional[str] = None
+    verify: bool = True
     ignore_errors: tuple[Union[type[BaseException], str], ...] = ()
     sample_rate: float = 1.0
     flood_burst: int = 100
@@ -193,8 +223,12 @@ class Config:
     def __post_init__(self) -> None:
         if self.flusher not in FLUSHER_MODES:
             raise ConfigError(f"flusher={self.flusher!r} is not one of {', '.join(FLUSHER_MODES)}")
-        if not 0 < self.timeout < float("inf"):
-            raise ConfigError(f"timeout={self.timeout!r} is not a positive number of seconds")
+        for name in ("timeout", "connect_timeout"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ConfigError(f"{name}={value!r} is not a positive number of seconds")
+        if not 0 <= self.shutdown_timeout < float("inf"):
+            raise ConfigError(f"shutdown_timeout={self.shutdown_timeout!r} is less than 0, or has no end")
         if not 0.0 <= self.sample_rate <= 1.0:
             raise ConfigError(f"sample_rate={self.sample_rate!r} is not between 0 and 1")
         if self.flood_burst < 0:
@@ -203,12 +237,25 @@ class Config:
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
                 raise ConfigError(f"{name}={value!r} is less than 0, or has no end")
+        if self.proxy is not None:
+            _check_proxy(self.proxy)
+        if self.ca_bundle is not None and not os.path.exists(self.ca_bundle):
+            raise ConfigError(f"ca_bundle={self.ca_bundle!r} is neither a file nor a directory")
         if self.dsn is not None:
             Dsn.parse(self.dsn)
 
     @property
     def destination(self) -> Optional[Destination]:
-        return None if self.dsn is None else Destination(Dsn.parse(self.dsn), self.timeout)
+        if self.dsn is None:
+            return None
+        return Destination(
+            dsn=Dsn.parse(self.dsn),
+            timeout=self.timeout,
+            connect_timeout=self.connect_timeout,
+            proxy=self.proxy,
+            ca_bundle=self.ca_bundle and os.path.abspath(self.ca_bundle),
+            verify=self.verify,
+        )
 
     @classmethod
     def load(cls, options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Config:
@@ -232,6 +279,17 @@ class Config:
         return cls(**chosen)
 
 
+def _check_proxy(url: str) -> None:
+    """Raises ConfigError, without the URL, for what is none: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError("proxy is no URL like http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
+
+
 def _text(value: Any, source: str) -> str:
     if not isinstance(value, str):
         raise ConfigError(f"{source} is {value!r}, not a text")
@@ -240,6 +298,12 @@ def _text(value: Any, source: str) -> str:
 
 def _path(value: Any, source: str) -> str:
     return _text(os.fspath(value) if isinstance(value, os.PathLike) else value, source)
+
+
+def _secret(value: Any, source: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{source} is a {type(value).__name__}, not a text")
+    return value
 
 
 def _number(value: Any, source: str) -> float:
@@ -295,7 +359,12 @@ def _hook(value: Any, source: str) -> Callable[[Any], Any]:
 #: How a value becomes that of its option, where that is no text: each takes the value and the name of its source.
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     "spool": _path,
+    "shutdown_timeout": _number,
     "timeout": _number,
+    "connect_timeout": _number,
+    "proxy": _secret,
+    "ca_bundle": _path,
+    "verify": _switch,
     "ignore_errors": _errors,
     "sample_rate": _number,
     "flood_burst": _whole_number,

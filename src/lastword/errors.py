@@ -6,6 +6,10 @@ counted refusal instead.
 
 from __future__ import annotations
 
+from typing import Literal
+
+WhereItFailed = Literal["name", "proxy", "tls", "network"]
+
 
 class LastwordError(Exception):
     """Base of all errors of this package."""
@@ -31,8 +35,15 @@ class SendError(LastwordError):
     """No answer came from the tracker.
 
     ``ambiguous`` is true when the request may have arrived all the same (it was sent, the answer was not seen).
+    ``where`` is the part of the way that failed, as far as is known:
+
+    * ``name``: the tracker's name leads nowhere
+    * ``proxy``: the proxy cannot be reached, or does not let us through
+    * ``tls``: no encryption was agreed on, or the tracker's certificate is not trusted
+    * ``network``: all else
     """
 
-    def __init__(self, reason: str, *, ambiguous: bool) -> None:
+    def __init__(self, reason: str, *, ambiguous: bool, where: WhereItFailed = "network") -> None:
         super().__init__(reason)
         self.ambiguous = ambiguous
+        self.where: WhereItFailed = where

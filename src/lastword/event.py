@@ -18,6 +18,12 @@ LEVELS: tuple[Level, ...] = ("fatal", "error", "warning", "info", "debug")
 #: ``137 like this left out since 2025-03-01T12:04:05Z``.
 FLOOD_TAG = "lastword.flood"
 
+#: The tag that says what was left out of an event to make it as small as its tracker wants it.
+TRIMMED_TAG = "lastword.trimmed"
+
+#: The file of a frame that stands where frames were left out; its function says how many.
+LEFT_OUT = "<left out>"
+
 #: How a variable came to its text: shown by its repr, withheld for its name, or its repr failed (text: its type).
 Mark = Literal["repr", "filtered", "failed"]
 
@@ -26,7 +32,7 @@ Variable = tuple[str, Mark, str]
 
 
 class Frame(TypedDict):
-    """One call on a stack. Where a deep stack was cut, a frame of file ``<left out>`` tells how many are missing."""
+    """One call on a stack. Where a deep stack was cut, ``frames_left_out`` tells how many are missing."""
 
     file: str  # the code object's file name, as it is
     path: str  # the same made absolute against the working directory at capture
@@ -110,7 +116,7 @@ class Event(TypedDict):
     environment: str
     release: str
     user: Optional[dict[str, Any]]
-    tags: dict[str, str]  # the program's, and FLOOD_TAG
+    tags: dict[str, str]  # the program's, and FLOOD_TAG; TRIMMED_TAG on its way out
     sources: dict[str, tuple[int, int]]  # absolute path → (mtime_ns, size) of every file that a frame shows
 
 
@@ -128,6 +134,28 @@ class Origin(NamedTuple):
     kind: str  # the exception's class with its module, or ``message``
     file: str  # of the line that raised it, or that captured it where none did; as the code object names it
     line: int
+
+
+def placeholder(file: str, function: str, line: int) -> Frame:
+    """A frame of which no more is known."""
+    return {
+        "file": file,
+        "path": file,
+        "module": None,
+        "function": function,
+        "qualname": function,
+        "line": line,
+        "columns": None,
+        "first_source_line": 0,
+        "source": [],
+        "in_app": False,
+        "variables": [],
+    }
+
+
+def frames_left_out(count: int) -> Frame:
+    """The frame that stands in a stack where ``count`` frames were left out."""
+    return placeholder(LEFT_OUT, f"({count} frames left out)", 0)
 
 
 def new_id() -> str:

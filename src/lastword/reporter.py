@@ -19,7 +19,8 @@ from lastword.event import Event
 from lastword.scrub import scrub
 from lastword.spool import layout as layouts
 from lastword.spool import retention
-from lastword.spool.ledger import Ledger
+from lastword.spool.ledger import DestinationHealth
+from lastword.spool.ledger_view import LedgerView
 from lastword.spool.limits import Limits
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer, WriterLost
@@ -37,6 +38,7 @@ class Reporter:
         self._before_send = BeforeSend(config.before_send) if config.before_send else None
         self._writers: dict[_Owner, Writer] = {}
         self._refusals: dict[int, _Refusals] = {}  # by pid
+        self._ledger: Optional[tuple[str, LedgerView]] = None  # with the spool that it is of
 
     def go_on_with_writers_of(self, previous: Reporter) -> None:
         """Write where ``previous`` does, whose destination and spool must be the same."""
@@ -104,10 +106,24 @@ class Reporter:
         writer = self.writer
         if writer is None:
             return True
-        entry = Ledger.load(writer.layout).writers.get(writer.id)
+        entry = self._view(writer.layout).look().writers.get(writer.id)
         if entry is None:  # not seen by a flusher yet, or removed by hand
             return writer.recorded == 0 or not os.path.isdir(writer.layout.writer(writer.id))
         return entry.settled >= writer.recorded
+
+    def health(self, spool: layouts.Layout) -> Optional[DestinationHealth]:
+        """How sending to this configuration's tracker goes; None where nothing was tried yet."""
+        return self._view(spool).look().destinations.get(self._destination.key) if self._destination else None
+
+    def tracker_is_out_of_reach(self, now: float) -> bool:
+        """Whether nothing is sent in the next moments: the last attempt failed, and the next one is not due."""
+        health = self.health(self.writer.layout) if self.writer is not None else None
+        return bool(health and health.failures and (health.misconfigured or health.not_before > now))
+
+    def _view(self, layout: layouts.Layout) -> LedgerView:
+        if self._ledger is None or self._ledger[0] != layout.spool:
+            self._ledger = (layout.spool, LedgerView(layout))
+        return self._ledger[1]
 
     def find_spool(self) -> Optional[layouts.Layout]:
         """The spool that is there already; None before the first record of any process. Makes nothing."""

@@ -16,12 +16,18 @@ from lastword.capture.origin import origin_of_exception, origin_of_message
 from lastword.config import Config
 from lastword.event import FLOOD_TAG, LEVELS, Event, Level, Needs, Origin
 from lastword.launch import Launcher
+from lastword.launch.mode import Choice, Mode, choose, observe
+from lastword.launch.thread import Lead
 from lastword.reporter import Reporter
 from lastword.scrub import is_sensitive
+from lastword.spool.layout import Layout
 from lastword.wire import FORMATS
 
-#: How often ``flush`` looks whether everything is settled, in seconds.
-_FLUSH_LOOK = 0.02
+#: How often ``flush`` and the end of the process look whether everything is settled, in seconds.
+_LOOK = 0.02
+
+#: How long ``flush`` waits for a flusher that was started to lead before it sends by itself, in seconds.
+_HELPER_PATIENCE = 1.0
 
 
 class _Client:
@@ -33,9 +39,9 @@ class _Client:
         self.gate = Gate(config)
         self.reporter = Reporter(config)
         self.earlier: list[Reporter] = []  # of earlier calls of init, with their writers
-        self.launcher = Launcher()
+        self.launcher = Launcher(_load_flusher)
+        self.choice: Choice = choose(config.flusher, observe(has_dsn=destination is not None))
         self.uncounted = 0  # captures for whose refusal there was no stack left
-        self.sends = destination is not None and config.flusher != "hold"
         self.settings = CaptureSettings(
             needs=FORMATS[destination.dsn.wire].NEEDS if destination else Needs(message_stack=True),
             is_sensitive=is_sensitive,
@@ -76,17 +82,58 @@ class _Client:
             self.reporter.refuse_for_defect(trouble)
             return None
         event_id = self.reporter.record(event)
-        self.ensure_flusher()
+        # Written first, probed then: a flusher that leaves in between looks once more after its unlock.
+        if self.reporter.writer is not None:
+            self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
         return event_id
 
-    def ensure_flusher(self) -> None:
-        """Written first, probed then: a flusher that leaves in between looks once more after its unlock."""
-        writer = self.reporter.writer
-        if self.sends and writer is not None:
-            self.launcher.ensure_flusher(writer.layout)
+    @property
+    def sends(self) -> bool:
+        return self.choice.mode is not Mode.HOLD
+
+    def ensure_flusher(self) -> bool:
+        """Whether every spool that this process has written to has a flusher, or may have one in a moment."""
+        served = [self.launcher.ensure_flusher(spool, self.choice) for spool in self.spools()]  # each of them
+        return all(served)
+
+    def reporters(self) -> list[Reporter]:
+        """This one and those of earlier calls of init."""
+        return [self.reporter, *self.earlier]
+
+    def spools(self) -> list[Layout]:
+        """Where this process has written to."""
+        writers = [reporter.writer for reporter in self.reporters()]
+        return list({writer.layout.spool: writer.layout for writer in writers if writer is not None}.values())
 
     def everything_is_settled(self) -> bool:
-        return all(reporter.everything_is_settled() for reporter in (self.reporter, *self.earlier))
+        return all(reporter.everything_is_settled() for reporter in self.reporters())
+
+    def wait_at_exit(self) -> None:
+        """Give what is pending the time to arrive, where it can."""
+        deadline = time.monotonic() + self.config.shutdown_timeout
+        while not self.everything_is_settled():
+            if not self.ensure_flusher() or time.monotonic() >= deadline or not self.may_be_sent_soon(time.time()):
+                break
+            time.sleep(_LOOK)
+        self.launcher.make_way()
+
+    def may_be_sent_soon(self, now: float) -> bool:
+        """Whether any of what is pending is for a tracker that is not known to be out of reach."""
+        return any(
+            not reporter.everything_is_settled() and not reporter.tracker_is_out_of_reach(now)
+            for reporter in self.reporters()
+        )
+
+    def note_wrong_key(self, spool: Layout) -> None:
+        """Have it said that the tracker wants nothing from us, which nobody else notices: every capture succeeds."""
+        health = self.reporter.health(spool)
+        if health is not None and health.misconfigured and self.config.destination is not None:
+            place = self.config.destination.dsn.place
+            diagnostics.note(
+                "misconfigured",
+                f"events are kept in the spool and not delivered: the DSN for {place} seems to be wrong "
+                f"({health.last_error}). See `lastword status`.",
+            )
 
     def tell(self) -> None:
         diagnostics.tell(interval=0.0 if self.config.debug else diagnostics.TELL_INTERVAL)
@@ -116,9 +163,14 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
     _client = client
     uncaught.install(_capture_uncaught)
     _register_at_exit()
+    if client.choice.remark:
+        diagnostics.note("mode", client.choice.remark)
     spool = client.reporter.find_spool()
-    if client.sends and spool is not None and spool.has_writers():
-        client.launcher.ensure_flusher(spool)
+    if client.sends and spool is not None:
+        client.note_wrong_key(spool)
+        # A thread is started only by who has something to say: this may be a server that is about to fork its workers.
+        if client.choice.mode is Mode.PROCESS and spool.has_writers():
+            client.launcher.ensure_flusher(spool, client.choice)
     client.tell()
 
 
@@ -180,6 +232,9 @@ def set_tag(key: str, value: object) -> None:
 def flush(timeout: float = 2.0) -> bool:
     """Wait until everything that this process captured is settled, at most ``timeout`` seconds.
 
+    Where nobody leads and nobody comes to (``flusher="external"`` or no process can be started, for example), it is
+    sent from here, in the calling thread; that imports requests.
+
     True when it is: delivered, set aside or dropped. False at once where nothing is sent: before ``init``, without a
     DSN, with ``flusher="hold"``. What is not settled by then stays in the spool and is sent all the same.
     """
@@ -187,14 +242,35 @@ def flush(timeout: float = 2.0) -> bool:
     if client is None:
         return False
     client.tell()
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    patience = min(_HELPER_PATIENCE, timeout / 2) if client.choice.mode is Mode.PROCESS else timeout
     while not client.everything_is_settled():
-        left = deadline - time.monotonic()
-        if left <= 0 or not client.sends:
+        waited = time.monotonic() - began
+        if waited >= timeout or not client.sends:
             return False
-        client.ensure_flusher()
-        time.sleep(min(_FLUSH_LOOK, left))
+        if client.ensure_flusher() and waited < patience:
+            time.sleep(min(_LOOK, timeout - waited))
+        else:
+            _drain(client, began + timeout)
     return True
+
+
+def _drain(client: _Client, deadline: float) -> None:
+    """Send from the calling thread, unless somebody leads: then give it a moment."""
+    try:
+        lead = _load_flusher()
+    except Exception as error:  # no requests, for one
+        diagnostics.note("start", f"nothing sends events (they stay in the spool): {error!r}")
+    else:
+        for spool in client.spools():
+            lead(spool, until=lambda: time.monotonic() >= deadline or client.everything_is_settled())
+    time.sleep(max(min(_LOOK, deadline - time.monotonic()), 0.0))
+
+
+def _load_flusher() -> Lead:
+    from lastword.flusher.in_program import lead
+
+    return lead
 
 
 def _capture_uncaught(error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
@@ -228,7 +304,11 @@ def _register_at_exit() -> None:
 
 def _at_exit() -> None:
     """Somebody must lead when this process is gone. A forked child that runs this has its own writer, or none."""
-    if _client is not None:
-        if not _client.everything_is_settled():
-            _client.ensure_flusher()
-        _client.tell()
+    client = _client
+    if client is None:
+        return
+    try:
+        client.wait_at_exit()
+    except KeyboardInterrupt:
+        pass  # what is pending stays in the spool, and whoever is in a hurry need not be told so by a traceback
+    client.tell()

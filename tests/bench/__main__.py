@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import contention
+from tests.bench import contention, drain, idle
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     kinds = parser.add_subparsers(metavar="benchmark", required=True)
     contention.add_arguments(kinds.add_parser("contention", help=contention.QUESTION, description=contention.__doc__))
+    drain.add_arguments(kinds.add_parser("drain", help=drain.QUESTION, description=drain.__doc__))
+    idle.add_arguments(kinds.add_parser("idle", help=idle.QUESTION, description=idle.__doc__))
     options = parser.parse_args()
     return 0 if options.measure(options) else 1
 

@@ -6,7 +6,8 @@ the spool alone; and with a flusher that sends everything to a tracker on this m
 which makes its writer, stands apart.
 
 As a check of the machine as many processes only compute, for as long as a capture takes: what these wait for a
-processor is no cost of lastword's.
+processor is no cost of lastword's. The kernel also tells of each capture how long it waited for a processor: the column
+"blocked" is the time left after that and the computing, in which it waited for the disk or for another process.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ TIMES_LONGER_ALONE = 3
 #: Seconds for the flusher to send what a crew left.
 PATIENCE = 300.0
 
-_COLUMNS = ("p50", "p95", "p99", "max", "cpu p99", "first")
+_COLUMNS = ("p50", "p95", "p99", "max", "cpu p99", "blocked", "first")
 _HEAD = f"  {'ms':<26}{'events':>7}" + "".join(f"{name:>9}" for name in _COLUMNS)
 
 
@@ -52,16 +53,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class Times:
-    """Milliseconds: what pieces of work took, and for how long of that they computed."""
+    """Milliseconds: what pieces of work took, and for how long of that they computed, or waited for no processor."""
 
     first: list[float] = field(default_factory=list)
     later: list[float] = field(default_factory=list)
     computing: list[float] = field(default_factory=list)
+    blocked: list[float] = field(default_factory=list)
 
     def add(self, other: Times) -> None:
         self.first += other.first
         self.later += other.later
         self.computing += other.computing
+        self.blocked += other.blocked
 
     @property
     def p50(self) -> float:
@@ -73,7 +76,7 @@ class Times:
 
     def row(self, name: str) -> str:
         figures = [self.p50, _percentile(self.later, 95), self.p99, max(self.later), _percentile(self.computing, 99)]
-        figures.append(statistics.median(self.first))
+        figures += [_percentile(self.blocked, 99), statistics.median(self.first)]
         return f"  {name:<26}{len(self.later):>7}" + "".join(f"{figure:>9.3f}" for figure in figures)
 
 
@@ -127,8 +130,10 @@ def _crew(options: argparse.Namespace, processes: int, sending: bool, compute: f
 def _read_times(directory: Path) -> Times:
     times = Times()
     for path in directory.glob("*.times"):
-        took = [seconds * 1000 for seconds in array.array("d", path.read_bytes())]
-        times.add(Times(first=took[:1], later=took[2::2], computing=took[3::2]))
+        told = [seconds * 1000 for seconds in array.array("d", path.read_bytes())]
+        took, computing, queued = told[0::3], told[1::3], told[2::3]
+        blocked = [max(whole - parts - wait, 0.0) for whole, parts, wait in zip(took, computing, queued)]
+        times.add(Times(first=took[:1], later=took[1:], computing=computing[1:], blocked=blocked[1:]))
     return times
 
 

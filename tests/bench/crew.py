@@ -4,8 +4,9 @@
 
 A piece is the capture of an exception with ten frames; an empty DSN keeps it in the spool. Or, where ``compute`` is
 given, it is nothing but so many seconds of computing, which shows how long one waits for a processor here. Each process
-leaves a file in the directory: pairs of 8-byte floats, the seconds that a piece took and those in which it computed,
-the first piece of the process first. The exit status is not 0 when a process failed.
+leaves a file in the directory, three 8-byte floats for each piece, the first piece of the process first: the seconds
+that it took, those in which it computed, and those in which it could have and waited for a processor (0 where the
+kernel does not tell). The exit status is not 0 when a process failed.
 """
 
 from __future__ import annotations
@@ -56,10 +57,19 @@ def _work(results: Path, piece: Callable[[], None], due: list[float]) -> None:
         try:
             _fail(DEPTH, {"number": len(times), "state": "paid"}, ["book", "pen"])
         except ValueError:
-            began, computed = time.perf_counter(), time.thread_time()
+            queued, began, computed = _queued(), time.perf_counter(), time.thread_time()
             piece()
-            times.extend((time.perf_counter() - began, time.thread_time() - computed))
+            times.extend((time.perf_counter() - began, time.thread_time() - computed, _queued() - queued))
     results.write_bytes(times.tobytes())
+
+
+def _queued() -> float:
+    """Seconds for which this thread has waited for a processor in its life."""
+    try:
+        with open("/proc/thread-self/schedstat", "rb", buffering=0) as file:
+            return int(file.read(64).split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def _fail(depth: int, order: dict[str, Any], articles: list[str]) -> None:

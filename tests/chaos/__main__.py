@@ -10,7 +10,8 @@ import traceback
 from pathlib import Path
 from typing import Callable
 
-from tests.chaos import fork, kill, killed_at_once, leader, outage
+from tests.chaos import bounded, damage, fork, kill, killed_at_once, leader, outage
+from tests.support.programs import remove_spool
 
 #: Name → (the promise, its proof). A proof raises AssertionError, or returns what it counted.
 PROMISES: dict[str, tuple[str, Callable[[Path], str]]] = {
@@ -19,6 +20,8 @@ PROMISES: dict[str, tuple[str, Callable[[Path], str]]] = {
     "leader": (leader.PROMISE, leader.prove),
     "killed-at-once": (killed_at_once.PROMISE, killed_at_once.prove),
     "outage": (outage.PROMISE, outage.prove),
+    "bounded": (bounded.PROMISE, bounded.prove),
+    "damage": (damage.PROMISE, damage.prove),
 }
 
 
@@ -36,11 +39,13 @@ def main() -> int:
 def _keep(name: str) -> bool:
     promise, prove = PROMISES[name]
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=f"lastword-{name}-") as directory:
-        try:
-            counted, kept = prove(Path(directory)), True
-        except AssertionError:
-            counted, kept = traceback.format_exc(), False
+    directory = Path(tempfile.mkdtemp(prefix=f"lastword-{name}-"))
+    try:
+        counted, kept = prove(directory), True
+    except Exception:
+        counted, kept = traceback.format_exc(), False
+    finally:
+        remove_spool(directory)  # a flusher may still be at work there
     verdict = "kept  " if kept else "BROKEN"
     sys.stdout.write(f"{verdict} {name} ({time.monotonic() - began:.0f} s): {promise}: {counted}\n")
     sys.stdout.flush()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
-from tests.support.programs import run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
 from tests.support.witness import WitnessTracker
 
 PROMISE = "a forked child reports as itself, whatever its parent's threads were doing, and never hangs"
@@ -90,8 +90,7 @@ def prove(directory: Path, forks: int = FORKS, has_libc_fork: bool = True) -> st
         lines = [line.split(":") for line in told]
         captured = {event_id: int(pid) for pid, event_id in lines if event_id}
         troubles = [trouble for trouble, event_id in lines if not event_id]
-        patience = 30 + forks * 0.1
-        wait_until(lambda: captured.keys() <= tracker.delivered.keys(), "everything acknowledged", timeout=patience)
+        tracker.wait_for_all(captured.keys())
         wait_until_no_flusher(spool)
         tracker.assert_one_sender_at_a_time()
     accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "every writer's retirement")

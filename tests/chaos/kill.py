@@ -19,7 +19,7 @@ from lastword.flusher.schedule import CHECKPOINT_VERDICTS
 from lastword.spool.accounts import Accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
-from tests.support.programs import run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
 from tests.support.witness import WitnessTracker
 
 PROMISE = "what was acknowledged before a SIGKILL at any instant is delivered, and torn tails are accounted for"
@@ -53,13 +53,15 @@ def write(begun):
         acked(fresh)
         client.ensure_flusher()
 
+until_nobody_lives, living = os.pipe()
 for _ in range(kills):
     reading, begun = os.pipe()
     writer = os.fork()
     if writer == 0:
         try:
+            os.close(living)
             write(begun)
-            signal.pause()
+            os.read(until_nobody_lives, 1)
         finally:
             os._exit(1)
     if chance.random() > 0.2:
@@ -93,13 +95,12 @@ def _prove(directory: Path, kills: int, chance: random.Random) -> str:
             bodies = [WRITERS.format(arguments=repr(order)) for order in orders]
             acked = {
                 id
-                for told in nurseries.map(lambda body: run(body, spool=spool, dsn=tracker.dsn), bodies)
+                for told in nurseries.map(lambda body: run(body, spool=spool, dsn=tracker.dsn, patience=900), bodies)
                 for id in told
             }
         killer.stop()
         acked.update(run("acked(lastword.capture_message('starts the last flusher'))", spool=spool, dsn=tracker.dsn))
-        patience = 30 + kills * 0.3
-        wait_until(lambda: acked <= tracker.delivered.keys(), "everything acknowledged", timeout=patience)
+        tracker.wait_for_all(acked)
         wait_until_no_flusher(spool)
         accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "every writer's retirement")
         tracker.assert_one_sender_at_a_time()

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lastword.testing import LoopbackTracker
-from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
+from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher, wait_while
 
 PROMISE = "what was captured right before a SIGKILL is delivered"
 ROUNDS = 200
@@ -21,7 +21,8 @@ def prove(directory: Path) -> str:
                 return len(run(f"acked(lastword.capture_message('kill {number}')); die()", spool=spool, dsn=dsn))
 
             assert sum(starters.map(one, range(ROUNDS))) == ROUNDS
-            events = tracker.wait_for(ROUNDS, timeout=60)
+            wait_while(lambda: len(tracker.events), lambda: len(tracker.events) >= ROUNDS, "every event")
+            events = tracker.events
             wait_until_no_flusher(spool)
         assert sorted(event.message for event in events) == sorted(f"kill {number}" for number in range(ROUNDS))
         accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "every writer's retirement")

@@ -83,7 +83,7 @@ def prove(directory: Path, kills: int = KILLS, processes: int = PROCESSES) -> st
         program.process.wait(60)
         listener.join()
         acked = {event_id for _, event_id in listener.acked}
-        wait_until(lambda: acked <= tracker.delivered.keys(), "everything acknowledged", timeout=30 + kills * 3)
+        tracker.wait_for_all(acked)
         wait_until_no_flusher(spool)
         accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "every writer's retirement")
         tracker.assert_one_sender_at_a_time()

@@ -41,19 +41,19 @@ def test_a_wrong_key_keeps_everything(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     with LoopbackTracker(token="right") as tracker:
         wrong = tracker.dsn.replace("right", "wrong")
-        run("for _ in range(3): acked(lastword.capture_message('kept'))", spool=spool, dsn=wrong)
+        run("for _ in range(5): acked(lastword.capture_message('kept'))", spool=spool, dsn=wrong)
         accounts = wait_for_accounts(
             spool, lambda seen: any(health.misconfigured for health in seen.destinations.values()), "a verdict"
         )
-        assert len(tracker.requests) == 1
-        assert (accounts.held, accounts.delivered) == (3, 0)
+        assert len(tracker.requests) == 3  # different events: one alone could be to blame itself
+        assert (accounts.held, accounts.delivered) == (5, 0)
 
 
 def test_figures_of_the_dead_are_kept(tmp_path: Path) -> None:
     """What retired writers did stays in the totals, over several flushers."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:
-        for count in range(1, 4):
+        for count in (1, 2):
             run("acked(lastword.capture_message('hello'))", spool=spool, dsn=tracker.dsn)
             tracker.wait_for(count)
             wait_until_no_flusher(spool)

@@ -98,7 +98,6 @@ def test_births_under_an_eager_scanner(tmp_path: Path) -> None:
     spool, births = tmp_path / "spool", 50
     scanner = """
 from lastword.flusher.leadership import Leadership
-from lastword.http_sender import HttpSender
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 layout = Layout(os.environ["TEST_SPOOL"])
@@ -109,7 +108,7 @@ threading.Thread(target=lambda: over.append(sys.stdin.read())).start()
 acked("scanning")
 looks = 0
 while not over:
-    leadership = Leadership(layout, HttpSender())
+    leadership = Leadership(layout)
     leadership.look(time.time())
     leadership.work()
     leadership.finish()
@@ -143,19 +142,27 @@ def test_idle_exit_against_a_late_capture(tmp_path: Path) -> None:
     """However a capture falls together with a flusher's leaving, one of the two sees the other: nothing is held while
     nobody leads.
 
-    The flushers are real processes that leave as soon as they have nothing to do, instead of a second later, and that
-    need no new interpreter to start.
+    In each of many spools one process captures, and at any moment of its flusher's life another one, the last: nobody
+    comes after it who would start a flusher for what is stranded. The flushers are real processes that leave as soon as
+    they have nothing to do, instead of a second later, and that need no new interpreter to start.
     """
-    spool, rounds = tmp_path / "spool", 120
-    body = """
+    spool, rounds = tmp_path / "spool", 60
+    body = f"""
 import random
 from lastword import launch
 from lastword.flusher import schedule, settle
 from lastword.flusher.loop import Flusher
 from lastword.spool import start
-from lastword.spool.lock import holder
+from lastword.spool.lock import LifetimeLock, holder
 
-schedule.LINGER_EMPTY, schedule.LOOK_INTERVAL, settle.GRAVE_TIME = 0.0, 0.001, 0.0
+# Not 0: a flusher that leaves beside a living writer is none of ours, and does strand what that one writes next.
+schedule.LINGER_EMPTY, schedule.LOOK_INTERVAL, settle.GRAVE_TIME = 1e-6, 0.001, 0.0
+
+release = LifetimeLock.release
+
+def release_late(lock):
+    time.sleep(0.01)  # so that many a capture still finds it leading, and starts nobody
+    release(lock)
 
 def spawn(layout):
     pid = os.fork()
@@ -165,6 +172,7 @@ def spawn(layout):
                 os.close(1)
                 os.close(2)
                 if holder(layout.flusher_lock) is None:
+                    LifetimeLock.release = release_late
                     Flusher(layout).run()
                 else:
                     start.clear_failures(layout)
@@ -172,30 +180,39 @@ def spawn(layout):
             os._exit(0)
     return pid
 
-launch.spawn = spawn
-for _ in range(120):
+def capture(message):
     pid = os.fork()
     if pid == 0:
-        acked(lastword.capture_message("at any moment"))
+        acked(lastword.capture_message(message))
         os._exit(0)
     os.waitpid(pid, 0)
-    time.sleep(random.uniform(0, 0.02))
+
+launch.spawn = spawn
+for number in range({rounds}):
+    spool = os.environ["TEST_SPOOL"] + str(number)
+    lastword.init(os.environ["TEST_DSN"], spool=spool)
+    capture("the first")
+    until = time.monotonic() + 0.1
+    while number % 2 and holder(spool + "/v1/flusher.lock") is None and time.monotonic() < until:
+        pass  # every other time from its election on
+    time.sleep(random.uniform(0, 0.03))
+    capture("the last")
 """
     with WitnessTracker() as tracker:
         acked = run(body, spool=spool, dsn=tracker.dsn)
-        assert len(acked) == rounds
-        # The last flusher may not have begun yet; where one event is stranded, there is none that ever will.
-        wait_for_accounts(spool, lambda accounts: accounts.held == 0, "every event's account")
-        wait_until_no_flusher(spool)
+        assert len(acked) == 2 * rounds
+        for number in range(rounds):
+            # Its last flusher may not have begun yet; where an event is stranded, there is none that ever will.
+            wait_for_accounts(tmp_path / f"spool{number}", lambda accounts: accounts.held == 0, "every event's account")
+            wait_until_no_flusher(tmp_path / f"spool{number}")
         assert sorted(tracker.delivered) == sorted(acked)
-        tracker.assert_one_sender_at_a_time()
-    assert len(tracker.senders) > 2, "hardly a flusher ever left: nothing was proved"
+    assert len(tracker.senders) > rounds, "hardly a flusher ever left: nothing was proved"
 
 
 @needs.capability(hasattr(resource, "prlimit"), "limits for other processes")
 def test_checkpoints_without_room_for_another_byte(tmp_path: Path) -> None:
     """A flusher that cannot make or extend any file goes on delivering, settling and making room."""
-    spool, count = tmp_path / "spool", 100
+    spool, count = tmp_path / "spool", 50
     body = f"for _ in range({count}): acked(lastword.capture_message('hello'))\nsys.stdin.read()"
     lock = Layout(str(spool)).flusher_lock
     with WitnessTracker() as tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable
 
@@ -54,7 +55,11 @@ class Program:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.communicate()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:  # a child of the program may still hold the other end
+                with suppress(BrokenPipeError):
+                    stream.close()
+        self.process.wait()
 
     def line(self) -> str:
         """The next line that the program writes."""
@@ -98,6 +103,20 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = PATI
     while not condition():
         assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain for: {what}"
         time.sleep(0.01)
+
+
+def wait_while(
+    getting_on: Callable[[], object], condition: Callable[[], object], what: str, patience: float = 60.0
+) -> None:
+    """Wait for a condition as long as it takes, if what ``getting_on`` returns changes: on a busy machine it may take
+    long. Fails, naming ``what`` did not come, after ``patience`` seconds without a change.
+    """
+    seen, deadline = getting_on(), time.monotonic() + patience
+    while not condition():
+        if seen != getting_on():
+            seen, deadline = getting_on(), time.monotonic() + patience
+        assert time.monotonic() < deadline, f"{seen!r} has not changed for {patience:.0f} s; missing: {what}"
+        time.sleep(0.05)
 
 
 def wait_for_accounts(spool: Path, condition: Callable[[Accounts], object], what: str) -> Accounts:

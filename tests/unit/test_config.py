@@ -108,6 +108,40 @@ def test_a_destination_survives_its_file() -> None:
     assert destination.key != Destination(Dsn.parse(BOOBOO), timeout=3.0).key
 
 
+def test_a_destination_carries_what_the_sender_needs_to_know_of_the_network(tmp_path: Path) -> None:
+    """All of it goes through the file; a relative bundle is made absolute, for the flusher is elsewhere."""
+    bundle = tmp_path / "ca.pem"
+    bundle.touch()
+    options = {"connect_timeout": 0.5, "proxy": "http://u:p@proxy:3128", "ca_bundle": os.path.relpath(bundle)}
+    made = Config.load({"dsn": BOOBOO, "verify": "no", **options}, {}).destination
+    assert made is not None
+    assert Destination.decode(made.encode()) == made
+    assert (made.connect_timeout, made.proxy, made.ca_bundle) == (0.5, "http://u:p@proxy:3128", str(bundle))
+    assert made.verify is False
+
+
+def test_a_destination_file_without_newer_options_keeps_its_key() -> None:
+    """Events that an older version recorded name it by that."""
+    content = b'{"dsn": {"token": "TOKEN", "url": "https://h.example/", "wire": "booboo"}, "timeout": 10.0}'
+    old = Destination.decode(content)
+    assert old.encode() == content
+    assert (old.connect_timeout, old.proxy, old.ca_bundle, old.verify) == (None, None, None, True)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["user:SECRET@proxy:3128", "socks5://u:SECRET@h:1", "http://u:SECRET@", "http://u:SECRET@h:x", ""]
+)
+def test_a_proxy_that_is_none_is_an_error_without_its_password(proxy: str) -> None:
+    """Neither the error nor what is shown of the configuration tells it."""
+    with pytest.raises(ConfigError, match="http://USER:PASSWORD@HOST:PORT") as raised:
+        Config.load({"proxy": proxy}, {})
+    assert "SECRET" not in str(raised.value)
+    with pytest.raises(ConfigError, match="'proxy' is a dict, not a text"):
+        Config.load({"proxy": {"https": proxy}}, {})
+    usable = Config.load({"dsn": BOOBOO, "proxy": "https://u:SECRET@h:1"}, {})
+    assert "SECRET" not in repr(usable) + repr(usable.destination)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -145,7 +179,7 @@ def test_an_option_comes_from_the_caller_then_the_environment_then_the_default(
     assert Config.load(options, environ).environment == environment
 
 
-def test_every_option_has_its_variable() -> None:
+def test_every_option_has_its_variable(tmp_path: Path) -> None:
     """LASTWORD_<OPTION> for each, read as the option's own type."""
     environ = {
         "LASTWORD_DSN": BOOBOO,
@@ -153,7 +187,12 @@ def test_every_option_has_its_variable() -> None:
         "LASTWORD_RELEASE": "r1",
         "LASTWORD_SPOOL": "/var/spool/lastword",
         "LASTWORD_FLUSHER": "hold",
+        "LASTWORD_SHUTDOWN_TIMEOUT": "0.5",
         "LASTWORD_TIMEOUT": "2.5",
+        "LASTWORD_CONNECT_TIMEOUT": "1.5",
+        "LASTWORD_PROXY": "http://proxy:3128",
+        "LASTWORD_CA_BUNDLE": str(tmp_path),
+        "LASTWORD_VERIFY": "off",
         "LASTWORD_IGNORE_ERRORS": "KeyError, shop.errors.CardRefused",
         "LASTWORD_SAMPLE_RATE": "0.25",
         "LASTWORD_FLOOD_BURST": "7",
@@ -169,7 +208,12 @@ def test_every_option_has_its_variable() -> None:
         release="r1",
         spool="/var/spool/lastword",
         flusher="hold",
+        shutdown_timeout=0.5,
         timeout=2.5,
+        connect_timeout=1.5,
+        proxy="http://proxy:3128",
+        ca_bundle=str(tmp_path),
+        verify=False,
         ignore_errors=("KeyError", "shop.errors.CardRefused"),
         sample_rate=0.25,
         flood_burst=7,
@@ -223,12 +267,17 @@ def test_the_spool_may_be_a_path_object() -> None:
         ({"dsn": "nonsense"}, {}, "'nonsense'"),
         ({"dsn": 5}, {}, "'dsn' is 5, not a text"),
         ({}, {"LASTWORD_DSN": "nonsense"}, "'nonsense'"),
-        ({"flusher": "sometimes"}, {}, "flusher='sometimes' is not one of auto, process, hold"),
+        ({"flusher": "sometimes"}, {}, "flusher='sometimes' is not one of auto, process, thread, external, hold"),
         ({"timeout": 0}, {}, "timeout=0.0"),
         ({"timeout": -1}, {}, "timeout=-1.0"),
         ({"timeout": float("nan")}, {}, "timeout=nan"),
         ({"timeout": float("inf")}, {}, "timeout=inf"),
+        ({"connect_timeout": 0}, {}, "connect_timeout=0.0 is not a positive number"),
+        ({"ca_bundle": "/no/such/file"}, {}, "ca_bundle='/no/such/file' is neither a file nor a directory"),
+        ({"verify": "perhaps"}, {}, "'verify' is 'perhaps', neither true nor false"),
         ({}, {"LASTWORD_TIMEOUT": "soon"}, "LASTWORD_TIMEOUT is 'soon', not a number"),
+        ({"shutdown_timeout": -1}, {}, "shutdown_timeout=-1.0 is less than 0"),
+        ({"shutdown_timeout": float("inf")}, {}, "shutdown_timeout=inf"),
         ({"debug": "perhaps"}, {}, "'debug' is 'perhaps', neither true nor false"),
         ({"sample_rate": 1.5}, {}, "sample_rate=1.5 is not between 0 and 1"),
         ({"sample_rate": -0.1}, {}, "sample_rate=-0.1"),

@@ -2,45 +2,89 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lastword.http_message import HttpReply
 from lastword.wire import FORMATS
-from lastword.wire.format import Delivered, History, Misconfigured, Refused, Retry
+from lastword.wire.format import Delivered, History, Misconfigured, Refused, Retry, Verdict
 from lastword.wire.status import LONGEST_WAIT, wait_asked_for, words
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
+#: Statuses without success, with what each means whatever the format; the reason and the time to wait left aside.
+MEANINGS: list[tuple[list[int], Verdict]] = [
+    ([408, 425, 429, 502, 504], Retry("")),
+    ([500, 501, 507, 599], Retry("", may_be_event=True)),
+    ([300, 301, 302, 303, 304, 307, 308], Misconfigured("")),
+    ([401, 407], Misconfigured("")),
+    ([403, 404], Refused("", may_be_address=True)),
+    ([413], Refused("", too_large=True)),
+    ([400, 402, 405, 409, 410, 411, 414, 415, 422, 431, 451, 499], Refused("")),
+    ([100, 101], Retry("")),
+]
+
+NEW, AGAIN = History(), History(ambiguous=True)
+
+
+def meaning(wire: str, status: int, history: History = NEW) -> Verdict:
+    """The verdict without its reason; a receipt in the body does not turn a failure into a success."""
+    verdict = FORMATS[wire].judge(HttpReply(status, b'{"_rxid": "1"}'), history)
+    return verdict if isinstance(verdict, Delivered) else replace(verdict, reason="")
+
+
 @pytest.mark.parametrize("wire", sorted(FORMATS))
-@pytest.mark.parametrize(
-    ("statuses", "verdict"),
-    [
-        ([408, 425, 429, 500, 502, 503, 504, 507, 599], Retry),
-        ([401, 403, 404, 407], Misconfigured),
-        ([300, 301, 302, 303, 307, 308], Misconfigured),
-        ([400, 402, 405, 409, 410, 411, 413, 414, 415, 422, 431, 451, 499], Refused),
-        ([100, 101], Retry),
-    ],
-)
+@pytest.mark.parametrize(("statuses", "verdict"), MEANINGS)
 def test_an_answer_without_success_means_the_same_to_every_format(
-    wire: str, statuses: list[int], verdict: type[object]
+    wire: str, statuses: list[int], verdict: Verdict
 ) -> None:
-    """The verdict table of the design, all rows; a receipt in the body does not turn a failure into a success."""
-    judged = {status: FORMATS[wire].judge(HttpReply(status, b'{"_rxid": "1"}'), History()) for status in statuses}
-    assert {status: type(judgement) for status, judgement in judged.items()} == dict.fromkeys(statuses, verdict)
+    """The verdict table of the design, all rows."""
+    assert {status: meaning(wire, status) for status in statuses} == dict.fromkeys(statuses, verdict)
+
+
+@pytest.mark.parametrize(("wire", "may_be_address"), [("backtrace", True), ("booboo", False)])
+def test_503_may_be_a_wrong_address_where_the_tracker_says_it_so(wire: str, may_be_address: bool) -> None:
+    """Backtrace answers 503 to a subdomain that it does not know, as well as when it is overloaded."""
+    assert meaning(wire, 503) == Retry("", may_be_address=may_be_address)
+
+
+@pytest.mark.parametrize(("statuses", "verdict"), MEANINGS)
+def test_a_refusal_after_an_attempt_without_an_answer_is_backtraces_word_for_a_repeat(
+    statuses: list[int], verdict: Verdict
+) -> None:
+    """Backtrace refuses a uuid that it has; the answers that have a meaning of their own keep it."""
+    expected = Delivered(uncertain=True) if verdict == Refused("") else verdict
+    assert {status: meaning("backtrace", status, AGAIN) for status in statuses} == dict.fromkeys(statuses, expected)
+
+
+@pytest.mark.parametrize(("statuses", "verdict"), MEANINGS)
+def test_booboo_knows_no_repeats(statuses: list[int], verdict: Verdict) -> None:
+    """Its events carry no id, so a refusal is one, whatever came before."""
+    assert {status: meaning("booboo", status, AGAIN) for status in statuses} == dict.fromkeys(statuses, verdict)
+
+
+@pytest.mark.parametrize("history", [NEW, AGAIN])
+@pytest.mark.parametrize("wire", sorted(FORMATS))
+def test_every_status_has_a_meaning(wire: str, history: History) -> None:
+    """Whatever a tracker comes up with, the answer is one of the four verdicts, and only success is certain."""
+    for status in range(100, 1000):
+        verdict = meaning(wire, status, history)
+        assert isinstance(verdict, (Delivered, Retry, Refused, Misconfigured))
+        assert (verdict == Delivered()) == (status == 200 or (wire == "booboo" and 200 <= status < 300)), status
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_booboo_delivers_by_any_2xx(status: int) -> None:
     """The body is not looked at, be it empty or not JSON."""
-    assert FORMATS["booboo"].judge(HttpReply(status, b"<html>"), History()) == Delivered()
+    assert FORMATS["booboo"].judge(HttpReply(status, b"<html>"), NEW) == Delivered()
 
 
 def test_backtrace_delivers_by_a_200_with_a_receipt() -> None:
     """Only ``_rxid`` says that the report was taken."""
     answer = b'{"response":"ok","_rxid":"03000000-0000-0000-0000-000000000000"}'
-    assert FORMATS["backtrace"].judge(HttpReply(200, answer), History()) == Delivered()
+    assert FORMATS["backtrace"].judge(HttpReply(200, answer), NEW) == Delivered()
 
 
 @pytest.mark.parametrize(
@@ -48,13 +92,13 @@ def test_backtrace_delivers_by_a_200_with_a_receipt() -> None:
 )
 def test_backtrace_tries_again_after_a_200_without_a_receipt(body: bytes) -> None:
     """Some page that answers 200 to everything is no tracker: the event is kept, whatever the page says."""
-    assert isinstance(FORMATS["backtrace"].judge(HttpReply(200, body), History()), Retry)
+    assert isinstance(FORMATS["backtrace"].judge(HttpReply(200, body), NEW), Retry)
 
 
 @pytest.mark.parametrize("status", [201, 202, 204])
 def test_backtrace_tries_again_after_another_2xx(status: int) -> None:
     """Backtrace acknowledges by exactly 200."""
-    assert isinstance(FORMATS["backtrace"].judge(HttpReply(status, b'{"_rxid": "1"}'), History()), Retry)
+    assert isinstance(FORMATS["backtrace"].judge(HttpReply(status, b'{"_rxid": "1"}'), NEW), Retry)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +130,9 @@ def test_the_wait_that_a_tracker_asks_for_is_understood_or_ignored(
 ) -> None:
     """Seconds, or a date measured against the answer's own Date; at most a day, never negative."""
     assert wait_asked_for(HttpReply(429, b"", headers)) == seconds
-    assert FORMATS["booboo"].judge(HttpReply(429, b"", headers), History()) == Retry("HTTP 429", seconds)
+    assert FORMATS["booboo"].judge(HttpReply(429, b"", headers), NEW) == Retry("HTTP 429", seconds)
+    busy = FORMATS["backtrace"].judge(HttpReply(503, b"", headers), NEW)
+    assert busy == Retry("HTTP 503", seconds, may_be_address=True)
 
 
 @pytest.mark.parametrize(
@@ -104,12 +150,10 @@ def test_the_wait_that_a_tracker_asks_for_is_understood_or_ignored(
 def test_a_reason_is_the_trackers_own_words_on_one_line(body: bytes, said: str) -> None:
     """The status and 200 characters of the body, without anything that steers a terminal."""
     assert words(HttpReply(413, body)) == said
-    assert FORMATS["backtrace"].judge(HttpReply(413, body), History()) == Refused(said)
+    assert FORMATS["backtrace"].judge(HttpReply(413, body), NEW) == Refused(said, too_large=True)
 
 
 def test_a_redirect_names_its_target_without_the_token() -> None:
     """The reason says where the DSN should point; the query, which repeats the token, is left out."""
     reply = HttpReply(308, b"", {"location": "https://new.example/post?token=SECRET&format=json"})
-    assert FORMATS["backtrace"].judge(reply, History()) == Misconfigured(
-        "HTTP 308: redirected to https://new.example/post"
-    )
+    assert FORMATS["backtrace"].judge(reply, NEW) == Misconfigured("HTTP 308: redirected to https://new.example/post")

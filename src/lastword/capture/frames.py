@@ -14,13 +14,10 @@ from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import clean
 from lastword.capture.source import is_own_file
 from lastword.capture.variables import frame_variables
-from lastword.event import Frame, Variable
+from lastword.event import Frame, Variable, frames_left_out, placeholder
 
 #: Of a longer stack, so many frames at each end are kept.
 MAX_FRAMES_PER_END = 50
-
-#: The file of the frame that stands where frames were left out; its function says how many.
-LEFT_OUT = "<left out>"
 
 _Call = tuple[FrameType, int, int]  # frame, line, instruction
 
@@ -58,7 +55,7 @@ class StackReader:
         inner_frames = self._read_calls(inner, with_variables)
         outer_frames = self._read_calls(outer, with_variables)
         missing = between + len(inner) + len(outer) - len(inner_frames) - len(outer_frames)
-        return [*outer_frames, *([_left_out(missing)] if missing else []), *inner_frames]
+        return [*outer_frames, *([frames_left_out(missing)] if missing else []), *inner_frames]
 
     def _read_calls(self, calls: list[_Call], with_variables: bool) -> list[Frame]:
         frames: list[Frame] = []
@@ -164,24 +161,4 @@ def _absolute(file: str) -> str:
 
 def _bare_frame(frame: FrameType, line: int) -> Frame:
     code = frame.f_code
-    return _placeholder(code.co_filename[:MAX_PATH], code.co_name[:MAX_NAME], line)
-
-
-def _left_out(count: int) -> Frame:
-    return _placeholder(LEFT_OUT, f"({count} frames left out)", 0)
-
-
-def _placeholder(file: str, function: str, line: int) -> Frame:
-    return {
-        "file": file,
-        "path": file,
-        "module": None,
-        "function": function,
-        "qualname": function,
-        "line": line,
-        "columns": None,
-        "first_source_line": 0,
-        "source": [],
-        "in_app": False,
-        "variables": [],
-    }
+    return placeholder(code.co_filename[:MAX_PATH], code.co_name[:MAX_NAME], line)

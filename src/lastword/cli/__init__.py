@@ -1,4 +1,4 @@
-"""The command line: ``lastword demo``, ``lastword test``, ``lastword status``.
+"""The command line; ``lastword --help`` lists the commands.
 
 Exit status 0: all is well; 1: something is wrong with what was looked at or tried; 2: the command cannot be done as it
 was asked for.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Optional
 
-from lastword.cli import demo, status, test_event
+from lastword.cli import change, demo, doctor, drain, events, foreground, status, test_event
 from lastword.errors import ConfigError, SpoolError
 from lastword.version import __version__
 
@@ -30,14 +30,25 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _run(told: argparse.Namespace) -> int:
-    if told.command == "demo":
-        return demo.run(backtrace=told.backtrace, spool=told.spool)
-    if told.command == "test":
-        return test_event.run(told.dsn, spool=told.spool, timeout=told.timeout)
-    return status.run(spool=told.spool)
+    commands = {
+        "demo": lambda: demo.run(backtrace=told.backtrace, spool=told.spool),
+        "test": lambda: test_event.run(told.dsn, spool=told.spool, timeout=told.timeout),
+        "status": lambda: status.run(spool=told.spool, as_json=told.json),
+        "doctor": lambda: doctor.run(told.dsn, spool=told.spool, send=told.send),
+        "flusher": lambda: foreground.run(spool=told.spool, exit_when_empty=told.exit_when_empty),
+        "flush": lambda: drain.run(spool=told.spool, timeout=told.timeout),
+        "ls": lambda: events.run_ls(spool=told.spool, set_aside=told.set_aside),
+        "show": lambda: events.run_show(told.id, spool=told.spool),
+        "replay": lambda: change.replay(told.id, everything=told.all, spool=told.spool),
+        "purge": lambda: change.purge(told.id, everything=told.all, spool=told.spool),
+        "redirect": lambda: change.redirect(told.old, told.new, spool=told.spool),
+    }
+    return commands[told.command]()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,17 +60,54 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--backtrace", action="store_true", help="send Backtrace's format instead of booboo's")
     command.add_argument("--spool", metavar="DIR", help="use this directory, and keep it (default: a temporary one)")
 
-    command = commands.add_parser("test", help="send one test event through the spool and say what came of it")
+    command = _with_spool(commands.add_parser("test", help="send one test event through the spool"))
     command.add_argument("dsn", nargs="?", metavar="DSN", help="where to; the default is $LASTWORD_DSN")
     command.add_argument("--timeout", type=float, default=15.0, metavar="S", help="seconds to wait (default 15)")
-    _add_spool(command)
 
-    command = commands.add_parser("status", help="who writes, who sends, what is held, delivered and lost")
-    _add_spool(command)
+    command = _with_spool(commands.add_parser("status", help="who writes, who sends, what is held, delivered and lost"))
+    command.add_argument("--json", action="store_true", help="as one JSON object")
+
+    command = _with_spool(commands.add_parser("doctor", help="find what keeps events from arriving"))
+    command.add_argument("dsn", nargs="?", metavar="DSN", help="look at this tracker too; the default is $LASTWORD_DSN")
+    command.add_argument("--send", action="store_true", help="send a test event to each tracker that is looked at")
+
+    _add_senders(commands)
+    _add_event_commands(commands)
     return parser
 
 
-def _add_spool(command: argparse.ArgumentParser) -> None:
+def _add_senders(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _with_spool(commands.add_parser("flusher", help="send in the foreground, for systemd and its like"))
+    command.add_argument(
+        "--exit-when-empty", action="store_true", help="end when no process writes any more and nothing can be sent"
+    )
+    command = _with_spool(commands.add_parser("flush", help="send what is held, and say whether anything is left"))
+    command.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds to try (default 60)")
+
+
+def _add_event_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _with_spool(commands.add_parser("ls", help="list the events that are held"))
+    command.add_argument("--set-aside", action="store_true", help="those that trackers refused instead")
+
+    command = _with_spool(commands.add_parser("show", help="show one event that is held or set aside"))
+    command.add_argument("id", metavar="ID", help="its id, or how that begins")
+
+    for name, help_text in (
+        ("replay", "send again what was set aside"),
+        ("purge", "remove for good what was set aside, or single events that are held"),
+    ):
+        command = _with_spool(commands.add_parser(name, help=help_text))
+        which = command.add_mutually_exclusive_group(required=True)
+        which.add_argument("id", nargs="*", default=[], metavar="ID", help="ids, or how they begin")
+        which.add_argument("--all", action="store_true", help="everything that is set aside")
+
+    command = _with_spool(commands.add_parser("redirect", help="send what is held for one tracker to another one"))
+    command.add_argument("old", metavar="OLD", help="a DSN or a destination's key, or `none`: captured without a DSN")
+    command.add_argument("new", metavar="NEW", help="a DSN")
+
+
+def _with_spool(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     command.add_argument(
         "--spool", metavar="DIR", help="the spool directory (default: $LASTWORD_SPOOL, then as the README says)"
     )
+    return command

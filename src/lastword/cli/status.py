@@ -1,58 +1,101 @@
-"""``lastword status``: the accounts of one spool, and how sending goes."""
+"""``lastword status``: the accounts of one spool, and how sending goes.
+
+Fit for a health check: exit status 0 when nothing stands in the way of sending and the accounts balance; 1 when a
+tracker does not take the address or key that events wait for, when the flusher is stopped, when something lies in the
+spool that should not, or when a record is missing; 2 when there is no spool. That events wait is no fault by itself,
+nor that others could exchange the directory (an emptyDir of Kubernetes), which is shown all the same.
+"""
 
 from __future__ import annotations
 
-import os
+import json
 import sys
 import time
 from collections.abc import Mapping
-from typing import Optional
+from typing import Any, Optional
 
-from lastword.config import Config
-from lastword.errors import ConfigError, SpoolError
+from lastword.cli import whose_spool
+from lastword.errors import ConfigError
 from lastword.spool import destination
 from lastword.spool.accounts import Accounts, read_accounts
-from lastword.spool.findings import findings
-from lastword.spool.layout import Layout, Place, candidates, find
-from lastword.spool.leader import is_stopped
+from lastword.spool.findings import exposure, findings
+from lastword.spool.layout import Layout
+from lastword.spool.leader import is_stopped, version_of
 from lastword.spool.ledger import DestinationHealth
 
 #: How many findings are shown.
 MOST_FINDINGS = 20
 
 
-def run(*, spool: Optional[str]) -> int:
-    """Print it; 0 when the accounts balance and nothing stands in the way of sending, else 1. Raises SpoolError."""
-    configured = Config.load({"spool": spool}).spool
-    layout = _find(configured)
+def run(*, spool: Optional[str], as_json: bool = False) -> int:
+    """Print it, as lines for people or as one JSON object; the exit status is the module's. Raises SpoolError."""
+    layout = whose_spool.to_read(spool)
     accounts = read_accounts(layout.spool)
     found = findings(layout)
-    lines = _lines(layout, accounts, time.time()) + _finding_lines(found)
-    sys.stdout.writelines(f"{name:<12} {text}\n" for name, text in lines)
-    in_trouble = any(health.misconfigured for health in accounts.destinations.values())
-    return 1 if in_trouble or found or accounts.missing or is_stopped(accounts.flusher or 0) else 0
+    problems = [text for text in found if text != exposure(layout)] + _problems(layout, accounts)
+    if as_json:
+        sys.stdout.write(json.dumps(_described(layout, accounts, problems), indent=2) + "\n")
+    else:
+        lines = _lines(layout, accounts, time.time()) + _finding_lines(found)
+        sys.stdout.writelines(f"{name:<12} {text}\n" for name, text in lines)
+    return 1 if problems else 0
 
 
-def _find(configured: Optional[str]) -> Layout:
-    layout = find(configured)
-    if layout is None and configured and os.path.isdir(Layout(configured).base):
-        layout = Layout(configured)  # somebody else's: root may look at it
-    if layout is None:
-        raise SpoolError(f"there is no spool yet; nothing was captured. Looked in: {_places(configured)}")
-    return layout
+def _problems(layout: Layout, accounts: Accounts) -> list[str]:
+    """What is wrong beside what lies in the spool."""
+    problems = [
+        f"{_place(layout, key)} does not take this address or key: {health.last_error}"
+        for key, health in accounts.destinations.items()
+        if health.misconfigured and accounts.held_for[key]
+    ]
+    if accounts.flusher and is_stopped(accounts.flusher):
+        problems.append(f"the flusher, pid {accounts.flusher}, is stopped")
+    if accounts.missing:
+        problems.append(f"{accounts.missing} recorded events were not found")
+    return problems
 
 
-def _places(configured: Optional[str]) -> str:
-    return ", ".join(map(_looked_at, candidates(configured, os.environ, os.geteuid())))
-
-
-def _looked_at(place: Place) -> str:
-    if os.path.lexists(place.path):
-        try:
-            Layout(place.path).check(unasked=place.unasked)
-        except SpoolError as error:
-            return f"{place.path} ({error})"
-    return place.path
+def _described(layout: Layout, accounts: Accounts, problems: list[str]) -> dict[str, Any]:
+    """The same for programs. Names are only ever added."""
+    leader = accounts.flusher
+    alive = sum(writer.alive for writer in accounts.writers)
+    return {
+        "spool": layout.spool,
+        "healthy": not problems,
+        "problems": problems,
+        "flusher": {
+            "leads": leader is not None,
+            "pid": leader or None,
+            "stopped": is_stopped(leader or 0),
+            "version": version_of(layout, leader) if leader else None,
+        },
+        "writers": {"alive": alive, "gone": len(accounts.writers) - alive},
+        "recorded": accounts.recorded,
+        "held": accounts.held,
+        "held_without_dsn": accounts.held_without_dsn,
+        "delivered": accounts.delivered,
+        "set_aside": accounts.set_aside,
+        "dropped": accounts.dropped,
+        "refused": accounts.refused,
+        "interrupted": accounts.interrupted,
+        "missing": accounts.missing,
+        "destinations": [
+            {
+                "key": key,
+                "place": _place(layout, key),
+                "held": accounts.held_for[key],
+                "delivered": health.delivered,
+                "uncertain": health.uncertain,
+                "failures": health.failures,
+                "misconfigured": health.misconfigured,
+                "not_before": health.not_before,
+                "last_error": health.last_error,
+                "last_error_at": health.last_error_at,
+                "last_success_at": health.last_success_at,
+            }
+            for key, health in accounts.destinations.items()
+        ],
+    }
 
 
 def _finding_lines(found: list[str]) -> list[tuple[str, str]]:
@@ -112,11 +155,7 @@ def _balance(accounts: Accounts) -> str:
 
 
 def _destination_lines(layout: Layout, key: str, health: DestinationHealth, now: float) -> list[tuple[str, str]]:
-    try:
-        name = destination.load(layout, key).dsn.place
-    except ConfigError as error:
-        name = str(error)
-    lines = [("destination", name), ("", f"last success {_ago(health.last_success_at, now)}")]
+    lines = [("destination", _place(layout, key)), ("", f"last success {_ago(health.last_success_at, now)}")]
     if health.last_error:
         lines.append(("", f"last error {_ago(health.last_error_at, now)}: {health.last_error}"))
     if health.failures:
@@ -124,6 +163,13 @@ def _destination_lines(layout: Layout, key: str, health: DestinationHealth, now:
         cause = "wrong address or key" if health.misconfigured else f"{health.failures} failures in a row"
         lines.append(("", f"{cause}; next try in {wait:.0f} s"))
     return lines
+
+
+def _place(layout: Layout, key: str) -> str:
+    try:
+        return destination.load(layout, key).dsn.place
+    except ConfigError as error:
+        return str(error)
 
 
 def _ago(at: float, now: float) -> str:

@@ -13,7 +13,7 @@ from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record
 from lastword.wire import FORMATS
-from lastword.wire.format import History, Misconfigured, Refused, Retry, Verdict
+from lastword.wire.format import History, Misconfigured, Refused, Retry, Verdict, WireFormat
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,16 @@ class Courier:
         self._sender = sender
         self._destinations: dict[str, Destination] = {}
 
-    def attempt(self, record: Record, key: str) -> Attempt:
-        """Try once to deliver ``record`` to the destination named ``key``. Never raises for a bad record."""
+    def attempt(self, record: Record, key: str, history: History) -> Attempt:
+        """Try to deliver ``record`` to the destination named ``key``; once more, and smaller, where it is found
+        too large. Never raises.
+        """
+        try:
+            return self._attempt(record, key, history)
+        except Exception as error:  # a defect of ours, which must not cost the event
+            return Attempt(Retry(f"lastword failed to send it: {error!r}", may_be_event=True))
+
+    def _attempt(self, record: Record, key: str, history: History) -> Attempt:
         try:
             destination = self._destination(key)
             wire = FORMATS[destination.dsn.wire]
@@ -42,15 +50,25 @@ class Courier:
         problem = _problem_with(record)
         if problem is not None:
             return Attempt(Refused(problem))
+        attempt, size = self._post(record, wire, destination, history, None)
+        if isinstance(attempt.verdict, Refused) and attempt.verdict.too_large:
+            attempt, _ = self._post(record, wire, destination, history, size // 2)
+        return attempt
+
+    def _post(
+        self, record: Record, wire: WireFormat, destination: Destination, history: History, limit: Optional[int]
+    ) -> tuple[Attempt, int]:
+        """One request; also the size of its body in bytes."""
         try:
-            request = wire.request(cast(Event, record.content), destination)
+            request = wire.request(cast(Event, record.content), destination, limit)
         except Exception as error:  # one event that cannot be rendered must not stop the others
-            return Attempt(Refused(f"cannot be rendered for {destination.dsn.wire}: {error!r}"))
+            return Attempt(Refused(f"cannot be rendered for {destination.dsn.wire}: {error!r}")), 0
         try:
-            reply = self._sender.send(request, destination.timeout)
+            reply = self._sender.send(request, destination)
         except SendError as error:
-            return Attempt(Retry(str(error)), ambiguous=error.ambiguous)
-        return Attempt(wire.judge(reply, History()))
+            verdict = Retry(str(error), may_be_event=error.ambiguous)
+            return Attempt(verdict, ambiguous=error.ambiguous), len(request.body)
+        return Attempt(wire.judge(reply, history)), len(request.body)
 
     def _destination(self, key: str) -> Destination:
         if key not in self._destinations:

@@ -2,60 +2,75 @@
 
 from __future__ import annotations
 
-import random
+import os
 import time
 
 from lastword.errors import RecordRefused
 from lastword.flusher import schedule
-from lastword.flusher.delivery import Attempt, Courier
-from lastword.flusher.outbox import Outbox, Sending
+from lastword.flusher.backlog import Backlog, Candidate
+from lastword.flusher.consequences import Consequences
+from lastword.flusher.orders import Orders
+from lastword.flusher.outbox import Outbox
 from lastword.flusher.settle import Bookkeeper, sweep_births
+from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
-from lastword.http_sender import HttpSender
+from lastword.spool.glance import MTIME_GRAIN
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
+from lastword.spool.reader import list_segments
 from lastword.spool.watch import Waiting, WatchedWriter
-from lastword.wire.format import Delivered, Refused
 
 
 class Leadership:
     """Looks, sends and settles, as often as it is told to."""
 
-    def __init__(self, layout: Layout, sender: HttpSender) -> None:
+    def __init__(self, layout: Layout) -> None:
         layout.mend()
         self._layout = layout
         self._ledger = Ledger.load(layout)
         self._books = Bookkeeper(layout, self._ledger)
-        self._outbox = Outbox(Courier(layout, sender))
+        self._outbox = Outbox(layout)
+        self._backlog = Backlog()
+        self._strikes = Strikes(layout)
+        self._consequences = Consequences(self._books)
         self._upkeep = Upkeep(layout, self._books)
+        self._orders = Orders(layout, self._books)
         self._writers: dict[str, WatchedWriter] = {}
+        self._clean_up_due = True
+        self._got_on = 0
+        self._writers_mtime = -1
         sweep_births(layout)
 
     def look(self, now: float) -> None:
         """Find writers that are new or gone, and what the others have written, and keep the spool in order."""
-        known = self._layout.writer_ids() | set(self._ledger.writers)  # whose directory is gone is written off
-        for writer_id in known - self._ledger.retired - set(self._writers):
-            self._writers[writer_id] = WatchedWriter(self._layout, writer_id, self._ledger.entry(writer_id))
-        for writer in self._writers.values():
+        if self._writers_came_or_went(now):
+            known = self._layout.writer_ids() | set(self._ledger.writers)  # whose directory is gone is written off
+            for writer_id in known - self._ledger.retired - set(self._writers):
+                entry = self._ledger.entry(writer_id)
+                self._writers[writer_id] = WatchedWriter(self._layout, writer_id, entry, self._orders.redirects)
+        changed = [writer for writer in self._writers.values() if writer.refresh(now)]
+        for writer in changed:
             writer.entry.first_seen = writer.entry.first_seen or now
-            writer.refresh(now)
             if writer.gone:
                 self._books.write_off(writer, now)
         self._forget_retired()
-        self._upkeep.look_after(self._writers, now)
+        self._orders.look(self._writers, now)
+        self._upkeep.look_after(self._writers, now, changed=bool(changed))
+        if changed:
+            self._settle_damage(now)
+            self._sort_backlog()
+        self._clean_up_due = bool(self._ledger.retired) or any(writer.dead for writer in changed)
 
     def work(self) -> bool:
         """Act on what came back and send what may be sent; true when anything came of it."""
-        progress = False
-        for sending, attempt in self._outbox.verdicts():
-            self._act_on(sending, attempt)
-            progress = True
-        for writer in self._writers.values():
-            for line in list(writer.waiting()):
-                progress = self._handle(writer, line) or progress
-                self._books.checkpoint_if_due(time.time())
-        progress = self._books.clean_up(self._writers.values(), time.time()) or progress
-        self._forget_retired()
+        progress = self._take_verdicts()
+        progress = self._send_what_may_be_sent() or progress
+        now = time.time()
+        idle = self._books.is_behind and self._outbox.empty
+        if self._clean_up_due or idle or self._books.checkpoint_is_due(now):
+            self._clean_up_due = False
+            progress = self._books.clean_up(self._writers.values(), now) or progress
+            self._forget_retired()
         return progress
 
     def rest(self, seconds: float) -> None:
@@ -70,6 +85,7 @@ class Leadership:
         self._outbox.close()
         self._books.close()
         self._books.checkpoint()
+        self._strikes.leave()
 
     def abandon(self) -> None:
         """Let go without a word in the ledger: the spool is no longer ours."""
@@ -84,44 +100,96 @@ class Leadership:
         """Whether a verdict is awaited, or a segment that was unlinked is still to be read once more."""
         return self._books.has_graves or not self._outbox.empty
 
+    def has_got_on(self) -> bool:
+        """Whether anything was settled or removed since this was last asked; trying alone does not count."""
+        before, self._got_on = self._got_on, self._books.steps
+        return before != self._got_on
+
     @property
     def holds_anything(self) -> bool:
         """Whether a record waits that could be sent. One without a destination waits for a human."""
         return any(line.can_be_handled for writer in self._writers.values() for line in writer.waiting())
 
+    def has_seen_everything(self) -> bool:
+        """Whether all that is in the spool now was there at the last look: an event that is new shows as a new name,
+        for only a new writer can bring it.
+        """
+        try:
+            for writer_id in self._layout.writer_ids() - self._ledger.retired:
+                writer = self._writers.get(writer_id)
+                if writer is None or not writer.knows(list_segments(writer.directory)):
+                    return False
+        except OSError:
+            pass  # what cannot be read now could not be read at another look either
+        return True
+
+    def _writers_came_or_went(self, now: float) -> bool:
+        mtime = os.stat(self._layout.writers).st_mtime_ns
+        before, self._writers_mtime = self._writers_mtime, mtime
+        return mtime != before or now - mtime / 1e9 < MTIME_GRAIN
+
+    def _sort_backlog(self) -> None:
+        writers = [writer for writer in self._writers.values() if writer.has_more]
+        self._backlog.sort(writers, self._ledger.destinations, time.time())
+
     def _forget_retired(self) -> None:
         self._writers = {id: writer for id, writer in self._writers.items() if id in self._ledger.writers}
 
-    def _handle(self, writer: WatchedWriter, line: Waiting) -> bool:
-        now = time.time()
-        if line.in_flight or line.not_before > now:
+    def _settle_damage(self, now: float) -> None:
+        for writer in self._writers.values():
+            for line in list(writer.waiting()):
+                if line.damage is not None and line.not_before <= now:
+                    try:
+                        self._books.settle_damage(writer, line, line.damage, now)
+                    except OSError:  # no room to set it aside, or unreadable just now: it stays
+                        line.not_before = now + schedule.STUCK_WAIT
+
+    def _take_verdicts(self) -> bool:
+        verdicts = self._outbox.verdicts()
+        for sending, attempt in verdicts:
+            self._strikes.survived(sending.line.event_id)
+            if self._consequences.act_on(sending, attempt, time.time()):
+                self._sort_backlog()
+        return bool(verdicts)
+
+    def _send_what_may_be_sent(self) -> bool:
+        sent = False
+        for to in self._backlog.destinations():
+            while self._may_send(to):
+                candidate = self._next(to)
+                if candidate is None:
+                    break
+                if not self._send(to, *candidate):
+                    self._backlog.put_back(to, candidate)
+                    break
+                sent = True
+        return sent
+
+    def _may_send(self, to: str) -> bool:
+        if self._strikes.sending_alone or not self._outbox.has_room_for(to):
             return False
+        return schedule.may_send(self._ledger.health(to), time.time())
+
+    def _next(self, to: str) -> Candidate | None:
+        candidate = self._backlog.next(to)
+        if candidate is None:
+            self._sort_backlog()
+            candidate = self._backlog.next(to)
+        return candidate
+
+    def _send(self, to: str, writer: WatchedWriter, line: Waiting) -> bool:
+        """Hand one record over, or settle it without; false if it has to wait for others to come back."""
+        now = time.time()
         try:
-            if line.damage is not None:
-                self._books.settle_damage(writer, line, line.damage, now)
+            if self._strikes.is_poison(line.event_id):
+                self._books.settle_refused(writer, line, "poison", schedule.POISON_REASON, now)
                 return True
-            return line.to is not None and self._send(writer, line, line.to)
+            if self._strikes.is_suspect(line.event_id) and not self._outbox.empty:
+                return False
+            line.ambiguous = line.ambiguous or self._strikes.is_suspect(line.event_id)
+            record = writer.read(line)
+            self._strikes.sends(line.event_id, [*self._outbox.ids, line.event_id, *self._backlog.upcoming(to, 32)])
+            self._outbox.send(writer, line, to, record)
         except (OSError, RecordRefused):  # no room to set it aside, or unreadable just now: it stays
             line.not_before = now + schedule.STUCK_WAIT
-            return False
-
-    def _send(self, writer: WatchedWriter, line: Waiting, to: str) -> bool:
-        health = self._ledger.health(to)
-        if not schedule.may_send(health, time.time()) or not self._outbox.has_room_for(to):
-            return False
-        self._outbox.send(Sending(writer, line, to), writer.read(line))
         return True
-
-    def _act_on(self, sending: Sending, attempt: Attempt) -> None:
-        now = time.time()
-        health = self._ledger.health(sending.to)
-        health.uncertain += attempt.ambiguous
-        schedule.note_verdict(health, attempt.verdict, now, random.random())
-        self._books.mark_changed(now)
-        if isinstance(attempt.verdict, Delivered):
-            self._books.settle_delivered(sending.writer, sending.line, now)
-        elif isinstance(attempt.verdict, Refused):
-            try:
-                self._books.settle_refused(sending.writer, sending.line, attempt.verdict.reason, now)
-            except OSError:
-                sending.line.not_before = now + schedule.STUCK_WAIT

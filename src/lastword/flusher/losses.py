@@ -17,7 +17,7 @@ from lastword.spool.retention import OWN_REPORT
 #: Seconds between two reports.
 INTERVAL = 3600.0
 
-WANTED = frozenset({"before_send", "ignored", "sampled", "flood", OWN_REPORT})
+WANTED = frozenset({"before_send", "ignored", "sampled", "flood", "purged", OWN_REPORT})
 
 
 def losses(dropped: Mapping[str, int], refused: Mapping[str, int]) -> Counter[str]:

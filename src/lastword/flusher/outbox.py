@@ -1,75 +1,140 @@
 """Sending beside everything else: a tracker that is slow must not keep the flusher from looking after the spool.
 
-One thread sends, in the order in which it was asked to. It touches nothing but the records it was given: verdicts are
-collected and acted on by the thread that leads.
+A few threads send. They touch nothing but the records they were given: verdicts are collected, and acted on by the
+thread that leads. A destination that is in trouble, or has not taken an event from this flusher yet, is given one event
+at a time, so that a wrong key is tried once and a tracker that comes back is not overrun; then it may have several.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import errno
+import threading
+import time
+from collections import Counter
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Optional
 
 from lastword.flusher.delivery import Attempt, Courier
+from lastword.http_sender import HttpSender
+from lastword.spool.layout import Layout
 from lastword.spool.record import Record
 from lastword.spool.watch import Waiting, WatchedWriter
-from lastword.wire.format import Delivered, Refused
+from lastword.wire.format import Delivered, History, Refused
 
-#: Records that are handed over at most before the verdict on the first: enough that the sender never waits for us.
-MOST_IN_FLIGHT = 4
+#: Requests at the same time to one destination, and to all together.
+PARALLEL = 4
+MOST_THREADS = 16
+
+#: Records that are handed over at most for one destination: enough that no thread waits for us.
+MOST_IN_FLIGHT = 2 * PARALLEL
 
 
 @dataclass(frozen=True)
 class Sending:
-    """One record on its way to the destination named ``to``."""
+    """One record on its way to the destination named ``to``; ``began`` by the monotonic clock."""
 
     writer: WatchedWriter
     line: Waiting
     to: str
+    began: float
+
+
+@dataclass(frozen=True)
+class _Job:
+    sending: Sending
+    record: Record
+    history: History
 
 
 class Outbox:
     """The records on their way."""
 
-    def __init__(self, courier: Courier) -> None:
-        self._courier = courier
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lastword-sender")
-        self._under_way: dict[Future[Optional[Attempt]], Sending] = {}
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._jobs: SimpleQueue[Optional[_Job]] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Sending, Optional[Attempt]]] = SimpleQueue()
+        self._back: list[tuple[Sending, Optional[Attempt]]] = []  # taken from ``_done`` and not asked for yet
+        self._under_way: dict[int, Sending] = {}
+        self._by_destination: Counter[str] = Counter()
         self._in_trouble: set[str] = set()  # what was handed over for these behind a failure comes back untried
+        self._healthy: set[str] = set()  # have taken an event since the last trouble
+        self._threads = 0
+        self._closed = False
 
     @property
     def empty(self) -> bool:
         return not self._under_way
 
+    @property
+    def ids(self) -> list[str]:
+        """The events that are on their way."""
+        return [sending.line.event_id for sending in self._under_way.values()]
+
     def has_room_for(self, to: str) -> bool:
         """Whether one more may go there now."""
-        return len(self._under_way) < MOST_IN_FLIGHT and to not in self._in_trouble
+        most = MOST_IN_FLIGHT if to in self._healthy else 1
+        return self._by_destination[to] < most and to not in self._in_trouble
 
-    def send(self, sending: Sending, record: Record) -> None:
-        sending.line.in_flight = True
-        self._under_way[self._pool.submit(self._attempt, sending.to, record)] = sending
+    def send(self, writer: WatchedWriter, line: Waiting, to: str, record: Record) -> None:
+        """Hand it over. Raises OSError where not even one thread can be started to send it."""
+        busy = {*(+self._by_destination), to}
+        if self._threads < min(MOST_THREADS, len(self._under_way) + 1, PARALLEL * len(busy)):
+            self._start_another_thread()
+        sending = Sending(writer, line, to, time.monotonic())
+        line.in_flight = True
+        self._under_way[id(sending)] = sending
+        self._by_destination[to] += 1
+        self._jobs.put(_Job(sending, record, History(ambiguous=line.ambiguous)))
 
     def wait(self, timeout: float) -> None:
         """Return when any verdict is there, after ``timeout`` seconds at the latest."""
-        wait(self._under_way, timeout=timeout, return_when=FIRST_COMPLETED)
+        if not self._back:
+            try:
+                self._back.append(self._done.get(timeout=timeout))
+            except Empty:
+                pass
 
     def verdicts(self) -> list[tuple[Sending, Attempt]]:
-        """What has come of those that were tried since the last call, in the order of sending."""
-        done = [future for future in self._under_way if future.done()]
-        back = [(self._under_way.pop(future), future.result()) for future in done]
-        for sending, _ in back:
+        """What has come of those that were tried since the last call."""
+        while not self._done.empty():
+            self._back.append(self._done.get())
+        back, self._back = self._back, []
+        for sending, attempt in back:
+            del self._under_way[id(sending)]
             sending.line.in_flight = False
-        self._in_trouble.intersection_update(sending.to for sending in self._under_way.values())
+            self._by_destination[sending.to] -= 1
+            if attempt is None:
+                continue
+            if isinstance(attempt.verdict, Delivered):
+                self._healthy.add(sending.to)
+            elif not isinstance(attempt.verdict, Refused):
+                self._healthy.discard(sending.to)
+        self._in_trouble.intersection_update(+self._by_destination)
         return [(sending, attempt) for sending, attempt in back if attempt is not None]
 
     def close(self) -> None:
         """Send nothing more. An attempt that is under way is not waited for: its record is sent again by the next."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._closed = True
+        for _ in range(self._threads):
+            self._jobs.put(None)
 
-    def _attempt(self, to: str, record: Record) -> Optional[Attempt]:
-        if to in self._in_trouble:
-            return None
-        attempt = self._courier.attempt(record, to)
-        if not isinstance(attempt.verdict, (Delivered, Refused)):
-            self._in_trouble.add(to)
-        return attempt
+    def _start_another_thread(self) -> None:
+        try:
+            threading.Thread(target=self._work, name="lastword-sender", daemon=True).start()
+        except RuntimeError as error:  # a limit of the user or the container, or the program is ending
+            if not self._threads:
+                raise OSError(errno.EAGAIN, str(error)) from None
+        else:
+            self._threads += 1
+
+    def _work(self) -> None:
+        with HttpSender() as sender:
+            courier = Courier(self._layout, sender)
+            while (job := self._jobs.get()) is not None:
+                attempt = None
+                if not self._closed and job.sending.to not in self._in_trouble:
+                    attempt = courier.attempt(job.record, job.sending.to, job.history)
+                    if not isinstance(attempt.verdict, (Delivered, Refused)):
+                        self._in_trouble.add(job.sending.to)
+                self._done.put((job.sending, attempt))

@@ -9,13 +9,16 @@ import time
 import traceback
 from contextlib import suppress
 from types import FrameType
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from lastword.errors import SpoolError
 from lastword.flusher import schedule
+from lastword.flusher.succession import Succession
 from lastword.spool import start
 from lastword.spool.layout import Layout, open_private
-from lastword.spool.lock import holder
+
+if TYPE_CHECKING:
+    from lastword.flusher.loop import Flusher
 
 _MAX_LOG = 256 << 10
 _NICENESS = 5
@@ -28,26 +31,42 @@ def run_detached(spool: str) -> None:
         layout.check()  # before anything is written there: what was a spool of ours when we were started may be a trap
         _send_errors_to(layout.flusher_log)
         _be_a_good_neighbour()
-        if holder(layout.flusher_lock) is not None:
+        succession = Succession(layout)
+        if not succession.may_try():
             start.clear_failures(layout)
             return
-        # Only a process that will probably lead pays for these (requests alone takes 80 ms to import).
-        from lastword.flusher.loop import Flusher
-
-        flusher = Flusher(layout)
+        flusher = _load_flusher(layout)
+        if flusher is None:
+            return
 
         def stop(_number: int, _frame: Optional[FrameType]) -> None:
             flusher.stop()
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, stop)
-        flusher.run()
+        flusher.run(succession.must_leave)
+        while succession.wait():
+            flusher.run(succession.must_leave)
     except Exception:
         if os.path.isdir(layout.base):  # a spool that was removed needs no flusher, and is no trouble
             traceback.print_exc()
             with suppress(OSError, SpoolError):
                 layout.check()
                 start.pause(layout, time.time() + schedule.PAUSE_AFTER_TROUBLE)
+
+
+def _load_flusher(layout: Layout) -> Optional[Flusher]:
+    """Only a process that will probably lead pays for this import: requests alone takes 80 ms.
+
+    Where it fails, the start has failed, which whoever made it has written down; several of these make a program send
+    by a thread of its own, which may have ways to import that we do not have here.
+    """
+    try:
+        from lastword.flusher.loop import Flusher
+    except Exception:
+        traceback.print_exc()
+        return None
+    return Flusher(layout)
 
 
 def _send_errors_to(path: str) -> None:

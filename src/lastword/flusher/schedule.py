@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from lastword.spool.ledger import DestinationHealth
-from lastword.wire.format import Delivered, Misconfigured, Refused, Verdict
+from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
 
 #: How often the flusher looks at the spool, in seconds.
 LOOK_INTERVAL = 0.25
@@ -20,6 +22,13 @@ PAUSE_AFTER_TERM = 10.0
 PAUSE_AFTER_TROUBLE = 30.0
 #: How long a line is left alone that could not be read or set aside.
 STUCK_WAIT = 60.0
+#: How often an event is tried that the tracker breaks down at while it takes others.
+MOST_TRIES = 10
+#: So many different events in a row that are answered as a wrong address is make it one.
+MOST_DOUBTS = 3
+#: So many flushers that died while they sent one event, and nothing beside it, make it poison.
+MOST_STRIKES = 3
+POISON_REASON = f"{MOST_STRIKES} flushers died while they sent this event, and nothing beside it"
 
 _FIRST_BACKOFF = 0.5
 _MAX_BACKOFF = 60.0
@@ -32,29 +41,61 @@ def may_send(health: DestinationHealth, now: float) -> bool:
     return now >= health.not_before or health.not_before > now + _MAX_RETRY_AFTER
 
 
-def note_verdict(health: DestinationHealth, verdict: Verdict, now: float, jitter: float) -> None:
+class Fate(Enum):
+    """What becomes of an event after an attempt."""
+
+    DELIVERED = "delivered"
+    SET_ASIDE = "set aside"
+    WAITS = "waits"
+    WAITS_ALONE = "waits alone"
+
+
+def fate(verdict: Verdict, suspicions: int) -> Fate:
+    """What becomes of an event that failed ``suspicions`` times again after others had passed meanwhile.
+
+    What may be the fault of the address (403, 404) or of the tracker (500, no answer) is taken for the event's own once
+    others pass: at once where the tracker said no, after ``MOST_TRIES`` where it broke down.
+    """
+    if isinstance(verdict, Delivered):
+        return Fate.DELIVERED
+    if isinstance(verdict, Refused):
+        return Fate.WAITS if verdict.may_be_address and not suspicions else Fate.SET_ASIDE
+    if isinstance(verdict, Misconfigured) or not (verdict.may_be_event and suspicions):
+        return Fate.WAITS
+    return Fate.SET_ASIDE if suspicions >= MOST_TRIES - 1 else Fate.WAITS_ALONE
+
+
+def note_verdict(health: DestinationHealth, verdict: Verdict, event_id: str, now: float, jitter: float) -> None:
     """Keep in ``health`` what ``verdict`` says about the destination; ``jitter`` is a random number from [0, 1).
 
-    An event that was refused says nothing against its destination: it answered.
+    An event that was refused for what it is says nothing against its destination: it answered.
     """
-    if isinstance(verdict, (Delivered, Refused)):
+    if isinstance(verdict, Delivered):
         health.failures, health.not_before, health.misconfigured = 0, 0.0, False
-        if isinstance(verdict, Delivered):
-            health.last_success_at = now
-            health.delivered += 1
-        else:
-            health.last_error, health.last_error_at = verdict.reason, now
+        health.doubts.clear()
+        health.last_success_at = now
+        health.delivered += 1
+        return
+    health.last_error, health.last_error_at = verdict.reason, now
+    if isinstance(verdict, Refused) and not verdict.may_be_address:
+        health.failures, health.not_before, health.misconfigured = 0, 0.0, False
         return
     health.failures += 1
-    health.last_error, health.last_error_at = verdict.reason, now
-    health.misconfigured = isinstance(verdict, Misconfigured)
-    if isinstance(verdict, Misconfigured):
-        wait = _MISCONFIGURED_WAIT
-    elif verdict.after is not None:
-        wait = min(verdict.after, _MAX_RETRY_AFTER)
-    else:
-        wait = jitter * backoff_limit(health.failures)
-    health.not_before = now + wait
+    doubtful = isinstance(verdict, Refused) or (
+        isinstance(verdict, Retry) and verdict.may_be_address and not health.last_success_at
+    )
+    if doubtful and event_id not in health.doubts and len(health.doubts) < MOST_DOUBTS:
+        health.doubts.append(event_id)
+    health.misconfigured = isinstance(verdict, Misconfigured) or (doubtful and len(health.doubts) >= MOST_DOUBTS)
+    health.not_before = now + _wait(health, verdict, jitter)
+
+
+def _wait(health: DestinationHealth, verdict: Verdict, jitter: float) -> float:
+    if health.misconfigured:
+        return _MISCONFIGURED_WAIT
+    if isinstance(verdict, Retry) and verdict.after is not None:
+        return min(verdict.after, _MAX_RETRY_AFTER)
+    return jitter * backoff_limit(health.failures)
 
 
 def backoff_limit(failures: int) -> float:

@@ -53,18 +53,27 @@ class Bookkeeper:
         self._unstored = 0
         self._first_unstored_at = 0.0
         self._graves: list[Grave] = []
+        self.steps = 0  # how much was settled or removed
 
     @property
     def has_graves(self) -> bool:
         return bool(self._graves)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether anything is to be checkpointed, or an unlinked segment to be read once more."""
+        return bool(self._unstored or self._graves)
+
     def settle_delivered(self, writer: WatchedWriter, line: Waiting, now: float) -> None:
         self._settle(writer, line, DELIVERED, now)
 
-    def settle_refused(self, writer: WatchedWriter, line: Waiting, reason: str, now: float) -> None:
-        """Set the record aside; raises OSError when there is no room for it, and then it stays where it is."""
-        self._put_aside(writer, line, f"{line.event_id}.record", reason, now)
-        self._settle(writer, line, set_aside("refused"), now)
+    def settle_refused(self, writer: WatchedWriter, line: Waiting, why: str, reason: str, now: float) -> None:
+        """Set the record aside, counted under ``why``: refused, failed or poison. ``reason`` is for people.
+
+        Raises OSError when there is no room for it, and then it stays where it is.
+        """
+        self._put_aside(writer, line, f"{line.event_id}.record", reason, now, why)
+        self._settle(writer, line, set_aside(why), now)
 
     def settle_damage(self, writer: WatchedWriter, line: Waiting, damage: Damage, now: float) -> None:
         """Set the bytes aside. They are no record, so the balance learns of them by the number that is missing.
@@ -80,9 +89,8 @@ class Bookkeeper:
         writer.entry.interrupted += torn
         self._settle(writer, line, None, now)
 
-    def checkpoint_if_due(self, now: float) -> None:
-        if schedule.checkpoint_due(verdicts=self._unstored, since=now - self._first_unstored_at):
-            self.checkpoint()
+    def checkpoint_is_due(self, now: float) -> bool:
+        return schedule.checkpoint_due(verdicts=self._unstored, since=now - self._first_unstored_at)
 
     def checkpoint(self) -> None:
         """Put the ledger on disk; raises SpoolError."""
@@ -111,6 +119,7 @@ class Bookkeeper:
         if removed:
             self.ledger.retired.difference_update(removed)
             self.mark_changed(now)
+        self.steps += rescued + buried + len(retirable) + len(removed)
         return bool(rescued or buried or retirable or removed)
 
     def write_off(self, writer: WatchedWriter, now: float) -> None:
@@ -130,18 +139,23 @@ class Bookkeeper:
 
     def _settle(self, writer: WatchedWriter, line: Waiting, outcome: str | None, now: float) -> None:
         writer.settle(line, outcome)
+        self.steps += 1
         self.mark_changed(now)
 
-    def _put_aside(self, writer: WatchedWriter, line: Waiting, name: str, reason: str, now: float) -> None:
+    def _put_aside(
+        self, writer: WatchedWriter, line: Waiting, name: str, reason: str, now: float, why: str = "damaged"
+    ) -> None:
         aside.put(
             self._layout,
             name,
+            why=why,
             reason=reason,
             at=now,
             writer_id=writer.id,
             segment=line.segment,
             start=line.start,
             end=line.end,
+            to=line.to,
         )
 
     def _may_retire(self, writer: WatchedWriter) -> bool:

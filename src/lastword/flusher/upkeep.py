@@ -37,10 +37,10 @@ class Upkeep:
         self._minute_at = 0.0
         self._own: list[str] = []  # ids of the writers of our own reports
 
-    def look_after(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
-        """Keep the spool of these writers in order; ``now`` in Unix seconds."""
+    def look_after(self, writers: Mapping[str, WatchedWriter], now: float, *, changed: bool) -> None:
+        """Keep the spool of these writers in order; ``now`` in Unix seconds. ``changed``: any of them has."""
         self._end_own_writers(writers)
-        if retention.drop_oldest(self._layout, writers.values()):
+        if changed and retention.drop_oldest(self._layout, writers.values()):
             self._books.mark_changed(now)
         ticks = time.monotonic()
         if ticks - self._synced_at >= SYNC_INTERVAL:

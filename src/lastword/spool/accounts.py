@@ -8,15 +8,16 @@ segment. What became of that is in the ledger, and what is in neither must be in
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from lastword.spool import blackbox
 from lastword.spool.identity import is_dead, read_who
-from lastword.spool.layout import BLACKBOX, WHO, Layout, segment_name
+from lastword.spool.layout import BLACKBOX, WHO, Layout, deferred_from, segment_name
 from lastword.spool.ledger import (
     DELIVERED,
     DestinationHealth,
@@ -27,7 +28,8 @@ from lastword.spool.ledger import (
 )
 from lastword.spool.lock import holder
 from lastword.spool.reader import Segments, list_segments, read_lines
-from lastword.spool.record import Record
+from lastword.spool.record import Record, parse_head
+from lastword.spool.redirects import Redirects
 
 _ATTEMPTS = 5
 
@@ -50,19 +52,19 @@ class Accounts:
 
     Attributes:
         recorded: put on disk and acknowledged.
-        held: waiting in the spool; ``held_without_dsn`` of them were captured without a DSN.
+        held: waiting in the spool.
         delivered: the tracker said that it has them.
         set_aside, dropped: by reason; settled, not delivered.
         refused: by reason; captured and never recorded.
         interrupted: records torn by a kill before they were acknowledged; beside the balance.
         flusher: pid of the process that leads; 0 when it is not visible from here, None when none leads.
         writers: the processes whose directories are there.
-        destinations: how sending goes, by key.
+        destinations: how sending goes, by key; ``held_for``: how many wait for each.
     """
 
     recorded: int = 0
     held: int = 0
-    held_without_dsn: int = 0
+    held_for: Counter[Optional[str]] = field(default_factory=Counter)
     delivered: int = 0
     set_aside: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
@@ -71,6 +73,16 @@ class Accounts:
     flusher: Optional[int] = None
     writers: list[WriterAccount] = field(default_factory=list)
     destinations: dict[str, DestinationHealth] = field(default_factory=dict)
+
+    @property
+    def held_without_dsn(self) -> int:
+        """Of those held, how many name no destination: nothing sends these."""
+        return self.held_for[None]
+
+    @property
+    def sendable(self) -> int:
+        """Of those held, how many a flusher sends."""
+        return self.held - self.held_without_dsn
 
     @property
     def missing(self) -> int:
@@ -82,18 +94,19 @@ class Accounts:
 def read_accounts(spool: Union[str, os.PathLike[str]]) -> Accounts:
     """Count what is in the spool directory ``spool``; a missing one has empty accounts.
 
-    While a flusher works this may take a few tries to see one state.
+    While a flusher works this may take a few tries to see one state; each but the first reads only what has come since.
     """
     layout = Layout(os.fspath(spool))
+    sight = _Sight(layout)
     for _ in range(_ATTEMPTS):
         ledger = Ledger.load(layout)
-        accounts = _count(layout, ledger)
+        accounts = _count(layout, ledger, sight)
         if Ledger.load(layout).generation == ledger.generation:
             break
     return accounts
 
 
-def _count(layout: Layout, ledger: Ledger) -> Accounts:
+def _count(layout: Layout, ledger: Ledger, sight: _Sight) -> Accounts:
     totals = ledger.totals
     accounts = Accounts(recorded=totals.recorded, interrupted=totals.interrupted, destinations=ledger.destinations)
     accounts.refused.update(totals.refused)
@@ -106,67 +119,94 @@ def _count(layout: Layout, ledger: Ledger) -> Accounts:
     for writer_id in sorted(present | set(ledger.writers)):
         entry = ledger.writers.get(writer_id, WriterEntry())
         tally.update(entry.tally)
-        _add_writer(accounts, layout.writer(writer_id), writer_id, entry, present=writer_id in present)
+        if writer_id in present:
+            _add_present(accounts, writer_id, entry, sight)
+        else:
+            accounts.recorded += entry.recorded
+            accounts.interrupted += entry.interrupted
     accounts.delivered = tally[DELIVERED]
-    accounts.set_aside = reasons_set_aside(tally)
+    accounts.set_aside = {why: count for why, count in reasons_set_aside(tally).items() if count}  # 0: replayed
     accounts.dropped = reasons_of_dropped(tally)
     return accounts
 
 
-def _add_writer(accounts: Accounts, directory: str, writer_id: str, entry: WriterEntry, *, present: bool) -> None:
-    held, highest = _held_of(directory, entry)
-    recorded = highest + entry.extras_seen + sum(record.seq is None for record in held) if present else entry.recorded
+def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: _Sight) -> None:
+    directory = sight.layout.writer(writer_id)
+    held, highest = _held_of(writer_id, entry, sight)
+    recorded = highest + entry.extras_seen + sum(record.seq is None for record in held)
     accounts.recorded += recorded
     accounts.held += len(held)
-    accounts.held_without_dsn += sum(record.to is None for record in held)
+    accounts.held_for.update(record.to for record in held)
     accounts.interrupted += entry.interrupted
     accounts.refused.update(blackbox.load(os.path.join(directory, BLACKBOX)).refused)
-    if present:
-        who = read_who(os.path.join(directory, WHO))
-        pid = who.get("pid")
-        accounts.writers.append(
-            WriterAccount(
-                id=writer_id,
-                pid=pid if isinstance(pid, int) else None,
-                program=str(who.get("program", "")),
-                alive=not is_dead(directory),
-                recorded=recorded,
-                held=len(held),
-            )
+    who = read_who(os.path.join(directory, WHO))
+    pid = who.get("pid")
+    accounts.writers.append(
+        WriterAccount(
+            id=writer_id,
+            pid=pid if isinstance(pid, int) else None,
+            program=str(who.get("program", "")),
+            alive=not is_dead(directory),
+            recorded=recorded,
+            held=len(held),
         )
+    )
 
 
-@dataclass(frozen=True)
-class _Held:
-    seq: Optional[int]  # None where it has none of its own
-    to: Optional[str]
+def _held_of(writer_id: str, entry: WriterEntry, sight: _Sight) -> tuple[list[_Head], int]:
+    """Every record that is not settled, and the highest number that this writer has given.
 
-
-def _held_of(directory: str, entry: WriterEntry) -> tuple[list[_Held], int]:
-    """Every record that is not settled, and the highest number that this writer has given."""
+    Of those that are held, only one with a number of its own keeps it: a copied segment brings numbers again.
+    """
     held, highest = [], entry.seq
     try:
-        segments = list_segments(directory)
+        segments = list_segments(sight.layout.writer(writer_id))
     except OSError:
         segments = Segments()
     for number in segments.numbered:
         if number < entry.segment:
             continue
         offset = entry.offset if number == entry.segment else 0
-        for start, record in _records(os.path.join(directory, segment_name(number)), offset):
-            if (number, start) not in entry.above:
-                is_new = record.seq is not None and record.seq > highest
-                held.append(_Held(record.seq if is_new else None, record.to))
-            highest = max(highest, record.seq or 0)
+        for head in sight.records(writer_id, segment_name(number), offset):
+            if (number, head.start) not in entry.above:
+                is_new = head.seq is not None and head.seq > highest
+                held.append(head if is_new else head._replace(seq=None))
+            highest = max(highest, head.seq or 0)
     for name in segments.extras:
-        if name not in entry.extras:
-            held += [_Held(None, record.to) for _, record in _records(os.path.join(directory, name), 0)]
+        origin = deferred_from(name)
+        if name in entry.extras or (origin and not entry.has_settled(origin)):
+            continue
+        heads = sight.records(writer_id, name, 0)
+        held += heads if origin else [head._replace(seq=None) for head in heads]  # its own number counts a deferred one
     return held, highest
 
 
-def _records(path: str, offset: int) -> Iterator[tuple[int, Record]]:
-    """Every record from there on, with its place; none from where it cannot be read, which ``spool.findings`` tells."""
-    with suppress(OSError):
-        for line in read_lines(path, offset, finished=False):
-            if isinstance(line.found, Record):
-                yield line.start, line.found
+class _Head(NamedTuple):
+    """What is counted of one record; ``to`` is where it goes by now, which may be elsewhere than it says."""
+
+    start: int
+    seq: Optional[int]
+    to: Optional[str]
+
+
+class _Sight:
+    """What was read so far. Segments only grow, so of one that was read before only the rest is read."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._read: dict[str, tuple[list[_Head], int]] = {}
+        self._redirects = Redirects(layout)
+        self._redirects.refresh(time.time())
+
+    def records(self, writer_id: str, name: str, offset: int) -> Iterator[_Head]:
+        """Every record from there on; none from where it cannot be read, which ``spool.findings`` tells."""
+        path = os.path.join(self.layout.writer(writer_id), name)
+        heads, end = self._read.get(path, ([], offset))
+        with suppress(OSError):
+            for line in read_lines(path, end, finished=False, parse=parse_head):
+                end = line.end
+                if isinstance(line.found, Record):
+                    to = self._redirects.resolve(line.found.to, writer_id, name, line.start)
+                    heads.append(_Head(line.start, line.found.seq, to))
+        self._read[path] = heads, end
+        return (head for head in heads if head.start >= offset)

@@ -1,8 +1,9 @@
 """Setting aside: what no tracker will take, and what is no record any more, kept for a human to look at.
 
-A file in ``set_aside/`` is two parts: one line of JSON, ``{"reason":…,"at":…,"writer":…,"segment":…,"offset":…,
-"length":…}``, then the bytes of the segment as they were, the first MiB of them. It is named after the event id, or,
-where there is none, after its place.
+A file in ``set_aside/`` is two parts: one line of JSON, ``{"why":…,"reason":…,"at":…,"to":…,"writer":…,
+"segment":…,"offset":…,"length":…}``, then the bytes of the segment as they were, the first MiB of them. ``why`` is what
+it is counted under (refused, failed, poison, damaged), ``reason`` is for people, ``to`` is the destination that it was
+to go to, redirects obeyed. It is named after the event id, or, where there is none, after its place.
 """
 
 from __future__ import annotations
@@ -10,24 +11,34 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from typing import Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
-from lastword.spool.layout import Layout, open_private, write_whole_file
-from lastword.spool.record import MAX_RECORD
+from lastword.spool.layout import Layout, read_small_file, write_whole_file
+from lastword.spool.reader import read_bytes
+
+#: Bytes within which the first line ends.
+_MOST_HEAD = 8192
 
 
 def put(
-    layout: Layout, name: str, *, reason: str, at: float, writer_id: str, segment: str, start: int, end: int
+    layout: Layout,
+    name: str,
+    *,
+    why: str,
+    reason: str,
+    at: float,
+    writer_id: str,
+    segment: str,
+    start: int,
+    end: int,
+    to: Optional[str] = None,
 ) -> None:
     """Copy bytes ``start`` to ``end`` of a segment there; again with the same name replaces it. Raises OSError."""
-    descriptor = open_private(os.path.join(layout.writer(writer_id), segment), os.O_RDONLY)
-    try:
-        content = os.pread(descriptor, min(end - start, MAX_RECORD), start)
-    finally:
-        os.close(descriptor)
+    content = read_bytes(os.path.join(layout.writer(writer_id), segment), start, end)
     place = {"writer": writer_id, "segment": segment, "offset": start, "length": end - start}
-    head = {"reason": reason, "at": at, **place}
+    head = {"why": why, "reason": reason, "at": at, "to": to, **place}
     if not os.path.isdir(layout.set_aside):
         with suppress(SpoolError):
             layout.mend()
@@ -36,3 +47,11 @@ def put(
         stem, suffix = os.path.splitext(path)
         path = f"{stem}.{new_id()}{suffix}"
     write_whole_file(path, json.dumps(head).encode("ascii") + b"\n" + content, aside=f"{path}.{new_id()}")
+
+
+def why(path: str) -> str:
+    """What the file set aside at ``path`` is counted under; "refused" where it does not say. Raises OSError."""
+    try:
+        return str(json.loads(read_small_file(path, _MOST_HEAD).partition(b"\n")[0].decode("ascii"))["why"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "refused"

@@ -51,10 +51,22 @@ def _everything(layout: Layout) -> Iterator[str]:
             yield from part(layout)
 
 
+def exposure(layout: Layout) -> str | None:
+    """The finding that others could exchange the spool, which stands in the way of nothing; None where they could not,
+    or where that cannot be told.
+    """
+    stranger = None
+    with suppress(OSError):
+        stranger = stranger_on_the_way(os.path.dirname(layout.spool))
+    if stranger is None:
+        return None
+    return f"{stranger}: others could put another directory in the spool's place. Close it or use another place"
+
+
 def _way_there(layout: Layout) -> Iterator[str]:
-    stranger = stranger_on_the_way(os.path.dirname(layout.spool))
-    if stranger is not None:
-        yield f"{stranger}: others could put another directory in the spool's place. Close it or use another place"
+    exposed = exposure(layout)
+    if exposed is not None:
+        yield exposed
 
 
 def _directories(layout: Layout) -> Iterator[str]:

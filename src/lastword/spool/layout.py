@@ -5,6 +5,7 @@ What is not named here is not ours and is left alone, except for files in a writ
 
     destinations/<key>.json      where records go; the key is part of the content's SHA-256; never changed
     flusher.lock                 held by the process that sends
+    successor.lock               held by a newer version's flusher while it waits for the one that leads to leave
     start.lock, start.json       held by the process that starts one; failures so far and not-before
     ledger.a, ledger.b           what was settled (``spool.ledger``)
     birth/<id>/, writers/<id>/   one per process, built aside, then renamed into place
@@ -13,6 +14,12 @@ What is not named here is not ours and is left alone, except for files in a writ
         blackbox                 what it has to tell besides records (``spool.blackbox``)
         000001.seg …             its records (``spool.record``), at most 1 MiB each
         x-<random>.seg           one record, written past the append lock
+        d-<number>-<offset>-<random>.seg   one record that waits alone, copied from there by the flusher
+    orders/                      what a command asks of the flusher (``spool.orders``)
+    redirects/                   what goes elsewhere than its record says (``spool.redirects``)
+    cli.lock                     held, as a flock, by a command that changes the spool: one at a time
+    flusher.json                 who leads: pid and version (``spool.leader``)
+    in_flight.json               what the flusher is sending at this moment (``spool.in_flight``)
     set_aside/                   refused for good, or damaged, each with its reason
     flusher.log                  the flusher's own trouble, capped
     <name>.<random>.moved        what stood in the place of one of these and was none
@@ -35,7 +42,7 @@ from lastword.spool.ground import MOVED_SUFFIX, private_directory, secure_way
 
 FORMAT = "v1"
 ALIVE_LOCK, WHO, BLACKBOX = "alive.lock", "who.json", "blackbox"
-EXTRA_PREFIX, SEGMENT_SUFFIX = "x-", ".seg"
+EXTRA_PREFIX, DEFERRED_PREFIX, SEGMENT_SUFFIX = "x-", "d-", ".seg"
 
 # A FIFO in a file's place must keep nobody waiting: hence O_NONBLOCK, which regular files know nothing of.
 _SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -43,6 +50,7 @@ _SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 NO_FILE_OF_OURS = (errno.ENXIO, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM)
 
 _WRITER_ID = re.compile("[0-9a-f]{32}")
+_DEFERRED = re.compile(r"d-([0-9]{1,9})-([0-9]{1,9})-[0-9a-f]{32}\.seg")
 
 
 class Layout:
@@ -57,9 +65,15 @@ class Layout:
         self.writers = self._in_base("writers")
         self.set_aside = self._in_base("set_aside")
         self.flusher_lock = self._in_base("flusher.lock")
+        self.successor_lock = self._in_base("successor.lock")
         self.start_lock = self._in_base("start.lock")
         self.start_state = self._in_base("start.json")
         self.ledger_copies = (self._in_base("ledger.a"), self._in_base("ledger.b"))
+        self.in_flight = self._in_base("in_flight.json")
+        self.orders = self._in_base("orders")
+        self.redirects = self._in_base("redirects")
+        self.cli_lock = self._in_base("cli.lock")
+        self.leader = self._in_base("flusher.json")
         self.flusher_log = self._in_base("flusher.log")
 
     def _in_base(self, name: str) -> str:
@@ -144,7 +158,20 @@ def segment_number(name: str) -> Optional[int]:
 
 
 def is_extra_segment(name: str) -> bool:
-    return name.startswith(EXTRA_PREFIX) and name.endswith(SEGMENT_SUFFIX)
+    """Whether it is a segment beside the numbered ones, of a record of its own or of one that waits alone."""
+    written = name.startswith(EXTRA_PREFIX) and name.endswith(SEGMENT_SUFFIX)
+    return written or _DEFERRED.fullmatch(name) is not None
+
+
+def deferred_name(number: int, offset: int) -> str:
+    """A new name for the segment of a record that waits alone, which was at ``offset`` of segment ``number``."""
+    return f"{DEFERRED_PREFIX}{number:06d}-{offset}-{new_id()}{SEGMENT_SUFFIX}"
+
+
+def deferred_from(name: str) -> Optional[tuple[int, int]]:
+    """The place that a record that waits alone was copied from; None for any other file name."""
+    found = _DEFERRED.fullmatch(name)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ the valid copy of the higher generation counts. A copy is::
 
 * ``writers``: id → ``low`` [segment, offset, seq]: every record before that place is settled, ``seq`` being the number
   of the last of them; ``above``: places [segment, offset] settled beyond ``low``, at most 256; ``extras``: settled x-
-  segments that may still be there; ``extras_seen``: how many x- records were ever settled; ``tally``: outcome → count;
+  and d- segments that may still be there; ``extras_seen``: how many x- records were ever settled; ``tries``: segment
+  of one record → how often that failed again after others had passed; ``tally``: outcome → count;
   ``interrupted``: unfinished lines left by kills; ``first_seen``: when a flusher first saw this writer (Unix seconds).
 * ``destinations``: key → how sending to it goes (``DestinationHealth``).
 * ``retired``: ids of writers whose figures are in ``totals`` already and whose files are being removed.
@@ -93,6 +94,7 @@ class DestinationHealth:
     delivered: int = 0
     uncertain: int = 0  # attempts that were sent and got no answer
     misconfigured: bool = False
+    doubts: list[str] = field(default_factory=list)  # ids that were answered as a wrong address is, since a success
 
 
 @dataclass
@@ -105,9 +107,14 @@ class WriterEntry:
     above: set[tuple[int, int]] = field(default_factory=set)
     extras: set[str] = field(default_factory=set)
     extras_seen: int = 0
+    tries: dict[str, int] = field(default_factory=dict)
     interrupted: int = 0
     first_seen: float = 0.0
     tally: Counter[str] = field(default_factory=Counter)
+
+    def has_settled(self, place: tuple[int, int]) -> bool:
+        """Whether the line at this (segment, offset) is settled."""
+        return place < (self.segment, self.offset) or place in self.above
 
     @property
     def settled(self) -> int:
@@ -194,6 +201,7 @@ class Ledger:
                     "above": sorted(entry.above) if with_above else [],
                     "extras": sorted(entry.extras),
                     "extras_seen": entry.extras_seen,
+                    "tries": entry.tries,
                     "interrupted": entry.interrupted,
                     "first_seen": entry.first_seen,
                     "tally": entry.tally,
@@ -222,6 +230,7 @@ class Ledger:
                 above={(segment, offset) for segment, offset in told["above"]},
                 extras=set(told["extras"]),
                 extras_seen=told["extras_seen"],
+                tries=dict(told.get("tries", {})),
                 interrupted=told["interrupted"],
                 first_seen=told["first_seen"],
                 tally=Counter(told["tally"]),
@@ -240,6 +249,19 @@ class Ledger:
         )
         ledger.told, ledger.told_at = Counter(data["told"]), data["told_at"]
         return ledger
+
+
+def newest_generation(layout: Layout) -> int:
+    """The highest generation that a copy claims, whole or not; 0 when there is none. Never raises."""
+    return max(map(_claimed_generation, layout.ledger_copies))
+
+
+def _claimed_generation(path: str) -> int:
+    try:
+        words = read_small_file(path, _HEADER_SIZE).split()
+        return int(words[2]) if words[:2] == [b"lastword", b"ledger"] else 0
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def preallocate(layout: Layout) -> None:

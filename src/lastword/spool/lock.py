@@ -52,7 +52,7 @@ _probes: list[tuple[int, str, int]] = []
 _PROBE_WAIT = 0.005
 
 #: Whether this is another interpreter than the process's first. Only that one ever leads, or lasts.
-_IN_SUBINTERPRETER = _interpreters is not None and _interpreters.get_current() != _interpreters.get_main()
+IN_SUBINTERPRETER = _interpreters is not None and _interpreters.get_current() != _interpreters.get_main()
 
 
 class LifetimeLock:
@@ -82,7 +82,7 @@ class LifetimeLock:
 
     @classmethod
     def _opened_and_locked(cls, path: str) -> Optional[LifetimeLock]:
-        if _IN_SUBINTERPRETER and _locked_by_this_process(path):
+        if IN_SUBINTERPRETER and _locked_by_this_process(path):
             return None
         descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
         try:
@@ -139,7 +139,7 @@ def holder(path: str) -> Optional[int]:
     probe = (me, path, _thread.get_ident())
     try:
         _probes.append(probe)
-        if (me, path) in _claims or (_IN_SUBINTERPRETER and _locked_by_this_process(path)):
+        if (me, path) in _claims or (IN_SUBINTERPRETER and _locked_by_this_process(path)):
             return me
         return _ask_kernel(path)
     finally:

@@ -9,7 +9,7 @@ from typing import Optional, Union
 
 from lastword.errors import RecordRefused
 from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
-from lastword.spool.record import MAX_RECORD, Damage, Record, parse, pieces
+from lastword.spool.record import MAX_RECORD, Damage, Parser, Record, parse, pieces
 
 #: A segment has at most 1 MiB. Bytes may have come in between; what lies beyond this place is not looked at.
 MOST_READ = 8 << 20
@@ -54,24 +54,24 @@ def list_segments(directory: str) -> Segments:
     return Segments(tuple(numbers), tuple(sorted(filter(is_extra_segment, names))))
 
 
-def read_lines(path: str, offset: int, *, finished: bool) -> Iterator[Line]:
+def read_lines(path: str, offset: int, *, finished: bool, parse: Parser = parse) -> Iterator[Line]:
     """Every line of the segment at ``path`` from ``offset`` on, empty lines left out; damage is as large as can be.
 
     What follows the last newline is left for later, or, where the segment is ``finished`` (its writer sealed it or is
     dead), yielded too: the record that it is, or damage with the reason ``torn``. A missing file yields nothing; raises
-    OSError where there is something that cannot be read.
+    OSError where there is something that cannot be read. ``parse`` may be ``record.parse_head`` for those who count.
     """
     try:
         descriptor = open_private(path, os.O_RDONLY)
     except FileNotFoundError:
         return
     try:
-        yield from read_lines_of(descriptor, offset, finished=finished)
+        yield from read_lines_of(descriptor, offset, finished=finished, parse=parse)
     finally:
         os.close(descriptor)
 
 
-def read_lines_of(descriptor: int, offset: int, *, finished: bool) -> Iterator[Line]:
+def read_lines_of(descriptor: int, offset: int, *, finished: bool, parse: Parser = parse) -> Iterator[Line]:
     """The same for an open descriptor."""
     buffer = b""  # the line that begins at ``offset``, as far as it is read
     broken_from: Optional[int] = None  # where that line really begins, if it is longer than a record can be
@@ -82,7 +82,7 @@ def read_lines_of(descriptor: int, offset: int, *, finished: bool) -> Iterator[L
         start = 0
         newline = buffer.find(b"\n", searched)
         while newline >= 0:
-            yield from _lines_in(buffer[start:newline], offset + start, broken_from, ended=True)
+            yield from _lines_in(buffer[start:newline], offset + start, broken_from, parse, ended=True)
             broken_from = None
             start = newline + 1
             newline = buffer.find(b"\n", start)
@@ -98,17 +98,17 @@ def read_lines_of(descriptor: int, offset: int, *, finished: bool) -> Iterator[L
     if size > max(MOST_READ, unread_from):
         yield Line(unread_from, size, Damage("longer than a segment can be"))
     elif finished:
-        yield from _lines_in(buffer, offset, broken_from, ended=False)
+        yield from _lines_in(buffer, offset, broken_from, parse, ended=False)
     elif unread_from < offset:
         yield Line(unread_from, offset, Damage(TOO_LONG))
 
 
-def _lines_in(text: bytes, offset: int, broken_from: Optional[int], *, ended: bool) -> Iterator[Line]:
+def _lines_in(text: bytes, offset: int, broken_from: Optional[int], parse: Parser, *, ended: bool) -> Iterator[Line]:
     """What is in the bytes ``text`` at ``offset``, which a newline follows if they are ``ended``.
 
     ``broken_from``, where it is not None, is where the damage in front of ``text`` begins.
     """
-    for start, end, found in pieces(text):
+    for start, end, found in pieces(text, parse):
         first, last = start == 0, end == len(text)
         if isinstance(found, Damage):
             if first and broken_from is not None:
@@ -121,13 +121,18 @@ def _lines_in(text: bytes, offset: int, broken_from: Optional[int], *, ended: bo
         yield Line(offset + start, offset + end + (last and ended), found)
 
 
-def read_record(path: str, start: int, end: int) -> Record:
-    """The record at these bytes, read anew; raises OSError, or RecordRefused when it is no longer one."""
+def read_bytes(path: str, start: int, end: int) -> bytes:
+    """These bytes of a segment, at most as many as a record can have; raises OSError."""
     descriptor = open_private(path, os.O_RDONLY)
     try:
-        found = parse(os.pread(descriptor, end - start, start).rstrip(b"\n"))
+        return os.pread(descriptor, min(end - start, MAX_RECORD), start)
     finally:
         os.close(descriptor)
+
+
+def read_record(path: str, start: int, end: int) -> Record:
+    """The record at these bytes, read anew; raises OSError, or RecordRefused when it is no longer one."""
+    found = parse(read_bytes(path, start, end).rstrip(b"\n"))
     if isinstance(found, Damage):
         raise RecordRefused("damaged", found.reason)
     return found

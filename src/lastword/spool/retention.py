@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection
 
 from lastword.errors import SpoolError
+from lastword.spool import aside
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
@@ -79,9 +80,11 @@ def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
     for _, size, name in sorted(files):
         if total <= limit:
             break
-        os.unlink(os.path.join(layout.set_aside, name))
+        path = os.path.join(layout.set_aside, name)
+        why = aside.why(path)
+        os.unlink(path)
         if name.endswith(".record"):
-            ledger.totals.tally[set_aside("refused")] -= 1
+            ledger.totals.tally[set_aside(why)] -= 1
             ledger.totals.tally[dropped(_SET_ASIDE_FULL)] += 1
         total -= size
         count += 1

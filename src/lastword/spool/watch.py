@@ -8,25 +8,35 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Optional
 
 from lastword.spool import blackbox
+from lastword.spool.glance import MTIME_GRAIN, Glance
 from lastword.spool.identity import is_dead, read_who
-from lastword.spool.layout import BLACKBOX, WHO, Layout, segment_name, segment_number
+from lastword.spool.layout import (
+    BLACKBOX,
+    WHO,
+    Layout,
+    deferred_from,
+    deferred_name,
+    segment_name,
+    segment_number,
+    write_whole_file,
+)
 from lastword.spool.ledger import MAX_ABOVE, WriterEntry, dropped
 from lastword.spool.limits import Limits
-from lastword.spool.reader import MOST_READ, Line, Segments, list_segments, read_lines, read_record, size_of
+from lastword.spool.reader import MOST_READ, Line, Segments, list_segments, read_bytes, read_lines, read_record, size_of
 from lastword.spool.record import Damage, Record
+from lastword.spool.redirects import Redirect, Redirects, resolve
+from lastword.spool.syncing import Syncer
 
 WINDOW = MAX_ABOVE
-
-#: A directory changed this recently (seconds) is listed again even if its mtime stands still: mtimes are coarse.
-_MTIME_GRAIN = 1.0
 
 
 @dataclass
@@ -48,6 +58,9 @@ class Waiting:
     settled: bool = False
     not_before: float = 0.0  # to be left alone until then (Unix seconds)
     in_flight: bool = False  # handed to the sender: nobody else may settle it until its verdict is there
+    ambiguous: bool = False  # it was sent, and no answer was seen
+    failed_at: float = 0.0  # when it last failed, by the monotonic clock; 0 for never
+    suspicions: int = 0  # how often it failed again after others had passed meanwhile
 
     @classmethod
     def at(cls, segment: str, number: Optional[int], line: Line) -> Waiting:
@@ -83,8 +96,11 @@ class Removable:
 class WatchedWriter:
     """The read side of one writer's directory. ``dead`` and ``gone`` never turn back."""
 
-    def __init__(self, layout: Layout, writer_id: str, entry: WriterEntry) -> None:
+    def __init__(
+        self, layout: Layout, writer_id: str, entry: WriterEntry, redirects: Optional[Redirects] = None
+    ) -> None:
         self.id = writer_id
+        self._redirects = redirects or Redirects(layout)
         self.directory = layout.writer(writer_id)
         self.entry = entry
         self.dead = False
@@ -94,22 +110,30 @@ class WatchedWriter:
         self.is_flushers = who.get("role") == "flusher"
         self.segments = Segments()
         self._settled_sizes: dict[str, int] = {}
-        self._synced_sizes: dict[str, int] = {}
-        self._synced_number = 0
-        self._synced_mtime = -1
+        self.changed = True  # since the last sync
+        self._syncer = Syncer(self.directory)
+        self._glance = Glance(self.directory)
         self._listed_mtime = -1
         self._window: deque[Waiting] = deque()
         self._extras: dict[str, list[Waiting]] = {}
         self._number, self._offset = entry.segment, entry.offset
-        self._read_to_end = False
+        self._read_to_end = False  # and nothing more can come
+        self._caught_up = False  # with what the last look saw
         self._unreadable = False  # something is there that could not be read the last time
 
-    def refresh(self, now: float) -> None:
-        """Look again: is it alive, what is new. ``now`` in Unix seconds."""
+    def refresh(self, now: float) -> bool:
+        """Look again: is it alive, what is new. ``now`` in Unix seconds. False if nothing was new at a glance."""
+        idle = not (self._window or self._extras or self._unreadable or self.dead)
+        if idle and self._glance.shows_no_change(now):
+            return False
+        open_one = [os.path.join(self.directory, segment_name(number)) for number in self.segments.numbered[-1:]]
+        self._glance.remember(open_one[0] if open_one else None, now)
+        self.changed = True
         self.look_at_files(now)
         if not self.gone:
             self._read_numbered()
             self._read_extras()
+        return True
 
     def look_at_files(self, now: float) -> None:
         """The part of ``refresh`` that reads no records."""
@@ -118,21 +142,10 @@ class WatchedWriter:
         self._list(now)
 
     def sync(self) -> None:
-        """Ask the kernel to put on the disk itself what was written since the last call; troubles are left to it."""
-        names = [segment_name(number) for number in self.segments.numbered if number >= self._synced_number]
-        names += [name for name in self.segments.extras if name not in self._synced_sizes]
-        for name in names:
-            path = os.path.join(self.directory, name)
-            size = size_of(path)
-            if size is not None and self._synced_sizes.get(name) != size:
-                _fsync(path)
-                self._synced_sizes[name] = size
-        if names and self._synced_mtime != self._listed_mtime:
-            _fsync(self.directory)
-            self._synced_mtime = self._listed_mtime
-        present = {*map(segment_name, self.segments.numbered[-1:]), *self.segments.extras}
-        self._synced_sizes = {name: size for name, size in self._synced_sizes.items() if name in present}
-        self._synced_number = max(self.segments.numbered, default=1)
+        """Ask the kernel to put on the disk itself what was written since the last call."""
+        if self.changed:
+            self._syncer.sync(self.segments, self._listed_mtime)
+            self.changed = False
 
     def waiting(self) -> Iterator[Waiting]:
         """What is not settled, oldest first."""
@@ -145,17 +158,59 @@ class WatchedWriter:
         """Dead, and every byte of it is settled."""
         return self.dead and self._read_to_end and not (self._unreadable or self._window or self._extras)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether anything waits, or may turn up when it is read on."""
+        return bool(self._window or self._extras or not self._caught_up)
+
     def read(self, line: Waiting) -> Record:
         """The record itself; raises OSError, or RecordRefused if it was damaged meanwhile."""
         return read_record(os.path.join(self.directory, line.segment), line.start, line.end)
 
+    def refill(self) -> None:
+        """Take in more of what the last look has seen, if the window has room for a good part."""
+        if not (self._caught_up or self.gone) and len(self._window) <= WINDOW // 2:
+            self._read_numbered()
+
+    @property
+    def horizon(self) -> float:
+        """What this writer has recorded later than this (Unix seconds) may not be in the window."""
+        return float("inf") if self._caught_up or not self._window else self._window[-1].captured_at
+
+    def knows(self, found: Segments) -> bool:
+        """Whether the last look saw all of these segments."""
+        return set(found.numbered) <= set(self.segments.numbered) and set(found.extras) <= set(self.segments.extras)
+
+    def defer(self, line: Waiting) -> None:
+        """Give a record that must wait alone a segment of its own, so that what is behind it can be settled.
+
+        It stays the same record, held. Raises OSError. What is left of this if the next checkpoint is never made is
+        removed by the next flusher.
+        """
+        if line.number is None:  # it has one
+            self.entry.tries[line.segment] = line.suspicions
+            return
+        name = deferred_name(line.number, line.start)
+        path = os.path.join(self.directory, name)
+        content = read_bytes(os.path.join(self.directory, line.segment), line.start, line.end)
+        write_whole_file(path, content.rstrip(b"\n") + b"\n", aside=f"{path}.aside")
+        copy = replace(line, segment=name, number=None, start=0, end=len(content))
+        self._extras[name] = [copy]
+        self.segments = Segments(self.segments.numbered, (*self.segments.extras, name))
+        self.entry.tries[name] = line.suspicions
+        self.settle(line, None)
+
     def settle(self, line: Waiting, outcome: Optional[str]) -> None:
-        """Count ``line`` under ``outcome`` (None: it was no record) and move ``low`` on as far as it can go."""
+        """Count ``line`` under ``outcome`` (None: it was no record, or goes on elsewhere) and move ``low`` on as far as
+        it can go.
+        """
         line.settled = True
         if outcome is not None:
             self.entry.tally[outcome] += 1
         if line.number is None:
-            self.entry.extras_seen += outcome is not None
+            self.entry.tries.pop(line.segment, None)
+            if not deferred_from(line.segment):  # what was deferred is counted by its number
+                self.entry.extras_seen += outcome is not None
             if all(part.settled for part in self._extras[line.segment]):
                 self._settled_sizes[line.segment] = self._extras.pop(line.segment)[-1].end
                 self.entry.extras.add(line.segment)
@@ -232,7 +287,7 @@ class WatchedWriter:
             if not stat.S_ISDIR(found.st_mode):
                 raise FileNotFoundError
             mtime = found.st_mtime_ns
-            if mtime != self._listed_mtime or now - mtime / 1e9 < _MTIME_GRAIN:
+            if mtime != self._listed_mtime or now - mtime / 1e9 < MTIME_GRAIN:
                 self.segments = list_segments(self.directory)
                 self._listed_mtime = mtime
         except FileNotFoundError:
@@ -248,17 +303,18 @@ class WatchedWriter:
                 os.chmod(path, mode)
 
     def _read_numbered(self) -> None:
-        self._read_to_end = False
+        self._read_to_end = self._caught_up = False
         while len(self._window) < WINDOW:
             number = next((number for number in self.segments.numbered if number >= self._number), None)
             if number is None:
-                self._read_to_end = True
+                self._read_to_end = self._caught_up = True
                 break
             if number != self._number:
                 self._number, self._offset = number, 0
             finished = self._is_finished(number)  # asked before reading, so that nothing can come in between
             at_end = self._read_segment(number, finished=finished)
             if not (at_end and finished):
+                self._caught_up = at_end
                 break
             self._settled_sizes[segment_name(number)] = self._offset
             self._number, self._offset = number + 1, 0
@@ -283,7 +339,7 @@ class WatchedWriter:
             return True
         try:
             for line in read_lines(path, self._offset, finished=finished):
-                waiting = Waiting.at(name, number, line)
+                waiting = self._waiting_at(name, number, line)
                 waiting.settled = (number, line.start) in self.entry.above
                 self._window.append(waiting)
                 self._offset = line.end
@@ -293,6 +349,16 @@ class WatchedWriter:
             self._cannot_read(path, error, 0o600)
             return False
         return True
+
+    def _waiting_at(self, name: str, number: Optional[int], line: Line) -> Waiting:
+        waiting = Waiting.at(name, number, line)
+        waiting.to = self._redirects.resolve(waiting.to, self.id, name, line.start)
+        return waiting
+
+    def redirect(self, redirects: Collection[Redirect]) -> None:
+        """Obey redirects that were given after these records were read."""
+        for line in self.waiting():
+            line.to = resolve(redirects, line.to, self.id, line.segment, line.start)
 
     def _slide(self) -> None:
         """Move ``low`` over everything settled at the head of the window."""
@@ -314,25 +380,19 @@ class WatchedWriter:
             if name in self._extras or name in self.entry.extras or len(self._extras) >= WINDOW:
                 continue
             path = os.path.join(self.directory, name)
+            origin = deferred_from(name)
+            if origin and not self.entry.has_settled(origin):  # no checkpoint says so: it is still where it was
+                self.entry.extras.add(name)
+                continue
             try:
                 lines = list(read_lines(path, 0, finished=self.dead))
             except OSError as error:
                 self._cannot_read(path, error, 0o600)
                 continue
             if lines:
-                self._extras[name] = [Waiting.at(name, None, line) for line in lines]
+                self._extras[name] = [self._waiting_at(name, None, line) for line in lines]
+                if name in self.entry.tries:  # it failed in the hands of another flusher
+                    for waiting in self._extras[name]:
+                        waiting.suspicions, waiting.failed_at = self.entry.tries[name], time.monotonic()
             elif self.dead:  # made and never written to
                 self.entry.extras.add(name)
-
-
-def _fsync(path: str) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)

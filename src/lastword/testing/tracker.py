@@ -97,6 +97,7 @@ class LoopbackTracker:
         self._requests: list[Received] = []
         self._events: list[Received] = []
         self._order = _Order()
+        self._orders_about: dict[bytes, _Order] = {}
         self._delay = 0.0
         self._busy = 0
         self._max_overlap = 0
@@ -162,16 +163,23 @@ class LoopbackTracker:
         headers: Optional[Mapping[str, str]] = None,
         body: bytes = b"{}",
         times: Optional[int] = None,
+        about: Optional[bytes] = None,
     ) -> None:
         """Give this answer to every request, or to the next ``times``; the event is taken only with a 2xx.
 
-        ``retry_after`` is a number of seconds or an HTTP date.
+        ``retry_after`` is a number of seconds or an HTTP date. With ``about`` only requests are meant in whose body
+        these bytes occur, and all of them.
         """
         extra = dict(headers or {})
         if retry_after is not None:
             extra["Retry-After"] = retry_after if isinstance(retry_after, str) else f"{retry_after:g}"
         reply = HttpReply(status, body, extra)
-        self._obey(_Order(reply=reply, takes_events=200 <= status < 300, times=times))
+        order = _Order(reply=reply, takes_events=200 <= status < 300, times=times)
+        if about is None:
+            self._obey(order)
+        else:
+            with self._changed:
+                self._orders_about[about] = order
 
     def cut_answers(self, *, stored: bool, times: Optional[int] = None) -> None:
         """Close the connection where the answer should be; ``stored`` says whether the event is taken all the same."""
@@ -186,6 +194,8 @@ class LoopbackTracker:
         """Forget what ``answer``, ``be_slow`` and ``cut_answers`` have ordered."""
         self.be_slow(0.0)
         self._obey(_Order())
+        with self._changed:
+            self._orders_about.clear()
 
     def wait_for(self, condition: Condition, timeout: float = 10.0) -> list[Received]:
         """The events, as soon as there are ``condition`` of them or more, or ``condition(events)`` is true.
@@ -252,7 +262,9 @@ class LoopbackTracker:
         return READERS[self.wire](request, self.token)
 
     def _keep(self, request: Request, reading: Reading) -> Optional[HttpReply]:
-        order, self._order = self._order, self._order.after_one_request()
+        order = next((order for about, order in self._orders_about.items() if about in request.body), None)
+        if order is None:
+            order, self._order = self._order, self._order.after_one_request()
         reply = None if order.cut else order.reply or reading.reply
         received = Received(
             at=request.at,

@@ -32,7 +32,9 @@ every line keeps its number.
 type, message, traceback (as ``traceback.format_tb`` words it, without its markers under the line).
 
 Answer: 200 with a JSON object that has ``_rxid`` acknowledges the report; a 200 without it does not. 403 is an invalid
-token, 400 a malformed report. The rest is read by ``wire.status``.
+token, 400 a malformed report, 503 a wrong subdomain as well as overload. Another refusal, where an earlier attempt had
+no answer, is taken for that of a second report with the same uuid: delivered, uncertain. Not so 403, 404 and 413, which
+have a meaning of their own. The rest is read by ``wire.status``.
 
 Where this comes from: the released package backtracepython 0.4.3, its requests recorded on CPython 3.11.7 (see
 tests/wire/README.md); the page "Error Reporting API Endpoints" of Backtrace's documentation for required fields, the
@@ -51,6 +53,7 @@ What differs from that package, and why:
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Optional, Union
 
@@ -58,10 +61,11 @@ from lastword.config import Destination
 from lastword.event import Event, ExceptionInfo, Frame, Needs
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
-from lastword.wire.format import Delivered, History, Retry, Verdict
+from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
 from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
 from lastword.wire.status import verdict_without_success, words
+from lastword.wire.trim import fit
 
 NEEDS = Needs(message_stack=True, memory=True)
 
@@ -73,6 +77,8 @@ MAX_BLOCK_LINES = 10_000
 
 #: A run of equal frames longer than this is cut and counted, as Python's own tracebacks do.
 SHOWN_REPEATS = 3
+
+_ALSO_A_WRONG_SUBDOMAIN = 503
 
 #: /proc/meminfo, in the kernel's order.
 _MEMORY_ATTRIBUTES = {
@@ -115,11 +121,17 @@ Scalar = Union[str, int, float, bool, None]
 
 
 def request(event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
-    """The request that delivers ``event``; the same event always gives the same bytes."""
+    """The request that delivers ``event``, trimmed to ``limit`` bytes of body; the same arguments, the same bytes.
+
+    Without a limit nothing is trimmed: no size is documented, so it is the tracker that says what is too large.
+    """
     boundary = f"lastword-{event['id']}"
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    report = encode(payload(event), large_integers_as_text=True)
-    return HttpRequest(url=destination.dsn.url, body=_multipart(boundary, report), headers=headers)
+
+    def body(event: Event) -> bytes:
+        return _multipart(boundary, encode(payload(event), large_integers_as_text=True))
+
+    return HttpRequest(url=destination.dsn.url, body=fit(event, body, limit), headers=headers)
 
 
 def judge(reply: HttpReply, history: History) -> Verdict:
@@ -128,7 +140,12 @@ def judge(reply: HttpReply, history: History) -> Verdict:
         return Delivered()
     if 200 <= reply.status < 300:
         return Retry(f"the answer has no _rxid: {words(reply)}")
-    return verdict_without_success(reply)
+    verdict = verdict_without_success(reply)
+    if isinstance(verdict, Retry) and reply.status == _ALSO_A_WRONG_SUBDOMAIN:
+        return replace(verdict, may_be_address=True)
+    if history.ambiguous and isinstance(verdict, Refused) and not (verdict.may_be_address or verdict.too_large):
+        return Delivered(uncertain=True)
+    return verdict
 
 
 def payload(event: Event) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The wire format of booboo.dev.
 
 Constraints first: a frame shows at most 50 variables of at most 200 characters each; there is no field for an event
-id or a time (the tracker dates an event by its arrival); the package that this replaces sends no body over 102,400
-bytes, a limit that is not kept here yet: the tracker decides.
+id or a time (the tracker dates an event by its arrival); a body has at most 102,400 bytes, for the package that this
+replaces sends no larger one: what is over it is trimmed (``wire.trim``), and says so in a tag.
 
 Request::
 
@@ -49,8 +49,12 @@ from lastword.wire.format import Delivered, History, Verdict
 from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
 from lastword.wire.status import verdict_without_success
+from lastword.wire.trim import fit
 
 NEEDS = Needs()
+
+#: Bytes. A body of exactly so many still passes.
+MAX_BODY = 102_400
 
 CONTEXT_LINES = 5
 MAX_VARIABLES = 50
@@ -61,9 +65,12 @@ _CHAIN_TYPES = {None: None, "cause": "cause", "context": "context", "member": "c
 
 
 def request(event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
-    """The request that delivers ``event``; the same event always gives the same bytes."""
+    """The request that delivers ``event``, trimmed to MAX_BODY bytes of body, or to ``limit`` where that is less; the
+    same arguments always give the same bytes.
+    """
     headers = {"X-Booboo-DSN": destination.dsn.token, "Content-Type": "application/json"}
-    return HttpRequest(url=destination.dsn.url, body=encode(payload(event)), headers=headers)
+    body = fit(event, lambda smaller: encode(payload(smaller)), MAX_BODY if limit is None else min(limit, MAX_BODY))
+    return HttpRequest(url=destination.dsn.url, body=body, headers=headers)
 
 
 def judge(reply: HttpReply, history: History) -> Verdict:

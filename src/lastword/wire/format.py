@@ -33,12 +33,14 @@ class Retry:
     """Not now: keep the event and try again, after ``after`` seconds where the tracker named a time.
 
     ``may_be_address``: this is also how the tracker answers to a wrong address; it counts as one where it has never
-    taken an event.
+    taken an event. ``may_be_event``: it may be this event that the tracker cannot bear; it waits alone where others
+    pass.
     """
 
     reason: str
     after: Optional[float] = None
     may_be_address: bool = False
+    may_be_event: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ def encode(value: Any, *, large_integers_as_text: bool = False) -> bytes:
     return json.dumps(_encodable(value, large_integers_as_text, MAX_DEPTH), allow_nan=False).encode("ascii")
 
 
+#: Types of values that are sent as they are, by whether large integers are not.
+_PLAIN = {True: frozenset({str, bool, type(None)}), False: frozenset({str, bool, type(None), int})}
+
+
 def _encodable(value: Any, large_as_text: bool, depth: int) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -31,7 +35,11 @@ def _encodable(value: Any, large_as_text: bool, depth: int) -> Any:
     if isinstance(value, (dict, list, tuple)):
         if depth == 0:
             return "…"
+        plain, deeper = _PLAIN[large_as_text], depth - 1  # most values are plain, and a call for each would cost most
         if isinstance(value, dict):
-            return {key: _encodable(item, large_as_text, depth - 1) for key, item in value.items()}
-        return [_encodable(item, large_as_text, depth - 1) for item in value]
+            return {
+                key: item if type(item) in plain else _encodable(item, large_as_text, deeper)
+                for key, item in value.items()
+            }
+        return [item if type(item) in plain else _encodable(item, large_as_text, deeper) for item in value]
     return value

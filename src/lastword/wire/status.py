@@ -1,12 +1,16 @@
 """What an answer that is no success means: the part that every HTTP tracker agrees on.
 
-====================================  ==============================================================================
-408, 425, 429, 5xx                    Retry, after ``Retry-After`` where it is given (at most a day)
-3xx                                   Misconfigured: the DSN should name the place that ``Location`` names
-401, 403, 404, 407                    Misconfigured: wrong key, wrong address, or a proxy that wants a password
-every other 4xx (400, 413, 422 …)     Refused: this event, ever
-anything else                         Retry: a 1xx, or a 2xx that its format does not take for an acknowledgement
-====================================  ==============================================================================
+========================  ==========================================================================================
+408, 425, 429             Retry, after ``Retry-After`` where it is given (at most a day)
+502, 503, 504             Retry likewise
+other 5xx                 Retry likewise, and perhaps the tracker stumbles over this one event
+3xx                       Misconfigured: the DSN should name the place that ``Location`` names
+401, 407                  Misconfigured: wrong key, or a proxy that wants a password
+403, 404                  Refused, and perhaps the key or the address is wrong: one event alone cannot tell
+413                       Refused, and a smaller body is worth a try
+other 4xx (400, 422 …)    Refused: this event, ever
+anything else             Retry: a 1xx, or a 2xx that its format does not take for an acknowledgement
+========================  ==========================================================================================
 
 Reasons carry the tracker's own words: the status and the first 200 characters of the body, on one line.
 """
@@ -26,7 +30,11 @@ LONGEST_WAIT = 24 * 3600.0
 QUOTED = 200
 
 _TRY_AGAIN = frozenset({408, 425, 429})
-_WRONG_ADDRESS_OR_KEY = frozenset({401, 403, 404, 407})
+#: What stands before a tracker says these, or the tracker of itself; every other 5xx may be about the event.
+_NOT_THE_EVENT = frozenset({502, 503, 504})
+_WRONG_KEY = frozenset({401, 407})
+_PERHAPS_WRONG_ADDRESS_OR_KEY = frozenset({403, 404})
+_TOO_LARGE = 413
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
@@ -37,15 +45,17 @@ def verdict_without_success(reply: HttpReply) -> Verdict:
     """The verdict on an answer in which the format found no acknowledgement."""
     status, said = reply.status, words(reply)
     if status in _TRY_AGAIN or status >= 500:
-        return Retry(said, wait_asked_for(reply))
+        may_be_event = status >= 500 and status not in _NOT_THE_EVENT
+        return Retry(said, wait_asked_for(reply), may_be_event=may_be_event)
     if 300 <= status < 400:
         # Without its query, which may repeat the token.
         target = reply.headers.get("location", "").partition("?")[0]
         return Misconfigured(f"HTTP {status}: redirected to {_one_line(target) or 'nowhere'}")
-    if status in _WRONG_ADDRESS_OR_KEY:
+    if status in _WRONG_KEY:
         return Misconfigured(said)
     if 400 <= status < 500:
-        return Refused(said)
+        may_be_address = status in _PERHAPS_WRONG_ADDRESS_OR_KEY
+        return Refused(said, may_be_address=may_be_address, too_large=status == _TOO_LARGE)
     return Retry(said)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from lastword.capture import CaptureSettings, exception_event, message_event
-from lastword.capture.frames import LEFT_OUT, MAX_FRAMES_PER_END
+from lastword.capture.frames import MAX_FRAMES_PER_END
 from lastword.capture.source import MAX_FILE_SIZE, is_in_app
-from lastword.event import Event, Frame, Needs
+from lastword.event import LEFT_OUT, Event, Frame, Needs
 from lastword.scrub import is_sensitive
 from tests.support import needs
 

@@ -14,7 +14,7 @@ from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record
 from lastword.testing import LoopbackTracker
-from lastword.wire.format import Delivered, Misconfigured, Refused, Retry
+from lastword.wire.format import Delivered, History, Misconfigured, Refused, Retry
 from tests.support.events import message_event
 
 
@@ -45,7 +45,7 @@ def stored(layout: Layout, dsn: str) -> str:
 def test_delivered(layout: Layout, courier: Courier) -> None:
     """A tracker that takes it has it."""
     with LoopbackTracker() as tracker:
-        attempt = courier.attempt(record(), stored(layout, tracker.dsn))
+        attempt = courier.attempt(record(), stored(layout, tracker.dsn), History())
         assert attempt.verdict == Delivered()
         assert len(tracker.events) == 1
 
@@ -59,7 +59,7 @@ def test_no_answer_is_ambiguous_when_the_event_may_have_arrived(layout: Layout, 
             tracker.cut_answers(stored=True)
         else:
             tracker.go_down()
-        attempt = courier.attempt(record(), key)
+        attempt = courier.attempt(record(), key, History())
     assert isinstance(attempt.verdict, Retry)
     assert attempt.ambiguous is cut
 
@@ -68,7 +68,7 @@ def test_no_answer_is_ambiguous_when_the_event_may_have_arrived(layout: Layout, 
 def test_a_record_that_cannot_be_sent_is_refused(layout: Layout, courier: Courier, kind: str, content: object) -> None:
     """One bad record never stops the queue: it is set aside, with the reason, and nothing is raised."""
     with LoopbackTracker() as tracker:
-        attempt = courier.attempt(record(kind, content), stored(layout, tracker.dsn))
+        attempt = courier.attempt(record(kind, content), stored(layout, tracker.dsn), History())
         assert isinstance(attempt.verdict, Refused)
         assert tracker.requests == []
 
@@ -80,7 +80,7 @@ def test_a_destination_that_cannot_be_read_keeps_its_events(
     """Without the file that says where to, nothing is thrown away."""
     if content is not None:
         Path(layout.destination("0" * 12)).write_bytes(content)
-    attempt = courier.attempt(record(), "0" * 12)
+    attempt = courier.attempt(record(), "0" * 12, History())
     assert isinstance(attempt.verdict, Misconfigured)
     assert "000000000000" in attempt.verdict.reason
 
@@ -90,5 +90,5 @@ def test_a_changed_destination_is_not_trusted(layout: Layout, courier: Courier) 
     with LoopbackTracker() as tracker:
         key = stored(layout, "booboo+http://t@127.0.0.1:1/o/p")
         Path(layout.destination(key)).write_bytes(Destination(Dsn.parse(tracker.dsn), 5.0).encode())
-        assert isinstance(courier.attempt(record(), key).verdict, Misconfigured)
+        assert isinstance(courier.attempt(record(), key, History()).verdict, Misconfigured)
         assert tracker.requests == []

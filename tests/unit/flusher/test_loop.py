@@ -14,6 +14,7 @@ import pytest
 
 from lastword.config import Destination, Dsn
 from lastword.flusher import schedule
+from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
 from lastword.spool import aside, start
 from lastword.spool.accounts import read_accounts
@@ -177,3 +178,19 @@ def test_a_lock_that_was_lost_is_not_followed_by_a_removal(layout: Layout) -> No
             wait_until(lambda: read_accounts(layout.spool).delivered == 3, "a checkpoint")
         assert os.path.exists(os.path.join(layout.writer(writer.id), "000001.seg"))
     writer.abandon()
+
+
+def test_one_that_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service does not leave for want of work, so nobody else comes to lead in between; a stop ends it."""
+    looks = []
+    look = Leadership.look
+
+    def counted(leadership: Leadership, now: float) -> None:
+        looks.append(now)
+        look(leadership, now)
+
+    monkeypatch.setattr(schedule, "LINGER_EMPTY", 0.0)
+    monkeypatch.setattr(Leadership, "look", counted)
+    with at_work(Flusher(layout, stays=True)) as thread:
+        wait_until(lambda: len(looks) > 5, "some looks")
+        assert thread.is_alive()

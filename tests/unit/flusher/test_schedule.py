@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lastword.flusher import schedule
+from lastword.flusher.schedule import Fate
 from lastword.spool.ledger import DestinationHealth
 from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
 
@@ -38,7 +39,7 @@ def test_back_off_doubles_up_to_a_minute() -> None:
 def test_what_a_failure_leaves(verdict: Verdict, jitter: float, wait: float) -> None:
     """The wait is a random part of the back-off, or what the tracker asked for, up to a day."""
     health = DestinationHealth()
-    schedule.note_verdict(health, verdict, NOW, jitter)
+    schedule.note_verdict(health, verdict, "e1", NOW, jitter)
     assert (health.failures, health.not_before) == (1, NOW + wait)
     assert health.last_error_at == NOW
     assert health.last_error
@@ -49,9 +50,62 @@ def test_what_a_failure_leaves(verdict: Verdict, jitter: float, wait: float) -> 
 def test_an_answer_ends_the_back_off(verdict: Verdict) -> None:
     """A destination that answers is well, whatever it thinks of the event."""
     health = DestinationHealth(failures=7, not_before=NOW + 50, misconfigured=True)
-    schedule.note_verdict(health, verdict, NOW, 0.5)
+    schedule.note_verdict(health, verdict, "e1", NOW, 0.5)
     assert (health.failures, health.not_before, health.misconfigured) == (0, 0.0, False)
     assert health.delivered == isinstance(verdict, Delivered)
+
+
+BROKEN = Retry("HTTP 500", may_be_event=True)
+NO = Refused("HTTP 400")
+NOT_HERE = Refused("HTTP 403", may_be_address=True)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "suspicions", "fate"),
+    [
+        (Delivered(), 0, Fate.DELIVERED),
+        (Delivered(), 12, Fate.DELIVERED),
+        (NO, 0, Fate.SET_ASIDE),
+        (NOT_HERE, 0, Fate.WAITS),
+        (NOT_HERE, 1, Fate.SET_ASIDE),
+        (Misconfigured("HTTP 401"), 12, Fate.WAITS),
+        (Retry("HTTP 503"), 12, Fate.WAITS),
+        (BROKEN, 0, Fate.WAITS),
+        (BROKEN, 1, Fate.WAITS_ALONE),
+        (BROKEN, 8, Fate.WAITS_ALONE),
+        (BROKEN, 9, Fate.SET_ASIDE),
+    ],
+)
+def test_what_becomes_of_an_event(verdict: Verdict, suspicions: int, fate: Fate) -> None:
+    """A no is an event's own, and so is what happens to it again and again while others pass; the rest waits."""
+    assert schedule.fate(verdict, suspicions) is fate
+
+
+@pytest.mark.parametrize(
+    ("verdict", "last_success_at", "misconfigured"),
+    [
+        (NOT_HERE, 0.0, True),
+        (NOT_HERE, NOW - 1, True),
+        (Retry("HTTP 503", may_be_address=True), 0.0, True),
+        (Retry("HTTP 503", may_be_address=True), NOW - 1, False),
+        (Retry("HTTP 503"), 0.0, False),
+    ],
+)
+def test_three_different_events_make_it_the_address(
+    verdict: Verdict, last_success_at: float, misconfigured: bool
+) -> None:
+    """One event alone does not, however often it is tried; a success between starts the count anew. A breakdown counts
+    only where the tracker has never taken an event.
+    """
+    health = DestinationHealth(last_success_at=last_success_at)
+    for event_id in ("e1", "e1", "e1", "e2"):
+        schedule.note_verdict(health, verdict, event_id, NOW, 0.5)
+    assert not health.misconfigured
+    schedule.note_verdict(health, verdict, "e3", NOW, 0.5)
+    assert health.misconfigured is misconfigured
+    schedule.note_verdict(health, Delivered(), "e4", NOW, 0.5)
+    schedule.note_verdict(health, verdict, "e5", NOW, 0.5)
+    assert not health.misconfigured
 
 
 @pytest.mark.parametrize(

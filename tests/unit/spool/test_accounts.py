@@ -9,8 +9,9 @@ import pytest
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
-from lastword.spool.record import encode_event
+from lastword.spool.record import encode_event, parse_head
 from lastword.spool.writer import Writer
+from tests.support.planted import record, writer_of
 
 
 @pytest.fixture
@@ -115,3 +116,37 @@ def test_what_cannot_be_read_stops_nobody(layout: Layout) -> None:
     accounts = read_accounts(layout.spool)
     assert (accounts.recorded, accounts.held, accounts.missing, accounts.flusher) == (2, 2, 0, None)
     writer.abandon()
+
+
+def test_nothing_is_read_twice(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the ledger changes under it, the accounts are taken again, and only what has come since is read."""
+    writer = records(layout, 3)
+    seen: list[int] = []
+    generations = iter([1, 2, 3, 3])
+
+    def load(_: object) -> Ledger:
+        ledger = Ledger()
+        ledger.generation = next(generations)
+        if ledger.generation == 2:
+            writer.append(encode_event("ab" * 16, None, {}), None)
+        return ledger
+
+    def watched(line: bytes) -> object:
+        seen.append(len(line))
+        return parse_head(line)
+
+    monkeypatch.setattr("lastword.spool.accounts.Ledger.load", load)
+    monkeypatch.setattr("lastword.spool.accounts.parse_head", watched)
+    assert read_accounts(layout.spool).held == 4
+    assert len(seen) == 4
+    writer.abandon()
+
+
+def test_what_each_destination_waits_for(layout: Layout) -> None:
+    """Held events are told apart by where they go."""
+    with writer_of(Path(layout.spool)) as writer:
+        record(writer, 2)
+        record(writer, 3, dsn="booboo+http://t@127.0.0.1:9/o/p")
+    accounts = read_accounts(layout.spool)
+    assert (accounts.held, accounts.held_without_dsn, accounts.sendable) == (5, 2, 3)
+    assert sorted(accounts.held_for.values()) == [2, 3]

@@ -26,7 +26,9 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def put(layout: Layout, name: str = "x.record", start: int = 6, end: int = 13) -> None:
-    aside.put(layout, name, reason="no", at=1.5, writer_id=WRITER, segment="000001.seg", start=start, end=end)
+    aside.put(
+        layout, name, why="refused", reason="no", at=1.5, writer_id=WRITER, segment="000001.seg", start=start, end=end
+    )
 
 
 def test_what_is_put_there(layout: Layout) -> None:
@@ -36,7 +38,7 @@ def test_what_is_put_there(layout: Layout) -> None:
     [path] = Path(layout.set_aside).iterdir()
     head, _, content = path.read_bytes().partition(b"\n")
     place = {"writer": WRITER, "segment": "000001.seg", "offset": 6, "length": 7}
-    assert json.loads(head) == {"reason": "no", "at": 1.5, **place}
+    assert json.loads(head) == {"why": "refused", "reason": "no", "at": 1.5, "to": None, **place}
     assert content == b"second\n"
     assert path.stat().st_mode & 0o777 == 0o600
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import replace
 
 import pytest
 
-from lastword.spool.record import Damage, Record, body_of, encode_event, frame, parse, pieces
+from lastword.spool.record import (
+    Damage,
+    Record,
+    body_of,
+    encode_event,
+    frame,
+    parse,
+    parse_head,
+    pieces,
+    readdressed,
+)
 
 BODY = encode_event("ab" * 16, "0123456789ab", {"message": "naïve\nüber \ud800", "n": 1})
 
@@ -112,3 +123,32 @@ def test_text_that_looks_like_a_record_is_none() -> None:
     outer = frame(encode_event("cd" * 16, None, {"message": inner}), 1)[:-1]
     assert found_in(outer) == [1]
     assert found_in(outer[:-3]) == ["damage"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        frame(encode_event("ab" * 16, "0123456789ab", {"text": "x"}), 7)[:-1],
+        frame(encode_event("ab" * 16, None, {}), None)[:-1],
+        frame(b'"to":null,"id":"' + b"ab" * 16 + b'","kind":"rendered","rendered":{"a":1}}', 2)[:-1],
+        frame(b'"to":"../../../../x","id":"' + b"ab" * 16 + b'","kind":"event","event":{}}', 1)[:-1],
+        frame(encode_event("ab" * 16, None, {}), 1)[:-1].replace(b"event", b"evont"),
+        frame(b'"to":null,"kind":"event","id":"' + b"ab" * 16 + b'","event":{}}', 3)[:-1],
+        b'{"c":"',
+        b"",
+    ],
+)
+def test_the_head_alone_says_the_same(line: bytes) -> None:
+    """Whoever only counts comes to the same result as whoever reads everything, for records and for damage."""
+    whole = parse(line)
+    head = parse_head(line)
+    if isinstance(whole, Record):
+        whole = replace(whole, content={})
+    assert (replace(head, content={}) if isinstance(head, Record) else head) == whole
+
+
+def test_the_same_record_for_another_destination() -> None:
+    """Only where it goes differs."""
+    body = encode_event("ab" * 16, None, {"text": "a,b"})
+    assert readdressed(body, "0123456789ab") == encode_event("ab" * 16, "0123456789ab", {"text": "a,b"})
+    assert readdressed(readdressed(body, "0123456789ab"), None) == body

@@ -1,10 +1,8 @@
-"""Starting a flusher: see that nobody leads, then start a detached process that is nobody's child.
+"""The detached process that sends: with which interpreter, path and environment it is started.
 
-Every process that has something to say probes ``flusher.lock`` after it has written (3 µs). If nobody holds it, the
-holder of ``start.lock`` starts a helper: ``python -I -c …`` with standard streams to /dev/null, no inherited
-descriptor, a new session, cwd ``/``, and an environment by allow-list. The helper's first act is to fork and end with
-status 0, so a program that waits for all its children does not wait for the flusher; that first half is reaped here,
-by its own pid, at a later capture.
+``python -I -c …`` with standard streams to /dev/null, no inherited descriptor, a new session, cwd ``/``, and an
+environment by allow-list. Its first act is to fork and end with status 0, so a program that waits for all its children
+does not wait for the flusher.
 """
 
 from __future__ import annotations
@@ -14,19 +12,15 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Optional
 
-from lastword import diagnostics
-from lastword.spool import start
 from lastword.spool.layout import Layout
-from lastword.spool.lock import LifetimeLock, holder
-from lastword.spool.start import StartState
 
 # Every exit status is 0: a program that is PID 1 inherits the flusher, and gunicorn 20.1 as PID 1 took the status of an
 # orphan for one of its workers'. The path of `python -I` comes first, so that a requests.py lying about is not found.
+# lastword itself is the program's own, also where another version is installed beside the interpreter.
 _HELPER = """\
 import os
 try:
@@ -47,6 +41,11 @@ try:
             except OSError:
                 pass
     sys.path.extend(path for path in told["path"] if path not in sys.path)
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+    ours = PathFinder.find_spec("lastword", told["path"][:1])
+    sys.modules["lastword"] = module_from_spec(ours)
+    ours.loader.exec_module(sys.modules["lastword"])
     from lastword.flusher.process import run_detached
     run_detached(told["spool"])
 finally:
@@ -78,86 +77,6 @@ _KEPT_VARIABLES = frozenset(
 
 #: What the flusher imports beside lastword and the standard library, by the names of their installed distributions.
 _DISTRIBUTIONS = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "chardet", "filelock", "psutil")
-
-#: How long a capture waits for another thread that is starting a flusher, in seconds.
-_THREAD_WAIT = 0.005
-
-#: How long a process waits with its next start where it cannot write down that it made one, in seconds.
-_UNTOLD_WAIT = 1.0
-
-
-class Launcher:
-    """Starts flushers for one spool. Safe to inherit over a fork."""
-
-    def __init__(self) -> None:
-        self._helpers: list[tuple[int, int]] = []  # (pid of the process that started it, its pid)
-        self._not_before = 0.0  # where start.json cannot be written; by the monotonic clock
-
-    def ensure_flusher(self, layout: Layout) -> None:
-        """Start a flusher unless one leads, one is being started, or starting failed a moment ago. Never raises."""
-        self._reap()
-        try:
-            if holder(layout.flusher_lock) is None:
-                self._start(layout, time.time())
-        except OSError as error:
-            diagnostics.note("start", f"no process could be started to send events (they stay in the spool): {error}")
-
-    def _start(self, layout: Layout, now: float) -> None:
-        if not start.load(layout).allows(now):
-            return
-        lock = LifetimeLock.acquire(layout.start_lock)
-        if lock is None:
-            _wait_for_a_thread_of_ours(layout)
-            return
-        try:
-            state = start.load(layout)
-            if state.allows(now) and holder(layout.flusher_lock) is None:
-                state = state.before_start(now)
-                if self._may_start_after_telling(layout, state):
-                    try:
-                        self._helpers.append((os.getpid(), spawn(layout)))
-                    finally:
-                        _tell(layout, state.after_start())
-        finally:
-            lock.release()
-
-    def _may_start_after_telling(self, layout: Layout, state: StartState) -> bool:
-        """Say that a start is being made. On a full disk this process alone keeps count: only a flusher makes room."""
-        if _tell(layout, state):
-            return True
-        now = time.monotonic()
-        if now < self._not_before:
-            return False
-        self._not_before = now + _UNTOLD_WAIT
-        return True
-
-    def _reap(self) -> None:
-        for helper in list(self._helpers):
-            starter, pid = helper
-            try:
-                ended = starter != os.getpid() or os.waitpid(pid, os.WNOHANG)[0] == pid
-            except ChildProcessError:  # somebody who waits for every child was faster
-                ended = True
-            if ended and helper in self._helpers:
-                self._helpers.remove(helper)
-
-
-def _tell(layout: Layout, state: StartState) -> bool:
-    try:
-        start.store(layout, state)
-    except OSError:
-        return False
-    return True
-
-
-def _wait_for_a_thread_of_ours(layout: Layout) -> None:
-    """Give another thread of this process the time to start one, so that a kill after this capture comes too late.
-
-    Not so for another process: a capture waits for none.
-    """
-    deadline = time.monotonic() + _THREAD_WAIT
-    while holder(layout.start_lock) == os.getpid() and time.monotonic() < deadline:
-        time.sleep(0.0005)
 
 
 def spawn(layout: Layout) -> int:
@@ -191,7 +110,7 @@ def flusher_path(search_path: Iterable[str]) -> list[str]:
     """Where the flusher finds lastword and what it imports: lastword's own directory, then those entries of
     ``search_path`` that hold the metadata of an installed distribution it needs (a bare ``requests.py`` never counts).
     """
-    found = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    found = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
     for entry in search_path:
         try:
             names = os.listdir(entry)

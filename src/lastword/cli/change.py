@@ -1,0 +1,161 @@
+"""``lastword replay``, ``purge`` and ``redirect``: what changes the spool, at a human's wish.
+
+Only a leader changes anything in a spool, so these commands write down what is wanted and wait for it to be done: by
+the flusher that leads, or, where none does, by one that this command runs for as long. One command at a time.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Optional
+
+from lastword.cli import whose_spool
+from lastword.cli.leading import Leading
+from lastword.config import Config, Destination, Dsn
+from lastword.errors import ConfigError, SpoolError
+from lastword.spool import destination, kept, orders, redirects
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
+from lastword.spool.orders import PURGE, REPLAY, Answer, Order
+
+#: How long a flusher has for an order, and how long another command is waited for, in seconds.
+PATIENCE = 30.0
+
+_LOOK = 0.05
+
+#: What is said for events that were captured without a DSN.
+_NONE = "none"
+
+
+def replay(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
+    """Send again what was set aside. 0 when all of it is on its way, else 1. Raises SpoolError."""
+    layout = whose_spool.to_change(spool, REPLAY)
+    wanted = None if everything else whole_ids(ids, (one.id for one in kept.set_aside(layout)))
+    return _have_done(layout, Order(REPLAY, wanted), "will be sent again")
+
+
+def purge(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
+    """Remove for good. 0 when all of it is gone, else 1. Raises SpoolError."""
+    layout = whose_spool.to_change(spool, PURGE)
+
+    def known() -> Iterator[str]:
+        yield from (one.id for one in kept.set_aside(layout))
+        yield from (one.id for one in kept.held(layout))
+
+    wanted = None if everything else whole_ids(ids, known())
+    return _have_done(layout, Order(PURGE, wanted), "removed")
+
+
+def redirect(old: str, new: str, *, spool: Optional[str]) -> int:
+    """Send what is held for ``old`` by now to ``new``. Returns 0. Raises ConfigError or SpoolError."""
+    dsn = Dsn.parse(new)
+    layout = whose_spool.to_change(spool, "redirect")
+    with _alone(layout):
+        held_for = read_accounts(layout.spool).held_for
+        keys = _keys_of(layout, old, held_for)
+        try:
+            for key in keys:
+                target = _like(layout, key, new)
+                destination.store(layout, target)
+                redirects.give(layout, key, target.key)
+        except OSError as error:
+            raise SpoolError(f"the redirect cannot be written down: {error}") from None
+    count = sum(held_for[key] for key in keys)
+    sys.stdout.write(f"{count} events will go to {dsn.place}\n")
+    if count and holder(layout.flusher_lock) is None:
+        sys.stdout.write("No flusher leads just now; `lastword flush` sends them.\n")
+    return 0
+
+
+def whole_ids(asked: Sequence[str], known: Iterator[str]) -> list[str]:
+    """The ids that begin as the ``asked`` ones do; raises SpoolError for one that is not there, or not alone."""
+    everyone = sorted(set(known))
+    found = []
+    for beginning in asked:
+        matches = [id for id in everyone if id.startswith(beginning.lower())]
+        if len(matches) != 1:
+            problem = "no event here has this id" if not matches else f"{len(matches)} events begin so"
+            raise SpoolError(f"{beginning}: {problem}; `lastword ls` and `lastword ls --set-aside` list them")
+        found += matches
+    return found
+
+
+def _keys_of(layout: Layout, old: str, held_for: Mapping[Optional[str], int]) -> list[Optional[str]]:
+    """The keys of the destinations that ``old`` stands for, one DSN with different options having several; None is the
+    key of no destination. Raises ConfigError where there is none such.
+    """
+    if old == _NONE:
+        return [None]
+    if "://" not in old:
+        return [destination.load(layout, old).key]
+    wanted = Dsn.parse(old)
+    return [key for key in held_for if key is not None and _dsn_of(layout, key) == wanted]
+
+
+def _dsn_of(layout: Layout, key: str) -> Optional[Dsn]:
+    try:
+        return destination.load(layout, key).dsn
+    except ConfigError:
+        return None
+
+
+def _like(layout: Layout, key: Optional[str], new: str) -> Destination:
+    """The destination at the DSN ``new`` with the options of another one, such as its proxy."""
+    target = Config.load({"dsn": new}).destination
+    assert target is not None
+    return target if key is None else replace(destination.load(layout, key), dsn=target.dsn)
+
+
+def _have_done(layout: Layout, order: Order, what: str) -> int:
+    with _alone(layout):
+        try:
+            answer = _carried_out(layout, orders.give(layout, order))
+        except OSError as error:
+            raise SpoolError(f"the order cannot be written down: {error}") from None
+    sys.stdout.write(f"{answer.done} {what}\n")
+    for trouble in answer.trouble:
+        sys.stderr.write(f"lastword {order.do}: {trouble}\n")
+    return 1 if answer.trouble else 0
+
+
+def _carried_out(layout: Layout, order_id: str) -> Answer:
+    """Wait for the leader to do it; lead where nobody does. Raises SpoolError when it is not done in time."""
+    deadline = time.monotonic() + PATIENCE
+    leading: Optional[Leading] = None
+    try:
+        while (answer := orders.take_answer(layout, order_id)) is None:
+            if time.monotonic() > deadline and orders.withdraw(layout, order_id):
+                leader = holder(layout.flusher_lock)
+                raise SpoolError(
+                    f"pid {leader} leads and has not done it in {PATIENCE:g} s; nothing was changed. "
+                    "`lastword doctor` tells what is wrong with it"
+                )
+            if leading is None and holder(layout.flusher_lock) is None:
+                leading = Leading(layout)
+            elif leading is not None and leading.has_left(0.0):
+                leading = None
+            time.sleep(_LOOK)
+    except KeyboardInterrupt:
+        orders.withdraw(layout, order_id)
+        raise
+    finally:
+        if leading is not None:
+            leading.end()
+    return answer
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """No other command changes this spool meanwhile. Raises SpoolError where one does and does not end."""
+    from filelock import FileLock, Timeout  # 90 ms that `lastword status` and the others do not pay
+
+    try:
+        with FileLock(layout.cli_lock, timeout=PATIENCE, mode=0o600):
+            yield
+    except Timeout:
+        raise SpoolError(f"another command is changing {layout.spool}; try again when it has ended") from None

@@ -1,0 +1,74 @@
+"""``lastword doctor``: everything that could keep events from arriving, each problem with what to do about it.
+
+Changes nothing, and sends nothing but, if asked to, one test event to each tracker. Exit status 0: no problem; 1: at
+least one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Optional
+
+from lastword.cli.doctor.finding import Finding
+from lastword.cli.doctor.ground import look_at_place
+from lastword.cli.doctor.sending import look_at_sending
+from lastword.cli.doctor.tracker import look_at_tracker
+from lastword.config import Config, Destination
+from lastword.errors import ConfigError
+from lastword.spool import destination as destinations
+from lastword.spool.accounts import Accounts, read_accounts
+from lastword.spool.findings import findings
+from lastword.spool.layout import Layout, candidates, find
+
+#: A destination that nothing was sent to for so long (seconds), and nothing waits for, is of the past.
+_OF_THE_PAST = 7 * 24 * 3600.0
+
+_MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+
+
+def run(dsn: Optional[str], *, spool: Optional[str], send: bool) -> int:
+    """Look at everything and print it. Raises ConfigError for settings that cannot be used."""
+    config = Config.load({"dsn": dsn, "spool": spool})
+    problems = 0
+    for finding in _look(config, send=send):
+        problems += finding.kind == "problem"
+        sys.stdout.write(f"{_MARKS[finding.kind]:<8} {finding.about}: {finding.text}\n")
+        if finding.remedy:
+            sys.stdout.write(f"{'':<8} → {finding.remedy}\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"{problems} problem{'' if problems == 1 else 's'} found\n" if problems else "no problem found\n")
+    return 1 if problems else 0
+
+
+def _look(config: Config, *, send: bool) -> Iterator[Finding]:
+    layout = find(config.spool) or Layout(candidates(config.spool, os.environ, os.geteuid())[0].path)
+    yield from look_at_place(layout)
+    accounts = read_accounts(layout.spool)
+    known = _destinations(layout, config, accounts, time.time())
+    yield from look_at_sending(layout, accounts, {key: one.dsn.place for key, one in known.items()})
+    for text in findings(layout):
+        found, _, remedy = text.rpartition(". ")
+        yield Finding("problem", "spool", found or text, remedy if found else "none needed: it mends itself")
+    if not known:
+        yield Finding("note", "tracker", "no DSN is known: give one as the argument or in LASTWORD_DSN")
+    ways = {(one.dsn, one.proxy, one.ca_bundle, one.verify): one for one in known.values()}
+    for one in ways.values():
+        yield from look_at_tracker(one, send=send)
+
+
+def _destinations(layout: Layout, config: Config, accounts: Accounts, now: float) -> dict[str, Destination]:
+    """Those worth a look: the configured one, and those that anything waits for or was sent to lately."""
+    found = {} if config.destination is None else {config.destination.key: config.destination}
+    lately = {
+        key
+        for key, health in accounts.destinations.items()
+        if now - max(health.last_success_at, health.last_error_at) < _OF_THE_PAST
+    }
+    for key in sorted(lately | {key for key in accounts.held_for if key is not None}):
+        with suppress(ConfigError):  # ``findings`` tells
+            found.setdefault(key, destinations.load(layout, key))
+    return found

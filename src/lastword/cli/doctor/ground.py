@@ -1,0 +1,145 @@
+"""The place that the spool is in: whose it is, what file system that is on, whether there is room."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Optional
+
+from lastword.cli import whose_spool
+from lastword.cli.doctor.finding import Finding
+from lastword.errors import SpoolError
+from lastword.spool.layout import Layout
+
+#: File systems whose locks and single writes are only as good as a server's.
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "glusterfs", "9p", "beegfs", "fuse.sshfs"}
+    | {"fuse.glusterfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone"}
+)
+IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+
+#: Bytes: with less room than this captures are about to be refused.
+LITTLE_ROOM = 16 << 20
+
+_ABOUT = "spool"
+_READ_ONLY = getattr(os, "ST_RDONLY", 1)  # PyPy has no name for it
+
+
+def look_at_place(layout: Layout) -> Iterator[Finding]:
+    """Findings on the spool's directory, or on the nearest one above it that is there."""
+    place = _nearest(layout.spool)
+    yield from _ownership(layout)
+    yield from _file_system(place)
+    yield from _writable(layout, place)
+    yield from _room(place)
+
+
+def _nearest(path: str) -> str:
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def _ownership(layout: Layout) -> Iterator[Finding]:
+    owner = whose_spool.owner_of(layout)
+    if owner is None:
+        yield Finding("note", _ABOUT, f"{layout.spool} is not there yet: the first event makes it")
+        return
+    if owner != os.geteuid():
+        name, own_name = whose_spool.user_name(owner), whose_spool.user_name(os.geteuid())
+        yield Finding(
+            "problem",
+            _ABOUT,
+            f"{layout.spool} belongs to {name}, not to {own_name}, whose programs cannot use it",
+            f"run your programs, and this command, as that user (sudo -u '{name}' …), "
+            "give it to them (chown -R), or name another spool in LASTWORD_SPOOL",
+        )
+        return
+    try:
+        layout.check()
+    except SpoolError as error:
+        yield Finding("problem", _ABOUT, str(error), "name another directory in LASTWORD_SPOOL, or repair this one")
+        return
+    open_to_others = [path for path in (layout.spool, layout.base) if os.stat(path).st_mode & 0o077]
+    if open_to_others:
+        yield Finding(
+            "problem", _ABOUT, f"others may enter {open_to_others[0]}", f"chmod 700 {' '.join(open_to_others)}"
+        )
+    else:
+        yield Finding("ok", _ABOUT, f"{layout.spool} is private")
+
+
+def _file_system(place: str) -> Iterator[Finding]:
+    kind = file_system_of(place)
+    if kind in NETWORK_FILE_SYSTEMS:
+        yield Finding(
+            "problem",
+            _ABOUT,
+            f"it is on a network file system ({kind}): locks and writes there are only as good as the server's",
+            "name a directory on a local disk in LASTWORD_SPOOL",
+        )
+    elif kind in IN_MEMORY:
+        yield Finding("note", _ABOUT, f"it is in memory ({kind}): what is held is gone after a reboot")
+    elif kind:
+        yield Finding("ok", _ABOUT, f"it is on a local file system ({kind})")
+
+
+def _writable(layout: Layout, place: str) -> Iterator[Finding]:
+    if os.statvfs(place).f_flag & _READ_ONLY:
+        yield Finding(
+            "problem",
+            _ABOUT,
+            f"{place} is on a file system that is mounted read-only: no event can be kept",
+            f"mount it writable (mount -o remount,rw {_mount_point(place)}), or name another place in LASTWORD_SPOOL",
+        )
+        return
+    for path in (layout.base, layout.writers, layout.birth) if os.path.isdir(layout.base) else (place,):
+        if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
+            yield Finding(
+                "problem",
+                _ABOUT,
+                f"{path} cannot be written to: no event can be kept",
+                f"chmod 700 {path}, as its owner",
+            )
+            return
+    yield Finding("ok", _ABOUT, "it can be written to")
+
+
+def _room(place: str) -> Iterator[Finding]:
+    found = os.statvfs(place)
+    free = found.f_bavail * found.f_frsize
+    if free < LITTLE_ROOM or (found.f_files and not found.f_favail):
+        left = f"{free >> 10} KiB" if free < LITTLE_ROOM else "no inode"
+        yield Finding(
+            "problem",
+            _ABOUT,
+            f"the disk is full, or about to be: {left} left on {_mount_point(place)}",
+            "make room there, or name a place on another disk in LASTWORD_SPOOL; what is held is sent all the same",
+        )
+    else:
+        yield Finding("ok", _ABOUT, f"{free >> 20} MiB are free")
+
+
+def _mount_point(path: str) -> str:
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def file_system_of(path: str) -> Optional[str]:
+    """The kind of the file system that ``path`` is on, as the kernel names it; None where that cannot be told."""
+    try:
+        device = os.stat(path).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            return kind_of_device(mounts, f"{os.major(device)}:{os.minor(device)}")
+    except OSError:
+        return None
+
+
+def kind_of_device(mounts: Iterator[str], device: str) -> Optional[str]:
+    """The file system of ``device`` (``major:minor``) in the lines of a ``mountinfo``."""
+    for mount in mounts:
+        before, _, after = mount.partition(" - ")
+        if before.split()[2:3] == [device] and after.split():
+            return after.split()[0]
+    return None

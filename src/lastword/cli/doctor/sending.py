@@ -1,0 +1,171 @@
+"""How sending goes, by what the spool tells: the flusher, the ledger, what waits and what was set aside."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Optional
+
+from lastword.cli.doctor.finding import Finding
+from lastword.spool import kept, start
+from lastword.spool.accounts import Accounts
+from lastword.spool.layout import Layout
+from lastword.spool.leader import is_stopped, version_of
+from lastword.spool.ledger import DestinationHealth
+from lastword.version import __version__
+
+#: Seconds: what has waited longer than this will not go by itself.
+TOO_LONG = 3600.0
+
+_REASONS_SHOWN = 3
+
+
+def look_at_sending(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
+    """Findings on one spool; ``names`` says for people what the keys of destinations stand for."""
+    now = time.time()
+    yield _flusher(layout, accounts)
+    yield from _starts(layout, accounts, now)
+    for key, health in accounts.destinations.items():
+        yield _destination(key, names.get(key, key), health, accounts.held_for[key], now)
+    yield from _held(layout, accounts, now)
+    yield from _set_aside(layout)
+    yield from _lost(accounts)
+
+
+def _flusher(layout: Layout, accounts: Accounts) -> Finding:
+    pid = accounts.flusher
+    if pid is None:
+        if accounts.sendable:
+            return Finding("note", "flusher", "none leads; the next capture starts one, or `lastword flush` sends now")
+        return Finding("ok", "flusher", "none leads, and there is nothing to send")
+    if pid and is_stopped(pid):
+        return Finding(
+            "problem",
+            "flusher",
+            f"pid {pid} leads, but it is stopped: nothing is sent, and nobody else may",
+            f"let it go on (kill -CONT {pid}) or end it (kill -KILL {pid}): the next capture starts another",
+        )
+    version = version_of(layout, pid) if pid else None
+    if version is not None and version != __version__:
+        return Finding(
+            "problem",
+            "flusher",
+            f"pid {pid} leads with lastword {version}; this is {__version__}",
+            f"end it (kill -TERM {pid}), or restart its service: the next one is of the version that starts it",
+        )
+    who = f"pid {pid} leads" if pid else "one leads that is not visible from here"
+    return Finding("ok", "flusher", f"{who}, lastword {version}" if version else who)
+
+
+def _starts(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]:
+    state = start.load(layout)
+    if accounts.flusher is None and state.failures:
+        yield Finding(
+            "problem",
+            "flusher",
+            f"starting one has failed {state.failures} times; {_last_line(layout.flusher_log)}",
+            f"see {layout.flusher_log}; LASTWORD_FLUSHER=thread does without a process, `lastword flush` sends now",
+        )
+
+
+def _last_line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as log:
+            lines = log.read().split("\n")
+        return next(line for line in reversed(lines) if line.strip())[:200]
+    except (OSError, StopIteration):
+        return "it has left no word of it"
+
+
+def _destination(key: str, name: str, health: DestinationHealth, held: int, now: float) -> Finding:
+    success = f"last success {_ago(health.last_success_at, now)}"
+    if health.misconfigured:
+        return Finding(
+            "problem",
+            "tracker",
+            f"{name} does not take this address or key ({health.last_error}); {held} events wait, {success}",
+            f"correct the DSN in your program; `lastword redirect {key} DSN` takes along what waits",
+        )
+    if health.failures and held:
+        return Finding(
+            "problem",
+            "tracker",
+            f"{name} cannot be reached, {health.failures} times in a row ({health.last_error}); {success}",
+            "it is tried again by itself; see below for what is on the way there",
+        )
+    return Finding("ok", "tracker", f"{name}: {health.delivered} delivered, {success}")
+
+
+def _held(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]:
+    if accounts.held_without_dsn:
+        yield Finding(
+            "note",
+            "held",
+            f"{accounts.held_without_dsn} events were captured without a DSN: nothing sends these "
+            "(`lastword redirect none DSN` does, `lastword ls` lists them)",
+        )
+    oldest = _oldest_held(layout) if accounts.sendable else None
+    if oldest is None:
+        return
+    waited = now - oldest
+    if waited > TOO_LONG:
+        yield Finding(
+            "problem",
+            "held",
+            f"{accounts.sendable} events wait, the oldest for {_long(waited)}",
+            "`lastword flush` tries now and says what is in the way" + _who_keeps_it(accounts),
+        )
+    else:
+        yield Finding("ok", "held", f"{accounts.sendable} events wait, the oldest for {_long(waited)}")
+
+
+def _oldest_held(layout: Layout) -> Optional[float]:
+    """When the oldest event that can be sent was captured, in Unix seconds."""
+    return min((one.captured_at for one in kept.held(layout) if one.to is not None and one.captured_at), default=None)
+
+
+def _who_keeps_it(accounts: Accounts) -> str:
+    errors = [health.last_error for health in accounts.destinations.values() if health.failures and health.last_error]
+    return f" (last error: {errors[0]})" if errors else ""
+
+
+def _set_aside(layout: Layout) -> Iterator[Finding]:
+    reasons = Counter(f"{one.why}: {one.reason}" for one in kept.set_aside(layout))
+    if not reasons:
+        yield Finding("ok", "set aside", "nothing is set aside")
+        return
+    told = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(_REASONS_SHOWN))
+    more = ", …" if len(reasons) > _REASONS_SHOWN else ""
+    yield Finding(
+        "problem",
+        "set aside",
+        f"{sum(reasons.values())} in {os.path.basename(layout.set_aside)}: {told}{more}",
+        "`lastword ls --set-aside` lists them, `show ID` shows one, `replay` sends them again, `purge` removes them",
+    )
+
+
+def _lost(accounts: Accounts) -> Iterator[Finding]:
+    lost = Counter(accounts.dropped) + accounts.refused
+    if lost:
+        told = ", ".join(f"{reason} {count}" for reason, count in lost.most_common())
+        yield Finding("note", "lost", f"over the life of this spool, dropped or refused: {told}")
+    if accounts.missing:
+        yield Finding(
+            "problem",
+            "lost",
+            f"{accounts.missing} recorded events were not found: damaged, or removed by hand",
+            "the next flusher counts them as dropped; look for what changes files in the spool",
+        )
+
+
+def _ago(at: float, now: float) -> str:
+    return f"{_long(max(now - at, 0.0))} ago" if at else "never"
+
+
+def _long(seconds: float) -> str:
+    for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

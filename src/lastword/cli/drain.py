@@ -1,0 +1,98 @@
+"""``lastword flush``: send what is held, once, and say whether anything is left: for timers and container stops."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Optional
+
+from lastword.cli import progress, whose_spool
+from lastword.cli.leading import Leading
+from lastword.config import Config
+from lastword.spool.accounts import Accounts, read_accounts
+from lastword.spool.layout import Layout, find
+from lastword.spool.leader import is_stopped
+from lastword.spool.ledger import DestinationHealth
+from lastword.spool.lock import holder
+
+#: How long to wait between two looks, in seconds, and how much of the time looking may take.
+_LOOK = 0.1
+_SHARE = 5.0
+
+
+def run(*, spool: Optional[str], timeout: float) -> int:
+    """Send until nothing is left that can be sent, for ``timeout`` seconds at most, and what is then on its way.
+
+    Where a flusher leads already this waits for its work. Returns 0 when nothing is left, else 1. Raises SpoolError.
+    """
+    configured = Config.load({"spool": spool}).spool
+    if configured is None and find() is None:
+        sys.stdout.write("nothing is held: there is no spool\n")
+        return 0
+    layout = whose_spool.to_change(spool, "flush")
+    with progress.shown("sending") as tell:
+        before, after = _drain(layout, timeout, tell)
+    delivered = after.delivered - before.delivered
+    if not after.sendable:
+        sys.stdout.write(f"{delivered} delivered, nothing is left\n")
+        return 0
+    sys.stdout.write(f"{delivered} delivered, {after.sendable} left\n")
+    for reason in _why(layout, after):
+        sys.stderr.write(f"lastword flush: {reason}\n")
+    return 1
+
+
+def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Accounts, Accounts]:
+    """The accounts before and after."""
+    deadline = time.monotonic() + timeout
+    before = after = read_accounts(layout.spool)
+    leading: Optional[Leading] = None
+    try:
+        while after.sendable and time.monotonic() < deadline and not is_stopped(after.flusher or 0):
+            if leading is None and holder(layout.flusher_lock) is None:
+                leading = Leading(layout)
+            elif leading is not None and leading.has_left(0.0):
+                leading = None
+            began = time.monotonic()
+            after = read_accounts(layout.spool)
+            settled = _settled(after) - _settled(before)
+            tell(settled, settled + after.sendable)
+            if not may_still_be_sent(after, time.time(), deadline - time.monotonic()):
+                break
+            time.sleep(max(_LOOK, _SHARE * (time.monotonic() - began)))
+    finally:
+        if leading is not None:
+            leading.end()
+    return before, read_accounts(layout.spool)
+
+
+def may_still_be_sent(accounts: Accounts, now: float, time_left: float) -> bool:
+    """Whether any event that is held may be tried within ``time_left`` seconds; ``now`` in Unix seconds."""
+    waiting = [key for key, count in accounts.held_for.items() if key is not None and count]
+    return any(_may_be_tried(accounts.destinations, key, now, time_left) for key in waiting)
+
+
+def _may_be_tried(destinations: Mapping[str, DestinationHealth], key: str, now: float, time_left: float) -> bool:
+    health = destinations.get(key, DestinationHealth())
+    if health.misconfigured:  # it was tried a moment ago, if its time had come
+        return health.not_before <= now
+    return health.not_before <= now + time_left
+
+
+def _settled(accounts: Accounts) -> int:
+    return accounts.recorded - accounts.held
+
+
+def _why(layout: Layout, accounts: Accounts) -> list[str]:
+    """Why something is left, as far as that is known."""
+    if accounts.flusher and is_stopped(accounts.flusher):
+        return [f"pid {accounts.flusher} leads, but is stopped: kill -CONT {accounts.flusher}"]
+    errors = {
+        health.last_error: health
+        for key, health in accounts.destinations.items()
+        if accounts.held_for[key] and health.failures
+    }
+    return [
+        ("wrong address or key: " if health.misconfigured else "") + error for error, health in errors.items() if error
+    ]

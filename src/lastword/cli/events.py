@@ -1,0 +1,79 @@
+"""``lastword ls`` and ``lastword show``: the events that the spool keeps, for people to read."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from itertools import chain
+from typing import Optional
+
+from lastword.cli import whose_spool
+from lastword.cli.change import whole_ids
+from lastword.cli.reading import Span, pages_of, plain, title_of
+from lastword.spool import kept
+from lastword.spool.kept import Kept
+from lastword.spool.layout import Layout
+
+
+def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
+    """One line for each event, the oldest first. Returns 0. Raises SpoolError."""
+    layout = whose_spool.to_read(spool)
+    lines = []
+    for one in kept.set_aside(layout) if set_aside else kept.held(layout):
+        state = f"{one.why}: {one.reason}" if one.why else "held" if one.to else "no DSN"
+        when = one.captured_at or one.at
+        lines.append((when, f"{one.id}  {_date(when)}  {plain(title_of(one.event))}  [{plain(state)}]"))
+    for _, line in sorted(lines):
+        sys.stdout.write(line + "\n")
+    if not lines:
+        sys.stderr.write("nothing is set aside\n" if set_aside else "nothing is held\n")
+    return 0
+
+
+def run_show(event_id: str, *, spool: Optional[str]) -> int:
+    """One event, whole. Returns 0. Raises SpoolError where there is none by this id, or several."""
+    layout = whose_spool.to_read(spool)
+    # Twice through the spool, and in memory only the one that is shown.
+    [whole] = whole_ids([event_id], (one.id for one in _everything(layout)))
+    found = next((one for one in _everything(layout) if one.id == whole), None)
+    if found is None:
+        sys.stderr.write("it was sent in this very moment\n")
+        return 1
+    _write(chain(_state_of(found), pages_of(found.event)))
+    return 0
+
+
+def _everything(layout: Layout) -> Iterator[Kept]:
+    return chain(kept.set_aside(layout), kept.held(layout))
+
+
+def _state_of(one: Kept) -> Iterator[Span]:
+    yield Span(one.id, "bold")
+    if one.why:
+        yield Span(f"\nset aside {_date(one.at)}, {one.why}: {one.reason}", "red")
+    else:
+        yield Span("\nheld" if one.to else "\nheld, captured without a DSN", "yellow")
+    if one.record is None:
+        yield Span(f"\nWhat is left of it is in {one.path}", "")
+    yield Span("\n", "")
+
+
+def _date(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else f"{'?':<19}"
+
+
+def _write(spans: Iterator[Span]) -> None:
+    """In colour on a terminal, where rich is installed and nobody objects (NO_COLOR)."""
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        try:
+            from rich.console import Console
+            from rich.text import Text
+        except ImportError:
+            pass
+        else:
+            text = Text.assemble(*((plain(span.text), span.style) for span in spans))
+            Console(highlight=False, soft_wrap=True).print(text, end="")
+            return
+    sys.stdout.writelines(plain(span.text) for span in spans)

@@ -1,0 +1,132 @@
+"""``lastword flusher``: lead a spool in the foreground, for systemd, supervisor, or a container of its own.
+
+It stays for good. Where another one leads, it waits and takes over when that one is gone. One line on standard error
+says each thing that changes: start, who else leads, trouble with a tracker and its end, stop.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Optional
+
+from lastword.cli import whose_spool
+from lastword.cli.leading import Leading
+from lastword.errors import ConfigError, SpoolError
+from lastword.spool import destination
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import DestinationHealth
+from lastword.spool.ledger_view import LedgerView
+from lastword.spool.lock import holder
+
+#: How often to look whether it is time to take over, and, while leading, to stop, in seconds.
+_LOOK = 0.25
+_LOOK_LEADING = 0.5
+#: How long to wait after something broke, in seconds.
+_PAUSE = 5.0
+#: So many failures in a row are trouble worth a line.
+_FAILURES_TOLD = 3
+
+
+def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
+    """Lead until SIGTERM or SIGINT, or, with ``exit_when_empty``, until no process writes and nothing can be sent.
+
+    Returns 0. Raises SpoolError where the spool cannot be used.
+    """
+    layout = whose_spool.to_lead(spool, "flusher")
+    with _stop_at_signals() as stop:
+        _say(f"started, pid {os.getpid()}, spool {layout.spool}")
+        while not stop.is_set():
+            try:
+                if not _wait_for_others(layout, stop, exit_when_empty=exit_when_empty):
+                    break
+                _lead(layout, stop, stays=not exit_when_empty)
+                if exit_when_empty and not read_accounts(layout.spool).sendable:
+                    break
+            except (SpoolError, OSError) as error:
+                _say(f"trouble: {error}; trying again in {_PAUSE:g} s")
+                stop.wait(_PAUSE)
+            if not stop.is_set():  # the spool was removed under it, or is about to be written to
+                layout = whose_spool.to_lead(spool, "flusher")
+                stop.wait(_LOOK)
+        _say("stopped")
+    return 0
+
+
+def _wait_for_others(layout: Layout, stop: threading.Event, *, exit_when_empty: bool) -> bool:
+    """Wait while another one leads; true when it is our turn."""
+    told: Optional[int] = None
+    while not stop.is_set():
+        leader = holder(layout.flusher_lock)
+        if leader is None:
+            if told is not None:
+                _say("nobody leads any more; taking over")
+            return True
+        if leader != told:
+            _say(f"{f'pid {leader}' if leader else 'one that is not visible from here'} leads; waiting to take over")
+            told = leader
+        if exit_when_empty and not read_accounts(layout.spool).sendable:
+            return False
+        stop.wait(_LOOK)
+    return False
+
+
+def _lead(layout: Layout, stop: threading.Event, *, stays: bool) -> None:
+    leading = Leading(layout, stays=stays)
+    told: dict[str, str] = {}
+    view = LedgerView(layout)
+    while not leading.has_left(_LOOK_LEADING):
+        if stop.is_set():
+            leading.stop()
+        for key, text in news(told, view.look().destinations):
+            _say(f"{_name(layout, key)}: {text}")
+
+
+def news(told: dict[str, str], destinations: Mapping[str, DestinationHealth]) -> Iterator[tuple[str, str]]:
+    """What is new about sending since the last call, by destination. ``told`` keeps the kind of trouble last told."""
+    for key, health in destinations.items():
+        kind, text = "", "sending works again"
+        if health.misconfigured:
+            kind, text = "address or key", f"wrong address or key; everything is kept ({health.last_error})"
+        elif health.failures >= _FAILURES_TOLD:
+            kind, text = "unreachable", f"nothing can be sent for now; everything is kept ({health.last_error})"
+        elif health.failures:
+            continue
+        if told.get(key, "") != kind:
+            told[key] = kind
+            yield key, text
+
+
+def _name(layout: Layout, key: str) -> str:
+    try:
+        return destination.load(layout, key).dsn.place
+    except ConfigError:
+        return key
+
+
+@contextmanager
+def _stop_at_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+
+    def set_it(_number: int, _frame: Optional[FrameType]) -> None:
+        stop.set()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    previous = [signal.signal(number, set_it) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, previous):
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"lastword flusher: {text}\n")
+    sys.stderr.flush()

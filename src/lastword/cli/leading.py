@@ -1,0 +1,39 @@
+"""Leading from the command line: a flusher in a thread, so that the main thread can watch it and obey signals."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from lastword.spool import start
+from lastword.spool.layout import Layout
+
+
+class Leading:
+    """A flusher of this process; it begins at once, and ends by itself where another one leads already."""
+
+    def __init__(self, layout: Layout, *, stays: bool = False) -> None:
+        # Only a command that leads pays for `requests`.
+        from lastword.flusher.loop import Flusher
+
+        self._layout = layout
+        self._flusher = Flusher(layout, stays=stays)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lastword-flusher")
+        self._run = pool.submit(self._flusher.run)
+        pool.shutdown(wait=False)
+
+    def has_left(self, within: float) -> bool:
+        """Wait for its end, ``within`` seconds at most; raises what ended it, SpoolError or OSError."""
+        ended = bool(wait([self._run], timeout=within).done)
+        if ended:
+            self._run.result()
+        return ended
+
+    def stop(self) -> None:
+        """Let it finish what is on its way, within seconds, and leave."""
+        self._flusher.stop()
+
+    def end(self) -> None:
+        """Stop it and wait; whoever comes next may lead at once. Raises SpoolError or OSError."""
+        self._flusher.stop()
+        self._run.result()
+        start.clear_failures(self._layout)

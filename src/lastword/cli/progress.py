@@ -1,0 +1,49 @@
+"""How far a command is, on a terminal: a bar where rich is installed, else a line every other second."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Callable
+
+#: Given how many are done, of how many.
+Tell = Callable[[int, int], None]
+
+_INTERVAL = 2.0
+
+
+@contextmanager
+def shown(title: str) -> Iterator[Tell]:
+    """Show it on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+    elif importlib.util.find_spec("rich") is None:
+        yield _Lines(title).tell
+    else:
+        with _bar(title) as tell:
+            yield tell
+
+
+class _Lines:
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._told_at = time.monotonic()
+
+    def tell(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= _INTERVAL:
+            self._told_at = now
+            sys.stderr.write(f"{self._title}: {done} of {total}\n")
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Tell]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,142 @@
+"""An Event as people read it: the traceback as Python prints it, with variables, and what is known around it. Pure.
+
+An event may come from a hook of the user's, or from another version: whatever is missing, or is of another kind than it
+should be, is left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+_LONGEST_TITLE = 100
+_LINKS = {
+    "cause": "The above exception was the direct cause of the following exception:",
+    "context": "During handling of the above exception, another exception occurred:",
+}
+
+
+class Span(NamedTuple):
+    """A piece of text and its style, in the words of ``rich``."""
+
+    text: str
+    style: str = ""
+
+
+def plain(text: str) -> str:
+    """The same without what could steer a terminal: an event holds what strangers may have sent."""
+    return "".join(
+        character if character.isprintable() or character in "\n\t" else repr(character)[1:-1] for character in text
+    )
+
+
+def title_of(event: Mapping[str, Any]) -> str:
+    """The event in one line."""
+    exceptions = _mappings(event.get("exceptions"))
+    title = _headline(exceptions[0]) if exceptions else str(event.get("message") or "an event that cannot be read")
+    one_line = " ".join(title.split())
+    return one_line if len(one_line) <= _LONGEST_TITLE else one_line[: _LONGEST_TITLE - 1] + "…"
+
+
+def pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
+    """The whole event."""
+    if not event:
+        return
+    yield from _surroundings(event)
+    if event.get("message"):
+        yield Span(f"\n{event['message']}\n", "bold")
+    stack = _mappings(event.get("stack"))
+    if stack:
+        yield Span("Stack (most recent call last):\n")
+        yield from _frames(stack)
+    exceptions = _mappings(event.get("exceptions"))
+    if exceptions:
+        yield Span("\n")
+        yield from _exception(exceptions, 0, set())
+
+
+def _surroundings(event: Mapping[str, Any]) -> Iterator[Span]:
+    process, host, runtime = (_mapping(event.get(name)) for name in ("process", "host", "runtime"))
+    at = event.get("timestamp")
+    when = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at)) if isinstance(at, (int, float)) else "unknown"
+    known = {
+        "level": event.get("level"),
+        "time": when,
+        "program": f"{process.get('program', '?')}, pid {process.get('pid', '?')}",
+        "host": f"{host.get('hostname', '?')} ({host.get('sysname', '?')} {host.get('release', '')})",
+        "python": f"{runtime.get('name', '?')} {runtime.get('version', '')}",
+        "environment": event.get("environment"),
+        "release": event.get("release"),
+        "captured by": event.get("mechanism"),
+        "user": _pairs(event.get("user")),
+        "tags": _pairs(event.get("tags")),
+    }
+    for name, value in known.items():
+        if value:
+            yield Span(f"{name + ':':<13}", "dim")
+            yield Span(f"{value}\n")
+
+
+def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int]) -> Iterator[Span]:
+    """One exception, what led to it first, and the members of a group after it, as Python does."""
+    if index in shown:
+        return
+    shown.add(index)
+    exception = exceptions[index]
+    links = {number: other.get("kind") for number, other in enumerate(exceptions) if other.get("parent") == index}
+    for number, kind in links.items():
+        if kind in _LINKS:
+            yield from _exception(exceptions, number, shown)
+            yield Span(f"\n{_LINKS[str(kind)]}\n\n", "dim")
+    frames = _mappings(exception.get("frames"))
+    if frames:
+        yield Span("Traceback (most recent call last):\n")
+        yield from _frames(frames)
+    yield Span(f"{_headline(exception)}\n", "bold red")
+    for note in exception.get("notes") or ():
+        yield Span(f"{note}\n", "italic")
+    for number, kind in links.items():
+        if kind == "member":
+            yield Span(f"\nOf the group {exception.get('type')}:\n\n", "dim")
+            yield from _exception(exceptions, number, shown)
+
+
+def _headline(exception: Mapping[str, Any]) -> str:
+    module, name, value = exception.get("module"), exception.get("type"), exception.get("value")
+    whole = f"{module}.{name}" if module and module != "builtins" else str(name)
+    return f"{whole}: {value}" if value else whole
+
+
+def _frames(frames: list[Mapping[str, Any]]) -> Iterator[Span]:
+    for frame in frames:
+        own = "" if frame.get("in_app", True) else "dim"
+        yield Span(
+            f'  File "{frame.get("file")}", line {frame.get("line")}, in {frame.get("qualname")}\n', own or "cyan"
+        )
+        line = _source_line(frame)
+        if line:
+            yield Span(f"    {line}\n", own)
+        for variable in frame.get("variables") or ():
+            if isinstance(variable, (list, tuple)) and len(variable) == 3:
+                name, mark, text = variable
+                yield Span(f"      {name} = {'[filtered]' if mark == 'filtered' else text}\n", "dim")
+
+
+def _source_line(frame: Mapping[str, Any]) -> str:
+    source, line, first = frame.get("source"), frame.get("line"), frame.get("first_source_line")
+    if not (isinstance(source, list) and isinstance(line, int) and isinstance(first, int) and first):
+        return ""
+    return str(source[line - first]).strip() if 0 <= line - first < len(source) else ""
+
+
+def _pairs(value: object) -> str:
+    return ", ".join(f"{name}={text}" for name, text in _mapping(value).items())
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, (list, tuple)) else []

@@ -1,0 +1,78 @@
+"""Which record goes next: for each destination the oldest; where it is in trouble, one that has not failed lately."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Collection, Mapping
+from typing import Optional
+
+from lastword.flusher import schedule
+from lastword.spool.ledger import DestinationHealth
+from lastword.spool.watch import Waiting, WatchedWriter
+
+Candidate = tuple[WatchedWriter, Waiting]
+
+
+class Backlog:
+    """The records that wait, in the order in which they are to be sent, as far as the writers' windows show them."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, deque[Candidate]] = {}
+
+    def sort(
+        self, writers: Collection[WatchedWriter], destinations: Mapping[str, DestinationHealth], now: float
+    ) -> None:
+        """Look anew at what waits for those ``destinations`` that may be tried ``now`` (Unix seconds)."""
+        for writer in writers:
+            writer.refill()
+        horizon = min((writer.horizon for writer in writers), default=0.0)
+        resting = {to for to, health in destinations.items() if not schedule.may_send(health, now)}
+        found: dict[str, list[Candidate]] = {}
+        beyond: dict[str, list[Candidate]] = {}
+        for writer in writers:
+            for line in writer.waiting():
+                if line.to is not None and line.to not in resting and not (line.damage or line.in_flight):
+                    place = found if line.captured_at <= horizon else beyond
+                    place.setdefault(line.to, []).append((writer, line))
+        self._lines = {}
+        for to in {*found, *beyond}:
+            # Beyond the horizon an older record may come into view, so these wait for it, unless there is nothing else.
+            lines = found.get(to) or beyond[to]
+            health = destinations.get(to)
+            in_trouble = health is not None and health.failures > 0
+            lines.sort(key=_by_failure if in_trouble else _by_age)
+            self._lines[to] = deque(lines)
+
+    def destinations(self) -> list[str]:
+        """Those for which anything waits."""
+        return list(self._lines)
+
+    def next(self, to: str) -> Optional[Candidate]:
+        """Take the next one; None when no more is in view that may be tried now."""
+        now = time.time()
+        lines = self._lines.get(to)
+        while lines:
+            writer, line = lines.popleft()
+            if not (line.settled or line.in_flight or line.not_before > now or writer.gone):
+                return writer, line
+        self._lines.pop(to, None)
+        return None
+
+    def put_back(self, to: str, candidate: Candidate) -> None:
+        """It could not be sent just now, and is the next one again."""
+        self._lines.setdefault(to, deque()).appendleft(candidate)
+
+    def upcoming(self, to: str, most: int) -> list[str]:
+        """The ids of the next ones."""
+        return [line.event_id for _, line in list(self._lines.get(to, ()))[:most]]
+
+
+def _by_age(candidate: Candidate) -> tuple[bool, float]:
+    """What failed while others passed goes last: its time is past, and it may fail again."""
+    return candidate[1].suspicions > 0, candidate[1].captured_at
+
+
+def _by_failure(candidate: Candidate) -> tuple[float, float]:
+    """A tracker in trouble is tried with one after the other, so that no single event stands for all."""
+    return candidate[1].failed_at, candidate[1].captured_at

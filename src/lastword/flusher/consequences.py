@@ -1,0 +1,77 @@
+"""What an attempt means for the event and for its destination, and the settling that follows from it."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from lastword.flusher import schedule
+from lastword.flusher.delivery import Attempt
+from lastword.flusher.outbox import Sending
+from lastword.flusher.schedule import Fate
+from lastword.flusher.settle import Bookkeeper
+from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
+
+
+class Consequences:
+    """Acts on attempts, and remembers when the destinations last took an event, by the monotonic clock."""
+
+    def __init__(self, books: Bookkeeper) -> None:
+        self._books = books
+        self._passed_at: dict[str, float] = {}
+        self._failed_at: dict[str, float] = {}
+
+    def act_on(self, sending: Sending, attempt: Attempt, now: float) -> bool:
+        """Settle the event, or let it wait; ``now`` in Unix seconds. True if the order of what waits is another now."""
+        health = self._books.ledger.health(sending.to)
+        was_in_trouble = health.failures > 0
+        line, verdict = sending.line, attempt.verdict
+        uncertain = attempt.ambiguous or (isinstance(verdict, Delivered) and verdict.uncertain)
+        health.uncertain += uncertain
+        line.ambiguous = line.ambiguous or attempt.ambiguous
+        if isinstance(verdict, Delivered) or (isinstance(verdict, Refused) and not verdict.may_be_address):
+            self._passed_at[sending.to] = time.monotonic()
+            schedule.note_verdict(health, verdict, line.event_id, now, random.random())
+        elif self._note_failure(sending, verdict):
+            health.last_error, health.last_error_at = verdict.reason, now
+        elif not self._is_known(sending):
+            schedule.note_verdict(health, verdict, line.event_id, now, random.random())
+        self._books.mark_changed(now)
+        self._settle(sending, attempt, schedule.fate(verdict, line.suspicions), now)
+        return was_in_trouble != (health.failures > 0)
+
+    def _note_failure(self, sending: Sending, verdict: Verdict) -> bool:
+        """Whether others have passed since the event failed before, so that this says nothing of its destination."""
+        line = sending.line
+        others_passed = 0 < line.failed_at < self._passed_at.get(sending.to, 0.0)
+        line.failed_at = time.monotonic()
+        if not others_passed or isinstance(verdict, Misconfigured):
+            return False
+        if isinstance(verdict, Retry) and not verdict.may_be_event:
+            return False
+        line.suspicions += 1
+        return True
+
+    def _is_known(self, sending: Sending) -> bool:
+        """Whether the attempt began before the destination's trouble was seen: several fail at once, and count once."""
+        known = sending.began < self._failed_at.get(sending.to, 0.0)
+        self._failed_at[sending.to] = time.monotonic()
+        return known
+
+    def _settle(self, sending: Sending, attempt: Attempt, fate: Fate, now: float) -> None:
+        writer, line, verdict = sending.writer, sending.line, attempt.verdict
+        if isinstance(verdict, Delivered):
+            self._books.settle_delivered(writer, line, now)
+            return
+        try:
+            if fate is Fate.SET_ASIDE:
+                if isinstance(verdict, Refused):
+                    self._books.settle_refused(writer, line, "refused", verdict.reason, now)
+                else:
+                    tried = f"failed {schedule.MOST_TRIES} times while others passed: {verdict.reason}"
+                    self._books.settle_refused(writer, line, "failed", tried, now)
+            elif fate is Fate.WAITS_ALONE:
+                line.not_before = now + schedule.backoff_limit(line.suspicions + 1)
+                writer.defer(line)
+        except OSError:  # no room to keep it elsewhere: it stays where it is
+            line.not_before = now + schedule.STUCK_WAIT

@@ -1,0 +1,41 @@
+"""The flusher inside the program itself: in a thread of it, or in the thread that calls ``flush``."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from contextlib import suppress
+from typing import Callable
+
+from lastword.errors import SpoolError
+from lastword.flusher import schedule
+from lastword.flusher.loop import Flusher
+from lastword.spool import start
+from lastword.spool.layout import Layout, open_private, write_all
+from lastword.spool.lock import holder
+
+
+def lead(layout: Layout, until: Callable[[], bool] = lambda: False) -> None:
+    """Lead the spool, if nobody else does, until there is nothing more to do or ``until()`` is true.
+
+    Troubles go to ``flusher.log``, for the program must not be disturbed. Never raises an Exception.
+    """
+    try:
+        layout.check()
+        if holder(layout.flusher_lock) is None:
+            Flusher(layout).run(until)
+    except Exception:
+        if os.path.isdir(layout.base):  # a spool that was removed needs no flusher, and is no trouble
+            with suppress(OSError, SpoolError):
+                layout.check()
+                _log(layout, traceback.format_exc())
+                start.pause(layout, time.time() + schedule.PAUSE_AFTER_TROUBLE)
+
+
+def _log(layout: Layout, text: str) -> None:
+    descriptor = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        write_all(descriptor, text.encode("utf-8", "backslashreplace"))
+    finally:
+        os.close(descriptor)

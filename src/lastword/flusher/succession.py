@@ -1,0 +1,65 @@
+"""Handing over at a deploy: a newer version takes the lead from an older one, never the other way round.
+
+The first process of the newer version that captures finds an older one leading, and starts its own flusher all the
+same. That one takes ``successor.lock`` and waits. Whoever leads looks at it once a second: somebody waits, so it
+finishes, checkpoints and leaves. It also leaves when its own installation was removed: it would miss what it has not
+imported yet, and the file with the certificate authorities.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Optional
+
+from lastword.spool.layout import Layout
+from lastword.spool.leader import is_outdated
+from lastword.spool.lock import LifetimeLock, holder
+
+#: How long a newer flusher waits for an older one to leave, in seconds: that may be in the middle of a slow request.
+PATIENCE = 20.0
+
+_LOOK_INTERVAL = 1.0
+
+
+class Succession:
+    """One flusher's part in it, from before its election to its end."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.has_led = False
+        self._layout = layout
+        self._place: Optional[LifetimeLock] = None
+        self._waits_until = 0.0
+        self._looked_at = time.monotonic()
+        self._was_installed = os.path.exists(__file__)  # not so in a zip archive
+
+    def may_try(self) -> bool:
+        """Whether there is any use in trying to lead: nobody does, or an older version that we can wait for."""
+        leader = holder(self._layout.flusher_lock)
+        if leader is None:
+            return True
+        if is_outdated(self._layout, leader):
+            self._place = LifetimeLock.acquire(self._layout.successor_lock)
+            self._waits_until = time.monotonic() + PATIENCE
+        return self._place is not None
+
+    def wait(self) -> bool:
+        """Wait for the leader to leave; false if it did not, or if nobody ever had to be waited for."""
+        while self._place is not None and not self.has_led and time.monotonic() < self._waits_until:
+            if holder(self._layout.flusher_lock) is None:
+                return True
+            time.sleep(0.01)
+        return False
+
+    def must_leave(self) -> bool:
+        """Asked by the flusher that leads, again and again: whether to make way, or to close down for good."""
+        self.has_led = True
+        if self._place is not None:
+            self._place.release()
+            self._place = None
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_INTERVAL:
+            return False
+        self._looked_at = now
+        was_removed = self._was_installed and not os.path.exists(__file__)
+        return was_removed or holder(self._layout.successor_lock) is not None

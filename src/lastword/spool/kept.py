@@ -1,0 +1,124 @@
+"""The events that the spool keeps, one by one, for people: those that are held, and those set aside. Changes nothing.
+
+While a flusher works, what it settles or sets aside in the same moment may be missed, or seen twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Optional
+
+from lastword.spool.layout import Layout, deferred_from, read_small_file, segment_name
+from lastword.spool.ledger import Ledger, WriterEntry
+from lastword.spool.reader import Segments, list_segments, read_lines
+from lastword.spool.record import MAX_RECORD, Record, parse
+from lastword.spool.redirects import Redirects
+
+#: Bytes of a file that is set aside.
+MOST_OF_A_FILE = MAX_RECORD + 8192
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One event, or what is left of one.
+
+    Attributes:
+        id: of the event; of what was damaged, the name of its file.
+        to: the key of its destination, redirects obeyed; None when it was captured without a DSN.
+        record: as it was captured; None for what was damaged.
+        path: of the file that it is in.
+        why: what it was set aside for (refused, failed, poison, damaged); None while it is held.
+        reason: the same in words.
+        at: when it was set aside, in Unix seconds.
+    """
+
+    id: str
+    to: Optional[str]
+    record: Optional[Record]
+    path: str
+    why: Optional[str] = None
+    reason: str = ""
+    at: float = 0.0
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The Event (``lastword.event.Event``), {} where there is none to read."""
+        content = self.record.content if self.record else {}
+        return content if isinstance(content, dict) else {}
+
+    @property
+    def captured_at(self) -> float:
+        """By the event's own clock, in Unix seconds; 0.0 where it does not say."""
+        at = self.event.get("timestamp")
+        return float(at) if isinstance(at, (int, float)) else 0.0
+
+
+def held(layout: Layout) -> Iterator[Kept]:
+    """Every event that waits, each writer's in the order of capture."""
+    ledger = Ledger.load(layout)
+    try:
+        writer_ids = layout.writer_ids() - ledger.retired
+    except OSError:
+        return
+    redirects = Redirects(layout)
+    redirects.refresh(time.time())
+    for writer_id in sorted(writer_ids):
+        for segment, start, kept in _held_of(layout, writer_id, ledger.writers.get(writer_id, WriterEntry())):
+            yield replace(kept, to=redirects.resolve(kept.to, writer_id, segment, start))
+
+
+def _held_of(layout: Layout, writer_id: str, entry: WriterEntry) -> Iterator[tuple[str, int, Kept]]:
+    """Those of one writer, each with its place; ``entry`` tells what is settled."""
+    directory = layout.writer(writer_id)
+    segments = Segments()
+    with suppress(OSError):
+        segments = list_segments(directory)
+    for number in segments.numbered:
+        if number >= entry.segment:
+            offset = entry.offset if number == entry.segment else 0
+            for start, kept in _records(os.path.join(directory, segment_name(number)), offset):
+                if (number, start) not in entry.above:
+                    yield segment_name(number), start, kept
+    for name in segments.extras:
+        origin = deferred_from(name)
+        if name not in entry.extras and (origin is None or entry.has_settled(origin)):
+            for start, kept in _records(os.path.join(directory, name), 0):
+                yield name, start, kept
+
+
+def _records(path: str, offset: int) -> Iterator[tuple[int, Kept]]:
+    with suppress(OSError):
+        for line in read_lines(path, offset, finished=False):
+            if isinstance(line.found, Record):
+                yield line.start, Kept(line.found.id, line.found.to, line.found, path)
+
+
+def set_aside(layout: Layout) -> Iterator[Kept]:
+    """Everything that was set aside, by file name."""
+    try:
+        names = sorted(os.listdir(layout.set_aside))
+    except OSError:
+        return
+    for name in names:
+        if name.endswith((".record", ".damaged")):
+            with suppress(OSError):
+                yield _set_aside_at(os.path.join(layout.set_aside, name))
+
+
+def _set_aside_at(path: str) -> Kept:
+    head, _, line = read_small_file(path, MOST_OF_A_FILE).partition(b"\n")
+    try:
+        told = json.loads(head.decode("ascii"))
+        why, reason, at = str(told.get("why", "refused")), str(told["reason"]), float(told["at"])
+        to = None if told.get("to") is None else str(told["to"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        why, reason, at, to = "refused", "its file does not say why", 0.0, None
+    found = parse(line.rstrip(b"\n"))
+    if path.endswith(".record") and isinstance(found, Record):
+        return Kept(found.id, to or found.to, found, path, why, reason, at)
+    return Kept(os.path.basename(path).partition(".")[0], None, None, path, "damaged", reason, at)

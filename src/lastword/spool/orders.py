@@ -1,0 +1,110 @@
+"""Orders: what a command asks of whoever leads, since only a leader changes anything in the spool.
+
+Specification: ``orders/<id>.json``, ``{"do":"replay" or "purge","ids":[event id, …] or null}``; null stands for
+everything that is set aside. Written by a command (tmp + rename). The leader carries it out, says in
+``orders/<id>.done`` what came of it, ``{"done":…,"trouble":[text, …]}``, and removes the order. An order whose leader
+was killed on the way is carried out again: what was done already is not there any more. The command removes the answer
+when it has read it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Optional
+
+from lastword.event import new_id
+from lastword.spool.ground import private_directory
+from lastword.spool.layout import Layout, read_small_file, write_whole_file
+
+REPLAY, PURGE = "replay", "purge"
+
+_MOST = 4 << 20
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done, with which events; ``ids`` is None for everything that is set aside."""
+
+    do: str
+    ids: Optional[list[str]] = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How many events it was done with, and a sentence for each thing that could not be."""
+
+    done: int = 0
+    trouble: list[str] = field(default_factory=list)
+
+
+def give(layout: Layout, order: Order) -> str:
+    """Write it down; returns its id. The caller holds ``cli.lock``. Raises OSError or SpoolError."""
+    with private_directory(layout.orders, make=True):
+        pass
+    for name in os.listdir(layout.orders):  # of commands that were killed before they had read them
+        if name.endswith(".done"):
+            os.unlink(_path(layout, name))
+    order_id = new_id()
+    _write(layout, f"{order_id}.json", asdict(order))
+    return order_id
+
+
+def waiting(layout: Layout) -> list[str]:
+    """The ids of the orders that were not carried out yet."""
+    try:
+        names = sorted(os.listdir(layout.orders))
+    except OSError:
+        return []
+    return [name[: -len(".json")] for name in names if name.endswith(".json")]
+
+
+def load(layout: Layout, order_id: str) -> Optional[Order]:
+    """The order, or None for what is none."""
+    try:
+        told = json.loads(read_small_file(_path(layout, f"{order_id}.json"), _MOST).decode("ascii"))
+        ids = told["ids"]
+        return Order(str(told["do"]), None if ids is None else [str(id) for id in ids])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def answer(layout: Layout, order_id: str, what: Answer) -> None:
+    """Say what came of it, and remove it; where there is no room to say it, the removal alone says that it is done."""
+    with suppress(OSError):
+        _write(layout, f"{order_id}.done", asdict(what))
+    with suppress(OSError):
+        os.unlink(_path(layout, f"{order_id}.json"))
+
+
+def take_answer(layout: Layout, order_id: str) -> Optional[Answer]:
+    """What came of it, and remove that; None while it waits. Never raises."""
+    if os.path.lexists(_path(layout, f"{order_id}.json")):
+        return None
+    path = _path(layout, f"{order_id}.done")
+    try:
+        told = json.loads(read_small_file(path, _MOST).decode("ascii"))
+        os.unlink(path)
+        return Answer(int(told["done"]), [str(text) for text in told["trouble"]])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return Answer(0, ["it was carried out, but there was no room to say what came of it"])
+
+
+def withdraw(layout: Layout, order_id: str) -> bool:
+    """Take an order back that nobody has carried out; whether it was there still."""
+    try:
+        os.unlink(_path(layout, f"{order_id}.json"))
+    except OSError:
+        return False
+    return True
+
+
+def _write(layout: Layout, name: str, data: object) -> None:
+    path = _path(layout, name)
+    write_whole_file(path, json.dumps(data).encode("ascii"), aside=f"{path}.aside")
+
+
+def _path(layout: Layout, name: str) -> str:
+    return os.path.join(layout.orders, name)

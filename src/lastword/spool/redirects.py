@@ -1,0 +1,123 @@
+"""Redirects: what was held for one destination at some moment goes to another one. Standing orders of a human.
+
+Specification: ``redirects/<Unix time, 20 digits>-<id>.json``, ``{"old":…,"new":…,"upto":{writer:[segment, offset]},
+"extras":[name, …]}``; ``old`` and ``new`` are keys of destinations, ``old`` is null for records without one. It holds
+for every record that was there when it was given, which places say without a clock: those of a writer before its
+``upto``, and those in the named x- segments. What is recorded later for ``old`` goes there. Several count in the order
+of their names, so that what was redirected can be redirected again. Written by a command (tmp + rename), obeyed by
+whoever leads, who removes it when none of its writers is left.
+
+Nothing is copied, so a redirect costs no room and no event is in two places.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from lastword.errors import SpoolError
+from lastword.event import new_id
+from lastword.spool.ground import private_directory
+from lastword.spool.layout import Layout, deferred_from, read_small_file, segment_name, segment_number, write_whole_file
+from lastword.spool.reader import list_segments, size_of
+
+_MOST = 16 << 20
+
+#: A directory changed this recently (seconds) is listed again even if its mtime stands still: mtimes are coarse.
+_MTIME_GRAIN = 1.0
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """One of them. ``upto``: writer id → (segment, offset)."""
+
+    old: Optional[str]
+    new: str
+    upto: dict[str, tuple[int, int]] = field(default_factory=dict)
+    extras: frozenset[str] = frozenset()
+
+    def covers(self, writer_id: str, segment: str, start: int) -> bool:
+        """Whether the record at this place was there when it was given."""
+        if segment in self.extras:
+            return True
+        number = segment_number(segment)
+        place = deferred_from(segment) if number is None else (number, start)
+        return place is not None and writer_id in self.upto and place < self.upto[writer_id]
+
+
+def give(layout: Layout, old: Optional[str], new: str) -> None:
+    """Redirect what is held for ``old`` now to ``new``, whose file is there. Raises OSError or SpoolError."""
+    upto, extras = {}, []
+    for writer_id in layout.writer_ids():
+        segments = list_segments(layout.writer(writer_id))
+        extras += [name for name in segments.extras if not deferred_from(name)]
+        if segments.numbered:
+            last = segments.numbered[-1]
+            upto[writer_id] = (last, size_of(os.path.join(layout.writer(writer_id), segment_name(last))) or 0)
+        else:
+            upto[writer_id] = (0, 0)
+    with private_directory(layout.redirects, make=True):
+        pass
+    path = os.path.join(layout.redirects, f"{time.time_ns():020d}-{new_id()}.json")
+    text = json.dumps({"old": old, "new": new, "upto": upto, "extras": extras})
+    write_whole_file(path, text.encode("ascii"), aside=f"{path}.aside")
+
+
+class Redirects:
+    """All redirects of a spool, as of the last ``refresh``."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._known: dict[str, Redirect] = {}
+        self._mtime = -1
+
+    def refresh(self, now: float) -> list[Redirect]:
+        """Look for new ones; returns those. ``now`` in Unix seconds. Never raises for what cannot be read."""
+        try:
+            mtime = os.stat(self._layout.redirects).st_mtime_ns
+            if mtime == self._mtime and now - mtime / 1e9 >= _MTIME_GRAIN:
+                return []
+            names = sorted(name for name in os.listdir(self._layout.redirects) if name.endswith(".json"))
+        except OSError:
+            return []
+        self._mtime = mtime
+        found = {name: self._known.get(name) or _load(os.path.join(self._layout.redirects, name)) for name in names}
+        new = [redirect for name, redirect in found.items() if redirect and name not in self._known]
+        self._known = {name: redirect for name, redirect in found.items() if redirect}
+        return new
+
+    def resolve(self, to: Optional[str], writer_id: str, segment: str, start: int) -> Optional[str]:
+        """Where a record at this place goes, of which the record itself says ``to``."""
+        return resolve(tuple(self._known.values()), to, writer_id, segment, start)
+
+    def forget_spent(self, writer_ids: Collection[str]) -> None:
+        """Remove those of whose writers none is left; the caller leads."""
+        for name in [name for name, known in self._known.items() if known.upto.keys().isdisjoint(writer_ids)]:
+            with suppress(OSError):
+                os.unlink(os.path.join(self._layout.redirects, name))
+                del self._known[name]
+
+
+def resolve(
+    redirects: Collection[Redirect], to: Optional[str], writer_id: str, segment: str, start: int
+) -> Optional[str]:
+    """Where a record at this place goes by ``redirects``, of which it says ``to`` before them."""
+    for redirect in redirects:
+        if redirect.old == to and redirect.covers(writer_id, segment, start):
+            to = redirect.new
+    return to
+
+
+def _load(path: str) -> Optional[Redirect]:
+    try:
+        told: dict[str, Any] = json.loads(read_small_file(path, _MOST).decode("ascii"))
+        upto = {str(id): (int(place[0]), int(place[1])) for id, place in told["upto"].items()}
+        old = None if told["old"] is None else str(told["old"])
+        return Redirect(old, str(told["new"]), upto, frozenset(map(str, told["extras"])))
+    except (OSError, SpoolError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return None

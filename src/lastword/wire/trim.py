@@ -1,0 +1,212 @@
+"""Trim to fit: a smaller event for a tracker that takes no more than so many bytes. Pure: no clock, no chance.
+
+What goes, in this order; within a step, what is farthest from the raise goes first:
+
+1. variables of library frames
+2. the lines around the source line of a frame
+3. frames in the middle of a stack, with a frame in their place that says how many
+4. the ends of long texts
+5. all other variables
+6. items of the user and the tags, notes, figures of the machine, exceptions behind the raised one
+7. more frames, the source lines themselves, the ends of shorter texts
+
+The id, the time, type and value of the exception and the innermost frame always stay. The tag ``lastword.trimmed``
+says what went. Texts are cut at their end and say how long they were.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Callable, Optional, TypeVar
+
+from lastword.event import LEFT_OUT, TRIMMED_TAG, Event, ExceptionInfo, Frame, frames_left_out
+from lastword.wire.json_text import encode
+
+_ALL = sys.maxsize
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How much of an event may stay. Distances count frames from the raise: 0 is the innermost."""
+
+    library_variables: int = _ALL  # frames of libraries keep their variables below this distance
+    source_context: int = _ALL  # frames keep the lines around their own below this distance
+    frames_per_end: int = _ALL  # of each stack
+    characters: int = _ALL  # of each text
+    variables: int = _ALL  # frames keep their variables below this distance
+    items: int = _ALL  # of the user, of the tags, and of each exception's notes
+    figures: int = _ALL  # of memory and of scheduling, each
+    chained: int = _ALL  # exceptions behind the raised one
+    source_line: int = _ALL  # frames keep their own source line below this distance
+
+
+_NEARER_AND_NEARER = (64, 32, 16, 8, 4, 2, 1, 0)
+
+_STEPS: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("library_variables", _NEARER_AND_NEARER),
+    ("source_context", _NEARER_AND_NEARER),
+    ("frames_per_end", (32, 16, 8, 4)),
+    ("characters", (2048, 512)),
+    ("variables", _NEARER_AND_NEARER),
+    ("items", (16, 4, 0)),
+    ("figures", (0,)),
+    ("chained", (4, 1, 0)),
+    ("frames_per_end", (2, 1)),
+    ("source_line", (0,)),
+    ("characters", (128,)),
+)
+
+
+def _ladder() -> Iterator[Allowance]:
+    allowance = Allowance()
+    for name, values in _STEPS:
+        for value in values:
+            allowance = replace(allowance, **{name: value})
+            yield allowance
+
+
+#: From next to nothing taken away to as much as can be.
+LADDER = tuple(_ladder())
+
+
+def fit(event: Event, render: Callable[[Event], bytes], limit: Optional[int]) -> bytes:
+    """What ``render`` makes of ``event``, or of as much of it as fits into ``limit`` bytes (None: no limit).
+
+    The same event and limit give the same bytes. Where even the least is too much, that is what comes back.
+    """
+    body = render(event)
+    if limit is None or len(body) <= limit:
+        return body
+    body = render(trimmed(event, LADDER[-1]))
+    # By bisection: each rung is smaller than the one before, so a handful of renderings finds the first that fits.
+    too_large, fits = -1, len(LADDER) - 1
+    while fits - too_large > 1:
+        middle = (too_large + fits) // 2
+        smaller = render(trimmed(event, LADDER[middle]))
+        if len(smaller) <= limit:
+            fits, body = middle, smaller
+        else:
+            too_large = middle
+    return body
+
+
+def trimmed(event: Event, allowance: Allowance) -> Event:
+    """A copy of ``event`` with no more than ``allowance``, tagged with what was taken away. Shares what it kept."""
+    return _Trimming(allowance).of(event)
+
+
+class _Trimming:
+    """One copy in the making, and the count of what was left out of it."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
+        self._gone: Counter[str] = Counter()
+
+    def of(self, event: Event) -> Event:
+        smaller = event.copy()
+        smaller["exceptions"] = self._exceptions(event["exceptions"])
+        smaller["stack"] = self._stack(event["stack"])
+        smaller["tags"] = self._items(event["tags"])
+        smaller["user"] = user = self._items(event["user"] or {}) or None
+        smaller["host"] = {**event["host"], "memory": self._figures(event["host"]["memory"])}
+        smaller["process"] = {**event["process"], "status": self._figures(event["process"]["status"])}
+        if self._allowance.characters < _ALL:
+            smaller["user"] = None  # of any depth, unlike all the rest
+            smaller = self._cut_texts(smaller)
+            smaller["user"] = user and {self._cut(key): self._cut_json(value) for key, value in user.items()}
+        smaller["tags"] = {**smaller["tags"], TRIMMED_TAG: self._said()}
+        return smaller
+
+    def _exceptions(self, exceptions: list[ExceptionInfo]) -> list[ExceptionInfo]:
+        kept = exceptions[: self._allowance.chained + 1]
+        self._gone["chained exceptions"] += len(exceptions) - len(kept)
+        return [self._exception(exception) for exception in kept]
+
+    def _exception(self, exception: ExceptionInfo) -> ExceptionInfo:
+        smaller = exception.copy()
+        smaller["notes"] = exception["notes"][: self._allowance.items]
+        self._gone["notes"] += len(exception["notes"]) - len(smaller["notes"])
+        smaller["frames"] = self._stack(exception["frames"])
+        return smaller
+
+    def _stack(self, frames: list[Frame]) -> list[Frame]:
+        kept = self._both_ends(frames)
+        return [self._frame(frame, distance) for distance, frame in zip(range(len(kept) - 1, -1, -1), kept)]
+
+    def _both_ends(self, frames: list[Frame]) -> list[Frame]:
+        count = self._allowance.frames_per_end
+        if len(frames) <= 2 * count + 1:
+            return frames
+        between = frames[count:-count]
+        missing_before = sum(_stands_for(frame) for frame in between)
+        now = sum(frame["file"] != LEFT_OUT for frame in between)
+        self._gone["frames"] += now
+        return [*frames[:count], frames_left_out(missing_before + now), *frames[-count:]]
+
+    def _frame(self, frame: Frame, distance: int) -> Frame:
+        allowance, smaller = self._allowance, frame.copy()
+        reach = allowance.variables if frame["in_app"] else min(allowance.variables, allowance.library_variables)
+        if frame["variables"] and distance >= reach:
+            smaller["variables"] = []
+            self._gone["variables of frames"] += 1
+        lines = frame["source"]
+        if distance >= allowance.source_line:
+            lines = []
+        elif distance >= allowance.source_context:
+            own = frame["line"] - frame["first_source_line"]
+            lines = lines[own : own + 1] if own >= 0 else []
+        if len(lines) < len(frame["source"]):
+            smaller["source"], smaller["first_source_line"] = lines, frame["line"] if lines else 0
+            self._gone["source of frames"] += 1
+        return smaller
+
+    def _items(self, mapping: dict[str, _Value]) -> dict[str, _Value]:
+        return self._first(self._allowance.items, mapping, "items of user and tags")
+
+    def _figures(self, mapping: dict[str, int]) -> dict[str, int]:
+        return self._first(self._allowance.figures, mapping, "figures")
+
+    def _first(self, count: int, mapping: dict[str, _Value], what: str) -> dict[str, _Value]:
+        self._gone[what] += max(len(mapping) - count, 0)
+        return dict(islice(mapping.items(), count))
+
+    def _cut_texts(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._cut(value)
+        if isinstance(value, dict):
+            return {self._cut(key): self._cut_texts(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._cut_texts(item) for item in value]
+        return value
+
+    def _cut(self, text: str) -> str:
+        limit = self._allowance.characters
+        if len(text) <= limit:
+            return text
+        self._gone["ends of texts"] += 1
+        return f"{text[:limit]}… ({len(text) - limit} characters left out)"
+
+    def _cut_json(self, value: Any) -> Any:
+        if not isinstance(value, (dict, list, tuple)):
+            return self._cut_texts(value)
+        text = encode(value).decode("ascii")
+        return value if len(text) <= self._allowance.characters else self._cut(text)
+
+    def _said(self) -> str:
+        return "left out to fit: " + ", ".join(f"{what} {count}" for what, count in self._gone.items() if count)
+
+
+_COUNT = re.compile(r"\((\d{1,9}) frames left out\)", re.ASCII)
+
+
+def _stands_for(frame: Frame) -> int:
+    """How many frames that capture has left out ``frame`` stands for."""
+    count = _COUNT.fullmatch(frame["function"]) if frame["file"] == LEFT_OUT else None
+    return int(count[1]) if count else 0

@@ -1,0 +1,119 @@
+"""The promise: whatever is deployed beside or after what, each event reaches its own tracker, and the newest sends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import lastword
+import lastword.flusher.in_program  # now, since another user could not read the modules
+from lastword.spool import leader
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
+from lastword.testing import LoopbackTracker
+from tests.support.programs import Program, run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.second_user import ATTACKER, ROOT, VICTIM, as_user, open_ground
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """Another installation of lastword, of a higher version; its path is to be the first."""
+    installed = tmp_path / "newer"
+    shutil.copytree(
+        Path(lastword.__file__).parent, installed / "lastword", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (installed / "lastword" / "version.py").write_text('__version__ = "99.10.0"\n')
+    return installed
+
+
+def test_each_event_goes_to_the_tracker_it_was_captured_for(tmp_path: Path) -> None:
+    """Two applications with one spool, one of which changes its DSN while the old tracker is away."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker(token="one") as one, LoopbackTracker(token="two") as two, LoopbackTracker(token="new") as new:
+        one.go_down()
+        for name, tracker in (("one", one), ("two", two), ("new", new)):
+            run(f"acked(lastword.capture_message({name!r}))", spool=spool, dsn=tracker.dsn)
+        two.wait_for(1)
+        new.wait_for(1)
+        one.come_up()
+        one.wait_for(1, timeout=60)
+        wait_until_no_flusher(spool)
+        assert [[event.message for event in tracker.requests] for tracker in (one, two, new)] == [
+            ["one"],
+            ["two"],
+            ["new"],
+        ]
+
+
+@ROOT
+def test_the_same_application_under_two_users_has_two_spools_and_two_flushers() -> None:
+    """Neither needs the other's, nor could it use it."""
+
+    def application() -> None:
+        home = ground / str(os.getuid())
+        os.environ.update(HOME=str(home), XDG_STATE_HOME=str(home / "state"), TMPDIR=str(home))
+        lastword.init(tracker.dsn, flusher="external")  # this Python is not theirs, so no process of it can be started
+        assert lastword.capture_message(str(os.getuid()))
+        assert lastword.flush(30)
+        accounts = read_accounts(home / "state" / "lastword")
+        assert (accounts.recorded, accounts.delivered) == (1, 1)
+
+    with open_ground() as ground, LoopbackTracker() as tracker:
+        for uid in (VICTIM, ATTACKER):
+            (ground / str(uid)).mkdir()
+            os.chown(ground / str(uid), uid, uid)
+            as_user(uid, application)
+        assert sorted(event.message for event in tracker.events) == sorted([str(VICTIM), str(ATTACKER)])
+
+
+def test_a_newer_version_takes_the_lead_and_an_older_one_does_not_take_it_back(
+    newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deploy while the old program still runs: from its first capture on the newer version sends for both."""
+    spool, layout = tmp_path / "spool", Layout(str(tmp_path / "spool"))
+    body = "for line in sys.stdin: acked(lastword.capture_message(line.strip()))"
+
+    def version() -> str:
+        return leader.version_of(layout, holder(layout.flusher_lock) or 0) or ""
+
+    with LoopbackTracker() as tracker, Program(body, spool=spool, dsn=tracker.dsn) as old:
+        old.tell("old")
+        old.line()
+        wait_until(lambda: version() == lastword.__version__, "the older flusher")
+        monkeypatch.setenv("PYTHONPATH", str(newer))
+        with Program(body, spool=spool, dsn=tracker.dsn) as new:
+            new.tell("new")
+            new.line()
+            wait_until(lambda: version() == "99.10.0", "the newer flusher")
+            leads = holder(layout.flusher_lock)
+            old.tell("old again")
+            old.line()
+            wait_for_accounts(spool, lambda accounts: accounts.delivered == 3, "all three")
+            assert holder(layout.flusher_lock) == leads
+            new.end()
+        old.end()
+        wait_until_no_flusher(spool)
+        assert sorted(event.message for event in tracker.events) == ["new", "old", "old again"]
+    assert (spool / "v1" / "flusher.log").read_text() == ""
+
+
+def test_a_flusher_whose_installation_was_removed_makes_way(
+    newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has not imported by then it never could, nor read the certificates of the authorities."""
+    spool = tmp_path / "spool"
+    monkeypatch.setenv("PYTHONPATH", str(newer))
+    with (
+        LoopbackTracker() as tracker,
+        Program("acked(lastword.capture_message('hello'))\nsys.stdin.read()", spool=spool, dsn=tracker.dsn) as program,
+    ):
+        program.line()
+        wait_for_accounts(spool, lambda accounts: accounts.delivered == 1, "the event")
+        shutil.rmtree(newer)
+        wait_until_no_flusher(spool)
+        assert program.process.poll() is None
+        program.process.kill()

@@ -1,0 +1,320 @@
+"""The promise: whichever way the flusher is run, what was captured arrives, and the program is held up by none of it.
+
+The rules by which the way is chosen are in tests/unit/launch, real servers in tests/servers.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lastword.spool import start
+from lastword.spool.accounts import read_accounts
+from lastword.spool.in_flight import InFlight
+from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
+from lastword.spool.start import StartState
+from lastword.testing import LoopbackTracker
+from tests.support.programs import Program, remove_spool, run, wait_for_accounts, wait_until_no_flusher
+from tests.support.second_user import ROOT, VICTIM, open_ground
+
+CAPTURE = "acked(lastword.capture_message('hello'))\n"
+#: An end that waits for something waits for longer than any test does.
+FOR_EVER = "3600"
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program whose end waits for as long as it takes."""
+    monkeypatch.setenv("LASTWORD_SHUTDOWN_TIMEOUT", FOR_EVER)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("mode", ["process", "thread"])
+def test_a_script_is_not_gone_before_what_it_captured_has_arrived(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody calls flush: the end of the process waits, and goes as soon as all is settled."""
+    monkeypatch.setenv("LASTWORD_FLUSHER", mode)
+    with LoopbackTracker() as tracker:
+        run(CAPTURE, spool=tmp_path / "spool", dsn=tracker.dsn)
+        assert len(tracker.events) == 1
+        assert read_accounts(tmp_path / "spool").delivered == 1
+        wait_until_no_flusher(tmp_path / "spool")
+        # Or it would look to the next flusher as if an event had killed this one.
+        assert InFlight.load(Layout(str(tmp_path / "spool"))).sending == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("LASTWORD_FLUSHER", "external"), ("AWS_LAMBDA_FUNCTION_NAME", "function")]
+)
+def test_where_nothing_is_started_flush_sends(
+    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the calling thread; the end of the process starts nobody and waits for nobody."""
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("LASTWORD_SHUTDOWN_TIMEOUT", FOR_EVER)
+    body = CAPTURE + "acked(str(lastword.flush(30)))\n" + CAPTURE + "acked(str(threading.active_count()))\n"
+    with LoopbackTracker() as tracker:
+        told = run(body, spool=tmp_path / "spool", dsn=tracker.dsn)
+        assert told[1] == "True"
+        assert len(tracker.events) == 1
+        assert holder(Layout(str(tmp_path / "spool")).flusher_lock) is None
+    assert read_accounts(tmp_path / "spool").held == 1
+
+
+@pytest.mark.parametrize("mode", ["thread", "external"])
+def test_a_program_without_requests_keeps_its_events_and_hears_of_it(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be imported raises nothing: captures are safe, flush says no."""
+    monkeypatch.setenv("LASTWORD_FLUSHER", mode)
+    body = "sys.modules['requests'] = None\n" + CAPTURE + "acked(str(lastword.flush(0.5)))\n"
+    with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
+        told, trouble = program.process.communicate(timeout=60)
+    assert told.split()[1:] == ["False"]
+    assert "Traceback" not in trouble
+    assert trouble.count("nothing sends events") == 1
+    assert read_accounts(tmp_path / "spool").held == 1
+
+
+def test_a_flush_that_sends_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracker that does not answer costs no more than the time that was given, and the event is kept."""
+    monkeypatch.setenv("LASTWORD_FLUSHER", "external")
+    with LoopbackTracker() as tracker:
+        tracker.be_slow(60.0)
+        told = run(CAPTURE + "acked(str(lastword.flush(0.5)))\n", spool=tmp_path / "spool", dsn=tracker.dsn)
+    assert told[1] == "False"
+    assert read_accounts(tmp_path / "spool").held == 1
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("trouble", ["down", "misconfigured"])
+def test_an_end_does_not_wait_for_a_tracker_that_cannot_be_reached(trouble: str, tmp_path: Path) -> None:
+    """As soon as the flusher has found out, the process goes; what it captured stays."""
+    with LoopbackTracker() as tracker:
+        if trouble == "down":
+            tracker.go_down()
+        else:
+            tracker.answer(401)
+        run(CAPTURE, spool=tmp_path / "spool", dsn=tracker.dsn)
+        assert read_accounts(tmp_path / "spool").held == 1
+        remove_spool(tmp_path / "spool")  # its flusher would stay until the next try
+        wait_until_no_flusher(tmp_path / "spool")
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("body", ["", "lastword.init(os.environ['TEST_DSN'], flusher='hold')\n" + CAPTURE])
+def test_an_end_with_nothing_that_could_be_sent_waits_for_nothing(body: str, tmp_path: Path) -> None:
+    """Nothing captured, or nothing to be sent."""
+    with LoopbackTracker() as tracker:
+        tracker.go_down()
+        run(body, spool=tmp_path / "spool", dsn=tracker.dsn)
+
+
+def test_an_end_waits_no_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracker that is slow to answer keeps nobody longer than `shutdown_timeout`; the flusher goes on."""
+    monkeypatch.setenv("LASTWORD_SHUTDOWN_TIMEOUT", "0.2")
+    with LoopbackTracker() as tracker:
+        tracker.be_slow(2.0)
+        run(CAPTURE, spool=tmp_path / "spool", dsn=tracker.dsn)
+        assert read_accounts(tmp_path / "spool").held == 1
+        wait_for_accounts(tmp_path / "spool", lambda accounts: accounts.delivered == 1, "the flusher's account")
+        wait_until_no_flusher(tmp_path / "spool")
+        assert len(tracker.events) == 1
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_forked_child_waits_for_its_own_events_alone(tmp_path: Path) -> None:
+    """One that captured nothing, and runs its parent's handlers at its end, is not held up by what the parent holds."""
+    body = """
+lastword.init(os.environ["TEST_DSN"], flusher="external", shutdown_timeout=3600)
+acked(lastword.capture_message("the parent's"))
+pid = os.fork()
+if pid == 0:
+    sys.exit(0)
+acked(str(os.waitpid(pid, 0)[1]))
+"""
+    with LoopbackTracker() as tracker:
+        assert run(body, spool=tmp_path / "spool", dsn=tracker.dsn)[-1] == "0"
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(
+    "obstacle",
+    ["sys.frozen = True", "sys.executable = sys._base_executable = ''; sys.exec_prefix = '/nonexistent'"],
+)
+def test_where_no_python_can_be_started_a_thread_delivers(obstacle: str, tmp_path: Path) -> None:
+    """A frozen program, and one that embeds Python: nothing has to be configured."""
+    body = f"{obstacle}\nlastword.init(os.environ['TEST_DSN'], spool=os.environ['TEST_SPOOL'])\n" + CAPTURE
+    with LoopbackTracker() as tracker:
+        run(body, spool=tmp_path / "spool", dsn=tracker.dsn)
+        assert len(tracker.events) == 1
+
+
+@pytest.mark.usefixtures("patient")
+def test_where_flushers_do_not_come_to_work_a_thread_delivers_and_it_is_said_once(tmp_path: Path) -> None:
+    """Three starts have failed before: the next event is sent all the same."""
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    start.store(layout, StartState(failures=3))
+    body = CAPTURE + CAPTURE + "assert lastword.flush(30)\n"
+    with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
+        _, trouble = program.process.communicate(timeout=60)
+        assert len(tracker.events) == 2
+    assert trouble.count("a thread of this process does it now") == 1
+
+
+@pytest.mark.usefixtures("patient")
+def test_where_processes_are_forbidden_captures_go_on_and_flush_sends(tmp_path: Path) -> None:
+    """A container whose rules allow no new process: one warning, nothing is waited for, and `flush` sends."""
+    body = """
+def forbidden(*args, **options):
+    raise PermissionError(1, "Operation not permitted")
+os.fork = forbidden
+if hasattr(os, "posix_spawn"):
+    os.posix_spawn = forbidden
+acked(lastword.capture_message("one"))
+acked(lastword.capture_message("two"))
+acked(str(lastword.flush(30)))
+acked(lastword.capture_message("three"))
+"""
+    with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
+        told, trouble = program.process.communicate(timeout=60)
+        assert told.split()[2] == "True"
+        assert {event.message for event in tracker.events} >= {"one", "two"}
+    assert "Traceback" not in trouble
+    assert trouble.count("Operation not permitted") == 1
+
+
+@ROOT
+@pytest.mark.usefixtures("patient")
+def test_where_neither_processes_nor_threads_can_be_had_nothing_is_raised_and_all_is_kept() -> None:
+    """A user at the limit of its processes: captures are safe, flush says no, and the program ends."""
+
+    body = f"""
+import resource
+import lastword.flusher.in_program  # while this user's Python can be read
+os.setgroups([]); os.setgid({VICTIM}); os.setuid({VICTIM})
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+{CAPTURE}
+acked(str(lastword.flush(0.5)))
+"""
+    with open_ground() as ground, LoopbackTracker() as tracker:
+        (ground / "own").mkdir()
+        os.chown(ground / "own", VICTIM, VICTIM)
+        assert run(body, spool=ground / "own" / "spool", dsn=tracker.dsn)[1:] == ["False"]
+        assert read_accounts(ground / "own" / "spool").held == 1
+
+
+def test_a_hostile_working_directory_does_not_reach_the_flusher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules that lie about where the program was started are not what the flusher imports."""
+    hostile = tmp_path / "hostile"
+    hostile.mkdir()
+    for name in ("requests", "urllib3", "psutil", "json", "lastword_", "sitecustomize", "usercustomize"):
+        (hostile / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write({name!r})\n")
+    monkeypatch.setenv("PYTHONSTARTUP", str(hostile / "json.py"))
+    body = "os.chdir(os.environ['HOSTILE']); sys.path.insert(0, ''); os.environ['PYTHONPATH'] = os.getcwd()\n" + CAPTURE
+    monkeypatch.setenv("HOSTILE", str(hostile))
+    with LoopbackTracker() as tracker:
+        run(body, spool=tmp_path / "spool", dsn=tracker.dsn)
+        tracker.wait_for(1)
+        wait_until_no_flusher(tmp_path / "spool")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_processes_that_do_not_send_have_no_thread_and_forks_beside_them_warn_of_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In thread mode one process has the thread; a server that captured nothing forks as if we were not there, even
+    where an earlier one has left something to send.
+    """
+    monkeypatch.setenv("LASTWORD_FLUSHER", "external")
+    monkeypatch.setenv("PYTHONWARNINGS", "error::DeprecationWarning")
+    body = """
+def threads():
+    return str(len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1)
+
+def worker(name, stays):
+    pid = os.fork()
+    if pid == 0:
+        os.close(mine)
+        acked(lastword.capture_message(name))
+        assert lastword.flush(30)
+        acked(threads())
+        stays and os.read(theirs, 1)
+        os._exit(0)
+    return pid
+
+theirs, mine = os.pipe()
+acked(threads())
+first = worker("first", stays=True)
+sys.stdin.readline()
+os.waitpid(worker("second", stays=False), 0)
+acked(threads())
+os.close(mine)
+os.waitpid(first, 0)
+"""
+    with LoopbackTracker() as tracker:
+        run(CAPTURE, spool=tmp_path / "spool", dsn=tracker.dsn)
+        monkeypatch.setenv("LASTWORD_FLUSHER", "thread")
+        with Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
+            in_server_before = program.line()
+            program.line()
+            program.line()  # as many as it takes to send
+            program.tell("it leads")
+            program.line()
+            in_second, in_server_after = program.line(), program.line()
+            program.end()
+        assert (in_server_before, in_second, in_server_after) == ("1", "1", "1")
+        assert sorted(event.message for event in tracker.events) == ["first", "hello", "second"]
+
+
+@pytest.mark.parametrize("way", ["os.fork()", "__import__('ctypes').CDLL(None).fork()"])
+def test_a_forked_child_leads_when_the_thread_of_its_parent_is_gone(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork takes no thread along: the child sees it by its pid, hook or no hook, and begins its own."""
+    monkeypatch.setenv("LASTWORD_FLUSHER", "thread")
+    body = f"""
+acked(lastword.capture_message("parent"))
+assert lastword.flush(30)
+ready, told = os.pipe()
+if {way} == 0:
+    os.close(told)
+    os.read(ready, 1)
+    acked(lastword.capture_message("child"))
+    assert lastword.flush(30)
+    os._exit(0)
+die()
+"""
+    with LoopbackTracker() as tracker:
+        run(body, spool=tmp_path / "spool", dsn=tracker.dsn)
+        tracker.wait_for(2)
+        assert [event.message for event in tracker.events] == ["parent", "child"]
+        wait_until_no_flusher(tmp_path / "spool")
+
+
+def test_a_wrong_key_is_said_at_the_next_start(tmp_path: Path) -> None:
+    """Every capture succeeds, so nobody would notice: one warning, that names the tracker and not the key."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker() as tracker:
+        tracker.answer(401)
+        with Program(CAPTURE, spool=spool, dsn=tracker.dsn) as program:
+            assert "seems to be wrong" not in program.process.communicate(timeout=60)[1]
+        wait_for_accounts(spool, lambda accounts: in_trouble(spool), "the tracker's verdict")
+        with Program("", spool=spool, dsn=tracker.dsn) as program:
+            _, said = program.process.communicate(timeout=60)
+        assert said.count("seems to be wrong") == 1
+        assert f"127.0.0.1:{tracker.port}" in said
+        assert "loopback-token" not in said
+        remove_spool(spool)  # its flusher would stay until the next try
+        wait_until_no_flusher(spool)
+
+
+def in_trouble(spool: Path) -> bool:
+    return any(health.misconfigured for health in read_accounts(spool).destinations.values())

@@ -1,0 +1,264 @@
+"""The promise: whatever a tracker does about one event, or an event does to a flusher, all the others arrive; and what
+is the fault of the address or of the tracker is held against no event.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Optional
+
+import pytest
+
+from lastword.config import Destination, Dsn
+from lastword.flusher import outbox, schedule
+from lastword.flusher.loop import Flusher
+from lastword.http_message import HttpReply
+from lastword.spool import start
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger
+from lastword.spool.record import encode_event
+from lastword.spool.watch import WINDOW
+from lastword.spool.writer import Writer
+from lastword.testing import LoopbackTracker
+from lastword.testing.dialects import Reading
+from lastword.testing.exchange import Request
+from tests.support.events import message_event
+from tests.support.programs import Program, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.witness import WitnessTracker
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)
+    monkeypatch.setattr(schedule, "LINGER_EMPTY", 0.05)
+    monkeypatch.setattr(schedule, "LINGER_HELD", 0.3)
+    monkeypatch.setattr(schedule, "_FIRST_BACKOFF", 0.02)
+    monkeypatch.setattr(schedule, "_MAX_BACKOFF", 0.02)
+
+
+def a_process_captured(layout: Layout, dsn: str, *messages: str) -> Writer:
+    """What a process leaves that is gone."""
+    destination = Destination(Dsn.parse(dsn), 5.0)
+    writer = Writer.born(layout)
+    for number, message in enumerate(messages):
+        event = message_event(message, timestamp=1e9 + number)
+        writer.append(encode_event(event["id"], destination.key, event), destination)
+    writer.abandon()
+    (Path(layout.writer(writer.id)) / "who.json").write_text("{}")
+    return writer
+
+
+def set_aside(layout: Layout) -> list[dict[str, object]]:
+    """The first line of each file set aside."""
+    return [json.loads(path.read_bytes().partition(b"\n")[0]) for path in Path(layout.set_aside).iterdir()]
+
+
+def messages(tracker: LoopbackTracker) -> list[str]:
+    return [event.message for event in tracker.events]
+
+
+def test_an_event_at_which_the_tracker_breaks_down(layout: Layout) -> None:
+    """More events than a window holds go past it; it is tried ten times, alone, and then set aside with the reason."""
+    rest = [f"good {number}" for number in range(2 * WINDOW)]
+    with LoopbackTracker() as tracker:
+        tracker.answer(500, about=b"bad one", body=b"no idea")
+        a_process_captured(layout, tracker.dsn, "bad one", *rest)
+        Flusher(layout).run()
+        assert sorted(messages(tracker)) == sorted(rest)
+        tries = len(tracker.requests) - len(rest)
+    # The last ones have no other event pass between them, and so count for nothing: it goes on waiting.
+    accounts = read_accounts(layout.spool)
+    assert (accounts.delivered, accounts.held + sum(accounts.set_aside.values()), accounts.missing) == (len(rest), 1, 0)
+    assert tries > 1
+
+
+def test_ten_times_while_others_pass(layout: Layout) -> None:
+    """Each time that others pass in between counts, over any number of flushers; after ten it is set aside."""
+    with LoopbackTracker() as tracker:
+        tracker.answer(500, about=b"bad one", body=b"no idea")
+        a_process_captured(layout, tracker.dsn, "bad one", "good")
+        rounds = 0
+        while not read_accounts(layout.spool).set_aside:
+            rounds += 1
+            assert rounds < 40
+            Flusher(layout).run()
+            assert read_accounts(layout.spool).missing == 0
+            a_process_captured(layout, tracker.dsn, "good", "good")
+            Flusher(layout).run()
+        tries = len(tracker.requests) - len(tracker.events)
+        assert tries >= schedule.MOST_TRIES
+    accounts = read_accounts(layout.spool)
+    assert (accounts.held, accounts.set_aside, accounts.missing) == (0, {"failed": 1}, 0)
+    [head] = set_aside(layout)
+    assert head["why"] == "failed"
+    assert "no idea" in str(head["reason"])
+    assert os.listdir(layout.writers) == []
+
+
+def test_an_event_that_waits_alone_is_the_same_event(layout: Layout) -> None:
+    """It is held, not counted anew, and goes when the tracker takes it, in the hands of another flusher too."""
+    with LoopbackTracker() as tracker:
+        tracker.answer(500, about=b"bad one")
+        rest = [f"good {number}" for number in range(40)]  # enough for some to be sent after it
+        writer = a_process_captured(layout, tracker.dsn, "bad one", *rest)
+        Flusher(layout).run()
+        assert [name[:2] for name in os.listdir(layout.writer(writer.id)) if name.endswith(".seg")] == ["d-"]
+        accounts = read_accounts(layout.spool)
+        assert (accounts.recorded, accounts.held, accounts.delivered, accounts.missing) == (41, 1, 40, 0)
+        tracker.answer_normally()
+        Flusher(layout).run()
+        assert messages(tracker).count("bad one") == 1
+    accounts = read_accounts(layout.spool)
+    assert (accounts.recorded, accounts.held, accounts.delivered, accounts.missing) == (41, 0, 41, 0)
+    assert os.listdir(layout.writers) == []
+
+
+def test_killed_between_the_copy_and_the_checkpoint(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that no checkpoint knows of is not believed: the record is still where it was, and is sent once."""
+    with LoopbackTracker() as tracker:
+        writer = a_process_captured(layout, tracker.dsn, "1", "2")
+        directory = Path(layout.writer(writer.id))
+        line = (directory / "000001.seg").read_bytes().splitlines(keepends=True)[0]
+        (directory / f"d-000001-0-{'a' * 32}.seg").write_bytes(line)
+        assert read_accounts(layout.spool).held == 2
+        Flusher(layout).run()
+        assert messages(tracker) == ["1", "2"]
+    accounts = read_accounts(layout.spool)
+    assert (accounts.recorded, accounts.delivered, accounts.missing) == (2, 2, 0)
+    assert os.listdir(layout.writers) == []
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_answer_that_may_mean_the_address(layout: Layout, status: int) -> None:
+    """It is held against the event once others have passed; never against the others."""
+    with LoopbackTracker() as tracker:
+        tracker.answer(status, about=b"bad one")
+        rest = [f"good {number}" for number in range(40)]
+        a_process_captured(layout, tracker.dsn, "bad one", *rest)
+        Flusher(layout).run()
+        assert sorted(messages(tracker)) == sorted(rest)
+    accounts = read_accounts(layout.spool)
+    assert (accounts.held, accounts.set_aside) == (0, {"refused": 1})
+
+
+def test_a_tracker_in_trouble_holds_nothing_against_its_events(layout: Layout) -> None:
+    """However long every answer is a breakdown, no event waits alone or is set aside for it."""
+    with LoopbackTracker() as tracker:
+        tracker.answer(500)
+        a_process_captured(layout, tracker.dsn, *map(str, range(5)))
+        Flusher(layout).run()
+        assert len(tracker.requests) > 5
+        tracker.answer_normally()
+        Flusher(layout).run()
+        assert sorted(messages(tracker)) == list(map(str, range(5)))
+    assert read_accounts(layout.spool).set_aside == {}
+
+
+def test_too_large_is_tried_once_more_and_smaller(layout: Layout) -> None:
+    """A tracker that says that an event is too large is given a smaller body, once, before the event is set aside."""
+    with LoopbackTracker(max_body=600) as tracker:
+        a_process_captured(layout, tracker.dsn, "small", "x" * 100_000)
+        Flusher(layout).run()
+        sizes = [len(request.raw) for request in tracker.requests]
+        assert len(tracker.requests) == 3
+    assert min(sizes[1:]) < max(sizes[1:]) / 1.5
+    assert read_accounts(layout.spool).set_aside == {"refused": 1}
+
+
+def test_several_at_once_where_all_is_well(layout: Layout) -> None:
+    """One request to a tracker that has not taken anything yet, then several, and never more than those."""
+    with LoopbackTracker() as tracker:
+        tracker.be_slow(0.05)
+        a_process_captured(layout, tracker.dsn, *map(str, range(40)))
+        Flusher(layout).run()
+        assert tracker.max_overlap == outbox.PARALLEL
+        assert sorted(messages(tracker), key=int) == list(map(str, range(40)))
+
+
+def test_a_slow_tracker_holds_up_no_other(layout: Layout) -> None:
+    """While every thread of one destination waits for an answer, the events of another go."""
+    with LoopbackTracker() as slow, LoopbackTracker() as quick:
+        slow.be_slow(1.0)
+        a_process_captured(layout, slow.dsn, *map(str, range(8)))
+        a_process_captured(layout, quick.dsn, *map(str, range(8)))
+        Flusher(layout).run()
+        assert len(slow.events) == len(quick.events) == 8
+        assert max(event.at for event in quick.events) < max(event.at for event in slow.events)
+
+
+class KillsItsSender(WitnessTracker):
+    """Kills the process that sends it an event with ``poison`` in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kills = 0
+
+    def _keep(self, request: Request, reading: Reading) -> Optional[HttpReply]:
+        if b"poison" in request.body:
+            self.kills += 1
+            os.kill(self._connection.sender, signal.SIGKILL)
+            return None
+        return super()._keep(request, reading)
+
+
+def test_poison(tmp_path: Path) -> None:
+    """An event that kills every flusher that sends it is set aside after three that sent it alone, and no other."""
+    spool = tmp_path / "spool"
+    layout = Layout(str(spool))
+    body = """
+for text in ("one", "two", "poison", "three", "four"): acked(lastword.capture_message(text))
+for line in sys.stdin: acked(lastword.capture_message("another"))
+"""
+    tracker = KillsItsSender()
+    with tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:
+        acked = [program.line() for _ in range(5)]
+        poison = acked[2]
+
+        def another() -> bool:
+            program.tell("another")
+            acked.append(program.line())
+            time.sleep(0.05)
+            return bool(read_accounts(spool).set_aside)
+
+        wait_until(another, "three deaths")
+        program.end()
+        wait_until(lambda: tracker.delivered.keys() >= set(acked) - {poison}, "all the others")
+        wait_until_no_flusher(spool)
+        assert tracker.kills in (schedule.MOST_STRIKES, schedule.MOST_STRIKES + 1)  # the first was not alone, perhaps
+    accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "retirement")
+    assert (accounts.set_aside, accounts.held, accounts.missing) == ({"poison": 1}, 0, 0)
+    [head] = set_aside(layout)
+    assert poison in os.listdir(layout.set_aside)[0]
+    assert "died" in str(head["reason"])
+
+
+def test_a_flusher_that_is_killed_by_others_poisons_nothing(layout: Layout) -> None:
+    """What a flusher was sending when it died is sent by the next one; a flusher that leaves accuses no event."""
+    with LoopbackTracker() as tracker:
+        a_process_captured(layout, tracker.dsn, "1", "2", "3")
+        for _ in range(5):
+            flusher = Flusher(layout)
+            flusher.stop()
+            tracker.go_down()
+            flusher.run()
+            start.clear_failures(layout)
+        tracker.come_up()
+        ledger = Ledger.load(layout)
+        for health in ledger.destinations.values():
+            health.not_before = 0.0
+        ledger.store(layout)
+        Flusher(layout).run()
+        assert sorted(messages(tracker)) == ["1", "2", "3"]
+    assert read_accounts(layout.spool).set_aside == {}

@@ -1,0 +1,220 @@
+"""`lastword doctor` finds what keeps events from arriving, and says what to do about it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from lastword.cli import main
+from lastword.testing import LoopbackTracker
+from tests.support import filesystems, needs, second_user
+from tests.support.planted import hold
+
+HOUR = 3600.0
+
+#: Leads a spool, in name only, until it is killed; argv: spool, the version that it claims to be of.
+_LEADER = """\
+import signal, sys
+from lastword.spool import leader
+from lastword.spool.layout import Layout
+from lastword.spool.lock import LifetimeLock
+layout = Layout(sys.argv[1])
+lock = LifetimeLock.acquire(layout.flusher_lock)
+leader.__version__ = sys.argv[2]
+leader.announce(layout)
+print(flush=True)
+signal.pause()
+"""
+
+
+@dataclass
+class Ground:
+    """Where a fault is planted; whatever ``stack`` holds is undone afterwards."""
+
+    directory: Path
+    tracker: LoopbackTracker
+    stack: ExitStack
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def spool(self) -> Path:
+        return self.directory / "spool"
+
+    def dsn(self, token: str = "right") -> str:
+        return self.tracker.dsn.replace("right", token)
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    with ExitStack() as stack:
+        tracker = stack.enter_context(LoopbackTracker(token="right"))
+        yield Ground(tmp_path, tracker, stack)
+
+
+@dataclass(frozen=True)
+class Problem:
+    about: str
+    text: str
+    remedy: str
+
+
+def problems_told(told: str) -> list[Problem]:
+    return [Problem(*found) for found in re.findall(r"^PROBLEM +([\w ]+): (.*)\n +→ (.*)$", told, re.MULTILINE)]
+
+
+def read_only_spool(ground: Ground) -> None:
+    ground.directory = ground.stack.enter_context(filesystems.tmpfs(ground.directory, 64))
+    hold(ground.spool)
+    filesystems.remount_read_only(ground.directory)
+
+
+def full_disk(ground: Ground) -> None:
+    ground.directory = ground.stack.enter_context(filesystems.ext4(ground.directory, 32))
+    hold(ground.spool)
+    filesystems.fill(ground.directory)
+
+
+def foreign_owner(ground: Ground) -> None:
+    hold(ground.spool)
+    for path in (ground.spool, *ground.spool.rglob("*")):
+        os.chown(path, second_user.VICTIM, second_user.VICTIM)
+
+
+def wrong_key(ground: Ground) -> None:
+    hold(ground.spool, 2, dsn=ground.dsn())
+    ground.tracker.answer(401, times=1)
+    assert main(["flush", "--spool", str(ground.spool)]) == 1
+
+
+def wrong_key_never_tried(ground: Ground) -> None:
+    ground.environment["LASTWORD_DSN"] = ground.dsn("wrong")
+
+
+def dead_name(ground: Ground) -> None:
+    ground.environment["LASTWORD_DSN"] = "booboo+http://t@tracker.invalid/o/p"
+
+
+def unreachable_proxy(ground: Ground) -> None:
+    ground.environment.update(LASTWORD_DSN="booboo+http://t@tracker.invalid/o/p", HTTP_PROXY="http://127.0.0.1:9")
+
+
+def tracker_that_is_down(ground: Ground) -> None:
+    ground.environment["LASTWORD_DSN"] = ground.dsn()
+    ground.tracker.go_down()
+
+
+def clock_two_hours_off(ground: Ground) -> None:
+    ground.environment["LASTWORD_DSN"] = ground.dsn()
+    ground.tracker.answer(401, headers={"Date": formatdate(time.time() + 2 * HOUR, usegmt=True)})
+
+
+def held_too_long(ground: Ground) -> None:
+    hold(ground.spool, dsn=ground.dsn(), timestamp=time.time() - 3 * HOUR)
+
+
+def set_aside(ground: Ground) -> None:
+    hold(ground.spool, dsn=ground.dsn())
+    ground.tracker.answer(400, body=b'{"error":"no title"}', times=1)
+    assert main(["flush", "--spool", str(ground.spool)]) == 0
+
+
+def stopped_flusher(ground: Ground) -> None:
+    hold(ground.spool)
+    ground.stack.enter_context(leader(ground, "")).send_signal(signal.SIGSTOP)
+    time.sleep(0)  # the signal is delivered by the time that the child is next looked at
+
+
+def flusher_of_another_version(ground: Ground) -> None:
+    hold(ground.spool)
+    ground.stack.enter_context(leader(ground, "0.0.1"))
+
+
+@contextmanager
+def leader(ground: Ground, version: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", _LEADER, str(ground.spool), version]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+FAULTS: list[tuple[Callable[[Ground], None], list[str], str, str, str]] = [
+    (read_only_spool, [], "spool", "mounted read-only", "remount,rw"),
+    (full_disk, [], "spool", "the disk is full", "make room"),
+    (foreign_owner, [], "spool", "belongs to #54321", "sudo -u '#54321'"),
+    (wrong_key, [], "tracker", "does not take this address or key (HTTP 401", "lastword redirect"),
+    (wrong_key_never_tried, ["--send"], "tracker", "did not take a test event (HTTP 403", "correct the DSN"),
+    (dead_name, [], "tracker", "tracker.invalid", "check the host in the DSN"),
+    (unreachable_proxy, [], "tracker", "proxy", "NO_PROXY"),
+    (tracker_that_is_down, [], "tracker", "refused", "check that the tracker runs"),
+    (clock_two_hours_off, [], "clock", "clock is 120 min behind", "timedatectl"),
+    (held_too_long, [], "held", "1 events wait, the oldest for 3 h", "lastword flush"),
+    (set_aside, [], "set aside", "refused: HTTP 400", "lastword ls --set-aside"),
+    (stopped_flusher, [], "flusher", "it is stopped", "kill -CONT"),
+    (flusher_of_another_version, [], "flusher", "lastword 0.0.1; this is", "kill -TERM"),
+]
+
+
+@needs.capability(sys.platform.startswith("linux"), "/proc")
+@pytest.mark.parametrize(
+    ("plant", "arguments", "about", "text", "remedy"), FAULTS, ids=[fault[0].__name__ for fault in FAULTS]
+)
+def test_a_fault_and_its_remedy(
+    ground: Ground,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    plant: Callable[[Ground], None],
+    arguments: list[str],
+    about: str,
+    text: str,
+    remedy: str,
+) -> None:
+    """The fault is the only problem told, with its remedy; the exit status is 1, and no token is shown."""
+    if plant is foreign_owner and os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    plant(ground)
+    for name, value in ground.environment.items():
+        monkeypatch.setenv(name, value)
+    capsys.readouterr()
+    assert main(["doctor", "--spool", str(ground.spool), *arguments]) == 1
+    told = capsys.readouterr().out
+    [problem] = problems_told(told)
+    assert problem.about == about
+    assert text in problem.text
+    assert remedy in problem.remedy
+    assert "1 problem found" in told
+    assert "right" not in told and "wrong@" not in told
+
+
+def test_a_healthy_spool(ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where all is well nothing is a problem, and with consent one test event arrives; without it, none."""
+    monkeypatch.setenv("LASTWORD_DSN", ground.dsn())
+    hold(ground.spool, dsn=ground.dsn(), timestamp=time.time())
+    assert main(["doctor", "--spool", str(ground.spool)]) == 0
+    assert ground.tracker.events == []
+    assert main(["doctor", "--spool", str(ground.spool), "--send"]) == 0
+    [event] = ground.tracker.events
+    assert "lastword doctor" in event.message
+    told = capsys.readouterr().out
+    assert "no problem found" in told and "took a test event" in told
+
+
+def test_no_spool_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the first event there is nothing wrong, and looking makes nothing."""
+    assert main(["doctor", "--spool", str(tmp_path / "spool")]) == 0
+    assert "is not there yet" in capsys.readouterr().out
+    assert not (tmp_path / "spool").exists()

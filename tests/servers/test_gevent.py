@@ -1,0 +1,40 @@
+"""A program under gevent: its greenlets go on, whatever the flusher does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lastword.testing import LoopbackTracker
+from tests.support import needs
+from tests.support.programs import run
+
+
+@needs.installed("gevent")
+def test_the_flushers_thread_holds_up_no_greenlet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a native thread: while it waits in a system call that gevent knows nothing of, the others take turns."""
+    monkeypatch.setenv("LASTWORD_FLUSHER", "thread")
+    body = """
+from gevent import monkey
+monkey.patch_all()
+import gevent
+from lastword.flusher.loop import Flusher
+
+turns, run, wait = [], Flusher.run, monkey.get_original("time", "sleep")
+
+def run_when_others_had_their_turns(flusher, until):
+    while len(turns) < 5:
+        wait(0.01)
+    run(flusher, until)
+
+Flusher.run = run_when_others_had_their_turns
+acked(lastword.capture_message("hello"))
+for _ in range(5):
+    gevent.sleep(0.01)
+    turns.append(1)
+acked(str(lastword.flush(30)))
+"""
+    with LoopbackTracker() as tracker:
+        assert run(body, spool=tmp_path / "spool", dsn=tracker.dsn)[1] == "True"
+        assert len(tracker.events) == 1

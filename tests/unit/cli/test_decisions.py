@@ -1,0 +1,93 @@
+"""What the commands decide, by facts and a clock that are given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from email.utils import formatdate
+
+import pytest
+
+from lastword.cli.change import whole_ids
+from lastword.cli.doctor.ground import kind_of_device
+from lastword.cli.doctor.tracker import CLOCK_DIFFERENCE, clock
+from lastword.cli.drain import may_still_be_sent
+from lastword.cli.foreground import news
+from lastword.errors import SpoolError
+from lastword.spool.accounts import Accounts
+from lastword.spool.ledger import DestinationHealth
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("health", "worth_waiting"),
+    [
+        (DestinationHealth(), True),
+        (DestinationHealth(failures=3, not_before=NOW + 5), True),
+        (DestinationHealth(failures=3, not_before=NOW + 15), False),
+        (DestinationHealth(misconfigured=True, not_before=NOW - 1), True),
+        (DestinationHealth(misconfigured=True, not_before=NOW + 5), False),
+    ],
+)
+def test_flush_waits_only_for_what_may_still_be_sent(health: DestinationHealth, worth_waiting: bool) -> None:
+    """An outage is waited out as long as there is time; a wrong key that was just tried is not."""
+    accounts = Accounts(held_for=Counter({"key": 1, None: 5}), destinations={"key": health})
+    assert may_still_be_sent(accounts, NOW, time_left=10) is worth_waiting
+    assert not may_still_be_sent(Accounts(held_for=Counter({None: 5})), NOW, time_left=10)
+
+
+def test_trouble_is_told_once_and_so_is_its_end() -> None:
+    """One line when a tracker stops to take events, one when it begins again; single failures are not worth a line."""
+    told: dict[str, str] = {}
+
+    def lines(**health: object) -> list[str]:
+        return [text for _, text in news(told, {"key": DestinationHealth(**health)})]  # type: ignore[arg-type]
+
+    assert lines(delivered=1) == []
+    assert lines(failures=1) == []
+    assert "nothing can be sent for now; everything is kept (down)" in lines(failures=3, last_error="down")[0]
+    assert lines(failures=4) == []
+    assert "wrong address or key" in lines(failures=5, misconfigured=True)[0]
+    assert lines() == ["sending works again"]
+    assert lines() == []
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        (0, "agrees"),
+        (CLOCK_DIFFERENCE - 1, "agrees"),
+        (7200, "120 min ahead of"),
+        (-7200, "120 min behind"),
+    ],
+)
+def test_the_clock_against_the_trackers(ahead: float, words: str) -> None:
+    """Some minutes do not matter; more is a problem, and it is said which way."""
+    [finding] = clock(formatdate(NOW - ahead, usegmt=True), NOW)
+    assert words in finding.text
+    assert finding.kind == ("ok" if "agrees" in words else "problem")
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Sun, 99 Nov 2026"])
+def test_a_tracker_that_does_not_say_the_time(date: str | None) -> None:
+    """Nothing is concluded from what is no date."""
+    assert list(clock(date, NOW)) == []
+
+
+def test_the_file_system_of_a_device() -> None:
+    """It is read from the kernel's table, whatever stands in its optional fields."""
+    mounts = [
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",
+        "30 22 0:44 / /srv rw,relatime - nfs4 server:/srv rw,vers=4.2",
+    ]
+    assert [kind_of_device(iter(mounts), device) for device in ("8:1", "0:44", "9:9")] == ["ext4", "nfs4", None]
+
+
+def test_ids_may_be_cut_short() -> None:
+    """The beginning is enough where one event alone begins so, in whatever case."""
+    known = ["aa11", "aa22", "bb33"]
+    assert whole_ids(["B", "aa1"], iter(known)) == ["bb33", "aa11"]
+    with pytest.raises(SpoolError, match="2 events begin so"):
+        whole_ids(["aa"], iter(known))
+    with pytest.raises(SpoolError, match="no event here"):
+        whole_ids(["cc"], iter(known))

@@ -1,0 +1,114 @@
+"""Events as people read them: like a traceback of Python's own, with variables, and harmless to a terminal."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from lastword.cli import main
+from lastword.cli.reading import pages_of, plain, title_of
+from tests.support import needs
+from tests.support.events import exception, exception_event, frame, message_event
+from tests.support.planted import hold
+
+
+def text_of(event: object) -> str:
+    return "".join(span.text for span in pages_of(event))  # type: ignore[arg-type]
+
+
+def test_a_chain_reads_as_python_prints_it() -> None:
+    """What came first is shown first, with the sentence that ties it to what came of it."""
+    inner = exception("KeyError", "'total'", [frame("look", line=2)], kind="cause", parent=0, module="builtins")
+    text = text_of(exception_event(exceptions=[exception(), inner]))
+    assert text.endswith(
+        "Traceback (most recent call last):\n"
+        '  File "/app/shop.py", line 2, in look\n'
+        "    amount = order.total\n"
+        "KeyError: 'total'\n"
+        "\n"
+        "The above exception was the direct cause of the following exception:\n"
+        "\n"
+        "Traceback (most recent call last):\n"
+        '  File "/app/shop.py", line 4, in pay\n'
+        '    raise CardRefused("card refused")\n'
+        "shop.CardRefused: card refused\n"
+    )
+
+
+def test_groups_notes_and_variables() -> None:
+    """Members come after their group, notes under their exception, variables under their frame, some filtered."""
+    shown = frame(variables=[["order", "repr", "<Order 7>"], ["card", "filtered", ""]])
+    group = exception("ExceptionGroup", "two", [shown], notes=["try again"])
+    member = exception("OSError", "first", [], kind="member", parent=0, module="builtins")
+    text = text_of(exception_event(exceptions=[group, member]))
+    assert "      order = <Order 7>\n      card = [filtered]\n" in text
+    assert "two\ntry again\n\nOf the group ExceptionGroup:\n\nOSError: first\n" in text
+
+
+def test_a_message_and_its_surroundings() -> None:
+    """A message is shown with its stack, its program, and the tags and the user that were set."""
+    text = text_of(message_event("deployed", tags={"queue": "mail"}, user={"id": "42"}))
+    for words in ("\ndeployed\n", "in deploy", "shop.py, pid 4242", "queue=mail", "id=42", "web-1", "CPython 3.11.7"):
+        assert words in text
+    assert title_of(message_event("two\nlines " + "x" * 200)).startswith("two lines xxx")
+    assert len(title_of(message_event("x" * 200))) == 100
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"exceptions": 7, "stack": None, "process": [], "tags": "x", "timestamp": "then"},
+        {"exceptions": [{"frames": [{}, 3], "parent": 0, "kind": "cause"}, None]},
+        {"exceptions": [{"frames": [{"source": [], "line": 3, "first_source_line": 1, "variables": [1]}]}]},
+    ],
+)
+def test_events_of_any_shape_can_be_read(event: dict[str, object]) -> None:
+    """What a hook or another version made of an event stops nobody from looking at the rest of it."""
+    assert isinstance(text_of(event), str)
+    assert isinstance(title_of(event), str)
+
+
+def test_nothing_steers_the_terminal() -> None:
+    """Control characters that an event holds are shown, not sent."""
+    assert plain("red \x1b[31m\x9b\r ok\n") == "red \\x1b[31m\\x9b\\r ok\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@needs.installed("rich")
+@pytest.mark.parametrize(("no_rich", "coloured"), [(False, True), (True, False)])
+def test_colour_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_rich: bool, coloured: bool) -> None:
+    """On a terminal `show` has colours where rich is installed, and says the same without it."""
+    [event_id] = hold(tmp_path / "spool", exceptions=[exception(value="not \x1b[5m this")])
+    for variable in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    if no_rich:
+        monkeypatch.setitem(sys.modules, "rich.console", None)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert main(["show", event_id[:8], "--spool", str(tmp_path / "spool")]) == 0
+    told = terminal.getvalue()
+    assert ("\x1b[1;31m" in told) is coloured
+    assert "shop.CardRefused: not \\x1b[5m this" in told
+    assert "held, captured without a DSN" in told
+
+
+def test_one_line_for_each_event(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`ls` begins with the oldest, whoever wrote it, and says of each what it waits for."""
+    spool = tmp_path / "spool"
+    [second] = hold(spool, timestamp=2e9, dsn="booboo+http://t@127.0.0.1:9/o/p")
+    [first] = hold(spool, timestamp=1e9)
+    assert main(["ls", "--spool", str(spool)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [first, second]
+    assert [line.rpartition("[")[2] for line in lines] == ["no DSN]", "held]"]
+    assert main(["ls", "--set-aside", "--spool", str(spool)]) == 0
+    assert capsys.readouterr().err == "nothing is set aside\n"

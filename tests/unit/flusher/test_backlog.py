@@ -1,0 +1,105 @@
+"""Which record goes next, over all writers and destinations."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from lastword.config import Destination, Dsn
+from lastword.flusher.backlog import Backlog
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import DestinationHealth, WriterEntry
+from lastword.spool.record import encode_event
+from lastword.spool.watch import WINDOW, WatchedWriter
+from lastword.spool.writer import Writer
+from tests.support.events import message_event
+
+HERE, THERE = (Destination(Dsn.parse(f"booboo+http://token@127.0.0.1:{port}/o/p"), 5.0) for port in (1, 2))
+
+NOW = 1000.0
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+def watched(layout: Layout, to: Destination, *times: float) -> WatchedWriter:
+    """A writer with a record of each of these times."""
+    writer = Writer.born(layout)
+    for at in times:
+        event = message_event(f"{at:g}", timestamp=at, stack=[])
+        writer.append(encode_event(f"{int(at):032x}", to.key, event), to)
+    seen = WatchedWriter(layout, writer.id, WriterEntry())
+    seen.refresh(time.time())
+    writer.abandon()
+    return seen
+
+
+def order(backlog: Backlog, to: Destination) -> list[int]:
+    found = []
+    while (candidate := backlog.next(to.key)) is not None:
+        found.append(int(candidate[1].event_id, 16))
+    return found
+
+
+def test_the_oldest_first_whoever_wrote_it(layout: Layout) -> None:
+    """By the events' own clock, over all writers, each destination for itself."""
+    writers = [watched(layout, HERE, 1, 4, 6), watched(layout, HERE, 2, 3, 5), watched(layout, THERE, 7, 8)]
+    backlog = Backlog()
+    backlog.sort(writers, {}, NOW)
+    assert sorted(backlog.destinations()) == sorted([HERE.key, THERE.key])
+    assert order(backlog, HERE) == [1, 2, 3, 4, 5, 6]
+    assert order(backlog, THERE) == [7, 8]
+    assert backlog.destinations() == []
+
+
+def test_what_is_not_in_view_yet_may_be_older(layout: Layout) -> None:
+    """Younger records of others wait until a long backlog has been read up to their time."""
+    long = watched(layout, HERE, *range(1, 2 * WINDOW + 1))
+    late = watched(layout, HERE, WINDOW + 10)
+    backlog = Backlog()
+    backlog.sort([long, late], {}, NOW)
+    first = order(backlog, HERE)
+    assert first == list(range(1, WINDOW + 1))
+    for line in list(long.waiting()):
+        long.settle(line, "delivered")
+    backlog.sort([long, late], {}, NOW)
+    assert order(backlog, HERE) == sorted([*range(WINDOW + 1, 2 * WINDOW + 1), WINDOW + 10])
+
+
+def test_a_destination_in_trouble_is_tried_with_one_after_the_other(layout: Layout) -> None:
+    """What failed longest ago, and never at best, goes first; in good times what failed alone goes last."""
+    writer = watched(layout, HERE, 1, 2, 3)
+    lines = list(writer.waiting())
+    lines[0].failed_at, lines[1].failed_at = 20.0, 10.0
+    backlog = Backlog()
+    backlog.sort([writer], {HERE.key: DestinationHealth(failures=1)}, NOW)
+    assert order(backlog, HERE) == [3, 2, 1]
+    lines[0].suspicions = 1
+    backlog.sort([writer], {HERE.key: DestinationHealth()}, NOW)
+    assert order(backlog, HERE) == [2, 3, 1]
+
+
+def test_what_must_not_be_sent_now(layout: Layout) -> None:
+    """What is on its way, settled meanwhile, or to be left alone for a time is passed over."""
+    writer = watched(layout, HERE, 1, 2, 3, 4)
+    lines = list(writer.waiting())
+    backlog = Backlog()
+    backlog.sort([writer], {}, NOW)
+    lines[0].in_flight, lines[1].settled, lines[2].not_before = True, True, time.time() + 60
+    assert order(backlog, HERE) == [4]
+
+
+def test_a_destination_that_is_to_be_left_alone_costs_nothing(layout: Layout) -> None:
+    """What waits for it is not even put in order, until its time has come."""
+    writer = watched(layout, HERE, 1, 2)
+    backlog = Backlog()
+    backlog.sort([writer], {HERE.key: DestinationHealth(failures=1, not_before=NOW + 5)}, NOW)
+    assert backlog.destinations() == []
+    backlog.sort([writer], {HERE.key: DestinationHealth(failures=1, not_before=NOW + 5)}, NOW + 5)
+    assert order(backlog, HERE) == [1, 2]

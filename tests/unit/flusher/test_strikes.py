@@ -1,0 +1,86 @@
+"""Which event a flusher died of: only what it sent alone counts, and only over flushers that died."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lastword.flusher.strikes import Strikes
+from lastword.spool.in_flight import SIZE, InFlight
+from lastword.spool.layout import Layout
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+def test_what_was_being_sent_is_suspect_and_no_more(layout: Layout) -> None:
+    """A death with several on their way accuses none of them; each is to be sent alone."""
+    Strikes(layout).sends("a", ["a", "b"])
+    for _ in range(5):
+        successor = Strikes(layout)
+        assert [successor.is_suspect(name) for name in "abc"] == [True, True, False]
+        assert not successor.is_poison("a")
+
+
+def test_three_deaths_alone(layout: Layout) -> None:
+    """The third death of a flusher that sent nothing else makes it poison, and nothing else."""
+    Strikes(layout).sends("a", ["a", "b"])
+    for deaths in range(1, 4):
+        successor = Strikes(layout)
+        assert not successor.is_poison("a")
+        successor.sends("a", ["a"])
+        assert successor.sending_alone
+        assert Strikes(layout).is_poison("a") is (deaths == 3)
+    assert not Strikes(layout).is_poison("b")
+
+
+def test_a_verdict_clears_it(layout: Layout) -> None:
+    """An event on which a verdict came back killed nobody."""
+    Strikes(layout).sends("a", ["a"])
+    for _ in range(5):
+        successor = Strikes(layout)
+        successor.sends("a", ["a"])
+        successor.survived("a")
+        assert not successor.sending_alone
+        assert not Strikes(layout).is_suspect("a")
+        Strikes(layout).sends("a", ["a"])
+
+
+def test_leaving_accuses_nobody(layout: Layout) -> None:
+    """A flusher that leaves of its own will, whatever it was sending, was not killed."""
+    flusher = Strikes(layout)
+    flusher.sends("a", ["a", "b"])
+    flusher.leave()
+    assert not Strikes(layout).is_suspect("a")
+
+
+def test_a_reboot_accuses_nobody(layout: Layout) -> None:
+    """What another boot of the machine left proves nothing."""
+    Strikes(layout).sends("a", ["a"])
+    told = json.loads(Path(layout.in_flight).read_text())
+    Path(layout.in_flight).write_text(json.dumps({**told, "boot_id": "another"}))
+    assert not Strikes(layout).is_suspect("a")
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"boot_id": 1}', "\x00" * SIZE, '{"sending": 5}', "[" * 5000])
+def test_garbage_accuses_nobody(layout: Layout, content: str) -> None:
+    """A file that is none says nothing, and is written over."""
+    Path(layout.in_flight).write_text(content)
+    flusher = Strikes(layout)
+    flusher.sends("a", ["a"])
+    assert InFlight.load(layout).sending == ["a"]
+
+
+def test_it_never_grows(layout: Layout) -> None:
+    """However many suspects there are, the file keeps its one size, which needs no room on a full disk."""
+    flusher = Strikes(layout)
+    for number in range(300):
+        flusher.sends(f"{number:032x}", [f"{number:032x}"] * 50)
+    assert Path(layout.in_flight).stat().st_size == SIZE
+    assert Strikes(layout).is_suspect(f"{299:032x}")

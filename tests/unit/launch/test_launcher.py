@@ -1,0 +1,267 @@
+"""Starting a flusher: when, how often, and when not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Optional
+
+import pytest
+
+from lastword import diagnostics, launch
+from lastword.launch import Launcher
+from lastword.launch.mode import Choice, Mode
+from lastword.launch.thread import Lead
+from lastword.spool import identity, leader, start
+from lastword.spool.layout import Layout
+from lastword.spool.lock import LifetimeLock
+from lastword.spool.start import StartState
+from lastword.version import __version__
+from tests.support.programs import wait_until
+
+BY_PROCESS = Choice(Mode.PROCESS, Mode.THREAD)
+
+
+class Led:
+    """The spools that a thread came to lead, in order; leading one takes no time."""
+
+    def __init__(self) -> None:
+        self.spools: list[str] = []
+
+    def load(self) -> Lead:
+        def lead(layout: Layout, until: Callable[[], bool] = bool) -> None:
+            self.spools.append(layout.spool)
+
+        return lead
+
+
+def launcher(led: Optional[Led] = None) -> Launcher:
+    return Launcher((led or Led()).load)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+@pytest.fixture
+def spawned(monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
+    """Starts that were made, without making them."""
+    starts: list[Layout] = []
+
+    def spawn(layout: Layout) -> int:
+        starts.append(layout)
+        return 2**22 + 1
+
+    monkeypatch.setattr(launch, "spawn", spawn)
+    return starts
+
+
+def test_one_start_at_a_time(layout: Layout, spawned: list[Layout]) -> None:
+    """After a start nobody starts another one until it can be said to have failed."""
+    for _ in range(3):
+        launcher().ensure_flusher(layout, BY_PROCESS)
+    assert len(spawned) == 1
+    assert start.load(layout).failures == 1
+
+
+@pytest.mark.parametrize("name", ["flusher_lock", "start_lock"])
+def test_no_start_while_one_leads_or_is_started(layout: Layout, spawned: list[Layout], name: str) -> None:
+    """Whoever finds a leader, or somebody who is starting one, does nothing."""
+    lock = LifetimeLock.acquire(getattr(layout, name))
+    assert lock is not None
+    launcher().ensure_flusher(layout, BY_PROCESS)
+    assert spawned == []
+    lock.release()
+    launcher().ensure_flusher(layout, BY_PROCESS)
+    assert len(spawned) == 1
+
+
+def test_a_start_is_made_known_before_and_after(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the helper is being started the state says so; a starter that is killed then leaves it so."""
+    seen = []
+
+    def spawn(layout: Layout) -> int:
+        seen.append(start.load(layout))
+        return 2**22 + 1
+
+    monkeypatch.setattr(launch, "spawn", spawn)
+    launcher().ensure_flusher(layout, BY_PROCESS)
+    seen.append(start.load(layout))
+    assert [(state.failures, state.unfinished) for state in seen] == [(1, True), (1, False)]
+    start.store(layout, seen[0])
+    launcher().ensure_flusher(layout, BY_PROCESS)
+    assert len(seen) == 3
+
+
+def test_a_thread_waits_for_the_start_that_another_one_makes(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A capture does not return while another thread is about to start the flusher that it relies on."""
+    monkeypatch.setattr(launch, "_THREAD_WAIT", 30.0)
+    order = []
+    begun = threading.Event()
+
+    def spawn(_: Layout) -> int:
+        begun.set()
+        time.sleep(0.05)  # the other thread comes while this one is here, or the test proves nothing
+        order.append("started")
+        return 2**22 + 1
+
+    monkeypatch.setattr(launch, "spawn", spawn)
+    starter = threading.Thread(target=launcher().ensure_flusher, args=(layout, BY_PROCESS))
+    starter.start()
+    begun.wait()
+    launcher().ensure_flusher(layout, BY_PROCESS)
+    order.append("returned")
+    starter.join()
+    assert order == ["started", "returned"]
+
+
+def test_a_start_that_cannot_be_made_is_told_not_raised(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that forbids processes costs one note, and the next try comes later."""
+
+    def forbidden(_: Layout) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(launch, "spawn", forbidden)
+    diagnostics.forget()
+    starter = launcher()
+    assert not starter.ensure_flusher(layout, BY_PROCESS)
+    assert not starter.ensure_flusher(layout, BY_PROCESS), "nobody is on the way, although the next try is not due"
+    assert ["Operation not permitted" in text for text in diagnostics.waiting()] == [True]
+    assert start.load(layout).failures == 1
+    diagnostics.forget()
+
+
+def test_the_helper_is_reaped_by_its_own_pid(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first half of a helper leaves no zombie, and no child of the program is waited for in its place."""
+    ends, mine = os.pipe()
+    programs_own_child = os.fork()
+    if programs_own_child == 0:
+        os._exit(7)
+
+    def spawn(_: Layout) -> int:
+        pid = os.fork()
+        if pid == 0:
+            os.close(mine)
+            os.read(ends, 1)
+            os._exit(0)
+        return pid
+
+    monkeypatch.setattr(launch, "spawn", spawn)
+    starter = launcher()
+    starter.ensure_flusher(layout, BY_PROCESS)
+    [(_, helper)] = starter._helpers
+    starter.ensure_flusher(layout, BY_PROCESS)
+    assert starter._helpers != []
+    os.close(mine)
+    wait_until(lambda: identity.start_time(helper) is None, "the helper's end, of which a zombie is left")
+    starter.ensure_flusher(layout, BY_PROCESS)
+    assert starter._helpers == []
+    with pytest.raises(ChildProcessError):
+        os.waitpid(helper, os.WNOHANG)
+    assert os.waitstatus_to_exitcode(os.waitpid(programs_own_child, 0)[1]) == 7
+    os.close(ends)
+
+
+def test_a_start_on_a_full_disk(layout: Layout, spawned: list[Layout], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a flusher makes room: it is started although that cannot be written down, but not at every capture."""
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(start, "store", no_room)
+    starter = launcher()
+    for _ in range(3):
+        starter.ensure_flusher(layout, BY_PROCESS)
+    assert len(spawned) == 1
+    monkeypatch.setattr(launch, "_UNTOLD_WAIT", 0.0)
+    starter = launcher()
+    for _ in range(2):
+        starter.ensure_flusher(layout, BY_PROCESS)
+    assert len(spawned) == 3
+
+
+def test_after_three_starts_that_came_to_nothing_a_thread_sends(layout: Layout, spawned: list[Layout]) -> None:
+    """Where processes start and never come to lead, the fourth try is a thread of our own, said once."""
+    diagnostics.forget()
+    led = Led()
+    starter = launcher(led)
+    for failures in range(4):
+        assert (len(spawned), led.spools) == (failures, [])
+        start.store(layout, StartState(failures, not_before=0.0))
+        assert starter.ensure_flusher(layout, BY_PROCESS)
+    wait_until(lambda: led.spools == [layout.spool], "the thread")
+    assert len(spawned) == 3
+    assert ["a thread of this process does it now" in text for text in diagnostics.waiting()] == [True]
+    diagnostics.forget()
+
+
+def test_where_no_thread_may_run_processes_are_tried_on(layout: Layout, spawned: list[Layout]) -> None:
+    """An explicit choice of processes, or a place where threads do not run: another start, and no thread."""
+    led = Led()
+    start.store(layout, StartState(failures=7))
+    launcher(led).ensure_flusher(layout, Choice(Mode.PROCESS, Mode.PROCESS))
+    assert (len(spawned), led.spools) == (1, [])
+
+
+@pytest.mark.parametrize("mode", [Mode.EXTERNAL, Mode.IN_FLUSH, Mode.HOLD])
+def test_where_somebody_else_sees_to_it_nothing_is_started(layout: Layout, spawned: list[Layout], mode: Mode) -> None:
+    """All that is asked is whether somebody leads."""
+    led = Led()
+    starter = launcher(led)
+    assert not starter.ensure_flusher(layout, Choice(mode, mode))
+    leads = LifetimeLock.acquire(layout.flusher_lock)
+    assert leads is not None
+    assert starter.ensure_flusher(layout, Choice(mode, mode))
+    leads.release()
+    assert (spawned, led.spools) == ([], [])
+
+
+@pytest.mark.parametrize(("version", "starts"), [("0.0.9", 1), (__version__, 0), ("99.0", 0)])
+def test_an_older_flusher_is_followed_by_one_of_our_version(
+    layout: Layout, spawned: list[Layout], monkeypatch: pytest.MonkeyPatch, version: str, starts: int
+) -> None:
+    """A process of a newer version starts its own flusher once, and only if nobody waits for the lead already."""
+    leads = LifetimeLock.acquire(layout.flusher_lock)
+    assert leads is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(leader, "__version__", version)
+        leader.announce(layout)
+    waits = LifetimeLock.acquire(layout.successor_lock)
+    assert waits is not None
+    launcher().ensure_flusher(layout, BY_PROCESS)
+    assert spawned == []
+    waits.release()
+    starter = launcher()
+    for _ in range(3):
+        assert starter.ensure_flusher(layout, BY_PROCESS)
+    assert len(spawned) == starts
+    leads.release()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "outdated"),
+    [
+        ("0.9.0", "0.10.0", True),
+        ("0.10", "0.9.9", False),
+        ("1.0", "1.0", False),
+        ("1.0rc1", "1.0", False),
+        ("?", "1", True),
+    ],
+)
+def test_versions_are_compared_by_their_numbers(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, theirs: str, ours: str, outdated: bool
+) -> None:
+    """As people read them; and whoever has not said which it is, is left alone."""
+    assert not leader.is_outdated(layout, os.getpid())
+    monkeypatch.setattr(leader, "__version__", theirs)
+    leader.announce(layout)
+    monkeypatch.setattr(leader, "__version__", ours)
+    assert leader.is_outdated(layout, os.getpid()) is outdated
+    assert not leader.is_outdated(layout, os.getpid() + 1)

@@ -1,0 +1,170 @@
+"""The flusher's thread: at most one for a spool, native, with a context of its own, and left behind by a fork."""
+
+from __future__ import annotations
+
+import _thread
+import contextvars
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from lastword import diagnostics
+from lastword.launch.thread import Lead, ThreadStarter
+from lastword.spool import start
+from lastword.spool.layout import Layout
+from tests.support.programs import wait_until
+
+request_id = contextvars.ContextVar("request_id", default="none")
+
+
+class Leading:
+    """Leads until it is let go; knows how often it began, and in which context and thread."""
+
+    def __init__(self) -> None:
+        self.began: list[tuple[str, int]] = []
+        self.may_go = threading.Event()
+
+    def load(self) -> Lead:
+        return self.lead
+
+    def lead(self, layout: Layout, until: Callable[[], bool] = bool) -> None:
+        self.began.append((request_id.get(), _thread.get_ident()))
+        while not until() and not self.may_go.wait(0.005):
+            pass
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+def test_one_thread_for_a_spool_in_a_context_of_its_own(layout: Layout, tmp_path: Path) -> None:
+    """However often it is asked for; what instruments the program's requests does not see it."""
+    other = Layout(str(tmp_path / "other"))
+    other.prepare()
+    leading = Leading()
+    starter = ThreadStarter(leading.load)
+    token = request_id.set("42")
+    for _ in range(3):
+        starter.ensure(layout)
+    starter.ensure(other)
+    request_id.reset(token)
+    wait_until(lambda: len(leading.began) == 2, "both threads")
+    assert {context for context, _ in leading.began} == {"none"}
+    assert len({thread for _, thread in leading.began} | {_thread.get_ident()}) == 3
+    starter.leave()
+    assert starter._running == {}
+
+
+def test_who_counts_on_a_thread_that_is_about_to_leave_is_not_let_down(layout: Layout) -> None:
+    """A capture that finds the thread there, between its last look and its end, has it look once more."""
+    leading = Leading()
+    starter = ThreadStarter(leading.load)
+    starter.ensure(layout)
+    wait_until(lambda: leading.began, "the thread")
+    starter.ensure(layout)
+    leading.may_go.set()
+    wait_until(lambda: starter._running == {}, "the thread's end")
+    assert len(leading.began) == 2
+
+
+def test_a_thread_that_left_can_be_followed_by_another(layout: Layout) -> None:
+    """Nobody counted on it, so it went; the next one who has something to say begins again."""
+    leading = Leading()
+    leading.may_go.set()
+    starter = ThreadStarter(leading.load)
+    for count in (1, 2):
+        starter.ensure(layout)
+        wait_until(lambda: starter._running == {}, "the thread's end")
+        assert len(leading.began) == count
+
+
+def test_after_a_fork_the_child_begins_its_own(layout: Layout) -> None:
+    """A fork takes no thread along, whatever the parent's memory says; and the parent's end is not the child's."""
+    leading = Leading()
+    starter = ThreadStarter(leading.load)
+    starter.ensure(layout)
+    wait_until(lambda: leading.began, "the thread")
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            leading.began.clear()
+            starter.ensure(layout)
+            wait_until(lambda: leading.began, "the child's own thread")
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    starter.leave()
+
+
+def test_a_fork_waits_until_nothing_is_being_imported(layout: Layout) -> None:
+    """A child forked in the midst of an import finds that module's lock held for ever."""
+    importing, go_on, forked = threading.Event(), threading.Event(), threading.Event()
+
+    def load() -> Lead:
+        importing.set()
+        go_on.wait()
+        return lambda layout, until=bool: None
+
+    def fork() -> None:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        forked.set()
+
+    starter = ThreadStarter(load)
+    starter.ensure(layout)
+    importing.wait()
+    forker = threading.Thread(target=fork)
+    forker.start()
+    assert not forked.wait(0.2)
+    go_on.set()
+    forker.join()
+    assert forked.is_set()
+
+
+def test_under_gevent_the_thread_is_a_native_one(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What gevent has put in the place of `_thread`'s functions would make a greenlet of it."""
+    asked = []
+
+    def get_original(module: str, name: str) -> object:
+        asked.append((module, name))
+        return originals[name]
+
+    originals = {name: getattr(_thread, name) for name in ("start_new_thread", "RLock")}
+    monkeypatch.setitem(sys.modules, "gevent.monkey", SimpleNamespace(get_original=get_original))
+    monkeypatch.setattr(_thread, "start_new_thread", None)
+    leading = Leading()
+    leading.may_go.set()
+    ThreadStarter(leading.load).ensure(layout)
+    wait_until(lambda: leading.began, "the thread")
+    assert ("_thread", "start_new_thread") in asked
+
+
+def test_what_cannot_be_imported_is_told_and_not_tried_at_every_capture(layout: Layout) -> None:
+    """A program without requests goes on, keeps its events, and hears of it."""
+    loads = []
+
+    def load() -> Lead:
+        loads.append(1)
+        raise ImportError("No module named 'requests'")
+
+    diagnostics.forget()
+    starter = ThreadStarter(load)
+    starter.ensure(layout)
+    wait_until(lambda: not start.load(layout).allows(time.time()), "the pause after it")
+    starter.ensure(layout)
+    assert (loads, starter._running) == ([1], {})
+    assert ["No module named 'requests'" in text for text in diagnostics.waiting()] == [True]
+    diagnostics.forget()

@@ -1,0 +1,96 @@
+"""A writer that is idle is looked at with a glance, and nothing that happens there is missed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lastword.spool.glance import IDLE_AFTER, IDLE_LOOK
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import DELIVERED, WriterEntry
+from lastword.spool.record import encode_event, frame
+from lastword.spool.watch import WatchedWriter
+from lastword.spool.writer import Writer
+
+BODY = encode_event("ab" * 16, None, {"x": "y"})
+
+
+class Clock:
+    """The time of each look: the files are of now, the looks come later."""
+
+    def __init__(self) -> None:
+        self.now = time.time() + 10.0
+
+    def after(self, seconds: float) -> float:
+        self.now += seconds
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    writer = Writer.born(layout)
+    yield writer
+    writer.abandon()
+
+
+@pytest.fixture
+def idle(writer: Writer, clock: Clock) -> WatchedWriter:
+    """A writer that lives and has recorded nothing for a while."""
+    writer.append(BODY, None)
+    watched = WatchedWriter(writer.layout, writer.id, WriterEntry())
+    for _ in range(2):
+        assert watched.refresh(clock.after(0.25))
+        for line in list(watched.waiting()):
+            watched.settle(line, DELIVERED)
+    assert watched.refresh(clock.after(IDLE_AFTER - 0.1)), "it is not idle yet"
+    return watched
+
+
+def test_nothing_has_changed(idle: WatchedWriter, clock: Clock) -> None:
+    """It is not looked at in full before its time, and then it is."""
+    seen = [idle.refresh(clock.after(0.25)) for _ in range(20)]
+    assert seen.count(True) == int(20 * 0.25 / IDLE_LOOK)
+
+
+@pytest.mark.parametrize("how", ["another record", "an x- segment", "the next segment"])
+def test_a_new_record_is_seen_at_the_next_look(idle: WatchedWriter, writer: Writer, clock: Clock, how: str) -> None:
+    """Wherever it is written."""
+    assert not idle.refresh(clock.after(0.25))
+    if how == "another record":
+        writer.append(BODY, None)
+    else:
+        name = "x-1.seg" if how == "an x- segment" else "000002.seg"
+        (Path(writer.layout.writer(writer.id)) / name).write_bytes(frame(BODY, None if name[0] == "x" else 2))
+    assert idle.refresh(clock.after(0.25))
+    assert len(list(idle.waiting())) == 1
+
+
+def test_a_death_is_seen_before_long(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
+    """Within the time that an idle writer goes without a full look."""
+    writer.abandon()
+    (Path(writer.layout.writer(writer.id)) / "who.json").write_text("{}")
+    idle.refresh(clock.after(IDLE_LOOK))
+    assert idle.dead
+
+
+def test_a_removed_directory_is_seen_at_the_next_look(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
+    """So that its records are written off at once."""
+    os.rename(writer.layout.writer(writer.id), writer.layout.spool + "-gone")
+    assert idle.refresh(clock.after(0.25))
+    assert idle.gone
+
+
+def test_a_clock_that_is_set_back_blinds_nobody(idle: WatchedWriter, clock: Clock) -> None:
+    """A look whose time lies before the last one's is a full one."""
+    assert idle.refresh(clock.after(-3600.0))

@@ -1,0 +1,102 @@
+"""Redirects cover exactly what was there when they were given, and go when it is gone."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from lastword.spool import redirects
+from lastword.spool.layout import Layout, deferred_name
+from lastword.spool.ledger import WriterEntry
+from lastword.spool.redirects import Redirect, Redirects, resolve
+from lastword.spool.watch import WatchedWriter
+from tests.support.planted import hold, record, writer_of
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
+
+
+def test_what_it_covers() -> None:
+    """Records before its place, in earlier segments, in segments named, and those that wait alone, by their origin."""
+    redirect = Redirect("old", "new", {"w": (2, 100)}, frozenset({"x-1.seg"}))
+    for segment, start, covered in [
+        ("000001.seg", 5000, True),
+        ("000002.seg", 99, True),
+        ("000002.seg", 100, False),
+        ("000003.seg", 0, False),
+        ("x-1.seg", 0, True),
+        ("x-2.seg", 0, False),
+        (deferred_name(2, 99), 0, True),
+        (deferred_name(2, 100), 0, False),
+    ]:
+        assert redirect.covers("w", segment, start) is covered, (segment, start)
+    assert not redirect.covers("another", "000001.seg", 0)
+
+
+def test_one_after_another() -> None:
+    """They count in their order, so that one may go on from where another led."""
+    upto = {"w": (1, 10)}
+    chain = [Redirect(None, "a", upto), Redirect("a", "b", upto), Redirect("c", "a", upto)]
+    assert resolve(chain, None, "w", "000001.seg", 0) == "b"
+    assert resolve(chain, "c", "w", "000001.seg", 0) == "a"
+    assert resolve(chain, "d", "w", "000001.seg", 0) == "d"
+
+
+def test_given_and_obeyed(layout: Layout) -> None:
+    """What was recorded by then is covered, what comes later is not; each is new once."""
+    with writer_of(Path(layout.spool)) as writer:
+        record(writer, 2)
+        redirects.give(layout, None, "0123456789ab")
+        size = os.path.getsize(os.path.join(layout.writer(writer.id), "000001.seg"))
+        known = Redirects(layout)
+        assert [redirect.new for redirect in known.refresh(time.time())] == ["0123456789ab"]
+        assert known.refresh(time.time()) == []
+        assert known.resolve(None, writer.id, "000001.seg", size - 1) == "0123456789ab"
+        assert known.resolve(None, writer.id, "000001.seg", size) is None
+
+
+def test_obeyed_as_records_are_read(layout: Layout) -> None:
+    """What a leader reads after it learned of a redirect goes the new way at once; so does what it had read before."""
+    with writer_of(Path(layout.spool)) as writer:
+        record(writer, 2)
+        early = WatchedWriter(layout, writer.id, WriterEntry())
+        early.refresh(time.time())
+        redirects.give(layout, None, "0123456789ab")
+        record(writer, 1)
+        known = Redirects(layout)
+        late = WatchedWriter(layout, writer.id, WriterEntry(), known)
+        early.redirect(known.refresh(time.time()))
+        for watched in (early, late):
+            watched.refresh(time.time())
+        assert [line.to for line in late.waiting()] == ["0123456789ab", "0123456789ab", None]
+        assert [line.to for line in early.waiting()] == ["0123456789ab", "0123456789ab", None]
+
+
+def test_it_goes_when_its_writers_are_gone(layout: Layout) -> None:
+    """One that can cover nothing any more is removed, and no other one."""
+    hold(Path(layout.spool))
+    redirects.give(layout, None, "0123456789ab")
+    known = Redirects(layout)
+    known.refresh(time.time())
+    known.forget_spent(layout.writer_ids())
+    assert len(os.listdir(layout.redirects)) == 1
+    known.forget_spent(["another"])
+    assert os.listdir(layout.redirects) == []
+
+
+def test_garbage_is_no_redirect(layout: Layout) -> None:
+    """Whatever else lies there is left alone, and redirects nothing."""
+    directory = Path(layout.redirects)
+    directory.mkdir()
+    (directory / "1.json").write_text("{}")
+    (directory / "2.json").write_text('{"old":1,"new":2,"upto":[],"extras":3}')
+    (directory / "3.json").mkdir()
+    assert Redirects(layout).refresh(time.time()) == []
+    assert len(os.listdir(directory)) == 3

@@ -126,7 +126,8 @@ class Destination:
     """A DSN with the options that decide how events reach it.
 
     Written to the spool as a file named after its own content, so that whoever sends an event later knows all that
-    the process which captured it knew. Fields are those of ``Config``; ``ca_bundle`` is an absolute path.
+    the process which captured it knew. Fields are those of ``Config``; ``ca_bundle`` is an absolute path. ``key``, by
+    which records name it, is the first 12 hex digits of the SHA-256 of the file's content.
     """
 
     dsn: Dsn
@@ -135,17 +136,18 @@ class Destination:
     proxy: Optional[str] = field(default=None, repr=False)  # it may hold a password
     ca_bundle: Optional[str] = None
     verify: bool = True
+    key: str = field(init=False, repr=False, compare=False, default="")
 
-    @property
-    def key(self) -> str:
-        """The first 12 hex digits of the SHA-256 of the file's content."""
-        return hashlib.sha256(self.encode()).hexdigest()[:12]
+    def __post_init__(self) -> None:
+        # Once, for each capture asks for it; and not by cached_property, which takes a lock at its first use.
+        object.__setattr__(self, "key", hashlib.sha256(self.encode()).hexdigest()[:12])
 
     def encode(self) -> bytes:
         """The file's content, without what has its default: a file that is older than an option keeps its key."""
         told = asdict(self)
+        del told["key"]
         for option in fields(self):
-            if told[option.name] == option.default:
+            if option.name in told and told[option.name] == option.default:
                 del told[option.name]
         return json.dumps(told, sort_keys=True).encode()
 

@@ -39,16 +39,18 @@ class Leadership:
         self._clean_up_due = True
         self._got_on = 0
         self._writers_mtime = -1
+        self.changed_at = time.monotonic()  # when a look last found anything new
         sweep_births(layout)
 
     def look(self, now: float) -> None:
         """Find writers that are new or gone, and what the others have written, and keep the spool in order."""
-        if self._writers_came_or_went(now):
+        closely = self._writers_came_or_went(now)
+        if closely:
             known = self._layout.writer_ids() | set(self._ledger.writers)  # whose directory is gone is written off
             for writer_id in known - self._ledger.retired - set(self._writers):
                 entry = self._ledger.entry(writer_id)
                 self._writers[writer_id] = WatchedWriter(self._layout, writer_id, entry, self._orders.redirects)
-        changed = [writer for writer in self._writers.values() if writer.refresh(now)]
+        changed = [writer for writer in self._writers.values() if writer.refresh(now, closely=closely)]
         for writer in changed:
             writer.entry.first_seen = writer.entry.first_seen or now
             if writer.gone:
@@ -57,6 +59,7 @@ class Leadership:
         self._orders.look(self._writers, now)
         self._upkeep.look_after(self._writers, now, changed=bool(changed))
         if changed:
+            self.changed_at = time.monotonic()
             self._settle_damage(now)
             self._sort_backlog()
         self._clean_up_due = bool(self._ledger.retired) or any(writer.dead for writer in changed)
@@ -82,14 +85,19 @@ class Leadership:
 
     def finish(self) -> None:
         """Checkpoint and let go of every file."""
-        self._outbox.close()
+        self._let_go()
         self._books.close()
         self._books.checkpoint()
         self._strikes.leave()
 
     def abandon(self) -> None:
         """Let go without a word in the ledger: the spool is no longer ours."""
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._outbox.close()
+        for writer in self._writers.values():
+            writer.close()
 
     @property
     def has_living_writers(self) -> bool:
@@ -124,6 +132,7 @@ class Leadership:
         return True
 
     def _writers_came_or_went(self, now: float) -> bool:
+        """Whether that may be so since the last look, or one of them began a segment, and so touched the directory."""
         mtime = os.stat(self._layout.writers).st_mtime_ns
         before, self._writers_mtime = self._writers_mtime, mtime
         return mtime != before or now - mtime / 1e9 < MTIME_GRAIN
@@ -133,7 +142,8 @@ class Leadership:
         self._backlog.sort(writers, self._ledger.destinations, time.time())
 
     def _forget_retired(self) -> None:
-        self._writers = {id: writer for id, writer in self._writers.items() if id in self._ledger.writers}
+        for writer_id in [id for id in self._writers if id not in self._ledger.writers]:
+            self._writers.pop(writer_id).close()
 
     def _settle_damage(self, now: float) -> None:
         for writer in self._writers.values():

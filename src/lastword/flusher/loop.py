@@ -70,9 +70,10 @@ class Flusher:
             if until() or self._may_leave(leadership, now - busy_at, progress):
                 leadership.finish()
                 return
+            interval = schedule.look_interval(now - leadership.changed_at)
             if not progress:
-                leadership.rest(max(looked_at + schedule.LOOK_INTERVAL - now, 0.0))
-            if time.monotonic() - looked_at < schedule.LOOK_INTERVAL:
+                leadership.rest(max(looked_at + interval - now, 0.0))
+            if time.monotonic() - looked_at < interval:
                 continue
             if not lock.keep():  # the spool was removed, or the lock dropped and taken by another: no longer ours
                 leadership.abandon()

@@ -121,9 +121,11 @@ class WatchedWriter:
         self._caught_up = False  # with what the last look saw
         self._unreadable = False  # something is there that could not be read the last time
 
-    def refresh(self, now: float) -> bool:
-        """Look again: is it alive, what is new. ``now`` in Unix seconds. False if nothing was new at a glance."""
-        idle = not (self._window or self._extras or self._unreadable or self.dead)
+    def refresh(self, now: float, *, closely: bool = True) -> bool:
+        """Look again: is it alive, what is new. ``now`` in Unix seconds. False if nothing was new at a glance, which is
+        enough where no writer came or went or began a segment (not ``closely``).
+        """
+        idle = not (closely or self._window or self._extras or self._unreadable or self.dead)
         if idle and self._glance.shows_no_change(now):
             return False
         open_one = [os.path.join(self.directory, segment_name(number)) for number in self.segments.numbered[-1:]]
@@ -171,6 +173,10 @@ class WatchedWriter:
         """Take in more of what the last look has seen, if the window has room for a good part."""
         if not (self._caught_up or self.gone) and len(self._window) <= WINDOW // 2:
             self._read_numbered()
+
+    def close(self) -> None:
+        """Let go of what is kept open."""
+        self._glance.close()
 
     @property
     def horizon(self) -> float:

@@ -53,26 +53,46 @@ def idle(writer: Writer, clock: Clock) -> WatchedWriter:
         assert watched.refresh(clock.after(0.25))
         for line in list(watched.waiting()):
             watched.settle(line, DELIVERED)
-    assert watched.refresh(clock.after(IDLE_AFTER - 0.1)), "it is not idle yet"
+    assert watched.refresh(clock.after(IDLE_AFTER - 0.1), closely=False), "it is not idle yet"
     return watched
 
 
 def test_nothing_has_changed(idle: WatchedWriter, clock: Clock) -> None:
-    """It is not looked at in full before its time, and then it is."""
-    seen = [idle.refresh(clock.after(0.25)) for _ in range(20)]
-    assert seen.count(True) == int(20 * 0.25 / IDLE_LOOK)
+    """It is looked at in full only where somebody says that something may have."""
+    assert [idle.refresh(clock.after(0.25), closely=False) for _ in range(40)] == [False] * 40
+    assert idle.refresh(clock.after(0.25), closely=True)
 
 
-@pytest.mark.parametrize("how", ["another record", "an x- segment", "the next segment"])
-def test_a_new_record_is_seen_at_the_next_look(idle: WatchedWriter, writer: Writer, clock: Clock, how: str) -> None:
-    """Wherever it is written."""
-    assert not idle.refresh(clock.after(0.25))
-    if how == "another record":
-        writer.append(BODY, None)
+def test_a_new_record_is_seen_at_the_next_look(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
+    """The segment has grown."""
+    assert not idle.refresh(clock.after(0.25), closely=False)
+    writer.append(BODY, None)
+    assert idle.refresh(clock.after(0.25), closely=False)
+    assert len(list(idle.waiting())) == 1
+
+
+@pytest.mark.parametrize("how", ["past the append lock", "in the next segment"])
+def test_a_new_segment_is_told_of(idle: WatchedWriter, writer: Writer, how: str) -> None:
+    """Its writer touches the directory that the flusher looks at each time."""
+    directory = writer.layout.writers
+    os.utime(directory, (1.0, 1.0))
+    if how == "past the append lock":
+        assert writer._lock.acquire(timeout=5)
+        try:
+            writer.append(BODY, None)
+        finally:
+            writer._lock.release()
     else:
-        name = "x-1.seg" if how == "an x- segment" else "000002.seg"
-        (Path(writer.layout.writer(writer.id)) / name).write_bytes(frame(BODY, None if name[0] == "x" else 2))
-    assert idle.refresh(clock.after(0.25))
+        large = encode_event("cd" * 16, None, {"x": "y" * 600_000})
+        for _ in range(2):
+            writer.append(large, None)
+    assert os.stat(directory).st_mtime > 1.0
+
+
+def test_a_segment_that_nobody_told_of_is_seen_before_long(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
+    """Where the directory could not be touched, and for writers of older versions."""
+    (Path(writer.layout.writer(writer.id)) / "x-1.seg").write_bytes(frame(BODY, None))
+    idle.refresh(clock.after(IDLE_LOOK), closely=False)
     assert len(list(idle.waiting())) == 1
 
 
@@ -80,17 +100,17 @@ def test_a_death_is_seen_before_long(idle: WatchedWriter, writer: Writer, clock:
     """Within the time that an idle writer goes without a full look."""
     writer.abandon()
     (Path(writer.layout.writer(writer.id)) / "who.json").write_text("{}")
-    idle.refresh(clock.after(IDLE_LOOK))
+    idle.refresh(clock.after(IDLE_LOOK), closely=False)
     assert idle.dead
 
 
-def test_a_removed_directory_is_seen_at_the_next_look(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
-    """So that its records are written off at once."""
+def test_a_removed_directory_is_seen_before_long(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
+    """So that its records are written off."""
     os.rename(writer.layout.writer(writer.id), writer.layout.spool + "-gone")
-    assert idle.refresh(clock.after(0.25))
+    assert idle.refresh(clock.after(IDLE_LOOK), closely=False)
     assert idle.gone
 
 
 def test_a_clock_that_is_set_back_blinds_nobody(idle: WatchedWriter, clock: Clock) -> None:
     """A look whose time lies before the last one's is a full one."""
-    assert idle.refresh(clock.after(-3600.0))
+    assert idle.refresh(clock.after(-3600.0), closely=False)

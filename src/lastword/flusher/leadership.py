@@ -14,7 +14,7 @@ from lastword.flusher.outbox import Outbox
 from lastword.flusher.settle import Bookkeeper, sweep_births
 from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
-from lastword.spool.glance import MTIME_GRAIN
+from lastword.spool.glance import IDLE_LOOK, MTIME_GRAIN
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.reader import list_segments
@@ -38,6 +38,8 @@ class Leadership:
         self._writers: dict[str, WatchedWriter] = {}
         self._clean_up_due = True
         self._got_on = 0
+        self._asleep: list[tuple[int, int]] = []
+        self._asleep_since = 0.0
         self._writers_mtime = -1
         self.changed_at = time.monotonic()  # when a look last found anything new
         sweep_births(layout)
@@ -58,10 +60,13 @@ class Leadership:
         self._forget_retired()
         self._orders.look(self._writers, now)
         self._upkeep.look_after(self._writers, now, changed=bool(changed))
+        self._asleep, self._asleep_since = [], now
         if changed:
             self.changed_at = time.monotonic()
             self._settle_damage(now)
             self._sort_backlog()
+        else:
+            self._asleep = [each for writer in self._writers.values() if (each := writer.open_segment)]
         self._clean_up_due = bool(self._ledger.retired) or any(writer.dead for writer in changed)
 
     def work(self) -> bool:
@@ -82,6 +87,20 @@ class Leadership:
             time.sleep(seconds)
         else:
             self._outbox.wait(seconds)
+
+    def all_are_asleep(self, now: float) -> bool:
+        """Whether the last look found every writer idle, and nobody has come, gone or recorded since: the least
+        that can be asked of many.
+        """
+        try:
+            if not self._asleep or self.is_busy or now - self._asleep_since >= IDLE_LOOK:
+                return False
+            if self._writers_came_or_went(now):
+                self._writers_mtime = -1  # for the look that follows
+                return False
+            return all(os.lseek(descriptor, 0, os.SEEK_END) == size for descriptor, size in self._asleep)
+        except OSError:
+            return False
 
     def finish(self) -> None:
         """Checkpoint and let go of every file."""

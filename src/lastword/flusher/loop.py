@@ -73,6 +73,8 @@ class Flusher:
             interval = schedule.look_interval(now - leadership.changed_at)
             if not progress:
                 leadership.rest(max(looked_at + interval - now, 0.0))
+                while self._may_doze(looked_at) and leadership.all_are_asleep(time.time()):
+                    time.sleep(interval)
             if time.monotonic() - looked_at < interval:
                 continue
             if not lock.keep():  # the spool was removed, or the lock dropped and taken by another: no longer ours
@@ -80,6 +82,9 @@ class Flusher:
                 return
             looked_at = time.monotonic()
             leadership.look(time.time())
+
+    def _may_doze(self, looked_at: float) -> bool:
+        return self._stopped_at is None and time.monotonic() - looked_at < schedule.DOZE
 
     def _may_leave(self, leadership: Leadership, idle_for: float, progress: bool) -> bool:
         if self._stopped_at is None:

@@ -11,7 +11,9 @@ from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdi
 LOOK_INTERVAL = 0.25
 #: After so many seconds without anything new it takes its time: still less than half a second to the next delivery.
 QUIET_AFTER = 5.0
-_QUIET_FACTOR = 1.6
+_QUIET_FACTOR = 1.8
+#: For so long, in seconds, it then looks for new records alone, before it looks at everything else as well.
+DOZE = 5.0
 #: A verdict is in the ledger at most this much later, or after this many verdicts.
 CHECKPOINT_INTERVAL = 0.2
 CHECKPOINT_VERDICTS = 64

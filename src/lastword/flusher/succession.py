@@ -40,6 +40,7 @@ class Succession:
             return True
         if is_outdated(self._layout, leader):
             self._place = LifetimeLock.acquire(self._layout.successor_lock)
+            self._layout.wake_flusher()
             self._waits_until = time.monotonic() + PATIENCE
         return self._place is not None
 

@@ -16,7 +16,7 @@ from lastword.spool.reader import size_of
 
 #: Seconds without a change after which a writer is idle, and how often its directory and its lock are looked at then.
 IDLE_AFTER = 5.0
-IDLE_LOOK = 4.0
+IDLE_LOOK = 10.0
 
 #: A directory changed this recently (seconds) has to be listed even if its mtime stands still: mtimes are coarse.
 MTIME_GRAIN = 1.0
@@ -32,14 +32,16 @@ class Glance:
         self._mtime = self._size = -1
         self._looked_at = self._changed_at = 0.0
 
-    def remember(self, segment: Optional[str], now: float) -> None:
-        """A full look comes now, at which ``segment`` was the open one."""
+    def remember(self, segment: Optional[str], now: float) -> bool:
+        """A full look comes now, at which ``segment`` was the open one. Whether anything is not as it was."""
         self.close()
         before = self._segment, self._mtime, self._size
         self._segment, self._looked_at = segment, now
         self._mtime, self._size = self._mtime_of_directory(), -1 if segment is None else size_of(segment) or 0
-        if before != (segment, self._mtime, self._size):
+        changed = before != (segment, self._mtime, self._size)
+        if changed:
             self._changed_at = now
+        return changed
 
     def shows_no_change(self, now: float) -> bool:
         """Whether a full look can be left out: nothing has changed since the last one, nor for a while before."""
@@ -48,6 +50,11 @@ class Glance:
         if now - self._looked_at >= IDLE_LOOK and not self._lives_unchanged(now):
             return False
         return self._size == self._size_by_descriptor()
+
+    @property
+    def open_segment(self) -> Optional[tuple[int, int]]:
+        """(descriptor, size) of the segment of an idle writer: as long as that is its size, nothing was recorded."""
+        return (self._descriptor, self._size) if self._descriptor >= 0 else None
 
     def close(self) -> None:
         """Let go of the descriptor; another glance opens it again."""

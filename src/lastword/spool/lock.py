@@ -84,11 +84,11 @@ class LifetimeLock:
     def _opened_and_locked(cls, path: str) -> Optional[LifetimeLock]:
         if IN_SUBINTERPRETER and _locked_by_this_process(path):
             return None
+        if not _await_probes(path):  # before, for the end of one would drop the lock; later ones see our claim
+            return None
         descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _await_probes(path):
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # they have dropped it
             return cls(path, descriptor)
         except OSError as error:
             os.close(descriptor)
@@ -160,18 +160,16 @@ def _ask_kernel(path: str) -> Optional[int]:
 
 
 def _await_probes(path: str) -> bool:
-    """Wait until no other thread has ``path`` open to probe it; whether any had. Raises BlockingIOError after 5 ms.
+    """Wait until no other thread has ``path`` open to probe it; false if that takes more than 5 ms.
 
     A probe of this very thread, which a signal handler interrupted, goes on when the handler and its lock are done.
     """
     deadline = time.monotonic() + _PROBE_WAIT
-    found = False
     while any(probe[:2] == (os.getpid(), path) and probe[2] != _thread.get_ident() for probe in tuple(_probes)):
         if time.monotonic() > deadline:
-            raise BlockingIOError(f"another thread is probing {path}")
-        found = True
+            return False
         time.sleep(0.0002)
-    return found
+    return True
 
 
 def _locked_by_this_process(path: str) -> bool:

@@ -49,6 +49,7 @@ def give(layout: Layout, order: Order) -> str:
             os.unlink(_path(layout, name))
     order_id = new_id()
     _write(layout, f"{order_id}.json", asdict(order))
+    layout.wake_flusher()
     return order_id
 
 

@@ -66,6 +66,7 @@ def give(layout: Layout, old: Optional[str], new: str) -> None:
     path = os.path.join(layout.redirects, f"{time.time_ns():020d}-{new_id()}.json")
     text = json.dumps({"old": old, "new": new, "upto": upto, "extras": extras})
     write_whole_file(path, text.encode("ascii"), aside=f"{path}.aside")
+    layout.wake_flusher()
 
 
 class Redirects:

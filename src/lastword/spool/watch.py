@@ -110,7 +110,7 @@ class WatchedWriter:
         self.is_flushers = who.get("role") == "flusher"
         self.segments = Segments()
         self._settled_sizes: dict[str, int] = {}
-        self.changed = True  # since the last sync
+        self.changed = True  # perhaps, since the last sync
         self._syncer = Syncer(self.directory)
         self._glance = Glance(self.directory)
         self._listed_mtime = -1
@@ -129,8 +129,7 @@ class WatchedWriter:
         if idle and self._glance.shows_no_change(now):
             return False
         open_one = [os.path.join(self.directory, segment_name(number)) for number in self.segments.numbered[-1:]]
-        self._glance.remember(open_one[0] if open_one else None, now)
-        self.changed = True
+        self.changed = self._glance.remember(open_one[0] if open_one else None, now) or self.changed
         self.look_at_files(now)
         if not self.gone:
             self._read_numbered()
@@ -173,6 +172,11 @@ class WatchedWriter:
         """Take in more of what the last look has seen, if the window has room for a good part."""
         if not (self._caught_up or self.gone) and len(self._window) <= WINDOW // 2:
             self._read_numbered()
+
+    @property
+    def open_segment(self) -> Optional[tuple[int, int]]:
+        """(descriptor, size) of what has to grow before there is anything new; None where that is not enough."""
+        return self._glance.open_segment
 
     def close(self) -> None:
         """Let go of what is kept open."""

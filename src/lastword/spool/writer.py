@@ -262,7 +262,7 @@ class Writer:
         descriptor, identity = self._descriptor, self._identity
         try:
             self._open_segment(self._directory, self._number + 1)
-            self._touch_writers()
+            self.layout.wake_flusher()
         finally:
             if self._descriptor != descriptor:
                 close_if_same(descriptor, identity)
@@ -283,14 +283,7 @@ class Writer:
         path = os.path.join(self._directory, f"{EXTRA_PREFIX}{new_id()}{SEGMENT_SUFFIX}")
         _write_new_file(path, frame(body, None))
         self._extras.append(None)
-        self._touch_writers()
-
-    def _touch_writers(self) -> None:
-        """Tell a flusher that looks at this writer only with a glance that there is a new segment (``glance``)."""
-        try:
-            os.utime(self.layout.writers)
-        except OSError:
-            pass  # it looks more closely now and then
+        self.layout.wake_flusher()
 
     def _store_state(self) -> None:
         """Say in the black box which segments are sealed, and what was refused."""

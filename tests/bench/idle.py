@@ -23,7 +23,7 @@ QUESTION = "what a flusher costs that has nothing to do"
 LIMIT = 0.001
 
 #: Seconds before measuring: what has just changed is looked at more closely.
-_SETTLING = 3.0
+_SETTLING = 10.0
 
 _WORKERS = """
 for _ in range({workers}):

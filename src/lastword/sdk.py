@@ -21,13 +21,14 @@ from lastword.launch.thread import Lead
 from lastword.reporter import Reporter
 from lastword.scrub import is_sensitive
 from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
 from lastword.wire import FORMATS
 
 #: How often ``flush`` and the end of the process look whether everything is settled, in seconds.
 _LOOK = 0.02
 
 #: How long ``flush`` waits for a flusher that was started to lead before it sends by itself, in seconds.
-_HELPER_PATIENCE = 1.0
+_HELPER_PATIENCE = 10.0
 
 
 class _Client:
@@ -257,14 +258,23 @@ def flush(timeout: float = 2.0) -> bool:
 
 def _drain(client: _Client, deadline: float) -> None:
     """Send from the calling thread, unless somebody leads: then give it a moment."""
+    unled = [spool for spool in client.spools() if _nobody_leads(spool)]
     try:
-        lead = _load_flusher()
+        lead = _load_flusher() if unled else None
     except Exception as error:  # no requests, for one
         diagnostics.note("start", f"nothing sends events (they stay in the spool): {error!r}")
-    else:
-        for spool in client.spools():
+        lead = None
+    if lead is not None:
+        for spool in unled:
             lead(spool, until=lambda: time.monotonic() >= deadline or client.everything_is_settled())
     time.sleep(max(min(_LOOK, deadline - time.monotonic()), 0.0))
+
+
+def _nobody_leads(spool: Layout) -> bool:
+    try:
+        return holder(spool.flusher_lock) is None
+    except OSError:
+        return False
 
 
 def _load_flusher() -> Lead:

@@ -22,10 +22,11 @@ def layout(tmp_path: Path) -> Layout:
 def test_what_was_being_sent_is_suspect_and_no_more(layout: Layout) -> None:
     """A death with several on their way accuses none of them; each is to be sent alone."""
     Strikes(layout).sends("a", ["a", "b"])
-    for _ in range(5):
+    for other in "defgh":
         successor = Strikes(layout)
         assert [successor.is_suspect(name) for name in "abc"] == [True, True, False]
         assert not successor.is_poison("a")
+        successor.sends(other, [other])
 
 
 def test_three_deaths_alone(layout: Layout) -> None:

@@ -162,7 +162,7 @@ FAULTS: list[tuple[Callable[[Ground], None], list[str], str, str, str]] = [
     (unreachable_proxy, [], "tracker", "proxy", "NO_PROXY"),
     (tracker_that_is_down, [], "tracker", "refused", "check that the tracker runs"),
     (clock_two_hours_off, [], "clock", "clock is 120 min behind", "timedatectl"),
-    (held_too_long, [], "held", "1 events wait, the oldest for 3 h", "lastword flush"),
+    (held_too_long, [], "held", "1 event waits, the oldest for 3 h", "lastword flush"),
     (set_aside, [], "set aside", "refused: HTTP 400", "lastword ls --set-aside"),
     (stopped_flusher, [], "flusher", "it is stopped", "kill -CONT"),
     (flusher_of_another_version, [], "flusher", "lastword 0.0.1; this is", "kill -TERM"),

@@ -85,7 +85,7 @@ def _destination(key: str, name: str, health: DestinationHealth, held: int, now:
         return Finding(
             "problem",
             "tracker",
-            f"{name} does not take this address or key ({health.last_error}); {held} events wait, {success}",
+            f"{name} does not take this address or key ({health.last_error}); {_waiting(held)}, {success}",
             f"correct the DSN in your program; `lastword redirect {key} DSN` takes along what waits",
         )
     if health.failures and held:
@@ -114,11 +114,11 @@ def _held(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]:
         yield Finding(
             "problem",
             "held",
-            f"{accounts.sendable} events wait, the oldest for {_long(waited)}",
+            f"{_waiting(accounts.sendable)}, the oldest for {_long(waited)}",
             "`lastword flush` tries now and says what is in the way" + _who_keeps_it(accounts),
         )
     else:
-        yield Finding("ok", "held", f"{accounts.sendable} events wait, the oldest for {_long(waited)}")
+        yield Finding("ok", "held", f"{_waiting(accounts.sendable)}, the oldest for {_long(waited)}")
 
 
 def _oldest_held(layout: Layout) -> Optional[float]:
@@ -169,3 +169,7 @@ def _long(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _waiting(count: int) -> str:
+    return "1 event waits" if count == 1 else f"{count} events wait"

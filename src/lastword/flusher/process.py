@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lastword.flusher.loop import Flusher
 
 _MAX_LOG = 256 << 10
-_NICENESS = 10
+_NICENESS = 5
 
 
 def run_detached(spool: str) -> None:

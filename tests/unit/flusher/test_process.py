@@ -48,15 +48,15 @@ def found_by_a_flusher(layout: Layout, look: Callable[[], Any]) -> Any:
 
 
 def test_steps_back_behind_the_program(layout: Layout) -> None:
-    """Its niceness is ten more than that of the program, however nice this is."""
-    assert found_by_a_flusher(layout, lambda: os.nice(0)) == min(os.nice(0) + 10, 19)
+    """Its niceness is five more than that of the program, however nice this is."""
+    assert found_by_a_flusher(layout, lambda: os.nice(0)) == min(os.nice(0) + 5, 19)
 
 
 @needs.capability(AUTOGROUP.exists(), "scheduling by session")
 def test_steps_back_as_a_session(layout: Layout) -> None:
     """Where the kernel shares its time among sessions, in which niceness counts for nothing, the session steps back."""
     before = AUTOGROUP.read_text()
-    assert found_by_a_flusher(layout, AUTOGROUP.read_text).endswith("nice 10\n")
+    assert found_by_a_flusher(layout, AUTOGROUP.read_text).endswith("nice 5\n")
     assert AUTOGROUP.read_text() == before
 
 

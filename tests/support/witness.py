@@ -87,7 +87,8 @@ def _process_behind(port: int) -> Optional[int]:
 
 
 def _process_with(thing: str) -> Optional[int]:
-    for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc"))), reverse=True):
+    # From the oldest on: where a thread of a program leads, its forked children have its sockets too.
+    for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
         with suppress(OSError):
             for number in os.listdir(f"/proc/{pid}/fd"):
                 with suppress(OSError):

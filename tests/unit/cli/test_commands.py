@@ -16,7 +16,7 @@ from tests.support.planted import hold
 from tests.support.programs import remove_spool, run, wait_until_no_flusher
 
 #: Seconds in which a flusher has made its first attempt; PyPy takes its time to start one.
-TRIAL = 2 if sys.implementation.name == "cpython" else 12
+TRIAL = 6 if sys.implementation.name == "cpython" else 12
 
 
 def lastword(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,9 @@ from tests.support.leftovers import Leftovers
 
 REQUIRE_ALL = os.environ.get("LASTWORD_REQUIRE_ALL", "") not in ("", "0")
 
-#: Seconds in which processes that a test is done with have to be gone: a flusher leaves a second after its last writer.
-GRACE = 10.0
+#: Seconds in which processes that a test is done with have to be gone: a flusher leaves a second after its last writer,
+#: and notices the end of one that was idle up to ten seconds later.
+GRACE = 30.0
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ from typing import Optional
 
 from lastword.flusher import schedule
 from lastword.spool.ledger import DestinationHealth
-from lastword.spool.watch import Waiting, WatchedWriter
+from lastword.spool.waiting import Waiting
+from lastword.spool.watch import WatchedWriter
 
 Candidate = tuple[WatchedWriter, Waiting]
 

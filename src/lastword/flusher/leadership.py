@@ -18,7 +18,8 @@ from lastword.spool.glance import IDLE_LOOK, MTIME_GRAIN
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.reader import list_segments
-from lastword.spool.watch import Waiting, WatchedWriter
+from lastword.spool.waiting import Waiting
+from lastword.spool.watch import WatchedWriter
 
 
 class Leadership:

@@ -19,7 +19,8 @@ from lastword.flusher.delivery import Attempt, Courier
 from lastword.http_sender import HttpSender
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record
-from lastword.spool.watch import Waiting, WatchedWriter
+from lastword.spool.waiting import Waiting
+from lastword.spool.watch import WatchedWriter
 from lastword.wire.format import Delivered, History, Refused
 
 #: Requests at the same time to one destination, and to all together.

@@ -28,7 +28,8 @@ from lastword.spool.layout import (
 from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
 from lastword.spool.reader import TORN, list_segments, read_lines_of
 from lastword.spool.record import Damage, body_of, frame
-from lastword.spool.watch import Waiting, WatchedWriter
+from lastword.spool.waiting import Waiting
+from lastword.spool.watch import WatchedWriter
 
 #: How long after the unlink the descriptor is read once more, in seconds.
 GRAVE_TIME = 0.2

@@ -54,8 +54,7 @@ class Kept:
     @property
     def captured_at(self) -> float:
         """By the event's own clock, in Unix seconds; 0.0 where it does not say."""
-        at = self.event.get("timestamp")
-        return float(at) if isinstance(at, (int, float)) else 0.0
+        return self.record.captured_at if self.record else 0.0
 
 
 def held(layout: Layout) -> Iterator[Kept]:

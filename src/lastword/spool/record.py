@@ -59,6 +59,12 @@ class Record:
     kind: str
     content: dict[str, Any]
 
+    @property
+    def captured_at(self) -> float:
+        """By the event's own clock, in Unix seconds; 0.0 where it does not say."""
+        at = self.content.get("timestamp") if isinstance(self.content, dict) else None
+        return float(at) if isinstance(at, (int, float)) else 0.0
+
 
 @dataclass(frozen=True)
 class Damage:

@@ -35,52 +35,9 @@ from lastword.spool.reader import MOST_READ, Line, Segments, list_segments, read
 from lastword.spool.record import Damage, Record
 from lastword.spool.redirects import Redirect, Redirects, resolve
 from lastword.spool.syncing import Syncer
+from lastword.spool.waiting import Waiting
 
 WINDOW = MAX_ABOVE
-
-
-@dataclass
-class Waiting:
-    """A line that is not settled yet: where it is, and where it goes. Its content stays on disk.
-
-    ``number`` is None in an x- segment. ``damage`` is set for a line that is no record; it has no ``to`` and no ``id``.
-    """
-
-    segment: str
-    number: Optional[int]
-    start: int
-    end: int
-    seq: Optional[int] = None
-    to: Optional[str] = None
-    event_id: str = ""
-    damage: Optional[Damage] = None
-    captured_at: float = 0.0  # by the event's own clock; 0 where it does not say
-    settled: bool = False
-    not_before: float = 0.0  # to be left alone until then (Unix seconds)
-    in_flight: bool = False  # handed to the sender: nobody else may settle it until its verdict is there
-    ambiguous: bool = False  # it was sent, and no answer was seen
-    failed_at: float = 0.0  # when it last failed, by the monotonic clock; 0 for never
-    suspicions: int = 0  # how often it failed again after others had passed meanwhile
-
-    @classmethod
-    def at(cls, segment: str, number: Optional[int], line: Line) -> Waiting:
-        waiting = cls(segment, number, line.start, line.end)
-        if isinstance(line.found, Damage):
-            waiting.damage = line.found
-        else:
-            waiting.seq, waiting.to, waiting.event_id = line.found.seq, line.found.to, line.found.id
-            waiting.captured_at = _time_in(line.found)
-        return waiting
-
-    @property
-    def can_be_handled(self) -> bool:
-        """False for a record without a destination, which waits for a human."""
-        return self.damage is not None or self.to is not None
-
-
-def _time_in(record: Record) -> float:
-    at = record.content.get("timestamp") if isinstance(record.content, dict) else None
-    return float(at) if isinstance(at, (int, float)) else 0.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from lastword.flusher.outbox import Outbox
 from lastword.flusher.settle import Bookkeeper, sweep_births
 from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
-from lastword.spool.glance import IDLE_LOOK, MTIME_GRAIN
+from lastword.spool.glance import IDLE_LOOK, may_have_changed
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.reader import list_segments
@@ -155,7 +155,7 @@ class Leadership:
         """Whether that may be so since the last look, or one of them began a segment, and so touched the directory."""
         mtime = os.stat(self._layout.writers).st_mtime_ns
         before, self._writers_mtime = self._writers_mtime, mtime
-        return mtime != before or now - mtime / 1e9 < MTIME_GRAIN
+        return may_have_changed(mtime, before, now)
 
     def _sort_backlog(self) -> None:
         writers = [writer for writer in self._writers.values() if writer.has_more]

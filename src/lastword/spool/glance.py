@@ -18,8 +18,13 @@ from lastword.spool.reader import size_of
 IDLE_AFTER = 5.0
 IDLE_LOOK = 10.0
 
-#: A directory changed this recently (seconds) has to be listed even if its mtime stands still: mtimes are coarse.
-MTIME_GRAIN = 1.0
+#: Seconds within which two changes of a directory may have the same mtime: mtimes are coarse.
+_MTIME_GRAIN = 1.0
+
+
+def may_have_changed(mtime: int, before: int, now: float) -> bool:
+    """Whether a directory may have, whose mtime (ns) is ``mtime`` and was ``before``; ``now`` in Unix seconds."""
+    return mtime != before or now - mtime / 1e9 < _MTIME_GRAIN
 
 
 class Glance:
@@ -68,7 +73,7 @@ class Glance:
             alive = holder(os.path.join(self._directory, ALIVE_LOCK)) is not None
         except OSError:
             return False
-        return alive and 0 <= self._mtime == self._mtime_of_directory() and now - self._mtime / 1e9 >= MTIME_GRAIN
+        return alive and self._mtime >= 0 and not may_have_changed(self._mtime_of_directory(), self._mtime, now)
 
     def _mtime_of_directory(self) -> int:
         try:

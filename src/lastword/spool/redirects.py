@@ -22,14 +22,12 @@ from typing import Any, Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
+from lastword.spool.glance import may_have_changed
 from lastword.spool.ground import private_directory
 from lastword.spool.layout import Layout, deferred_from, read_small_file, segment_name, segment_number, write_whole_file
 from lastword.spool.reader import list_segments, size_of
 
 _MOST = 16 << 20
-
-#: A directory changed this recently (seconds) is listed again even if its mtime stands still: mtimes are coarse.
-_MTIME_GRAIN = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Redirects:
         """Look for new ones; returns those. ``now`` in Unix seconds. Never raises for what cannot be read."""
         try:
             mtime = os.stat(self._layout.redirects).st_mtime_ns
-            if mtime == self._mtime and now - mtime / 1e9 >= _MTIME_GRAIN:
+            if not may_have_changed(mtime, self._mtime, now):
                 return []
             names = sorted(name for name in os.listdir(self._layout.redirects) if name.endswith(".json"))
         except OSError:

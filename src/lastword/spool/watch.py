@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Optional
 
 from lastword.spool import blackbox
-from lastword.spool.glance import MTIME_GRAIN, Glance
+from lastword.spool.glance import Glance, may_have_changed
 from lastword.spool.identity import is_dead, read_who
 from lastword.spool.layout import (
     BLACKBOX,
@@ -254,7 +254,7 @@ class WatchedWriter:
             if not stat.S_ISDIR(found.st_mode):
                 raise FileNotFoundError
             mtime = found.st_mtime_ns
-            if mtime != self._listed_mtime or now - mtime / 1e9 < MTIME_GRAIN:
+            if may_have_changed(mtime, self._listed_mtime, now):
                 self.segments = list_segments(self.directory)
                 self._listed_mtime = mtime
         except FileNotFoundError:

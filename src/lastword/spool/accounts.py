@@ -17,7 +17,7 @@ from typing import NamedTuple, Optional, Union
 
 from lastword.spool import blackbox
 from lastword.spool.identity import is_dead, read_who
-from lastword.spool.layout import BLACKBOX, WHO, Layout, deferred_from, segment_name
+from lastword.spool.layout import BLACKBOX, WHO, Layout, deferred_from
 from lastword.spool.ledger import (
     DELIVERED,
     DestinationHealth,
@@ -163,21 +163,15 @@ def _held_of(writer_id: str, entry: WriterEntry, sight: _Sight) -> tuple[list[_H
         segments = list_segments(sight.layout.writer(writer_id))
     except OSError:
         segments = Segments()
-    for number in segments.numbered:
-        if number < entry.segment:
-            continue
-        offset = entry.offset if number == entry.segment else 0
-        for head in sight.records(writer_id, segment_name(number), offset):
-            if (number, head.start) not in entry.above:
+    for name, number, offset in entry.unsettled(segments):
+        for head in sight.records(writer_id, name, offset):
+            if number is None:
+                held.append(head if deferred_from(name) else head._replace(seq=None))  # its own number counts a copy
+                continue
+            if not entry.has_settled((number, head.start)):
                 is_new = head.seq is not None and head.seq > highest
                 held.append(head if is_new else head._replace(seq=None))
             highest = max(highest, head.seq or 0)
-    for name in segments.extras:
-        origin = deferred_from(name)
-        if name in entry.extras or (origin and not entry.has_settled(origin)):
-            continue
-        heads = sight.records(writer_id, name, 0)
-        held += heads if origin else [head._replace(seq=None) for head in heads]  # its own number counts a deferred one
     return held, highest
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
-from lastword.spool.layout import Layout, deferred_from, read_small_file, segment_name
+from lastword.spool.layout import Layout, read_small_file
 from lastword.spool.ledger import Ledger, WriterEntry
 from lastword.spool.reader import Segments, list_segments, read_lines
 from lastword.spool.record import MAX_RECORD, Record, parse
@@ -77,16 +77,9 @@ def _held_of(layout: Layout, writer_id: str, entry: WriterEntry) -> Iterator[tup
     segments = Segments()
     with suppress(OSError):
         segments = list_segments(directory)
-    for number in segments.numbered:
-        if number >= entry.segment:
-            offset = entry.offset if number == entry.segment else 0
-            for start, kept in _records(os.path.join(directory, segment_name(number)), offset):
-                if (number, start) not in entry.above:
-                    yield segment_name(number), start, kept
-    for name in segments.extras:
-        origin = deferred_from(name)
-        if name not in entry.extras and (origin is None or entry.has_settled(origin)):
-            for start, kept in _records(os.path.join(directory, name), 0):
+    for name, number, offset in entry.unsettled(segments):
+        for start, kept in _records(os.path.join(directory, name), offset):
+            if number is None or not entry.has_settled((number, start)):
                 yield name, start, kept
 
 

@@ -32,11 +32,22 @@ import json
 import os
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Optional
 
 from lastword.errors import SpoolError
-from lastword.spool.layout import Layout, open_in_place, open_private, read_small_file, reserve, write_all
+from lastword.spool.layout import (
+    Layout,
+    deferred_from,
+    open_in_place,
+    open_private,
+    read_small_file,
+    reserve,
+    segment_name,
+    write_all,
+)
+from lastword.spool.reader import Segments
 
 INITIAL_SIZE = 256 << 10
 MAX_ABOVE = 256
@@ -115,6 +126,24 @@ class WriterEntry:
     def has_settled(self, place: tuple[int, int]) -> bool:
         """Whether the line at this (segment, offset) is settled."""
         return place < (self.segment, self.offset) or place in self.above
+
+    def is_leftover(self, name: str) -> bool:
+        """Whether this segment is the copy of a record that was to wait alone, and no checkpoint says so: the record is
+        still where it was.
+        """
+        origin = deferred_from(name)
+        return origin is not None and not self.has_settled(origin)
+
+    def unsettled(self, segments: Segments) -> Iterator[tuple[str, Optional[int], int]]:
+        """Those of ``segments`` that may hold anything that is not settled: the name, the number (None for one beside
+        the numbered ones), and from which offset on.
+        """
+        for number in segments.numbered:
+            if number >= self.segment:
+                yield segment_name(number), number, self.offset if number == self.segment else 0
+        for name in segments.extras:
+            if name not in self.extras and not self.is_leftover(name):
+                yield name, None, 0
 
     @property
     def settled(self) -> int:

@@ -347,8 +347,7 @@ class WatchedWriter:
             if name in self._extras or name in self.entry.extras or len(self._extras) >= WINDOW:
                 continue
             path = os.path.join(self.directory, name)
-            origin = deferred_from(name)
-            if origin and not self.entry.has_settled(origin):  # no checkpoint says so: it is still where it was
+            if self.entry.is_leftover(name):
                 self.entry.extras.add(name)
                 continue
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -12,7 +11,8 @@ import lastword
 from lastword import diagnostics
 from lastword.config import Config
 from lastword.errors import ConfigError, SpoolError
-from lastword.spool.layout import Layout, find, read_small_file
+from lastword.spool import aside
+from lastword.spool.layout import Layout, find
 from lastword.spool.ledger import DestinationHealth, Ledger
 
 #: How often to see whether it is still worth waiting, in seconds.
@@ -55,9 +55,8 @@ def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
 
 def _reason_set_aside(layout: Layout, event_id: str) -> Optional[str]:
     try:
-        head = read_small_file(os.path.join(layout.set_aside, f"{event_id}.record")).partition(b"\n")[0]
-        return str(json.loads(head)["reason"])
-    except (OSError, ValueError, KeyError):
+        return aside.head_of(os.path.join(layout.set_aside, f"{event_id}.record")).reason
+    except OSError:
         return None
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Optional
 
 from lastword.errors import SpoolError
@@ -49,9 +50,31 @@ def put(
     write_whole_file(path, json.dumps(head).encode("ascii") + b"\n" + content, aside=f"{path}.{new_id()}")
 
 
-def why(path: str) -> str:
-    """What the file set aside at ``path`` is counted under; "refused" where it does not say. Raises OSError."""
-    try:
-        return str(json.loads(read_small_file(path, _MOST_HEAD).partition(b"\n")[0].decode("ascii"))["why"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "refused"
+@dataclass(frozen=True)
+class Head:
+    """What the first line of such a file says."""
+
+    why: str = "refused"
+    reason: str = "its file does not say why"
+    at: float = 0.0
+    to: Optional[str] = None
+
+    @classmethod
+    def decode(cls, line: bytes) -> Head:
+        """Read it; one that is none stands for a refusal."""
+        try:
+            told = json.loads(line.decode("ascii"))
+            to = told.get("to")
+            return cls(
+                why=str(told.get("why", cls.why)),
+                reason=str(told.get("reason", cls.reason)),
+                at=float(told.get("at", cls.at)),
+                to=None if to is None else str(to),
+            )
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return cls()
+
+
+def head_of(path: str) -> Head:
+    """The first line of the file set aside at ``path``; raises OSError."""
+    return Head.decode(read_small_file(path, _MOST_HEAD).partition(b"\n")[0])

@@ -5,7 +5,6 @@ While a flusher works, what it settles or sets aside in the same moment may be m
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
+from lastword.spool.aside import Head
 from lastword.spool.layout import Layout, read_small_file
 from lastword.spool.ledger import Ledger, WriterEntry
 from lastword.spool.reader import Segments, list_segments, read_lines
@@ -103,14 +103,9 @@ def set_aside(layout: Layout) -> Iterator[Kept]:
 
 
 def _set_aside_at(path: str) -> Kept:
-    head, _, line = read_small_file(path, MOST_OF_A_FILE).partition(b"\n")
-    try:
-        told = json.loads(head.decode("ascii"))
-        why, reason, at = str(told.get("why", "refused")), str(told["reason"]), float(told["at"])
-        to = None if told.get("to") is None else str(told["to"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        why, reason, at, to = "refused", "its file does not say why", 0.0, None
-    found = parse(line.rstrip(b"\n"))
+    line, _, content = read_small_file(path, MOST_OF_A_FILE).partition(b"\n")
+    head = Head.decode(line)
+    found = parse(content.rstrip(b"\n"))
     if path.endswith(".record") and isinstance(found, Record):
-        return Kept(found.id, to or found.to, found, path, why, reason, at)
-    return Kept(os.path.basename(path).partition(".")[0], None, None, path, "damaged", reason, at)
+        return Kept(found.id, head.to or found.to, found, path, head.why, head.reason, head.at)
+    return Kept(os.path.basename(path).partition(".")[0], None, None, path, "damaged", head.reason, head.at)

@@ -81,7 +81,7 @@ def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
         if total <= limit:
             break
         path = os.path.join(layout.set_aside, name)
-        why = aside.why(path)
+        why = aside.head_of(path).why
         os.unlink(path)
         if name.endswith(".record"):
             ledger.totals.tally[set_aside(why)] -= 1

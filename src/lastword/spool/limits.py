@@ -22,6 +22,9 @@ MAX_SPOOL = 256 << 20
 MAX_SPOOL_IN_MEMORY = 32 << 20
 MIN_SPOOL = 1 << 20
 
+#: File systems that are the memory of the machine.
+IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+
 SPOOL_FULL, TOO_OLD = "spool full", "too old"
 
 
@@ -91,14 +94,23 @@ def spool_limit(asked: Optional[int], directory: str, used: int) -> int:
 
 def is_in_memory(directory: str) -> bool:
     """Whether the file system there is a tmpfs or ramfs; False where that cannot be told."""
+    return file_system_of(directory) in IN_MEMORY
+
+
+def file_system_of(path: str) -> Optional[str]:
+    """The kind of the file system that ``path`` is on, as the kernel names it; None where that cannot be told."""
     try:
-        device = os.stat(directory).st_dev
+        device = os.stat(path).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
-            return any(_names_memory(line, f"{os.major(device)}:{os.minor(device)}") for line in mounts)
+            return kind_of_device(mounts, f"{os.major(device)}:{os.minor(device)}")
     except OSError:
-        return False
+        return None
 
 
-def _names_memory(mount: str, device: str) -> bool:
-    before, _, after = mount.partition(" - ")
-    return before.split()[2:3] == [device] and after.split()[:1] in (["tmpfs"], ["ramfs"])
+def kind_of_device(mounts: Iterable[str], device: str) -> Optional[str]:
+    """The file system of ``device`` (``major:minor``) in the lines of a ``mountinfo``."""
+    for mount in mounts:
+        before, _, after = mount.partition(" - ")
+        if before.split()[2:3] == [device] and after.split():
+            return after.split()[0]
+    return None

@@ -8,7 +8,6 @@ from email.utils import formatdate
 import pytest
 
 from lastword.cli.change import whole_ids
-from lastword.cli.doctor.ground import kind_of_device
 from lastword.cli.doctor.tracker import CLOCK_DIFFERENCE, clock
 from lastword.cli.drain import may_still_be_sent
 from lastword.cli.foreground import news
@@ -72,15 +71,6 @@ def test_the_clock_against_the_trackers(ahead: float, words: str) -> None:
 def test_a_tracker_that_does_not_say_the_time(date: str | None) -> None:
     """Nothing is concluded from what is no date."""
     assert list(clock(date, NOW)) == []
-
-
-def test_the_file_system_of_a_device() -> None:
-    """It is read from the kernel's table, whatever stands in its optional fields."""
-    mounts = [
-        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",
-        "30 22 0:44 / /srv rw,relatime - nfs4 server:/srv rw,vers=4.2",
-    ]
-    assert [kind_of_device(iter(mounts), device) for device in ("8:1", "0:44", "9:9")] == ["ext4", "nfs4", None]
 
 
 def test_ids_may_be_cut_short() -> None:

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lastword.spool import limits
-from lastword.spool.limits import Limits, default_spool_limit, is_in_memory, spool_limit, widest
+from lastword.spool.limits import (
+    IN_MEMORY,
+    Limits,
+    default_spool_limit,
+    is_in_memory,
+    kind_of_device,
+    spool_limit,
+    widest,
+)
 
 MIB = 1 << 20
 
@@ -61,7 +68,16 @@ def test_encoded_and_decoded() -> None:
 def test_memory_is_told_from_a_disk() -> None:
     """The line of a mount names its device and its type."""
     line = "36 25 0:31 / /dev/shm rw,nosuid - tmpfs tmpfs rw,size=1024k\n"
-    assert limits._names_memory(line, "0:31")
-    assert not limits._names_memory(line, "0:3")
-    assert not limits._names_memory(line.replace("tmpfs", "ext4"), "0:31")
+    assert kind_of_device([line], "0:31") in IN_MEMORY
+    assert kind_of_device([line], "0:3") not in IN_MEMORY
+    assert kind_of_device([line.replace("tmpfs", "ext4")], "0:31") not in IN_MEMORY
     assert not is_in_memory("/proc")
+
+
+def test_the_file_system_of_a_device() -> None:
+    """It is read from the kernel's table, whatever stands in its optional fields."""
+    mounts = [
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",
+        "30 22 0:44 / /srv rw,relatime - nfs4 server:/srv rw,vers=4.2",
+    ]
+    assert [kind_of_device(iter(mounts), device) for device in ("8:1", "0:44", "9:9")] == ["ext4", "nfs4", None]

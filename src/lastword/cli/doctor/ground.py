@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Optional
 
 from lastword.cli import whose_spool
 from lastword.cli.doctor.finding import Finding
 from lastword.errors import SpoolError
 from lastword.spool.layout import Layout
+from lastword.spool.limits import IN_MEMORY, file_system_of
 
 #: File systems whose locks and single writes are only as good as a server's.
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "glusterfs", "9p", "beegfs", "fuse.sshfs"}
     | {"fuse.glusterfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone"}
 )
-IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 #: Bytes: with less room than this captures are about to be refused.
 LITTLE_ROOM = 16 << 20
@@ -124,22 +123,3 @@ def _mount_point(path: str) -> str:
     while not os.path.ismount(path):
         path = os.path.dirname(path)
     return path
-
-
-def file_system_of(path: str) -> Optional[str]:
-    """The kind of the file system that ``path`` is on, as the kernel names it; None where that cannot be told."""
-    try:
-        device = os.stat(path).st_dev
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
-            return kind_of_device(mounts, f"{os.major(device)}:{os.minor(device)}")
-    except OSError:
-        return None
-
-
-def kind_of_device(mounts: Iterator[str], device: str) -> Optional[str]:
-    """The file system of ``device`` (``major:minor``) in the lines of a ``mountinfo``."""
-    for mount in mounts:
-        before, _, after = mount.partition(" - ")
-        if before.split()[2:3] == [device] and after.split():
-            return after.split()[0]
-    return None

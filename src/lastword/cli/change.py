@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Optional
 
 from lastword.cli import whose_spool
-from lastword.cli.leading import Leading
+from lastword.cli.leading import StandIn
 from lastword.config import Config, Destination, Dsn
 from lastword.errors import ConfigError, SpoolError
 from lastword.spool import destination, kept, orders, redirects
@@ -126,26 +126,20 @@ def _have_done(layout: Layout, order: Order, what: str) -> int:
 def _carried_out(layout: Layout, order_id: str) -> Answer:
     """Wait for the leader to do it; lead where nobody does. Raises SpoolError when it is not done in time."""
     deadline = time.monotonic() + PATIENCE
-    leading: Optional[Leading] = None
-    try:
-        while (answer := orders.take_answer(layout, order_id)) is None:
-            if time.monotonic() > deadline and orders.withdraw(layout, order_id):
-                leader = holder(layout.flusher_lock)
-                raise SpoolError(
-                    f"pid {leader} leads and has not done it in {PATIENCE:g} s; nothing was changed. "
-                    "`lastword doctor` tells what is wrong with it"
-                )
-            if leading is None and holder(layout.flusher_lock) is None:
-                leading = Leading(layout)
-            elif leading is not None and leading.has_left(0.0):
-                leading = None
-            time.sleep(_LOOK)
-    except KeyboardInterrupt:
-        orders.withdraw(layout, order_id)
-        raise
-    finally:
-        if leading is not None:
-            leading.end()
+    with StandIn(layout) as stand_in:
+        try:
+            while (answer := orders.take_answer(layout, order_id)) is None:
+                if time.monotonic() > deadline and orders.withdraw(layout, order_id):
+                    leader = holder(layout.flusher_lock)
+                    raise SpoolError(
+                        f"pid {leader} leads and has not done it in {PATIENCE:g} s; nothing was changed. "
+                        "`lastword doctor` tells what is wrong with it"
+                    )
+                stand_in.look()
+                time.sleep(_LOOK)
+        except KeyboardInterrupt:
+            orders.withdraw(layout, order_id)
+            raise
     return answer
 
 

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Optional
 
 from lastword.cli import progress, whose_spool
-from lastword.cli.leading import Leading
+from lastword.cli.leading import StandIn
 from lastword.config import Config
 from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.layout import Layout, find
 from lastword.spool.leader import is_stopped
 from lastword.spool.ledger import DestinationHealth
-from lastword.spool.lock import holder
 
 #: How long to wait between two looks, in seconds, and how much of the time looking may take.
 _LOOK = 0.1
@@ -47,13 +46,9 @@ def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Account
     """The accounts before and after."""
     deadline = time.monotonic() + timeout
     before = after = read_accounts(layout.spool)
-    leading: Optional[Leading] = None
-    try:
+    with StandIn(layout) as stand_in:
         while after.sendable and time.monotonic() < deadline and not is_stopped(after.flusher or 0):
-            if leading is None and holder(layout.flusher_lock) is None:
-                leading = Leading(layout)
-            elif leading is not None and leading.has_left(0.0):
-                leading = None
+            stand_in.look()
             began = time.monotonic()
             after = read_accounts(layout.spool)
             settled = _settled(after) - _settled(before)
@@ -61,9 +56,6 @@ def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Account
             if not may_still_be_sent(after, time.time(), deadline - time.monotonic()):
                 break
             time.sleep(max(_LOOK, _SHARE * (time.monotonic() - began)))
-    finally:
-        if leading is not None:
-            leading.end()
     return before, read_accounts(layout.spool)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Optional
 
 from lastword.spool import start
 from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
 
 
 class Leading:
@@ -37,3 +39,25 @@ class Leading:
         self._flusher.stop()
         self._run.result()
         start.clear_failures(self._layout)
+
+
+class StandIn:
+    """Leads where nobody does, as long as the ``with`` block lasts."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._leading: Optional[Leading] = None
+
+    def __enter__(self) -> StandIn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._leading is not None:
+            self._leading.end()
+
+    def look(self) -> None:
+        """Begin where nobody leads any more; to be called again and again. Raises SpoolError or OSError."""
+        if self._leading is None and holder(self._layout.flusher_lock) is None:
+            self._leading = Leading(self._layout)
+        elif self._leading is not None and self._leading.has_left(0.0):
+            self._leading = None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 import traceback
 from contextlib import suppress
 from typing import Callable
 
 from lastword.errors import SpoolError
-from lastword.flusher import schedule
+from lastword.flusher import breakdown
 from lastword.flusher.loop import Flusher
-from lastword.spool import start
 from lastword.spool.layout import Layout, open_private, write_all
 from lastword.spool.lock import holder
 
@@ -26,16 +24,15 @@ def lead(layout: Layout, until: Callable[[], bool] = lambda: False) -> None:
         if holder(layout.flusher_lock) is None:
             Flusher(layout).run(until)
     except Exception:
-        if os.path.isdir(layout.base):  # a spool that was removed needs no flusher, and is no trouble
-            with suppress(OSError, SpoolError):
-                layout.check()
-                _log(layout, traceback.format_exc())
-                start.pause(layout, time.time() + schedule.PAUSE_AFTER_TROUBLE)
+        breakdown.report(layout, lambda: _log(layout))
 
 
-def _log(layout: Layout, text: str) -> None:
-    descriptor = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    try:
-        write_all(descriptor, text.encode("utf-8", "backslashreplace"))
-    finally:
-        os.close(descriptor)
+def _log(layout: Layout) -> None:
+    text = traceback.format_exc()
+    with suppress(OSError, SpoolError):
+        layout.check()
+        descriptor = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            write_all(descriptor, text.encode("utf-8", "backslashreplace"))
+        finally:
+            os.close(descriptor)

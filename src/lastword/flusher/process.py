@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import time
 import traceback
-from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Optional
 
-from lastword.errors import SpoolError
-from lastword.flusher import schedule
+from lastword.flusher import breakdown
 from lastword.flusher.succession import Succession
 from lastword.spool import start
 from lastword.spool.layout import Layout, open_private
@@ -48,11 +45,7 @@ def run_detached(spool: str) -> None:
         while succession.wait():
             flusher.run(succession.must_leave)
     except Exception:
-        if os.path.isdir(layout.base):  # a spool that was removed needs no flusher, and is no trouble
-            traceback.print_exc()
-            with suppress(OSError, SpoolError):
-                layout.check()
-                start.pause(layout, time.time() + schedule.PAUSE_AFTER_TROUBLE)
+        breakdown.report(layout, traceback.print_exc)
 
 
 def _load_flusher(layout: Layout) -> Optional[Flusher]:

@@ -1,0 +1,25 @@
+"""What is done where a flusher breaks down, whichever way it runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from lastword.errors import SpoolError
+from lastword.flusher import schedule
+from lastword.spool import start
+from lastword.spool.layout import Layout
+
+
+def report(layout: Layout, log: Callable[[], None]) -> None:
+    """Have ``log`` write down the exception that is being handled, and nobody start another flusher at once.
+
+    A spool that was removed needs no flusher, so that is no trouble.
+    """
+    if os.path.isdir(layout.base):
+        log()
+        with suppress(OSError, SpoolError):
+            layout.check()
+            start.pause(layout, time.time() + schedule.PAUSE_AFTER_TROUBLE)

@@ -29,12 +29,12 @@ class Consequences:
         uncertain = attempt.ambiguous or (isinstance(verdict, Delivered) and verdict.uncertain)
         health.uncertain += uncertain
         line.ambiguous = line.ambiguous or attempt.ambiguous
-        if isinstance(verdict, Delivered) or (isinstance(verdict, Refused) and not verdict.may_be_address):
+        passes = schedule.speaks_well(verdict)
+        if passes:
             self._passed_at[sending.to] = time.monotonic()
-            schedule.note_verdict(health, verdict, line.event_id, now, random.random())
-        elif self._note_failure(sending, verdict):
-            health.last_error, health.last_error_at = verdict.reason, now
-        elif not self._is_known(sending):
+        if not passes and self._note_failure(sending, verdict):
+            schedule.note_error(health, verdict, now)
+        elif passes or not self._is_known(sending):
             schedule.note_verdict(health, verdict, line.event_id, now, random.random())
         self._books.mark_changed(now)
         self._settle(sending, attempt, schedule.fate(verdict, line.suspicions), now)

@@ -75,21 +75,34 @@ def fate(verdict: Verdict, suspicions: int) -> Fate:
     return Fate.SET_ASIDE if suspicions >= MOST_TRIES - 1 else Fate.WAITS_ALONE
 
 
+def speaks_well(verdict: Verdict) -> bool:
+    """Whether the destination is well: it took the event, or refused it for what it is. Else it may be in trouble."""
+    return isinstance(verdict, Delivered) or (isinstance(verdict, Refused) and not verdict.may_be_address)
+
+
 def note_verdict(health: DestinationHealth, verdict: Verdict, event_id: str, now: float, jitter: float) -> None:
     """Keep in ``health`` what ``verdict`` says about the destination; ``jitter`` is a random number from [0, 1).
 
     An event that was refused for what it is says nothing against its destination: it answered.
     """
     if isinstance(verdict, Delivered):
-        health.failures, health.not_before, health.misconfigured = 0, 0.0, False
         health.doubts.clear()
         health.last_success_at = now
         health.delivered += 1
-        return
-    health.last_error, health.last_error_at = verdict.reason, now
-    if isinstance(verdict, Refused) and not verdict.may_be_address:
+    note_error(health, verdict, now)
+    if speaks_well(verdict):
         health.failures, health.not_before, health.misconfigured = 0, 0.0, False
-        return
+    else:
+        _note_trouble(health, verdict, event_id, now, jitter)
+
+
+def note_error(health: DestinationHealth, verdict: Verdict, now: float) -> None:
+    """Keep what the tracker, or the way to it, has said against an event, whoever is to blame."""
+    if not isinstance(verdict, Delivered):
+        health.last_error, health.last_error_at = verdict.reason, now
+
+
+def _note_trouble(health: DestinationHealth, verdict: Verdict, event_id: str, now: float, jitter: float) -> None:
     health.failures += 1
     doubtful = isinstance(verdict, Refused) or (
         isinstance(verdict, Retry) and verdict.may_be_address and not health.last_success_at

@@ -1,7 +1,7 @@
 """Poison: an event that kills whoever sends it is found, and set aside, and no other event with it.
 
-What a flusher was sending when it died goes first in its successor's hands, each with nothing beside it. Only a death
-during that counts against an event, and only ``schedule.MOST_STRIKES`` of them make it poison.
+What a flusher was sending when it died is sent by its successor with nothing beside it, each alone. Only a death during
+that counts against an event, and only ``schedule.MOST_STRIKES`` of them make it poison.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from lastword.errors import ConfigError, RecordRefused, SpoolError
+from lastword.flusher.own_writers import OwnWriters
 from lastword.flusher.settle import Bookkeeper
 from lastword.spool import destination, kept, orders
 from lastword.spool.kept import Kept
@@ -38,16 +39,14 @@ _BATCH = 64
 class Orders:
     """Looks for orders at every look of the leader, and obeys them."""
 
-    def __init__(self, layout: Layout, books: Bookkeeper) -> None:
+    def __init__(self, layout: Layout, books: Bookkeeper, own_writers: OwnWriters) -> None:
         self.redirects = Redirects(layout)
         self._layout = layout
         self._books = books
-        self._own: set[str] = set()  # ids of the writers of replayed events
+        self._own_writers = own_writers
 
     def look(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
         """Obey what is new; ``now`` in Unix seconds. Raises SpoolError where the ledger cannot be written."""
-        for writer_id in self._own.intersection(writers):
-            writers[writer_id].dead = True  # although its process, this one, is alive
         given = self.redirects.refresh(now)
         if given:
             for writer in writers.values():
@@ -77,10 +76,9 @@ class Orders:
             return Answer(0, trouble)
         done: list[Kept] = []
         try:
-            writer = Writer.born(self._layout, role="replay")
+            writer = self._own_writers.born("replay")
         except (OSError, SpoolError) as error:
             return Answer(0, [*trouble, str(error)])
-        self._own.add(writer.id)
         for one in events:
             try:
                 self._append(writer, one)

@@ -11,6 +11,7 @@ from lastword.capture import CaptureSettings, message_event
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.event import Needs
 from lastword.flusher import losses
+from lastword.flusher.own_writers import OwnWriters
 from lastword.flusher.settle import Bookkeeper
 from lastword.scrub import is_sensitive
 from lastword.spool import blackbox, destination, retention
@@ -18,7 +19,7 @@ from lastword.spool.layout import BLACKBOX, Layout
 from lastword.spool.ledger import reasons_of_dropped
 from lastword.spool.record import encode_event
 from lastword.spool.watch import WatchedWriter
-from lastword.spool.writer import Writer, WriterLost
+from lastword.spool.writer import WriterLost
 
 #: Seconds between two of each. Power loss costs at most what was written since the last sync.
 SYNC_INTERVAL = 1.0
@@ -30,16 +31,15 @@ _SETTINGS = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive)
 class Upkeep:
     """Called at every look; does each thing when its time has come."""
 
-    def __init__(self, layout: Layout, books: Bookkeeper) -> None:
+    def __init__(self, layout: Layout, books: Bookkeeper, own_writers: OwnWriters) -> None:
         self._layout = layout
         self._books = books
+        self._own_writers = own_writers
         self._synced_at = 0.0
         self._minute_at = 0.0
-        self._own: list[str] = []  # ids of the writers of our own reports
 
     def look_after(self, writers: Mapping[str, WatchedWriter], now: float, *, changed: bool) -> None:
         """Keep the spool of these writers in order; ``now`` in Unix seconds. ``changed``: any of them has."""
-        self._end_own_writers(writers)
         if changed and retention.drop_oldest(self._layout, writers.values()):
             self._books.mark_changed(now)
         ticks = time.monotonic()
@@ -88,16 +88,9 @@ class Upkeep:
         event["tags"] = {f"lost.{reason}": str(count) for reason, count in lost.items()}
         try:
             to = destination.load(self._layout, key)
-            writer = Writer.born(self._layout, role="flusher")
+            writer = self._own_writers.born("flusher")
             writer.append(encode_event(event["id"], key, event), to)
         except (OSError, ConfigError, SpoolError, RecordRefused, WriterLost):
             return False
         writer.abandon()
-        self._own.append(writer.id)
         return True
-
-    def _end_own_writers(self, writers: Mapping[str, WatchedWriter]) -> None:
-        """Our reports' writers are done for at once, although their process, this one, is alive."""
-        for writer_id in self._own:
-            if writer_id in writers:
-                writers[writer_id].dead = True

@@ -9,6 +9,7 @@ import pytest
 
 from lastword.errors import SpoolError
 from lastword.flusher.orders import Orders
+from lastword.flusher.own_writers import OwnWriters
 from lastword.flusher.settle import Bookkeeper
 from lastword.spool import aside, kept, orders
 from lastword.spool.accounts import read_accounts
@@ -34,7 +35,8 @@ class Desk:
         for line in list(self.watched.waiting()):
             self.books.settle_refused(self.watched, line, "refused", "HTTP 400", NOW)
         self.books.checkpoint()
-        self.orders = Orders(self.layout, self.books)
+        self.own_writers = OwnWriters(self.layout)
+        self.orders = Orders(self.layout, self.books, self.own_writers)
 
     def carry_out(self, order: Order) -> Answer | None:
         order_id = orders.give(self.layout, order)
@@ -58,7 +60,8 @@ def test_a_kill_before_the_checkpoint_loses_nothing(tmp_path: Path, monkeypatch:
     assert sorted(desk.aside()) == sorted(desk.ids)
     assert len(orders.waiting(desk.layout)) == 1
     assert read_accounts(desk.layout.spool).missing == 0
-    successor = Orders(desk.layout, Bookkeeper(desk.layout, Ledger.load(desk.layout)))
+    books = Bookkeeper(desk.layout, Ledger.load(desk.layout))
+    successor = Orders(desk.layout, books, OwnWriters(desk.layout))
     successor.look({}, NOW)
     assert desk.aside() == []
     assert read_accounts(desk.layout.spool).missing == 0
@@ -81,7 +84,7 @@ def test_the_leaders_own_writer_is_done_for(tmp_path: Path) -> None:
     replaying = WatchedWriter(desk.layout, own, desk.books.ledger.entry(own))
     replaying.refresh(NOW)
     assert not replaying.dead
-    desk.orders.look({own: replaying}, NOW)
+    desk.own_writers.end({own: replaying})
     assert replaying.dead
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lastword.spool.layout import Layout
 from tests.support.leftovers import Leftovers
 
 REQUIRE_ALL = os.environ.get("LASTWORD_REQUIRE_ALL", "") not in ("", "0")
@@ -32,6 +33,14 @@ def _own_home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
     temporary = str(tmp_path_factory.mktemp("t"))
     monkeypatch.setenv("TMPDIR", temporary)
     monkeypatch.setattr(tempfile, "tempdir", temporary)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """An empty spool."""
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    return layout
 
 
 @pytest.fixture(autouse=True, scope="session")

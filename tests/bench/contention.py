@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lastword.spool.accounts import read_accounts
+from tests.bench.printing import say
 from tests.support.programs import wait_until_no_flusher
 
 QUESTION = "how much slower a capture is while many processes capture"
@@ -83,7 +84,7 @@ class Times:
 def measure(options: argparse.Namespace) -> bool:
     """Measure and print; whether the limit is kept with nothing sent and with everything sent."""
     crowd = f"{options.processes} processes at {options.rate:g} events/s each against one"
-    _say(f"{crowd}; {options.rounds} turns; {os.cpu_count()} processors")
+    say(f"{crowd}; {options.rounds} turns; {os.cpu_count()} processors")
     kept = [_compare(options, sending=False), _compare(options, sending=True)]
     return all(kept)
 
@@ -94,17 +95,17 @@ def _compare(options: argparse.Namespace, *, sending: bool) -> bool:
         alone.add(_crew(options, 1, sending))
         together.add(_crew(options, options.processes, sending))
         computing.add(_crew(options, options.processes, sending=False, compute=alone.p50 / 1000))
-    _say("")
-    _say("everything sent to a tracker on this machine" if sending else "nothing sent")
-    _say(_HEAD)
-    _say(alone.row("1 process"))
-    _say(together.row(f"{options.processes} processes"))
-    _say(computing.row(f"{options.processes} that only compute"))
+    say("")
+    say("everything sent to a tracker on this machine" if sending else "nothing sent")
+    say(_HEAD)
+    say(alone.row("1 process"))
+    say(together.row(f"{options.processes} processes"))
+    say(computing.row(f"{options.processes} that only compute"))
     slower, kept = together.p99 - alone.p99, together.p99 - alone.p99 < LIMIT
     verdict = f"p99 {slower:+.3f} ms (x {together.p99 / alone.p99:.2f}), limit {LIMIT:+.3f} ms"
-    _say(f"  {verdict}: {'kept' if kept else 'EXCEEDED'}")
+    say(f"  {verdict}: {'kept' if kept else 'EXCEEDED'}")
     if computing.p99 - computing.p50 >= LIMIT:
-        _say("  this machine was busy: processes that only computed had to wait for a processor as well")
+        say("  this machine was busy: processes that only computed had to wait for a processor as well")
     return kept
 
 
@@ -162,8 +163,3 @@ def _tracker(sending: bool) -> Iterator[str]:
 
 def _percentile(figures: list[float], share: int) -> float:
     return statistics.quantiles(figures, n=100, method="inclusive")[share - 1]
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

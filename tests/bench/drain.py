@@ -27,6 +27,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer
 from lastword.wire import booboo
+from tests.bench.printing import say
 from tests.support.events import message_event
 
 QUESTION = "how fast a flusher sends a backlog, against a plain loop of posts"
@@ -132,12 +133,12 @@ def measure(options: argparse.Namespace) -> bool:
     loop, flusher = (min(runs, key=lambda run: run.seconds) for runs in (loops, flushers))
     memory = max(run.megabytes for run in flushers)
     share = loop.seconds / flusher.seconds
-    _say(f"{options.events} events of {options.size} bytes, {PARALLEL} requests at a time; best of {options.rounds}")
-    _say(loop.row("requests.Session loop", options.events))
-    _say(flusher.row("flusher", options.events))
+    say(f"{options.events} events of {options.size} bytes, {PARALLEL} requests at a time; best of {options.rounds}")
+    say(loop.row("requests.Session loop", options.events))
+    say(flusher.row("flusher", options.events))
     kept = share >= LEAST_SHARE and memory <= MOST_MEMORY
     limits = f"limits {LEAST_SHARE:.0%} and {MOST_MEMORY:.0f} MB"
-    _say(f"  {share:.0%} of the loop's rate, {memory:.1f} MB; {limits}: {'kept' if kept else 'EXCEEDED'}")
+    say(f"  {share:.0%} of the loop's rate, {memory:.1f} MB; {limits}: {'kept' if kept else 'EXCEEDED'}")
     return kept
 
 
@@ -193,7 +194,3 @@ def _run(server: subprocess.Popen[str], program: str, argument: str) -> Run:
     assert server.stdout is not None
     megabytes, computed = map(float, ended.stdout.split())
     return Run(float(server.stdout.readline()), megabytes, computed)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")

@@ -7,7 +7,6 @@ nanoseconds the flusher was on a processor.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.testing import LoopbackTracker
+from tests.bench.printing import say
 from tests.support.programs import Program, wait_for_accounts, wait_until_no_flusher
 
 QUESTION = "what a flusher costs that has nothing to do"
@@ -59,14 +59,10 @@ def measure(options: argparse.Namespace) -> bool:
         wait_until_no_flusher(spool)
     kept = share < LIMIT
     verdict = f"limit {LIMIT:.2%}: {'kept' if kept else 'EXCEEDED'}"
-    _say(f"{options.workers} idle workers, {options.seconds:g} s: {share:.3%} of a processor; {verdict}")
+    say(f"{options.workers} idle workers, {options.seconds:g} s: {share:.3%} of a processor; {verdict}")
     return kept
 
 
 def _nanoseconds(pid: int) -> int:
     """For how long the process was on a processor."""
     return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")

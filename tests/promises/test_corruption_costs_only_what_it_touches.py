@@ -31,13 +31,6 @@ from tests.support.events import message_event
 from tests.support.spools import Process, flush, impatient_flushers, messages, set_aside
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 @pytest.fixture(autouse=True)
 def _impatient() -> Iterator[None]:
     with impatient_flushers():

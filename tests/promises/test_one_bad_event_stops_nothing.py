@@ -32,13 +32,6 @@ from tests.support.programs import Program, wait_for_accounts, wait_until, wait_
 from tests.support.witness import WitnessTracker
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)

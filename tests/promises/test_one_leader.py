@@ -10,8 +10,6 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
 from lastword.flusher.loop import Flusher
 from lastword.spool import start
 from lastword.spool.identity import start_time
@@ -23,13 +21,6 @@ from lastword.testing import LoopbackTracker
 from tests.chaos import leader
 from tests.support import needs
 from tests.support.programs import Program, wait_until, wait_until_no_flusher
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
 
 
 def test_32_processes_and_a_flusher_that_is_killed_again_and_again(tmp_path: Path) -> None:

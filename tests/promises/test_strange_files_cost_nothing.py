@@ -26,13 +26,6 @@ from tests.support.second_user import ROOT, VICTIM, as_user, make_shared, open_g
 from tests.support.spools import Process, flush, impatient_flushers, messages, set_aside
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 @pytest.fixture(autouse=True)
 def _impatient() -> Iterator[None]:
     with impatient_flushers():

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-
-import pytest
 
 from lastword.config import Destination, Dsn
 from lastword.flusher.backlog import Backlog
@@ -19,13 +16,6 @@ from tests.support.events import message_event
 HERE, THERE = (Destination(Dsn.parse(f"booboo+http://token@127.0.0.1:{port}/o/p"), 5.0) for port in (1, 2))
 
 NOW = 1000.0
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
 
 
 def watched(layout: Layout, to: Destination, *times: float) -> WatchedWriter:

@@ -19,13 +19,6 @@ from tests.support.events import message_event
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
-@pytest.fixture
 def courier(layout: Layout) -> Iterator[Courier]:
     with HttpSender() as sender:
         yield Courier(layout, sender)

@@ -28,13 +28,6 @@ from tests.support.events import message_event
 from tests.support.programs import wait_until
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)

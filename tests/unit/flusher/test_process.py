@@ -8,21 +8,12 @@ import resource
 from pathlib import Path
 from typing import Any, Callable
 
-import pytest
-
 from lastword.flusher.process import run_detached
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 from tests.support import needs
 
 AUTOGROUP = Path("/proc/self/autogroup")
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
 
 
 def found_by_a_flusher(layout: Layout, look: Callable[[], Any]) -> Any:

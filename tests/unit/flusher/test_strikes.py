@@ -12,13 +12,6 @@ from lastword.spool.in_flight import SIZE, InFlight
 from lastword.spool.layout import Layout
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 def test_what_was_being_sent_is_suspect_and_no_more(layout: Layout) -> None:
     """A death with several on their way accuses none of them; each is to be sent alone."""
     Strikes(layout).sends("a", ["a", "b"])

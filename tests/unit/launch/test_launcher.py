@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -41,13 +40,6 @@ class Led:
 
 def launcher(led: Optional[Led] = None) -> Launcher:
     return Launcher((led or Led()).load)
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
 
 
 @pytest.fixture

@@ -39,13 +39,6 @@ class Leading:
             pass
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 def test_one_thread_for_a_spool_in_a_context_of_its_own(layout: Layout, tmp_path: Path) -> None:
     """However often it is asked for; what instruments the program's requests does not see it."""
     other = Layout(str(tmp_path / "other"))

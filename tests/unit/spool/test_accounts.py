@@ -14,13 +14,6 @@ from lastword.spool.writer import Writer
 from tests.support.planted import record, writer_of
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 def records(layout: Layout, count: int) -> Writer:
     writer = Writer.born(layout)
     for _ in range(count):

@@ -17,9 +17,7 @@ SEGMENT = b"first\nsecond\nthird\n"
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
+def layout(layout: Layout) -> Layout:
     os.mkdir(layout.writer(WRITER))
     (Path(layout.writer(WRITER)) / "000001.seg").write_bytes(SEGMENT)
     return layout

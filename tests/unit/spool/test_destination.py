@@ -15,13 +15,6 @@ from tests.support.events import destination
 TO = destination()
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 def test_what_is_stored_is_loaded(layout: Layout) -> None:
     """It comes back under its key, is private, and nothing else is left in the directory."""
     files.store(layout, TO)

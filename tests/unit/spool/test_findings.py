@@ -16,13 +16,6 @@ from lastword.spool.writer import Writer
 from tests.support.events import destination
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 def test_a_healthy_spool(layout: Layout) -> None:
     """With a writer at work, a ledger and a destination there is nothing to say, and no lock is lost by looking."""
     writer = Writer.born(layout)

@@ -5,19 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from lastword.spool import aside, kept, redirects
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from tests.support.planted import hold, record, writer_of
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
 
 
 def test_what_is_held(layout: Layout) -> None:

@@ -21,13 +21,6 @@ from lastword.spool.ledger import (
 )
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 def full_ledger() -> Ledger:
     ledger = Ledger()
     entry = ledger.entry("w1")

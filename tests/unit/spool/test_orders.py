@@ -12,13 +12,6 @@ from lastword.spool.layout import Layout
 from lastword.spool.orders import Answer, Order
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 def test_an_order_and_its_answer(layout: Layout) -> None:
     """It waits until it is answered; the answer is read once, and then nothing is left of either."""
     order = Order(orders.REPLAY, ["ab" * 16])

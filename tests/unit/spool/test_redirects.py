@@ -6,21 +6,12 @@ import os
 import time
 from pathlib import Path
 
-import pytest
-
 from lastword.spool import redirects
 from lastword.spool.layout import Layout, deferred_name
 from lastword.spool.ledger import WriterEntry
 from lastword.spool.redirects import Redirect, Redirects, resolve
 from lastword.spool.watch import WatchedWriter
 from tests.support.planted import hold, record, writer_of
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
 
 
 def test_what_it_covers() -> None:

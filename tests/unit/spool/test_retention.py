@@ -22,13 +22,6 @@ MIB = 1 << 20
 NOW = 1_800_000_000.0
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 def writer_of(layout: Layout, segments: int, limit: int, *, written_at: float = NOW) -> Writer:
     """A writer with so many sealed segments of two records each, and one open one."""
     writer = Writer.born(layout, Limits(spool=limit))

@@ -14,13 +14,6 @@ from lastword.spool.lock import LifetimeLock
 from lastword.spool.start import StartState
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
 def test_waits_double_up_to_a_minute() -> None:
     """A start that fails is tried again after 1, 2, 4 … 60 seconds."""
     state, waits = StartState(), []

@@ -17,13 +17,6 @@ from lastword.spool.writer import Writer
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    return layout
-
-
-@pytest.fixture
 def writer(layout: Layout) -> Writer:
     return Writer.born(layout)
 

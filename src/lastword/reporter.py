@@ -16,6 +16,7 @@ from lastword.capture.safe_text import describe
 from lastword.config import Config, Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event
+from lastword.event_json import own_copy
 from lastword.scrub import scrub
 from lastword.spool import layout as layouts
 from lastword.spool import retention
@@ -134,7 +135,7 @@ class Reporter:
         to = self._destination.key if self._destination else None
         if self._before_send is None:
             return encode_event(event["id"], to, scrub(event))
-        kept = self._before_send.apply(scrub(event))
+        kept = self._before_send.apply(own_copy(scrub(event)))
         if kept is None:
             return None
         try:

@@ -306,6 +306,29 @@ def test_before_send_is_given_a_scrubbed_event_of_its_own(tmp_path: Path) -> Non
     assert [record.content["tags"] for record in records(tmp_path / "spool")] == [{}, {}]
 
 
+def test_what_a_hook_changes_in_place_is_recorded_and_seen_in_no_other_event(tmp_path: Path) -> None:
+    """The hook's event is its own at any depth, although frames of several events share what never changes."""
+
+    def fail() -> None:
+        raise ValueError(str(tmp_path))
+
+    def redact(event: Any) -> Any:
+        for frame in event["exceptions"][0]["frames"]:
+            frame["source"][:] = ["redacted"]
+            frame["variables"].clear()
+        return event
+
+    for hook in (redact, lambda event: event):
+        lastword.init(spool=tmp_path / "spool", before_send=hook)
+        try:
+            fail()
+        except ValueError:
+            assert lastword.capture_exception()
+    changed, untouched = (record.content["exceptions"][0]["frames"][-1] for record in records(tmp_path / "spool"))
+    assert (changed["source"], changed["variables"]) == (["redacted"], [])
+    assert "raise ValueError(str(tmp_path))" in "".join(untouched["source"])
+
+
 @pytest.mark.parametrize(
     ("hook", "told"),
     [

@@ -59,7 +59,7 @@ def exception_event(
     calls: within some ten calls of the recursion limit parts are missing, at the limit itself RecursionError stands.
     """
     room = Room()
-    reader = StackReader(settings.is_sensitive, room)
+    reader = StackReader(settings.variables, room)
     exceptions = _part("exceptions", exception_chain, error, traceback, reader, room)
     event = _event("error" if handled else "fatal", handled, mechanism, settings)
     event["exceptions"] = exceptions or [type_only(error)]
@@ -76,7 +76,7 @@ def message_event(message: str, *, level: Level, settings: CaptureSettings) -> E
     event = _event(level, True, "capture_message", settings)
     event["message"] = _part("message", _message_text, message) or ""
     if settings.needs.message_stack:
-        reader = StackReader(settings.is_sensitive, Room())
+        reader = StackReader(settings.variables, Room())
         event["stack"] = _part("stack", reader.of_callers, sys._getframe()) or []
         event["sources"] = reader.sources
     return event

@@ -2,26 +2,46 @@
 
 Only exact builtin types are shown by their content; a subclass may have overridden anything, so it is shown, like
 every other object, by its class and address. ``repr(x)`` of a Django QuerySet would query the database.
+
+Most containers hold a few numbers and short texts. Where nothing else is found, in a copy, for another thread may be
+changing the original, Python's own repr is as safe, and many times faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from lastword.capture.safe_text import ELLIPSIS, class_path, clean
 
+#: Characters that are shown of a variable.
+MAX_TEXT = 200
+
 MAX_DEPTH = 4
-_MAX_INT_BITS = 512  # about 154 digits; repr of an int costs the square of its length and fails at 4,300 digits
+
+# repr of an int costs the square of its length.
+_LARGE_INT = 1 << 512  # about 154 digits
+
+#: A container with a longer text, or with more members, is read member by member, as far as there is room to show them.
+_LONG = 200
+_MANY = 64
 
 _module_dict: Callable[[ModuleType], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
 
-_Writer = Callable[[Any, int, int], str]
+_Writer = Callable[..., str]  # of the value, the limit and the depth; the latter two may be left out
 
-#: Types whose repr is C code, short, and ASCII.
-_PLAIN = frozenset((type(None), bool, float, complex, type(Ellipsis), type(NotImplemented)))
+#: Types are told by their addresses, for hashing a class may run its metaclass.
+_PLAIN = frozenset(map(id, (type(None), bool, float, complex, type(Ellipsis), type(NotImplemented))))
+
+_most_digits: Callable[[], int] = getattr(sys, "get_int_max_str_digits", lambda: 0)
+
+
+def _python_bounds_ints() -> bool:
+    """Whether repr refuses to show an int that would take it long; the program may have told it not to."""
+    return 0 < _most_digits() <= 10_000
 
 
 def bounded_repr(value: object, limit: int) -> str:
@@ -30,99 +50,154 @@ def bounded_repr(value: object, limit: int) -> str:
     Raises what the interpreter raises: RuntimeError when another thread changes a set or dict meanwhile,
     RecursionError when the stack is full.
     """
-    if type(value) in _PLAIN:
-        return repr(value)
-    return clean(_write(value, limit, 0), limit)
+    return _cut(_write(value, limit, 0), limit)
+
+
+def bounded_reprs(values: Iterable[object]) -> list[str]:
+    """The same of many values, in at most ``MAX_TEXT`` characters each, and faster.
+
+    Raises ValueError, too, where one of them has to be looked at for itself.
+    """
+    show = (_SHORTCUTS if _python_bounds_ints() else _WRITERS).get
+    texts = [show(id(type(value)), _object)(value) for value in values]
+    return texts if max(map(len, texts), default=0) <= MAX_TEXT else [_cut(text, MAX_TEXT) for text in texts]
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
 
 
 def _write(value: object, limit: int, depth: int) -> str:
-    kind = type(value)
-    if kind in _PLAIN:
-        return repr(value)
-    writer = _WRITERS.get(kind)
-    return _object(value) if writer is None else writer(value, limit, depth)
+    return _WRITERS.get(id(type(value)), _object)(value, limit, depth)
 
 
-def _object(value: object) -> str:
+def _object(value: object, limit: int = MAX_TEXT, depth: int = 0) -> str:
     return f"<{class_path(type(value))} object at 0x{id(value):x}>"
 
 
-def _int(value: int, limit: int, depth: int) -> str:
-    bits = value.bit_length()
-    return repr(value) if bits <= _MAX_INT_BITS else f"<int of {bits} bits>"
+def _plain(value: object, limit: int = MAX_TEXT, depth: int = 0) -> str:
+    return repr(value)
 
 
-def _sliced(value: Any, limit: int, depth: int) -> str:
+def _int(value: int, limit: int = MAX_TEXT, depth: int = 0) -> str:
+    if -_LARGE_INT < value < _LARGE_INT:
+        return repr(value)
+    return f"<int of {value.bit_length()} bits>"
+
+
+def _sliced(value: Any, limit: int = MAX_TEXT, depth: int = 0) -> str:
     if len(value) <= limit:
         return repr(value)
     # Cut before repr: a long text is not copied, let alone escaped, for the sake of its beginning.
     return repr(value[:limit])[: limit - 1] + ELLIPSIS
 
 
-def _listed(opening: str, values: Iterable[object], closing: str, limit: int, depth: int) -> str:
+def _has_plain_repr(members: Collection[object]) -> bool:
+    """Whether Python's own repr of a container with these members runs nobody's code, and is neither slow nor long."""
+    if len(members) > _MANY:
+        return False
+    for member in members:
+        kind = type(member)
+        if kind is str or kind is bytes:
+            if len(member) > _LONG:  # type: ignore[arg-type]
+                return False
+        elif kind is int:
+            if not -_LARGE_INT < member < _LARGE_INT:  # type: ignore[operator]
+                return False
+        elif id(kind) not in _PLAIN:
+            return False
+    return True
+
+
+def _listed(opening: str, members: Sequence[object], closing: str, limit: int, depth: int) -> str:
     """The members between brackets, as far as ``limit`` characters reach: later ones are never looked at."""
     if depth >= MAX_DEPTH:
         return opening + ELLIPSIS + closing
     text = opening
-    # A snapshot in one C call, since another thread may be changing the container. A member takes two characters
-    # at least, so more than ``limit`` of them are never shown.
-    for value in list(islice(values, limit)):
-        text += _write(value, limit, depth + 1) + ", "
+    for member in members:
+        text += _write(member, limit, depth + 1) + ", "
         if len(text) > limit:
-            return text[: limit - 1] + ELLIPSIS
+            return text
     return text[:-2] + closing
 
 
-def _list(value: list[object], limit: int, depth: int) -> str:
-    return _listed("[", value, "]", limit, depth) if value else "[]"
+def _list(value: list[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
+    members = value[:limit]  # a member takes two characters at least, so more than ``limit`` of them are never shown
+    if _has_plain_repr(members):
+        return repr(members)
+    return _listed("[", members, "]", limit, depth)
 
 
-def _tuple(value: tuple[object, ...], limit: int, depth: int) -> str:
-    return _listed("(", value, ",)" if len(value) == 1 else ")", limit, depth) if value else "()"
+def _tuple(value: tuple[object, ...], limit: int = MAX_TEXT, depth: int = 0) -> str:
+    members = value[:limit]
+    if _has_plain_repr(members):
+        return repr(members)
+    return _listed("(", members, ",)" if len(members) == 1 else ")", limit, depth)
 
 
-def _set(value: set[object], limit: int, depth: int) -> str:
-    return _listed("{", value, "}", limit, depth) if value else "set()"
+def _set(value: set[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
+    return _unordered("{", list(islice(value, limit)), "}", limit, depth) if value else "set()"
 
 
-def _frozenset(value: frozenset[object], limit: int, depth: int) -> str:
-    return _listed("frozenset({", value, "})", limit, depth) if value else "frozenset()"
+def _frozenset(value: frozenset[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
+    return _unordered("frozenset({", list(islice(value, limit)), "})", limit, depth) if value else "frozenset()"
 
 
-def _dict(value: dict[object, object], limit: int, depth: int) -> str:
-    if depth >= MAX_DEPTH and value:
+def _unordered(opening: str, members: list[object], closing: str, limit: int, depth: int) -> str:
+    if _has_plain_repr(members):
+        return opening + repr(members)[1:-1] + closing
+    return _listed(opening, members, closing, limit, depth)
+
+
+def _dict(value: dict[object, object], limit: int = MAX_TEXT, depth: int = 0) -> str:
+    if not value:
+        return "{}"
+    if len(value) <= _MANY:
+        members = value.copy()
+        if _has_plain_repr((*members, *members.values())):
+            return repr(members)
+    if depth >= MAX_DEPTH:
         return "{" + ELLIPSIS + "}"
     text = "{"
     for key, item in list(islice(value.items(), limit)):
         text += f"{_write(key, limit, depth + 1)}: {_write(item, limit, depth + 1)}, "
         if len(text) > limit:
-            return text[: limit - 1] + ELLIPSIS
-    return (text[:-2] if value else text) + "}"
+            return text
+    return text[:-2] + "}"
 
 
-def _class(value: type, limit: int, depth: int) -> str:
+def _class(value: type, limit: int = MAX_TEXT, depth: int = 0) -> str:
     return f"<class '{class_path(value)}'>"
 
 
-def _function(value: Any, limit: int, depth: int) -> str:
+def _function(value: Any, limit: int = MAX_TEXT, depth: int = 0) -> str:
     return f"<function {clean(value.__qualname__, limit)}>"
 
 
-def _module(value: ModuleType, limit: int, depth: int) -> str:
+def _module(value: ModuleType, limit: int = MAX_TEXT, depth: int = 0) -> str:
     # Through the dict, for a missing attribute of a module is asked from the module's own __getattr__.
     name = _module_dict(value).get("__name__")
-    return f"<module '{clean(name, limit)}'>" if type(name) is str else _object(value)
+    return f"<module '{clean(name, limit)}'>" if type(name) is str else _object(value, limit, depth)
 
 
-_WRITERS: dict[type, _Writer] = {
-    int: _int,
-    **dict.fromkeys((str, bytes, bytearray), _sliced),
-    list: _list,
-    tuple: _tuple,
-    set: _set,
-    frozenset: _frozenset,
-    dict: _dict,
-    type: _class,
-    **dict.fromkeys((FunctionType, BuiltinFunctionType), _function),
-    ModuleType: _module,
+_WRITERS: dict[int, _Writer] = {
+    **dict.fromkeys(_PLAIN, _plain),
+    **{
+        id(kind): writer
+        for kind, writer in (
+            (int, _int),
+            *((sliced, _sliced) for sliced in (str, bytes, bytearray)),
+            (list, _list),
+            (tuple, _tuple),
+            (set, _set),
+            (frozenset, _frozenset),
+            (dict, _dict),
+            (type, _class),
+            *((function, _function) for function in (FunctionType, BuiltinFunctionType)),
+            (ModuleType, _module),
+        )
+    },
 }
+
+#: Where Python bounds ints, most values need no more than its own repr.
+_SHORTCUTS: dict[int, Callable[[Any], str]] = {**_WRITERS, **dict.fromkeys((id(int), *_PLAIN), repr)}

@@ -7,9 +7,10 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, Optional
 
-from lastword.capture.room import json_cost
 from lastword.capture.safe_text import clean
-from lastword.capture.source import excerpt, is_in_app, source_lines
+from lastword.capture.source import excerpt, file_found, is_in_app, source_lines
+from lastword.event import Frame
+from lastword.event_json import encode_value
 
 MAX_NAME = 200
 MAX_PATH = 1024
@@ -17,23 +18,24 @@ _MAX_SITES_KNOWN = 2048
 
 Columns = tuple[int, int, int]
 
+_HEAD = ("file", "path", "module", "function", "qualname", "line", "columns")
+
 
 class CallSite(NamedTuple):
-    """The unchanging part of a Frame."""
+    """The unchanging part of a Frame, and the same as JSON, in pieces between which the rest belongs."""
 
     code: CodeType
-    file: str
-    path: Optional[str]  # None: relative, so it depends on the working directory
-    function: str
-    qualname: str
-    line: int
-    columns: Optional[Columns]
-    in_app: bool
-    first_source_line: int
-    source: tuple[str, ...]
-    source_cost: int
-    cost: int  # of all the rest, in characters of JSON
+    global_name: Any  # the module's __name__ as it stood there
+    frame: Frame  # without source and variables; the path only where it is absolute
+    source: tuple[int, list[str]]  # the number of the first line, and the lines
+    head_json: str  # up to the source; "" where the path is relative, so that it depends on the working directory
+    source_json: str
+    tail_json: str  # from behind the source up to the variables
+    file_found: Optional[tuple[int, int]]  # mtime in ns and size of the file that the source is of
 
+
+NO_SOURCE: tuple[int, list[str]] = (0, [])
+NO_SOURCE_JSON = '"first_source_line":0,"source":[],'
 
 # By the code object's address, the instruction and its line. Not by the code object itself: its hash and equality look
 # at its constants. The entry holds the code object, so the address cannot come to mean another one.
@@ -44,33 +46,50 @@ def call_site(frame: FrameType, line: int, instruction: int) -> CallSite:
     """The site at which ``frame`` is, from memory where it was met before."""
     key = (id(frame.f_code), instruction, line)
     site = _known.get(key)
-    if site is None:
+    if site is None or site.global_name is not _global_name(frame):
         if len(_known) >= _MAX_SITES_KNOWN:
             _known.clear()
         site = _known[key] = _survey(frame, line, instruction)
     return site
 
 
+def head_json(frame: Frame) -> str:
+    """The JSON of a frame up to its source."""
+    return encode_value({name: frame[name] for name in _HEAD})[:-1] + ","  # type: ignore[literal-required]
+
+
+def _global_name(frame: FrameType) -> Any:
+    return dict.get(frame.f_globals, "__name__")
+
+
 def _survey(frame: FrameType, line: int, instruction: int) -> CallSite:
     code = frame.f_code
-    file = clean(code.co_filename, MAX_PATH)
+    name = _global_name(frame)
     lines = source_lines(frame)
-    first_source_line, source = excerpt(lines, line)
-    qualname = clean(getattr(code, "co_qualname", code.co_name), MAX_NAME)
+    source = excerpt(lines, line)
+    file = clean(code.co_filename, MAX_PATH)
+    known: Frame = {
+        "file": file,
+        "path": os.path.normpath(file) if os.path.isabs(file) else "",
+        "module": clean(name, MAX_NAME) if type(name) is str else None,
+        "function": clean(code.co_name, MAX_NAME),
+        "qualname": clean(getattr(code, "co_qualname", code.co_name), MAX_NAME),
+        "line": line,
+        "columns": _columns(code, instruction, lines),
+        "first_source_line": 0,
+        "source": [],
+        "in_app": is_in_app(code.co_filename),
+        "variables": [],
+    }
     return CallSite(
         code=code,
-        file=file,
-        path=os.path.normpath(file) if os.path.isabs(file) else None,
-        function=clean(code.co_name, MAX_NAME),
-        qualname=qualname,
-        line=line,
-        columns=_columns(code, instruction, lines),
-        in_app=is_in_app(code.co_filename),
-        first_source_line=first_source_line,
+        global_name=name,
+        frame=known,
         source=source,
-        source_cost=sum(map(json_cost, source)),
-        # file, path and the key in Event.sources; function, module and qualname; the keys and the numbers
-        cost=3 * json_cost(file) + 3 * json_cost(qualname) + 300,
+        head_json=head_json(known) if known["path"] else "",
+        source_json=f'"first_source_line":{source[0]},"source":{encode_value(source[1])},',
+        tail_json=f'"in_app":{encode_value(known["in_app"])},"variables":',
+        file_found=file_found(known["path"]) if source[1] and known["path"] else None,
     )
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import FrameType, TracebackType
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
-from lastword.capture.call_site import MAX_NAME, MAX_PATH, CallSite, call_site
-from lastword.capture.room import Room, json_cost
-from lastword.capture.safe_text import clean
+from lastword.capture.call_site import MAX_NAME, MAX_PATH, NO_SOURCE_JSON, call_site, head_json
+from lastword.capture.room import Room
 from lastword.capture.source import is_own_file
-from lastword.capture.variables import frame_variables
-from lastword.event import Frame, Variable, frames_left_out, placeholder
+from lastword.capture.variables import NO_VARIABLES, VariableReader
+from lastword.event import Frame, frames_left_out, placeholder
+from lastword.event_json import EncodedFrame
 
 #: Of a longer stack, so many frames at each end are kept.
 MAX_FRAMES_PER_END = 50
@@ -30,12 +30,11 @@ class StackReader:
         stripped: how many frames went without their variables and source for want of room.
     """
 
-    def __init__(self, is_sensitive: Callable[[str], bool], room: Room) -> None:
+    def __init__(self, variables: VariableReader, room: Room) -> None:
         self.sources: dict[str, tuple[int, int]] = {}
         self.stripped = 0
-        self._is_sensitive = is_sensitive
+        self._variables = variables
         self._room = room
-        self._files_asked: set[str] = set()
 
     def of_traceback(self, traceback: Optional[TracebackType]) -> list[Frame]:
         """The frames of a traceback with their variables, outermost first.
@@ -72,45 +71,27 @@ class StackReader:
 
     def _frame(self, frame: FrameType, line: int, instruction: int, with_variables: bool) -> Optional[Frame]:
         site = call_site(frame, line, instruction)
-        if not self._room.take(site.cost):
+        told = EncodedFrame(site.frame)
+        head = site.head_json
+        if not head:
+            told["path"] = _absolute(site.frame["file"])
+            head = head_json(cast(Frame, told))
+        if not self._room.take(len(head) + len(site.tail_json) + len(NO_SOURCE_JSON)):
             return None
-        source, variables = self._details(frame, site, with_variables)
-        path = site.path or _absolute(site.file)
-        if source:
-            self._add_source_file(path)
-        return {
-            "file": site.file,
-            "path": path,
-            "module": _module(frame),
-            "function": site.function,
-            "qualname": site.qualname,
-            "line": site.line,
-            "columns": site.columns,
-            "first_source_line": site.first_source_line if source else 0,
-            "source": source,
-            "in_app": site.in_app,
-            "variables": variables,
-        }
-
-    def _details(self, frame: FrameType, site: CallSite, with_variables: bool) -> tuple[list[str], list[Variable]]:
-        source = list(site.source) if self._room.take(site.source_cost) else []
-        variables = frame_variables(frame, self._is_sensitive) if with_variables else []
-        if not self._room.take(_cost(variables)):
-            variables = []
+        source = site.source_json if self._room.take(len(site.source_json)) else NO_SOURCE_JSON
+        variables = self._variables.read(frame) if with_variables else NO_VARIABLES
+        if not self._room.take(len(variables.json)):
+            variables = NO_VARIABLES
             self.stripped += 1
-        elif site.source and not source:
+        elif source is not site.source_json:
             self.stripped += 1
-        return source, variables
-
-    def _add_source_file(self, path: str) -> None:
-        if path in self._files_asked:
-            return
-        self._files_asked.add(path)
-        try:
-            found = os.stat(path)
-        except (OSError, ValueError):
-            return
-        self.sources[path] = (found.st_mtime_ns, found.st_size)
+        if source is site.source_json:
+            told["first_source_line"], told["source"] = site.source
+            if site.file_found:
+                self.sources[told["path"]] = site.file_found
+        told["variables"] = variables.listed
+        told.json = f"{head}{source}{site.tail_json}{variables.json}}}"
+        return cast(Frame, told)
 
 
 def _calls_of_traceback(traceback: Optional[TracebackType]) -> Iterator[_Call]:
@@ -140,16 +121,6 @@ def _both_ends(calls: Iterable[_Call]) -> tuple[list[_Call], int, list[_Call]]:
         last.append(call)
         count += 1
     return first, count - len(last), list(last)
-
-
-def _cost(variables: list[Variable]) -> int:
-    # All texts as one: that is one look at them instead of two for each variable.
-    return json_cost("".join([part for name, _, text in variables for part in (name, text)])) + 25 * len(variables)
-
-
-def _module(frame: FrameType) -> Optional[str]:
-    name = dict.get(frame.f_globals, "__name__")
-    return clean(name, 200) if type(name) is str else None
 
 
 def _absolute(file: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lastword.capture.variables import VariableReader
 from lastword.event import Needs
 
 
@@ -17,9 +18,14 @@ class CaptureSettings:
         is_sensitive: whether the value of a variable of that name must not be looked at.
         environment: such as ``production``; at most 200 characters are kept.
         release: the version of the program; at most 200 characters are kept.
+        variables: reads the variables of frames, by ``is_sensitive``.
     """
 
     needs: Needs
     is_sensitive: Callable[[str], bool]
     environment: str = ""
     release: str = ""
+    variables: VariableReader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variables", VariableReader(self.is_sensitive))

@@ -8,6 +8,7 @@ import os
 import stat
 import tokenize
 from types import FrameType
+from typing import Optional
 
 from lastword.capture.safe_text import clean
 
@@ -77,9 +78,18 @@ def _is_readable(file: str) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_SIZE
 
 
-def excerpt(lines: list[str], line: int) -> tuple[int, tuple[str, ...]]:
-    """The number of the first line and up to 5 lines above and below ``line``; (0, ()) when it is not among them."""
+def file_found(path: str) -> Optional[tuple[int, int]]:
+    """Time of the last change, in ns, and size of a file; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def excerpt(lines: list[str], line: int) -> tuple[int, list[str]]:
+    """The number of the first line and up to 5 lines above and below ``line``; (0, []) when it is not among them."""
     if not 1 <= line <= len(lines):
-        return 0, ()
+        return 0, []
     first = max(1, line - CONTEXT_LINES)
-    return first, tuple(clean(text.rstrip("\r\n"), MAX_LINE) for text in lines[first - 1 : line + CONTEXT_LINES])
+    return first, [clean(text.rstrip("\r\n"), MAX_LINE) for text in lines[first - 1 : line + CONTEXT_LINES]]

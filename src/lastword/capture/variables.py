@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
-from lastword.capture.bounded_repr import bounded_repr
+from lastword.capture.bounded_repr import MAX_TEXT, bounded_repr, bounded_reprs
 from lastword.capture.safe_text import class_name, clean
-from lastword.event import Variable
+from lastword.event import Mark, Variable
+from lastword.event_json import encode_value
 
 MAX_NAMES = 50
-MAX_TEXT = 200
 FILTERED = "[filtered]"
 
 # A module's frame has all its globals for locals, perhaps thousands; 50 shown ones are among the first 200 unless
 # there are 150 names with double underscores.
 _MAX_LOOKED_AT = 200
+
+_MAX_KNOWN = 2048
+
+CO_OPTIMIZED = 1  # of a code object: its locals are those of a function
 
 
 def _function_locals_type() -> type:
@@ -29,23 +33,97 @@ def _function_locals_type() -> type:
 _FUNCTION_LOCALS: Any = _function_locals_type()
 
 
-def frame_variables(frame: FrameType, is_sensitive: Callable[[str], bool]) -> list[Variable]:
-    """The locals of ``frame`` in order: at most 50 names, 200 characters each, names like ``__this__`` left out.
+class Variables(NamedTuple):
+    """The variables of one frame, and the same as JSON."""
 
-    The value of a sensitive name is not touched. Of locals kept in a mapping of the application's own (the body of a
-    class with a ``__prepare__``) nothing is taken: reading it would run its code.
-    """
-    variables: list[Variable] = []
-    for name, value in _items(frame.f_locals):
-        if type(name) is not str or (name.startswith("__") and name.endswith("__")):
-            continue
-        variables.append(_variable(name, value, is_sensitive))
-        if len(variables) == MAX_NAMES:
-            break
-    return variables
+    listed: list[Variable]
+    json: str
 
 
-def _items(local_names: Any) -> list[tuple[object, object]]:
+NO_VARIABLES = Variables([], "[]")
+
+
+class _Names(NamedTuple):
+    """What of a frame's names is shown, and how: the same each time that its function runs."""
+
+    taken: list[int]  # their places among the locals
+    shown: list[str]
+    marks: list[Mark]
+    is_all: bool  # every local is taken, and shown by its repr
+
+
+class VariableReader:
+    """Reads the variables of frames; remembers their names, which come again and again."""
+
+    def __init__(self, is_sensitive: Callable[[str], bool]) -> None:
+        self._is_sensitive = is_sensitive
+        self._known: dict[tuple[str, ...], _Names] = {}
+
+    def read(self, frame: FrameType) -> Variables:
+        """The locals of ``frame`` in order: at most 50 names, 200 characters each, names like ``__this__`` left out.
+
+        The value of a sensitive name is not touched. Of locals kept in a mapping of the application's own (the body of
+        a class with a ``__prepare__``) nothing is taken: reading it would run its code.
+        """
+        items = _items(frame.f_locals)
+        if (
+            not frame.f_code.co_flags & CO_OPTIMIZED
+        ):  # a function's names are plain texts, a namespace's may be anything
+            items = [item for item in items if type(item[0]) is str]
+        keys, values = zip(*items) if items else ((), ())
+        names = self._known.get(keys) or self._learn(keys)
+        return _shown(names, values if names.is_all else [values[place] for place in names.taken])
+
+    def _learn(self, keys: tuple[str, ...]) -> _Names:
+        taken = [place for place, key in enumerate(keys) if not (key.startswith("__") and key.endswith("__"))]
+        del taken[MAX_NAMES:]
+        marks: list[Mark] = ["filtered" if self._is_secret(keys[place]) else "repr" for place in taken]
+        names = _Names(
+            taken=taken,
+            shown=[clean(keys[place], MAX_TEXT) for place in taken],
+            marks=marks,
+            is_all=len(taken) == len(keys) and "filtered" not in marks,
+        )
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[keys] = names
+        return names
+
+    def _is_secret(self, key: str) -> bool:
+        try:
+            return self._is_sensitive(key)
+        except Exception:  # a rule that cannot be applied withholds
+            return True
+
+
+def _shown(names: _Names, values: Sequence[object]) -> Variables:
+    marks = names.marks
+    try:
+        if names.is_all:
+            texts = bounded_reprs(values)
+        else:
+            texts = [
+                bounded_repr(value, MAX_TEXT) if mark == "repr" else FILTERED for mark, value in zip(marks, values)
+            ]
+    except Exception:
+        marks = marks.copy()
+        texts = [_text_and_mark(place, value, marks) for place, value in enumerate(values)]
+    listed = list(zip(names.shown, marks, texts))
+    return Variables(listed, encode_value(listed))
+
+
+def _text_and_mark(place: int, value: object, marks: list[Mark]) -> str:
+    """One of the texts, where not all can be shown; marks what cannot."""
+    if marks[place] == "filtered":
+        return FILTERED
+    try:
+        return bounded_repr(value, MAX_TEXT)
+    except Exception:
+        marks[place] = "failed"
+        return class_name(type(value))
+
+
+def _items(local_names: Any) -> list[tuple[Any, object]]:
     if issubclass(type(local_names), dict):
         try:
             return list(islice(dict.items(local_names), _MAX_LOOKED_AT))
@@ -54,16 +132,3 @@ def _items(local_names: Any) -> list[tuple[object, object]]:
     if type(local_names) is _FUNCTION_LOCALS:
         return list(islice(local_names.items(), _MAX_LOOKED_AT))
     return []
-
-
-def _variable(name: str, value: object, is_sensitive: Callable[[str], bool]) -> Variable:
-    shown_name = clean(name, MAX_TEXT)
-    try:
-        if is_sensitive(name):
-            return shown_name, "filtered", FILTERED
-    except Exception:  # a rule that cannot be applied withholds
-        return shown_name, "filtered", FILTERED
-    try:
-        return shown_name, "repr", bounded_repr(value, MAX_TEXT)
-    except Exception:
-        return shown_name, "failed", class_name(type(value))

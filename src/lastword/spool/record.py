@@ -30,9 +30,11 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
+
+from lastword.event_json import encode_value, to_json
 
 MAX_RECORD = 1 << 20
 
@@ -44,9 +46,6 @@ _KEY = re.compile("[0-9a-f]{12}")
 _HEAD = re.compile(
     rb'(?:"n":([1-9][0-9]{0,17}),)?"to":(?:null|"([0-9a-f]{12})"),"id":"([0-9a-f]{32})","kind":"([a-z]+)",'
 )
-
-# No spaces, ASCII only; NaN and infinities are not JSON and are refused here.
-_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ class Damage:
     reason: str
 
 
-def encode_event(event_id: str, to: Optional[str], event: object) -> bytes:
+def encode_event(event_id: str, to: Optional[str], event: Mapping[str, Any]) -> bytes:
     """The body of a record of kind ``event``: all that stands behind ``n``; raises ValueError for what is no JSON."""
-    return f'"to":{_encode_json(to)},"id":"{event_id}","kind":"event","event":{_encode_json(event)}}}'.encode("ascii")
+    return f'"to":{encode_value(to)},"id":"{event_id}","kind":"event","event":{to_json(event)}}}'.encode("ascii")
 
 
 def frame(body: bytes, seq: Optional[int]) -> bytes:
@@ -92,7 +91,7 @@ def body_of(line: bytes) -> bytes:
 
 def readdressed(body: bytes, to: Optional[str]) -> bytes:
     """The same body for another destination."""
-    return b'"to":%b,%b' % (_encode_json(to).encode("ascii"), body.partition(b",")[2])
+    return b'"to":%b,%b' % (encode_value(to).encode("ascii"), body.partition(b",")[2])
 
 
 def parse(line: bytes) -> Union[Record, Damage]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import linecache
 import os
 import sys
@@ -16,6 +17,7 @@ from lastword.capture import CaptureSettings, exception_event, message_event
 from lastword.capture.frames import MAX_FRAMES_PER_END
 from lastword.capture.source import MAX_FILE_SIZE, is_in_app
 from lastword.event import LEFT_OUT, Event, Frame, Needs
+from lastword.event_json import own_copy, to_json
 from lastword.scrub import is_sensitive
 from tests.support import needs
 
@@ -207,7 +209,7 @@ def test_a_long_stack_keeps_both_ends_and_tells_how_many_are_missing(depth: int,
 
 
 def test_the_same_place_is_described_alike_each_time(tmp_path: Path) -> None:
-    """What is remembered of a place is not what an event holds: changing one event leaves the next alone."""
+    """What is remembered of a place is not what a hook is given: changing one event leaves the next alone."""
     source = "1 / 0\n"
     code = compile(source, str(written(tmp_path / "m.py", source)), "exec")
     seen = []
@@ -215,11 +217,27 @@ def test_the_same_place_is_described_alike_each_time(tmp_path: Path) -> None:
         try:
             exec(code, {})
         except ZeroDivisionError as error:
-            frame = last_frame(exception_event(error, handled=True, mechanism="test", settings=WITH_STACK))
-        seen.append(dict(frame, source=list(frame["source"])))
-        frame["source"].clear()
+            event = own_copy(exception_event(error, handled=True, mechanism="test", settings=WITH_STACK))
+        seen.append(own_copy(event)["exceptions"][0]["frames"][-1])
+        last_frame(event)["source"].clear()
+        last_frame(event)["variables"].clear()
     assert seen[0] == seen[1]
     assert seen[0]["source"] == ["1 / 0"]
+
+
+def test_the_module_is_that_of_the_globals_at_hand(tmp_path: Path) -> None:
+    """One code object may run in several modules: what is remembered of one is not told of the other."""
+    code = compile("1 / 0\n", str(written(tmp_path / "m.py", "1 / 0\n")), "exec")
+    modules = []
+    for name in ("first", "second", "first", 7):
+        try:
+            exec(code, {"__name__": name})
+        except ZeroDivisionError as error:
+            event = exception_event(error, handled=True, mechanism="test", settings=WITH_STACK)
+        modules.append(
+            (last_frame(event)["module"], json.loads(to_json(event))["exceptions"][0]["frames"][-1]["module"])
+        )
+    assert modules == [("first", "first"), ("second", "second"), ("first", "first"), (None, None)]
 
 
 def test_a_message_has_the_stack_of_its_caller_without_us_and_without_variables() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from types import FrameType
 from typing import Any
 
 from lastword.capture import variables
-from lastword.capture.variables import MAX_NAMES, MAX_TEXT, frame_variables
+from lastword.capture.bounded_repr import MAX_TEXT
+from lastword.capture.variables import MAX_NAMES, VariableReader
 from lastword.event import Variable
 from lastword.scrub import is_sensitive
 
@@ -19,6 +21,15 @@ def frame_of(source: str, scope: Any = None) -> FrameType:
     names: dict[str, Any] = {"here": lambda: found.append(sys._getframe(1))}
     exec(source, names, scope if scope is not None else names)
     return found[0]
+
+
+def frame_variables(frame: FrameType, is_sensitive: Callable[[str], bool]) -> list[Variable]:
+    """The variables, which are the same when the frame's names are known already; and their JSON says the same."""
+    reader = VariableReader(is_sensitive)
+    first, again = reader.read(frame), reader.read(frame)
+    assert first == again
+    assert json.loads(first.json) == [list(variable) for variable in first.listed]
+    return first.listed
 
 
 def by_name(taken: list[Variable]) -> dict[str, tuple[str, str]]:
@@ -73,9 +84,10 @@ def test_a_rule_that_raises_withholds_the_value() -> None:
 def test_a_repr_that_fails_leaves_the_type(monkeypatch: Any) -> None:
     """The variable is there, marked, with the name of its class for a text."""
 
-    def failing(value: object, limit: int) -> str:
+    def failing(*_: object) -> str:
         raise RecursionError
 
+    monkeypatch.setattr(variables, "bounded_reprs", failing)
     monkeypatch.setattr(variables, "bounded_repr", failing)
     assert frame_variables(frame_of("a = 1.5\nhere()", {}), is_sensitive) == [("a", "failed", "float")]
 

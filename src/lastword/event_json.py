@@ -1,0 +1,88 @@
+"""An Event as JSON text, of which capture has written the larger part already.
+
+Frames make up nearly all of an event, and nearly all of a frame is the same each time: capture keeps the JSON of that
+and hands out frames that carry their text with them. JSON is ASCII without spaces; NaN and infinities are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lastword.event import Event
+
+
+def _encoder() -> Callable[[Any], str]:
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # PyPy
+        return json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+    # JSONEncoder makes one of these for each call, which takes longer than all the rest for a small part of an event.
+    # The difference is that a cycle, which nothing but a hook can have made, ends in RecursionError.
+    in_pieces = make(None, _refuse, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False)
+    return lambda value: "".join(in_pieces(value, 0))
+
+
+def _refuse(value: object) -> None:
+    raise TypeError(f"a {type(value).__name__} is no JSON")
+
+
+#: A value as JSON; raises ValueError, TypeError or RecursionError for what is none.
+encode_value = _encoder()
+
+
+class EncodedFrame(dict):  # type: ignore[type-arg]
+    """A Frame and its JSON, which no longer holds once the frame is changed.
+
+    Its lists are shared with those of other events, so whoever wants to change anything takes an ``own_copy`` first.
+    """
+
+    __slots__ = ("json",)
+    json: str
+
+
+def to_json(event: Mapping[str, Any]) -> str:
+    """The whole event; raises as ``encode_value`` does."""
+    return _object(event, _WITH_FRAMES)
+
+
+def own_copy(event: Event) -> Event:
+    """An event that shares nothing with others, so that it may be changed at any depth."""
+    copy: Event = _own(event)
+    return copy
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _own(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_own(item) for item in value]
+    return value
+
+
+def _object(members: Mapping[str, Any], encoders: dict[str, Callable[[Any], str]]) -> str:
+    """``members``, some of them by encoders of their own."""
+    rest = {name: value for name, value in members.items() if name not in encoders}
+    texts = [f'"{name}":{encode(members[name])}' for name, encode in encoders.items() if name in members]
+    if rest:
+        texts.append(encode_value(rest)[1:-1])
+    return "{" + ",".join(texts) + "}"
+
+
+def _frames(frames: Any) -> str:
+    if not isinstance(frames, list):
+        return encode_value(frames)
+    return (
+        "[" + ",".join([frame.json if type(frame) is EncodedFrame else encode_value(frame) for frame in frames]) + "]"
+    )
+
+
+def _holders(holders: Any) -> str:
+    """Exceptions, or whatever else has frames of its own."""
+    if not isinstance(holders, list):
+        return encode_value(holders)
+    texts = [_object(one, {"frames": _frames}) if isinstance(one, dict) else encode_value(one) for one in holders]
+    return "[" + ",".join(texts) + "]"
+
+
+_WITH_FRAMES: dict[str, Callable[[Any], str]] = {"exceptions": _holders, "stack": _frames}

@@ -12,6 +12,9 @@ from typing import Any
 
 from lastword.event import Event
 
+#: A text as a JSON string, with its quotes.
+encode_text = json.encoder.encode_basestring_ascii
+
 
 def _encoder() -> Callable[[Any], str]:
     make: Any = getattr(json.encoder, "c_make_encoder", None)

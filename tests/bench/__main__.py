@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import contention, drain, idle
+from tests.bench import capture, contention, drain, idle
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     kinds = parser.add_subparsers(metavar="benchmark", required=True)
+    capture.add_arguments(kinds.add_parser("capture", help=capture.QUESTION, description=capture.__doc__))
     contention.add_arguments(kinds.add_parser("contention", help=contention.QUESTION, description=contention.__doc__))
     drain.add_arguments(kinds.add_parser("drain", help=drain.QUESTION, description=drain.__doc__))
     idle.add_arguments(kinds.add_parser("idle", help=idle.QUESTION, description=idle.__doc__))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from lastword.capture.bounded_repr import MAX_TEXT, bounded_repr, bounded_reprs
 from lastword.capture.safe_text import class_name, clean
 from lastword.event import Mark, Variable
-from lastword.event_json import encode_value
+from lastword.event_json import encode_text
 
 MAX_NAMES = 50
 FILTERED = "[filtered]"
@@ -50,6 +50,7 @@ class _Names(NamedTuple):
     shown: list[str]
     marks: list[Mark]
     is_all: bool  # every local is taken, and shown by its repr
+    json: str  # of all of them, with a %s for each text
 
 
 class VariableReader:
@@ -78,12 +79,9 @@ class VariableReader:
         taken = [place for place, key in enumerate(keys) if not (key.startswith("__") and key.endswith("__"))]
         del taken[MAX_NAMES:]
         marks: list[Mark] = ["filtered" if self._is_secret(keys[place]) else "repr" for place in taken]
-        names = _Names(
-            taken=taken,
-            shown=[clean(keys[place], MAX_TEXT) for place in taken],
-            marks=marks,
-            is_all=len(taken) == len(keys) and "filtered" not in marks,
-        )
+        shown = [clean(keys[place], MAX_TEXT) for place in taken]
+        is_all = len(taken) == len(keys) and "filtered" not in marks
+        names = _Names(taken, shown, marks, is_all, json=_template(shown, marks))
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
         self._known[keys] = names
@@ -97,7 +95,7 @@ class VariableReader:
 
 
 def _shown(names: _Names, values: Sequence[object]) -> Variables:
-    marks = names.marks
+    marks, template = names.marks, names.json
     try:
         if names.is_all:
             texts = bounded_reprs(values)
@@ -108,8 +106,13 @@ def _shown(names: _Names, values: Sequence[object]) -> Variables:
     except Exception:
         marks = marks.copy()
         texts = [_text_and_mark(place, value, marks) for place, value in enumerate(values)]
-    listed = list(zip(names.shown, marks, texts))
-    return Variables(listed, encode_value(listed))
+        template = _template(names.shown, marks)
+    return Variables(list(zip(names.shown, marks, texts)), template % tuple(map(encode_text, texts)))
+
+
+def _template(shown: list[str], marks: list[Mark]) -> str:
+    rows = [f'[{encode_text(name)},"{mark}",'.replace("%", "%%") + "%s]" for name, mark in zip(shown, marks)]
+    return f"[{','.join(rows)}]"
 
 
 def _text_and_mark(place: int, value: object, marks: list[Mark]) -> str:

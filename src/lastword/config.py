@@ -7,15 +7,21 @@ variable: no text can say it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import SplitResult, parse_qs, unquote, urlencode, urlsplit
 
 from lastword.errors import ConfigError
+
+try:
+    from _sha2 import sha256  # type: ignore[import-not-found]
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found] # its name before 3.12
+    except ImportError:  # hashlib, which everybody else would use, loads OpenSSL first
+        from hashlib import sha256
 
 ACCEPTED_DSNS = (
     "backtrace+https://submit.backtrace.io/UNIVERSE/TOKEN/json or backtrace+https://HOST:PORT?token=TOKEN",
@@ -33,8 +39,7 @@ def _dsn_error(text: str, problem: str) -> ConfigError:
     return ConfigError(f"the DSN {text!r} cannot be used: {problem}. A DSN is one of{forms}")
 
 
-@dataclass(frozen=True)
-class Dsn:
+class Dsn(NamedTuple):
     """Where events go: the wire format, the URL to post to, and the token that is not part of that URL (or '')."""
 
     wire: str
@@ -121,34 +126,42 @@ _PARSERS = {"backtrace": _parse_backtrace, "booboo": _parse_booboo, "sentry": _p
 _OPTIONAL: dict[str, Callable[[Any], Any]] = {"connect_timeout": float, "proxy": str, "ca_bundle": str, "verify": bool}
 
 
-@dataclass(frozen=True)
-class Destination:
-    """A DSN with the options that decide how events reach it.
-
-    Written to the spool as a file named after its own content, so that whoever sends an event later knows all that
-    the process which captured it knew. Fields are those of ``Config``; ``ca_bundle`` is an absolute path. ``key``, by
-    which records name it, is the first 12 hex digits of the SHA-256 of the file's content.
-    """
-
+class _DestinationOptions(NamedTuple):
     dsn: Dsn
     timeout: float
     connect_timeout: Optional[float] = None
-    proxy: Optional[str] = field(default=None, repr=False)  # it may hold a password
+    proxy: Optional[str] = None
     ca_bundle: Optional[str] = None
     verify: bool = True
-    key: str = field(init=False, repr=False, compare=False, default="")
 
-    def __post_init__(self) -> None:
-        # Once, for each capture asks for it; and not by cached_property, which takes a lock at its first use.
-        object.__setattr__(self, "key", hashlib.sha256(self.encode()).hexdigest()[:12])
+
+class Destination(_DestinationOptions):
+    """A DSN with the options that decide how events reach it.
+
+    Written to the spool as a file named after its own content, so that whoever sends an event later knows all that
+    the process which captured it knew. Fields are those of ``Config``; ``ca_bundle`` is an absolute path.
+    """
+
+    @property
+    def key(self) -> str:
+        """By which records name it: the first 12 hex digits of the SHA-256 of the file's content."""
+        known: Optional[str] = self.__dict__.get("key")
+        if known is None:
+            # Each capture asks for it. Not functools.cached_property, which takes a lock at its first use.
+            known = self.__dict__["key"] = sha256(self.encode()).hexdigest()[:12]
+        return known
+
+    def with_options(self, **options: Any) -> Destination:
+        """The same but for these."""
+        return Destination(**{**self._asdict(), **options})
+
+    def __repr__(self) -> str:
+        return f"Destination({self.dsn!r}, ...)"  # a proxy may have a password
 
     def encode(self) -> bytes:
         """The file's content, without what has its default: a file that is older than an option keeps its key."""
-        told = asdict(self)
-        del told["key"]
-        for option in fields(self):
-            if option.name in told and told[option.name] == option.default:
-                del told[option.name]
+        told = {name: value for name, value in self._asdict().items() if value != self._field_defaults.get(name, self)}
+        told["dsn"] = self.dsn._asdict()
         return json.dumps(told, sort_keys=True).encode()
 
     @classmethod
@@ -162,8 +175,29 @@ class Destination:
             raise ConfigError(f"not a destination: {error!r}") from None
 
 
-@dataclass(frozen=True)
-class Config:
+class _Options(NamedTuple):
+    dsn: Optional[str] = None
+    environment: str = "production"
+    release: str = ""
+    spool: Optional[str] = None
+    flusher: str = "auto"
+    shutdown_timeout: float = 2.0
+    timeout: float = 10.0
+    connect_timeout: Optional[float] = None
+    proxy: Optional[str] = None
+    ca_bundle: Optional[str] = None
+    verify: bool = True
+    ignore_errors: tuple[Union[type[BaseException], str], ...] = ()
+    sample_rate: float = 1.0
+    flood_burst: int = 100
+    before_send: Optional[Callable[[Any], Any]] = None
+    max_spool: Optional[int] = None
+    max_age: float = 7 * 24 * 3600.0
+    max_set_aside: int = 32 << 20
+    debug: bool = False
+
+
+class Config(_Options):
     """The options of ``init``.
 
     Attributes:
@@ -202,27 +236,17 @@ class Config:
         debug: log what would otherwise be said at most once a minute.
     """
 
-    dsn: Optional[str] = None
-    environment: str = "production"
-    release: str = ""
-    spool: Optional[str] = None
-    flusher: str = "auto"
-    shutdown_timeout: float = 2.0
-    timeout: float = 10.0
-    connect_timeout: Optional[float] = None
-    proxy: Optional[str] = field(default=None, repr=False)
-    ca_bundle: Optional[str] = None
-    verify: bool = True
-    ignore_errors: tuple[Union[type[BaseException], str], ...] = ()
-    sample_rate: float = 1.0
-    flood_burst: int = 100
-    before_send: Optional[Callable[[Any], Any]] = None
-    max_spool: Optional[int] = None
-    max_age: float = 7 * 24 * 3600.0
-    max_set_aside: int = 32 << 20
-    debug: bool = False
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
+    def __new__(cls, **options: Any) -> Config:
+        config = super().__new__(cls, **options)
+        config._check()
+        return config
+
+    def __repr__(self) -> str:
+        return f"Config(dsn={self.dsn!r}, ...)"  # a proxy may have a password
+
+    def _check(self) -> None:
         if self.flusher not in FLUSHER_MODES:
             raise ConfigError(f"flusher={self.flusher!r} is not one of {', '.join(FLUSHER_MODES)}")
         for name in ("timeout", "connect_timeout"):
@@ -266,7 +290,7 @@ class Config:
         An option of None and an empty variable count as not given. Raises ConfigError for an unknown option and for
         a value that cannot be used.
         """
-        known = [field.name for field in fields(cls)]
+        known = cls._fields
         unknown = sorted(set(options) - set(known))
         if unknown:
             raise ConfigError(f"unknown option {unknown[0]!r}; the options are {', '.join(known)}")

@@ -8,7 +8,6 @@ bounded by capture. Lists of frames run from the outermost call to the point of 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Optional, TypedDict
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
@@ -120,8 +119,7 @@ class Event(TypedDict):
     sources: dict[str, tuple[int, int]]  # absolute path → (mtime_ns, size) of every file that a frame shows
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(NamedTuple):
     """What a wire format wants capture to take, because nobody can take it later."""
 
     message_stack: bool = False  # the caller's stack, for messages too

@@ -14,7 +14,7 @@ from lastword.admission import Gate
 from lastword.capture import CaptureSettings, context, exception_event, message_event, uncaught
 from lastword.capture.origin import origin_of_exception, origin_of_message
 from lastword.config import Config
-from lastword.event import FLOOD_TAG, LEVELS, Event, Level, Needs, Origin
+from lastword.event import FLOOD_TAG, LEVELS, Event, Level, Origin
 from lastword.launch import Launcher
 from lastword.launch.mode import Choice, Mode, choose, observe
 from lastword.launch.thread import Lead
@@ -22,7 +22,7 @@ from lastword.reporter import Reporter
 from lastword.scrub import is_sensitive
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
-from lastword.wire import FORMATS
+from lastword.wire.needs import NEEDS, NEEDS_OF_NONE
 
 #: How often ``flush`` and the end of the process look whether everything is settled, in seconds.
 _LOOK = 0.02
@@ -44,7 +44,7 @@ class _Client:
         self.choice: Choice = choose(config.flusher, observe(has_dsn=destination is not None))
         self.uncounted = 0  # captures for whose refusal there was no stack left
         self.settings = CaptureSettings(
-            needs=FORMATS[destination.dsn.wire].NEEDS if destination else Needs(message_stack=True),
+            needs=NEEDS[destination.dsn.wire] if destination else NEEDS_OF_NONE,
             is_sensitive=is_sensitive,
             environment=config.environment,
             release=config.release,

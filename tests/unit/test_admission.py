@@ -20,7 +20,7 @@ from lastword.admission.ignore import Ignored
 from lastword.config import Config
 from lastword.errors import RecordRefused
 from lastword.event import Event, Origin
-from lastword.wire import FORMATS
+from lastword.wire.formats import FORMATS
 from tests.support.events import EVENT_ID, destination, exception, exception_event, message_event
 
 HERE = Origin("KeyError", "/app/shop.py", 12)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +221,7 @@ def test_every_option_has_its_variable(tmp_path: Path) -> None:
         max_set_aside=2000,
         debug=True,
     )
-    assert {f"LASTWORD_{field.name.upper()}" for field in fields(Config)} - set(environ) == {"LASTWORD_BEFORE_SEND"}
+    assert {f"LASTWORD_{name.upper()}" for name in Config._fields} - set(environ) == {"LASTWORD_BEFORE_SEND"}
 
 
 def test_a_hook_cannot_be_given_by_a_text() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lastword.event import Event
 from lastword.version import __version__
-from lastword.wire import FORMATS
+from lastword.wire.formats import FORMATS
 from tests.support.events import destination, exception, exception_event, frame, message_event
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lastword.http_message import HttpRequest
-from lastword.wire import FORMATS
+from lastword.wire.formats import FORMATS
 from tests.support.events import destination
 from tests.wire.comparable import comparable_backtrace, comparable_booboo
 from tests.wire.situation_events import situation_event

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from lastword.event import Event, Needs
-from lastword.wire import FORMATS
 from lastword.wire.backtrace import MAX_BLOCK_LINES
+from lastword.wire.formats import FORMATS
+from lastword.wire.needs import NEEDS
 from tests.support.events import EVENT_ID, destination, exception, exception_event, frame, message_event
 
 BACKTRACE = destination("backtrace+https://submit.backtrace.io/universe/TOKEN/json")
@@ -31,8 +32,8 @@ def payload_of(event: Event) -> dict[str, Any]:
 
 def test_formats_say_what_capture_has_to_take_for_them() -> None:
     """Backtrace shows the caller of a message and the figures of the machine; booboo neither."""
-    needs = {wire: module.NEEDS for wire, module in FORMATS.items()}
-    assert needs == {"backtrace": Needs(message_stack=True, memory=True), "booboo": Needs()}
+    assert NEEDS.keys() == FORMATS.keys()
+    assert {"backtrace": Needs(message_stack=True, memory=True), "booboo": Needs()} == NEEDS
 
 
 @pytest.mark.parametrize("wire", sorted(FORMATS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lastword.wire import FORMATS
+from lastword.wire.formats import FORMATS
 from tests.wire.golden_requests import GOLDEN, golden_events, golden_file, golden_text
 
 CASES = [(wire, name) for wire in FORMATS for name in golden_events()]

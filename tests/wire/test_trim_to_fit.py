@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from lastword.event import LEFT_OUT, TRIMMED_TAG, Event, Frame, Variable, frames_left_out
-from lastword.wire import FORMATS
 from lastword.wire.booboo import MAX_BODY
+from lastword.wire.formats import FORMATS
 from lastword.wire.trim import LADDER, Allowance, fit, trimmed
 from tests.support.events import EVENT_ID, destination, exception, exception_event, frame, message_event
 

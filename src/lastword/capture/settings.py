@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from lastword.capture.variables import VariableReader
 from lastword.event import Needs
 
 
-@dataclass(frozen=True)
 class CaptureSettings:
     """How events are to be taken.
 
@@ -21,11 +19,11 @@ class CaptureSettings:
         variables: reads the variables of frames, by ``is_sensitive``.
     """
 
-    needs: Needs
-    is_sensitive: Callable[[str], bool]
-    environment: str = ""
-    release: str = ""
-    variables: VariableReader = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "variables", VariableReader(self.is_sensitive))
+    def __init__(
+        self, *, needs: Needs, is_sensitive: Callable[[str], bool], environment: str = "", release: str = ""
+    ) -> None:
+        self.needs = needs
+        self.is_sensitive = is_sensitive
+        self.environment = environment
+        self.release = release
+        self.variables = VariableReader(is_sensitive)

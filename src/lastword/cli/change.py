@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Optional
 
 from lastword.cli import whose_spool
@@ -108,7 +107,7 @@ def _like(layout: Layout, key: Optional[str], new: str) -> Destination:
     """The destination at the DSN ``new`` with the options of another one, such as its proxy."""
     target = Config.load({"dsn": new}).destination
     assert target is not None
-    return target if key is None else replace(destination.load(layout, key), dsn=target.dsn)
+    return target if key is None else destination.load(layout, key).with_options(dsn=target.dsn)
 
 
 def _have_done(layout: Layout, order: Order, what: str) -> int:

@@ -12,8 +12,8 @@ from lastword.http_sender import HttpSender
 from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record
-from lastword.wire import FORMATS
 from lastword.wire.format import History, Misconfigured, Refused, Retry, Verdict, WireFormat
+from lastword.wire.formats import FORMATS
 
 
 @dataclass(frozen=True)

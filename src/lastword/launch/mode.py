@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import ModuleType
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from lastword.launch.detached import find_interpreter
 from lastword.spool.lock import IN_SUBINTERPRETER
@@ -24,8 +23,7 @@ class Mode(Enum):
     HOLD = "hold"  # nothing is sent
 
 
-@dataclass(frozen=True)
-class Circumstances:
+class Circumstances(NamedTuple):
     """What the choice depends on."""
 
     has_dsn: bool = True
@@ -35,8 +33,7 @@ class Circumstances:
     stops_between_calls: bool = False  # a function as a service: all processes stand still until the next call
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """What was chosen; ``if_starts_fail`` takes its place after three starts of a process that came to nothing.
 
     ``remark`` is what the user should know of it, or ''.

@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
@@ -50,8 +49,7 @@ def put(
     write_whole_file(path, json.dumps(head).encode("ascii") + b"\n" + content, aside=f"{path}.{new_id()}")
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(NamedTuple):
     """What the first line of such a file says."""
 
     why: str = "refused"
@@ -63,12 +61,12 @@ class Head:
     def decode(cls, line: bytes) -> Head:
         """Read it; one that is none stands for a refusal."""
         try:
-            told = json.loads(line.decode("ascii"))
+            told, unsaid = json.loads(line.decode("ascii")), cls()
             to = told.get("to")
             return cls(
-                why=str(told.get("why", cls.why)),
-                reason=str(told.get("reason", cls.reason)),
-                at=float(told.get("at", cls.at)),
+                why=str(told.get("why", unsaid.why)),
+                reason=str(told.get("reason", unsaid.reason)),
+                at=float(told.get("at", unsaid.at)),
                 to=None if to is None else str(to),
             )
         except (ValueError, TypeError, AttributeError, RecursionError):

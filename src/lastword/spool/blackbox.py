@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from dataclasses import dataclass, field
+from typing import Optional
 
 from lastword.spool.layout import open_private, read_small_file, write_all
 
@@ -26,13 +26,13 @@ SIZE = 64 << 10
 _COPY = 4096
 
 
-@dataclass
 class WriterState:
     """The state part, as read back or as kept by its writer."""
 
-    generation: int = 0
-    sealed_upto: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    def __init__(self, generation: int = 0, sealed_upto: int = 0, refused: Optional[dict[str, int]] = None) -> None:
+        self.generation = generation
+        self.sealed_upto = sealed_upto
+        self.refused = refused or {}
 
 
 def create(path: str) -> None:

@@ -33,8 +33,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
@@ -179,8 +178,7 @@ def deferred_from(name: str) -> Optional[tuple[int, int]]:
     return (int(found[1]), int(found[2])) if found else None
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A directory where the spool may be. ``unasked``: nobody named it, so it has to be beyond doubt."""
 
     path: str

@@ -33,7 +33,6 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
 from typing import Optional
 
 from lastword.errors import SpoolError
@@ -82,46 +81,53 @@ def _by_reason(tally: Counter[str], prefix: str) -> dict[str, int]:
     return {outcome[len(prefix) :]: count for outcome, count in tally.items() if outcome.startswith(prefix)}
 
 
-@dataclass
 class Totals:
     """Figures of writers that are gone."""
 
-    writers: int = 0
-    recorded: int = 0
-    interrupted: int = 0
-    tally: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.writers = 0
+        self.recorded = 0
+        self.interrupted = 0
+        self.tally: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
 
 
-@dataclass
 class DestinationHealth:
     """How sending to one destination goes. Times are Unix seconds; 0 means never."""
 
-    failures: int = 0  # since the last success
-    not_before: float = 0.0
-    last_error: str = ""
-    last_error_at: float = 0.0
-    last_success_at: float = 0.0
-    delivered: int = 0
-    uncertain: int = 0  # attempts that were sent and got no answer
-    misconfigured: bool = False
-    doubts: list[str] = field(default_factory=list)  # ids that were answered as a wrong address is, since a success
+    def __init__(
+        self,
+        *,
+        failures: int = 0,
+        not_before: float = 0.0,
+        last_success_at: float = 0.0,
+        misconfigured: bool = False,
+    ) -> None:
+        self.failures = failures  # since the last success
+        self.not_before = not_before
+        self.last_error = ""
+        self.last_error_at = 0.0
+        self.last_success_at = last_success_at
+        self.delivered = 0
+        self.uncertain = 0  # attempts that were sent and got no answer
+        self.misconfigured = misconfigured
+        self.doubts: list[str] = []  # ids that were answered as a wrong address is, since a success
 
 
-@dataclass
 class WriterEntry:
     """What was settled of one writer's records."""
 
-    segment: int = 1
-    offset: int = 0
-    seq: int = 0
-    above: set[tuple[int, int]] = field(default_factory=set)
-    extras: set[str] = field(default_factory=set)
-    extras_seen: int = 0
-    tries: dict[str, int] = field(default_factory=dict)
-    interrupted: int = 0
-    first_seen: float = 0.0
-    tally: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.segment = 1
+        self.offset = 0
+        self.seq = 0
+        self.above: set[tuple[int, int]] = set()
+        self.extras: set[str] = set()
+        self.extras_seen = 0
+        self.tries: dict[str, int] = {}
+        self.interrupted = 0
+        self.first_seen = 0.0
+        self.tally: Counter[str] = Counter()
 
     def has_settled(self, place: tuple[int, int]) -> bool:
         """Whether the line at this (segment, offset) is settled."""
@@ -251,31 +257,20 @@ class Ledger:
         ledger = cls()
         ledger.generation = generation
         for writer_id, told in data["writers"].items():
-            segment, offset, seq = told["low"]
-            ledger.writers[writer_id] = WriterEntry(
-                segment=segment,
-                offset=offset,
-                seq=seq,
-                above={(segment, offset) for segment, offset in told["above"]},
-                extras=set(told["extras"]),
-                extras_seen=told["extras_seen"],
-                tries=dict(told.get("tries", {})),
-                interrupted=told["interrupted"],
-                first_seen=told["first_seen"],
-                tally=Counter(told["tally"]),
-            )
-        known = {field.name for field in fields(DestinationHealth)}
+            entry = ledger.entry(writer_id)
+            entry.segment, entry.offset, entry.seq = told["low"]
+            entry.above = {(segment, offset) for segment, offset in told["above"]}
+            entry.extras, entry.extras_seen = set(told["extras"]), told["extras_seen"]
+            entry.tries = dict(told.get("tries", {}))
+            entry.interrupted, entry.first_seen = told["interrupted"], told["first_seen"]
+            entry.tally = Counter(told["tally"])
         for key, told in data["destinations"].items():
-            ledger.destinations[key] = DestinationHealth(**{name: told[name] for name in known & set(told)})
+            health = vars(ledger.health(key))
+            health.update({name: told[name] for name in health.keys() & told.keys()})
         ledger.retired = set(data["retired"])
-        totals = data["totals"]
-        ledger.totals = Totals(
-            writers=totals["writers"],
-            recorded=totals["recorded"],
-            interrupted=totals["interrupted"],
-            tally=Counter(totals["tally"]),
-            refused=Counter(totals["refused"]),
-        )
+        totals, told = ledger.totals, data["totals"]
+        totals.writers, totals.recorded, totals.interrupted = told["writers"], told["recorded"], told["interrupted"]
+        totals.tally, totals.refused = Counter(told["tally"]), Counter(told["refused"])
         ledger.told, ledger.told_at = Counter(data["told"]), data["told_at"]
         return ledger
 

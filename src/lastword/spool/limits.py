@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 #: Of the room that a file system has for us, used or free, the spool takes at most this part.
 SHARE_OF_FREE = 0.1
@@ -28,8 +27,7 @@ IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 SPOOL_FULL, TOO_OLD = "spool full", "too old"
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a writer asks for; each writer says so in its ``who.json``.
 
     Attributes:
@@ -43,18 +41,14 @@ class Limits:
     set_aside: int = 32 << 20
 
     def encode(self) -> dict[str, Any]:
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def decode(cls, data: object) -> Limits:
         """What ``encode`` gave; the default for whatever is missing or no number."""
         told = data if isinstance(data, Mapping) else {}
         return cls(
-            **{
-                field.name: told[field.name]
-                for field in fields(cls)
-                if type(told.get(field.name)) in (int, float) and told[field.name] >= 0
-            }
+            **{name: told[name] for name in cls._fields if type(told.get(name)) in (int, float) and told[name] >= 0}
         )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from lastword.errors import RecordRefused
 from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
@@ -20,8 +19,7 @@ TOO_LONG = "longer than a record can be"
 _CHUNK = 256 << 10
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A line of a segment, or a record or damage within one: bytes ``start`` to ``end``, a newline included."""
 
     start: int
@@ -29,8 +27,7 @@ class Line:
     found: Union[Record, Damage]
 
 
-@dataclass(frozen=True)
-class Segments:
+class Segments(NamedTuple):
     """The segments in a writer's directory: the numbered ones in order, and the x- ones by name."""
 
     numbered: tuple[int, ...] = ()

@@ -31,8 +31,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from lastword.event_json import encode_value, to_json
 
@@ -48,8 +47,7 @@ _HEAD = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A record as read back. ``seq`` is None in an x- segment, ``to`` is None when no DSN was configured."""
 
     seq: Optional[int]
@@ -65,8 +63,7 @@ class Record:
         return float(at) if isinstance(at, (int, float)) else 0.0
 
 
-@dataclass(frozen=True)
-class Damage:
+class Damage(NamedTuple):
     """A line that is not a record, and why."""
 
     reason: str

@@ -17,8 +17,7 @@ import os
 import time
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
@@ -30,13 +29,12 @@ from lastword.spool.reader import list_segments, size_of
 _MOST = 16 << 20
 
 
-@dataclass(frozen=True)
-class Redirect:
+class Redirect(NamedTuple):
     """One of them. ``upto``: writer id → (segment, offset)."""
 
     old: Optional[str]
     new: str
-    upto: dict[str, tuple[int, int]] = field(default_factory=dict)
+    upto: dict[str, tuple[int, int]]
     extras: frozenset[str] = frozenset()
 
     def covers(self, writer_id: str, segment: str, start: int) -> bool:

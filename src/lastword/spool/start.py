@@ -15,7 +15,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from lastword.spool.layout import Layout, open_in_place, read_small_file, reserve, write_all
 from lastword.spool.lock import LifetimeLock
@@ -28,8 +28,7 @@ SIZE = 256
 _LOCK_PATIENCE = 1.0
 
 
-@dataclass(frozen=True)
-class StartState:
+class StartState(NamedTuple):
     """How starting a flusher has gone lately."""
 
     failures: int = 0
@@ -74,7 +73,7 @@ def store(layout: Layout, state: StartState) -> None:
 
     In place and of one length, so that it needs no room on a full disk once it is there.
     """
-    text = json.dumps(asdict(state)).encode("ascii").ljust(SIZE - 1) + b"\n"
+    text = json.dumps(state._asdict()).encode("ascii").ljust(SIZE - 1) + b"\n"
     descriptor = open_in_place(layout.start_state, os.O_WRONLY | os.O_CREAT)
     try:
         write_all(descriptor, text)

@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
 from lastword.spool.reader import Line
 from lastword.spool.record import Damage
 
 
-@dataclass
 class Waiting:
     """A line that is not settled yet: where it is, and where it goes. Its content stays on disk.
 
     ``number`` is None in an x- segment. ``damage`` is set for a line that is no record; it has no ``to`` and no ``id``.
     """
 
-    segment: str
-    number: Optional[int]
-    start: int
-    end: int
-    seq: Optional[int] = None
-    to: Optional[str] = None
-    event_id: str = ""
-    damage: Optional[Damage] = None
-    captured_at: float = 0.0  # by the event's own clock; 0 where it does not say
-    settled: bool = False
-    not_before: float = 0.0  # to be left alone until then (Unix seconds)
-    in_flight: bool = False  # handed to the sender: nobody else may settle it until its verdict is there
-    ambiguous: bool = False  # it was sent, and no answer was seen
-    failed_at: float = 0.0  # when it last failed, by the monotonic clock; 0 for never
-    suspicions: int = 0  # how often it failed again after others had passed meanwhile
+    def __init__(self, segment: str, number: Optional[int], line: Line) -> None:
+        record = None if isinstance(line.found, Damage) else line.found
+        self.segment = segment
+        self.number = number
+        self.start = line.start
+        self.end = line.end
+        self.seq = record.seq if record else None
+        self.to = record.to if record else None
+        self.event_id = record.id if record else ""
+        self.captured_at = record.captured_at if record else 0.0  # by the event's own clock; 0 where it does not say
+        self.damage = line.found if isinstance(line.found, Damage) else None
+        self.settled = False
+        self.not_before = 0.0  # to be left alone until then (Unix seconds)
+        self.in_flight = False  # handed to the sender: nobody else may settle it until its verdict is there
+        self.ambiguous = False  # it was sent, and no answer was seen
+        self.failed_at = 0.0  # when it last failed, by the monotonic clock; 0 for never
+        self.suspicions = 0  # how often it failed again after others had passed meanwhile
 
-    @classmethod
-    def at(cls, segment: str, number: Optional[int], line: Line) -> Waiting:
-        waiting = cls(segment, number, line.start, line.end)
-        if isinstance(line.found, Damage):
-            waiting.damage = line.found
-        else:
-            waiting.seq, waiting.to, waiting.event_id = line.found.seq, line.found.to, line.found.id
-            waiting.captured_at = line.found.captured_at
-        return waiting
+    def copied_to(self, segment: str, end: int) -> Waiting:
+        """The same, now the one line of a segment beside the numbered ones."""
+        copy = Waiting.__new__(Waiting)
+        vars(copy).update(vars(self), segment=segment, number=None, start=0, end=end)
+        return copy
 
     @property
     def can_be_handled(self) -> bool:

@@ -12,9 +12,8 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from lastword.spool import blackbox
 from lastword.spool.glance import Glance, may_have_changed
@@ -40,8 +39,7 @@ from lastword.spool.waiting import Waiting
 WINDOW = MAX_ABOVE
 
 
-@dataclass(frozen=True)
-class Removable:
+class Removable(NamedTuple):
     """A segment that its writer will never write to again, settled or not; the lowest ``written_at`` is the oldest."""
 
     written_at: int
@@ -161,7 +159,7 @@ class WatchedWriter:
         path = os.path.join(self.directory, name)
         content = read_bytes(os.path.join(self.directory, line.segment), line.start, line.end)
         write_whole_file(path, content.rstrip(b"\n") + b"\n", aside=f"{path}.aside")
-        copy = replace(line, segment=name, number=None, start=0, end=len(content))
+        copy = line.copied_to(name, len(content))
         self._extras[name] = [copy]
         self.segments = Segments(self.segments.numbered, (*self.segments.extras, name))
         self.entry.tries[name] = line.suspicions
@@ -318,7 +316,7 @@ class WatchedWriter:
         return True
 
     def _waiting_at(self, name: str, number: Optional[int], line: Line) -> Waiting:
-        waiting = Waiting.at(name, number, line)
+        waiting = Waiting(name, number, line)
         waiting.to = self._redirects.resolve(waiting.to, self.id, name, line.start)
         return waiting
 

@@ -58,7 +58,7 @@ from itertools import groupby
 from typing import Any, Optional, Union
 
 from lastword.config import Destination
-from lastword.event import Event, ExceptionInfo, Frame, Needs
+from lastword.event import Event, ExceptionInfo, Frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
 from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
@@ -66,8 +66,6 @@ from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
 from lastword.wire.status import verdict_without_success, words
 from lastword.wire.trim import fit
-
-NEEDS = Needs(message_stack=True, memory=True)
 
 AGENT = "lastword"
 TAB_WIDTH = 8

@@ -42,7 +42,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from lastword.config import Destination
-from lastword.event import Event, ExceptionInfo, Frame, Needs
+from lastword.event import Event, ExceptionInfo, Frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
 from lastword.wire.format import Delivered, History, Verdict
@@ -50,8 +50,6 @@ from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
 from lastword.wire.status import verdict_without_success
 from lastword.wire.trim import fit
-
-NEEDS = Needs()
 
 #: Bytes. A body of exactly so many still passes.
 MAX_BODY = 102_400

@@ -1,4 +1,4 @@
-"""What every wire format is: two pure functions and a statement of needs, and the closed set of verdicts.
+"""What every wire format is: two pure functions, and the closed set of verdicts.
 
 A format knows its vendor's field names and what its vendor's answers mean. It opens no socket, reads no clock, no
 file and no environment; the same event and destination always give the same request.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Optional, Protocol, Union
 
 from lastword.config import Destination
-from lastword.event import Event, Needs
+from lastword.event import Event
 from lastword.http_message import HttpReply, HttpRequest
 
 
@@ -68,8 +68,6 @@ Verdict = Union[Delivered, Retry, Refused, Misconfigured]
 
 class WireFormat(Protocol):
     """The shape of a wire module: ``wire.backtrace`` and ``wire.booboo`` are themselves of this type."""
-
-    NEEDS: Needs
 
     def request(self, event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
         """The request that delivers ``event``, trimmed to what the format takes, and to ``limit`` bytes of body."""

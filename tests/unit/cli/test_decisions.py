@@ -40,7 +40,9 @@ def test_trouble_is_told_once_and_so_is_its_end() -> None:
     told: dict[str, str] = {}
 
     def lines(**health: object) -> list[str]:
-        return [text for _, text in news(told, {"key": DestinationHealth(**health)})]  # type: ignore[arg-type]
+        found = DestinationHealth()
+        vars(found).update(health)
+        return [text for _, text in news(told, {"key": found})]
 
     assert lines(delivered=1) == []
     assert lines(failures=1) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Optional
 from urllib.parse import urlsplit
@@ -15,8 +14,9 @@ from lastword.config import Destination
 from lastword.errors import SendError, WhereItFailed
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.scrub import is_sensitive
-from lastword.wire import FORMATS
 from lastword.wire.format import Delivered, History, Misconfigured, Refused
+from lastword.wire.formats import FORMATS
+from lastword.wire.needs import NEEDS
 
 #: Seconds for the whole of a trial, where the destination does not want less.
 PATIENCE = 10.0
@@ -42,7 +42,7 @@ def look_at_tracker(destination: Destination, *, send: bool) -> Iterator[Finding
     request = _test_event(destination) if send else _plain_request(destination)
     try:
         with HttpSender() as sender:
-            reply = sender.send(request, replace(destination, timeout=patience))
+            reply = sender.send(request, destination.with_options(timeout=patience))
     except SendError as error:
         yield Finding("problem", "tracker", f"{name}: {error}", _REMEDIES[error.where])
         return
@@ -58,7 +58,7 @@ def _plain_request(destination: Destination) -> HttpRequest:
 
 def _test_event(destination: Destination) -> HttpRequest:
     wire = FORMATS[destination.dsn.wire]
-    settings = CaptureSettings(needs=wire.NEEDS, is_sensitive=is_sensitive)
+    settings = CaptureSettings(needs=NEEDS[destination.dsn.wire], is_sensitive=is_sensitive)
     event = message_event("This is a test event, sent by `lastword doctor`.", level="info", settings=settings)
     return wire.request(event, destination)
 

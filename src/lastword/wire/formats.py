@@ -1,0 +1,8 @@
+"""Every wire format, by the word that a DSN names it with (``Dsn.wire``)."""
+
+from __future__ import annotations
+
+from lastword.wire import backtrace, booboo
+from lastword.wire.format import WireFormat
+
+FORMATS: dict[str, WireFormat] = {"backtrace": backtrace, "booboo": booboo}

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Optional
 
+from lastword.flusher import schedule
 from lastword.flusher.delivery import Attempt, Courier
 from lastword.http_sender import HttpSender
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record
 from lastword.spool.waiting import Waiting
 from lastword.spool.watch import WatchedWriter
-from lastword.wire.format import Delivered, History, Refused
+from lastword.wire.format import Delivered, History
 
 #: Requests at the same time to one destination, and to all together.
 PARALLEL = 4
@@ -109,7 +110,7 @@ class Outbox:
                 continue
             if isinstance(attempt.verdict, Delivered):
                 self._healthy.add(sending.to)
-            elif not isinstance(attempt.verdict, Refused):
+            elif not schedule.speaks_well(attempt.verdict):
                 self._healthy.discard(sending.to)
         self._in_trouble.intersection_update(+self._by_destination)
         return [(sending, attempt) for sending, attempt in back if attempt is not None]
@@ -136,6 +137,6 @@ class Outbox:
                 attempt = None
                 if not self._closed and job.sending.to not in self._in_trouble:
                     attempt = courier.attempt(job.record, job.sending.to, job.history)
-                    if not isinstance(attempt.verdict, (Delivered, Refused)):
+                    if not schedule.speaks_well(attempt.verdict):
                         self._in_trouble.add(job.sending.to)
                 self._done.put((job.sending, attempt))

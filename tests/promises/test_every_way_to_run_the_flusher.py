@@ -6,10 +6,13 @@ The rules by which the way is chosen are in tests/unit/launch, real servers in t
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from pathlib import Path
 
 import pytest
 
+import lastword
 from lastword.spool import start
 from lastword.spool.accounts import read_accounts
 from lastword.spool.in_flight import InFlight
@@ -17,7 +20,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.start import StartState
 from lastword.testing import LoopbackTracker
-from tests.support.programs import Program, remove_spool, run, wait_for_accounts, wait_until_no_flusher
+from tests.support.programs import Program, remove_spool, run, wait_for_accounts, wait_until, wait_until_no_flusher
 from tests.support.second_user import ROOT, VICTIM, open_ground
 
 CAPTURE = "acked(lastword.capture_message('hello'))\n"
@@ -165,6 +168,35 @@ def test_where_flushers_do_not_come_to_work_a_thread_delivers_and_it_is_said_onc
         _, trouble = program.process.communicate(timeout=60)
         assert len(tracker.events) == 2
     assert trouble.count("a thread of this process does it now") == 1
+
+
+def test_a_flusher_that_is_only_slow_to_come_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that is busy: however many captures come meanwhile, nothing else is started and nothing is said."""
+    layout, go, installed = Layout(str(tmp_path / "spool")), tmp_path / "go", tmp_path / "installed"
+    ours = Path(lastword.__file__).parent
+    shutil.copytree(ours, installed / "lastword", ignore=shutil.ignore_patterns("__pycache__"))
+    sender = installed / "lastword" / "http_sender.py"  # which the flusher alone imports
+    sender.write_text(f"{sender.read_text()}\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n")
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    monkeypatch.setenv("LASTWORD_SHUTDOWN_TIMEOUT", "0")
+    body = "for line in sys.stdin: acked(lastword.capture_message(line.strip()))"
+    with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
+        program.tell("first")
+        program.line()
+        wait_until(lambda: holder(layout.helper_lock), "the helper")
+        overdue = StartState(3, time.time() - 1.0)
+        start.store(layout, overdue)
+        for _ in range(5):
+            program.tell("more")
+            program.line()
+        assert start.load(layout) == overdue
+        assert len(os.listdir(f"/proc/{program.process.pid}/task")) == 1
+        go.touch()
+        tracker.wait_for(6)
+        wait_until(lambda: holder(layout.helper_lock) is None, "the helper's letting go of its lock, as it leads")
+        assert program.end() == []
+        wait_until_no_flusher(tmp_path / "spool")
+    assert start.load(layout) == StartState()
 
 
 @pytest.mark.usefixtures("patient")

@@ -21,14 +21,17 @@ _MAX_LOG = 256 << 10
 _NICENESS = 5
 
 
-def run_detached(spool: str) -> None:
-    """Lead the spool at ``spool`` until there is nothing more to do. Troubles go to ``flusher.log``. Never raises."""
+def run_detached(spool: str, coming: Optional[int] = None) -> None:
+    """Lead the spool at ``spool`` until there is nothing more to do. Troubles go to ``flusher.log``. Never raises.
+
+    ``coming`` is the descriptor by which this process holds ``helper.lock``; it is closed once this process leads.
+    """
     layout = Layout(spool)
     try:
         layout.check()  # before anything is written there: what was a spool of ours when we were started may be a trap
         _send_errors_to(layout.flusher_log)
         _be_a_good_neighbour()
-        succession = Succession(layout)
+        succession = Succession(layout, coming)
         if not succession.may_try():
             start.clear_failures(layout)
             return

@@ -23,10 +23,14 @@ _LOOK_INTERVAL = 1.0
 
 
 class Succession:
-    """One flusher's part in it, from before its election to its end."""
+    """One flusher's part in it, from before its election to its end.
 
-    def __init__(self, layout: Layout) -> None:
+    ``coming`` is a descriptor by whose lock others know that it is on its way (``spool.start``).
+    """
+
+    def __init__(self, layout: Layout, coming: Optional[int] = None) -> None:
         self.has_led = False
+        self._coming = coming
         self._layout = layout
         self._place: Optional[LifetimeLock] = None
         self._waits_until = 0.0
@@ -55,6 +59,9 @@ class Succession:
     def must_leave(self) -> bool:
         """Asked by the flusher that leads, again and again: whether to make way, or to close down for good."""
         self.has_led = True
+        if self._coming is not None:  # before it may leave: who finds neither lock held then starts the next one
+            os.close(self._coming)
+            self._coming = None
         if self._place is not None:
             self._place.release()
             self._place = None

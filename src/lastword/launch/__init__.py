@@ -71,7 +71,7 @@ class Launcher:
 
     def _start(self, layout: Layout, if_starts_fail: Mode, now: float) -> None:
         state = start.load(layout)
-        if not state.allows(now):
+        if not state.allows(now) or start.is_coming(layout, state, now):
             return
         if state.failures >= _MOST_FAILURES and if_starts_fail is Mode.THREAD:
             self._threads.ensure(layout)
@@ -93,6 +93,7 @@ class Launcher:
         try:
             state = start.load(layout)
             if state.allows(now) and holder(place) is None:
+                start.make_helper_lock(layout)
                 state = state.before_start(now)
                 if self._may_start_after_telling(layout, state):
                     try:

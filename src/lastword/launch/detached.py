@@ -2,7 +2,8 @@
 
 ``python -I -c …`` with standard streams to /dev/null, no inherited descriptor, a new session, cwd ``/``, and an
 environment by allow-list. Its first act is to fork and end with status 0, so a program that waits for all its children
-does not wait for the flusher.
+does not wait for the flusher. The second is to lock ``helper.lock``: who looks can tell one that is slow to come, on a
+machine that is busy, from one that has died.
 """
 
 from __future__ import annotations
@@ -40,6 +41,13 @@ try:
                 os.close(descriptor)
             except OSError:
                 pass
+    lock = None
+    try:
+        import fcntl
+        lock = os.open(told["lock"], os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        pass
     sys.path.extend(path for path in told["path"] if path not in sys.path)
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec
@@ -47,7 +55,7 @@ try:
     sys.modules["lastword"] = module_from_spec(ours)
     ours.loader.exec_module(sys.modules["lastword"])
     from lastword.flusher.process import run_detached
-    run_detached(told["spool"])
+    run_detached(told["spool"], lock)
 finally:
     os._exit(0)
 """
@@ -84,7 +92,7 @@ def spawn(layout: Layout) -> int:
     interpreter = find_interpreter()
     if interpreter is None:
         raise OSError(errno.ENOENT, f"no Python interpreter was found (sys.executable is {sys.executable!r})")
-    told = json.dumps({"spool": layout.spool, "path": flusher_path(sys.path)})
+    told = json.dumps({"spool": layout.spool, "lock": layout.helper_lock, "path": flusher_path(sys.path)})
     arguments = [interpreter, "-I", "-c", _HELPER, told]
     environment = kept_environment(os.environ)
     if hasattr(os, "posix_spawn"):

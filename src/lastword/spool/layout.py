@@ -7,6 +7,7 @@ What is not named here is not ours and is left alone, except for files in a writ
     flusher.lock                 held by the process that sends
     successor.lock               held by a newer version's flusher while it waits for the one that leads to leave
     start.lock, start.json       held by the process that starts one; failures so far and not-before
+    helper.lock                  held by the one that was started, from its first moment until it leads
     ledger.a, ledger.b           what was settled (``spool.ledger``)
     birth/<id>/, writers/<id>/   one per process, built aside, then renamed into place
         alive.lock               held by that process for its life
@@ -66,6 +67,7 @@ class Layout:
         self.flusher_lock = self._in_base("flusher.lock")
         self.successor_lock = self._in_base("successor.lock")
         self.start_lock = self._in_base("start.lock")
+        self.helper_lock = self._in_base("helper.lock")
         self.start_state = self._in_base("start.json")
         self.ledger_copies = (self._in_base("ledger.a"), self._in_base("ledger.b"))
         self.in_flight = self._in_base("in_flight.json")

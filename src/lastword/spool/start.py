@@ -1,4 +1,4 @@
-"""Who may start a flusher, and when: ``start.lock`` and ``start.json``.
+"""Who may start a flusher, and when: ``start.lock``, ``start.json`` and ``helper.lock``.
 
 ``start.json`` is ``{"failures":…,"not_before":…,"unfinished":…}``, ``not_before`` in Unix seconds. It is written only
 under ``start.lock``. A starter counts its start as failed, and unfinished, before it makes it, and takes back the
@@ -7,6 +7,10 @@ latter once the helper runs; the flusher that comes to lead, or finds another on
 * a flusher that cannot run is tried after 1, 2, 4 … 60 seconds,
 * one that was killed while it led is followed at once,
 * and a starter that was killed before it had started anything holds up nobody.
+
+``helper.lock`` is made by the starter, and locked by the helper itself, as one of its first acts, until it leads. While
+it is, the last start has not failed, however long it takes: three that were only slow would be taken for a flusher that
+cannot run. Past ``MAX_WAIT`` seconds it counts as failed nevertheless.
 """
 
 from __future__ import annotations
@@ -15,10 +19,11 @@ import json
 import math
 import os
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
-from lastword.spool.layout import Layout, open_in_place, read_small_file, reserve, write_all
-from lastword.spool.lock import LifetimeLock
+from lastword.spool.layout import Layout, open_in_place, open_private, read_small_file, reserve, write_all
+from lastword.spool.lock import LifetimeLock, holder
 
 MAX_WAIT = 60.0
 
@@ -42,6 +47,10 @@ class StartState(NamedTuple):
         """
         return self.unfinished or now >= self.not_before or self.not_before > now + MAX_WAIT
 
+    def may_be_coming(self, now: float) -> bool:
+        """Whether the last start was made so lately that its helper, if it lives, may still come to lead."""
+        return self.failures > 0 and abs(now - self.not_before) <= MAX_WAIT
+
     def before_start(self, now: float) -> StartState:
         """The state to write before a start, as if it were to fail."""
         wait = min(2.0 ** min(self.failures, 10), MAX_WAIT)
@@ -61,6 +70,20 @@ def load(layout: Layout) -> StartState:
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return StartState()
     return state if math.isfinite(state.not_before) else StartState()
+
+
+def is_coming(layout: Layout, state: StartState, now: float) -> bool:
+    """Whether the helper of the last start lives, is not late beyond reason, and does not lead yet. Never raises."""
+    try:
+        return state.may_be_coming(now) and holder(layout.helper_lock) is not None
+    except OSError:  # something stands in the place of that file: it cannot be told
+        return False
+
+
+def make_helper_lock(layout: Layout) -> None:
+    """Make the file that the helper is to lock; it makes none itself, before it has looked where it is."""
+    with suppress(OSError):  # then it cannot be told whether a helper is coming, and that is all
+        os.close(open_private(layout.helper_lock, os.O_RDWR | os.O_CREAT))
 
 
 def preallocate(layout: Layout) -> None:

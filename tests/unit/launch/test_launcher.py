@@ -202,6 +202,32 @@ def test_where_no_thread_may_run_processes_are_tried_on(layout: Layout, spawned:
     assert (len(spawned), led.spools) == (1, [])
 
 
+@pytest.mark.parametrize(("late_by", "starts"), [(30.0, 0), (start.MAX_WAIT + 5.0, 1)])
+def test_a_start_that_is_only_slow_is_waited_for_but_not_for_ever(
+    layout: Layout, spawned: list[Layout], late_by: float, starts: int
+) -> None:
+    """As long as its helper holds its lock: no other is started, nor a thread. A minute late, it counts as failed."""
+    led = Led()
+    coming = LifetimeLock.acquire(layout.helper_lock)
+    assert coming is not None
+    for failures in (1, 3):
+        start.store(layout, StartState(failures, time.time() - late_by))
+        assert launcher(led).ensure_flusher(layout, BY_PROCESS)
+    assert (len(spawned), len(led.spools)) == (starts, 0)
+    coming.release()
+    start.store(layout, StartState(1, time.time() - late_by))
+    launcher(led).ensure_flusher(layout, BY_PROCESS)
+    assert len(spawned) == starts + 1
+
+
+def test_what_stands_in_the_place_of_the_helpers_lock_stops_no_start(layout: Layout, spawned: list[Layout]) -> None:
+    """Then a start that is slow counts as failed, as it did before there was such a lock."""
+    os.mkdir(layout.helper_lock)
+    start.store(layout, StartState(1, time.time() - 1.0))
+    assert launcher().ensure_flusher(layout, BY_PROCESS)
+    assert len(spawned) == 1
+
+
 @pytest.mark.parametrize("mode", [Mode.EXTERNAL, Mode.IN_FLUSH, Mode.HOLD])
 def test_where_somebody_else_sees_to_it_nothing_is_started(layout: Layout, spawned: list[Layout], mode: Mode) -> None:
     """All that is asked is whether somebody leads."""

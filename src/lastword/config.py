@@ -52,6 +52,12 @@ class Dsn(NamedTuple):
         parts = urlsplit(self.url)
         return f"{self.wire} at {parts.scheme}://{_host_and_port(parts)}"
 
+    @property
+    def tracker(self) -> tuple[object, ...]:
+        """Equal for DSNs of one tracker, whatever their tokens and projects: wire format, scheme, host and port."""
+        parts = urlsplit(self.url)
+        return self.wire, parts.scheme, parts.hostname, parts.port
+
     @classmethod
     def parse(cls, text: str) -> Dsn:
         """Read a DSN.

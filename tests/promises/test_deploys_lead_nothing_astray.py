@@ -15,7 +15,7 @@ from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.testing import LoopbackTracker
-from tests.support.programs import Program, run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.programs import Program, remove_spool, run, wait_for_accounts, wait_until, wait_until_no_flusher
 from tests.support.second_user import ATTACKER, ROOT, VICTIM, as_user, open_ground
 
 
@@ -47,6 +47,31 @@ def test_each_event_goes_to_the_tracker_it_was_captured_for(tmp_path: Path) -> N
             ["two"],
             ["new"],
         ]
+
+
+def captures(program: str, message: str) -> str:
+    """What a program of this name does: it captures something."""
+    return f"sys.argv[:] = [{program!r}]\nacked(lastword.capture_message({message!r}))\n"
+
+
+def test_what_was_recorded_with_a_wrong_key_goes_with_the_corrected_one(tmp_path: Path) -> None:
+    """The same program, on the same tracker; what another program has recorded with a wrong key waits for its own."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker(token="right") as tracker, LoopbackTracker(token="elsewhere") as other:
+        wrong = tracker.dsn.replace("right", "wrong")
+        for message in ("first", "second"):
+            run(captures("/srv/shop.py", message), spool=spool, dsn=wrong)
+        run(captures("/srv/blog.py", "the blog's"), spool=spool, dsn=wrong)
+        in_trouble = lambda accounts: any(health.misconfigured for health in accounts.destinations.values())  # noqa: E731
+        wait_for_accounts(spool, in_trouble, "the tracker's verdict")
+        run(captures("/srv/shop.py", "another tracker's"), spool=spool, dsn=other.dsn)
+        run(captures("/srv/shop.py", "corrected"), spool=spool, dsn=tracker.dsn)
+        wait_for_accounts(spool, lambda accounts: accounts.delivered == 4, "all but the blog's")
+        assert sorted(event.message for event in tracker.events) == ["corrected", "first", "second"]
+        assert [event.message for event in other.events] == ["another tracker's"]
+        assert read_accounts(spool).held == 1
+        remove_spool(spool)  # its flusher would stay until the next try
+        wait_until_no_flusher(spool)
 
 
 @ROOT

@@ -9,6 +9,7 @@ from lastword.errors import RecordRefused
 from lastword.flusher import schedule
 from lastword.flusher.backlog import Backlog, Candidate
 from lastword.flusher.consequences import Consequences
+from lastword.flusher.corrections import Corrections
 from lastword.flusher.orders import Orders
 from lastword.flusher.outbox import Outbox
 from lastword.flusher.own_writers import OwnWriters
@@ -38,6 +39,7 @@ class Leadership:
         self._consequences = Consequences(self._books)
         self._upkeep = Upkeep(layout, self._books, self._own_writers)
         self._orders = Orders(layout, self._books, self._own_writers)
+        self._corrections = Corrections(layout, self._ledger)
         self._writers: dict[str, WatchedWriter] = {}
         self._clean_up_due = True
         self._got_on = 0
@@ -63,6 +65,7 @@ class Leadership:
         self._forget_retired()
         self._own_writers.end(self._writers)
         self._orders.look(self._writers, now)
+        self._corrections.look(self._writers.values())
         self._upkeep.look_after(self._writers, now, changed=bool(changed))
         self._asleep, self._asleep_since = [], now
         if changed:

@@ -1,7 +1,8 @@
 """Which process a writer is: ``who.json``.
 
-``{"pid":…,"start_time":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"uid":…,"lastword":…,"born":…}``, and
-from its writer ``"role"`` (``flusher`` or empty) and ``"limits"`` (``spool.limits``).
+``{"pid":…,"start_time":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"directory":…,"arguments":…,"uid":…,
+"lastword":…,"born":…}``, and from its writer ``"role"`` (``flusher`` or empty) and ``"limits"`` (``spool.limits``).
+``arguments`` is a checksum of the command line's: they may hold secrets, and are only compared.
 
 The random writer id alone is the identity: two containers had pid 1 with the same start time, and namespace inodes are
 used again. Pid, start time (clock ticks since boot), boot id and namespace only answer whether the process may still be
@@ -14,26 +15,45 @@ import json
 import os
 import sys
 import time
+import zlib
 from typing import Any, Optional
 
 from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_small_file
 from lastword.spool.lock import holder
 from lastword.version import __version__
 
+#: What two processes have to agree in to count as the same program.
+_PROGRAM_FIELDS = ("host", "program", "directory", "arguments", "uid")
+
 
 def describe_this_process() -> dict[str, Any]:
     pid = os.getpid()
+    argv = getattr(sys, "argv", None) or [""]
     return {
         "pid": pid,
         "start_time": start_time(pid),
         "boot_id": boot_id(),
         "pid_namespace": pid_namespace(),
         "host": os.uname().nodename,
-        "program": (sys.argv[0] if getattr(sys, "argv", None) else "") or sys.executable or "",
+        "program": argv[0] or sys.executable or "",
+        "directory": _working_directory(),
+        "arguments": zlib.crc32("\0".join(map(str, argv[1:])).encode("utf-8", "backslashreplace")),
         "uid": os.geteuid(),
         "lastword": __version__,
         "born": time.time(),
     }
+
+
+def program_of(who: dict[str, Any]) -> Optional[tuple[Any, ...]]:
+    """Equal for processes of one program: of the same user, machine, command line and working directory. None where
+    that does not name one: a console, ``python -c`` or ``-m``, a writer of an older version.
+    """
+    told = tuple(who.get(name) for name in _PROGRAM_FIELDS)
+    program = who.get("program")
+    if any(type(field) not in (str, int) for field in told) or type(program) is not str:
+        return None
+    names_one = program and not program.startswith("-")
+    return told if names_one and not os.path.basename(program).startswith(("python", "pypy")) else None
 
 
 def encode(who: dict[str, Any]) -> bytes:
@@ -99,6 +119,13 @@ def pid_namespace() -> Optional[str]:
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
+        return None
+
+
+def _working_directory() -> Optional[str]:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
         return None
 
 

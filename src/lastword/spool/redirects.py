@@ -1,10 +1,11 @@
-"""Redirects: what was held for one destination at some moment goes to another one. Standing orders of a human.
+"""Redirects: what was held for one destination at some moment goes to another one. Standing orders, of a human or of
+whoever leads (``flusher.corrections``).
 
 Specification: ``redirects/<Unix time, 20 digits>-<id>.json``, ``{"old":…,"new":…,"upto":{writer:[segment, offset]},
 "extras":[name, …]}``; ``old`` and ``new`` are keys of destinations, ``old`` is null for records without one. It holds
 for every record that was there when it was given, which places say without a clock: those of a writer before its
 ``upto``, and those in the named x- segments. What is recorded later for ``old`` goes there. Several count in the order
-of their names, so that what was redirected can be redirected again. Written by a command (tmp + rename), obeyed by
+of their names, so that what was redirected can be redirected again. Written by who gives it (tmp + rename), obeyed by
 whoever leads, who removes it when none of its writers is left.
 
 Nothing is copied, so a redirect costs no room and no event is in two places.
@@ -46,10 +47,12 @@ class Redirect(NamedTuple):
         return place is not None and writer_id in self.upto and place < self.upto[writer_id]
 
 
-def give(layout: Layout, old: Optional[str], new: str) -> None:
-    """Redirect what is held for ``old`` now to ``new``, whose file is there. Raises OSError or SpoolError."""
+def give(layout: Layout, old: Optional[str], new: str, of: Optional[Collection[str]] = None) -> None:
+    """Redirect what is held for ``old`` now to ``new``, whose file is there; of all writers, or those with the ids
+    ``of``. Raises OSError or SpoolError.
+    """
     upto, extras = {}, []
-    for writer_id in layout.writer_ids():
+    for writer_id in layout.writer_ids() if of is None else of:
         segments = list_segments(layout.writer(writer_id))
         extras += [name for name in segments.extras if not deferred_from(name)]
         if segments.numbered:

@@ -17,7 +17,7 @@ from typing import NamedTuple, Optional
 
 from lastword.spool import blackbox
 from lastword.spool.glance import Glance, may_have_changed
-from lastword.spool.identity import is_dead, read_who
+from lastword.spool.identity import is_dead, program_of, read_who
 from lastword.spool.layout import (
     BLACKBOX,
     WHO,
@@ -63,6 +63,9 @@ class WatchedWriter:
         who = read_who(os.path.join(self.directory, WHO))
         self.limits = Limits.decode(who.get("limits"))
         self.is_flushers = who.get("role") == "flusher"
+        self.program = program_of(who)
+        self.born = float(who["born"]) if type(who.get("born")) is float else None  # Unix seconds
+        self.destination: Optional[str] = None  # which all of its records name, as far as they were looked at
         self.segments = Segments()
         self._settled_sizes: dict[str, int] = {}
         self.changed = True  # perhaps, since the last sync
@@ -317,6 +320,7 @@ class WatchedWriter:
 
     def _waiting_at(self, name: str, number: Optional[int], line: Line) -> Waiting:
         waiting = Waiting(name, number, line)
+        self.destination = waiting.to or self.destination
         waiting.to = self._redirects.resolve(waiting.to, self.id, name, line.start)
         return waiting
 

@@ -46,6 +46,9 @@ MAX_REDIRECTS = 3
 #: Name a file or directory of CA certificates; the first that is set counts.
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
+#: Bytes per second: a way that is slower than this for the whole of an upload counts as broken.
+SLOWEST_UPLOAD = 16 * 1024
+
 _SAME_REQUEST_ELSEWHERE = frozenset({307, 308})
 
 _FAILURES = (OSError, ValueError, urllib3.exceptions.HTTPError, http.client.HTTPException)
@@ -76,7 +79,8 @@ class HttpSender:
         """Post ``request`` the way that ``destination`` says and return the answer, whatever its status.
 
         Connecting may take ``destination.connect_timeout`` seconds, and the answer, from its first byte to its last,
-        ``destination.timeout``; of the upload, each block of 16 KiB may. An answer whose body is over MAX_REPLY_BYTES,
+        ``destination.timeout``; of the upload, each block of 16 KiB may, and the whole of it as long again at
+        SLOWEST_UPLOAD. An answer whose body is over MAX_REPLY_BYTES,
         is cut off or takes too long is returned with what there is of it: its status was said. An answer given before
         the upload was complete counts as any other.
 
@@ -94,7 +98,7 @@ class HttpSender:
 
     def _post(self, url: str, request: HttpRequest, destination: Destination) -> HttpReply:
         session = self._session(url, destination)
-        upload = _Upload(request.body)
+        upload = _Upload(request.body, destination.timeout)
         try:
             response = session.post(
                 url,
@@ -188,14 +192,22 @@ def _origin(url: str) -> tuple[object, ...]:
 
 
 class _Upload(io.BytesIO):
-    """A body that knows whether all of it was handed to the connection, which asks for it only once it is made."""
+    """A body that knows whether all of it was handed to the connection, which asks for it only once it is made, block
+    by block, and which breaks off when that takes too long as a whole.
+    """
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, timeout: float) -> None:
         super().__init__(body)
         self._handed_over = 0
         self._size = len(body)
+        self._most = timeout + len(body) / SLOWEST_UPLOAD
+        self._began: Optional[float] = None
 
     def read(self, size: int | None = -1) -> bytes:
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        if now - self._began > self._most:
+            raise socket.timeout(f"it took less than {self._size} bytes in {self._most:g} s")
         block = super().read(size)
         self._handed_over += len(block)
         return block

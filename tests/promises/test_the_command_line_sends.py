@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from lastword.cli import main
 from lastword.spool.accounts import read_accounts
+from lastword.spool.in_flight import InFlight
 from lastword.spool.layout import Layout
 from lastword.spool.leader import version_of
 from lastword.spool.lock import holder
@@ -148,6 +150,19 @@ def test_flush_gives_up_in_time(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     hold(spool, dsn="booboo+http://t@127.0.0.1:9/o/p")
     assert main(["flush", "--spool", str(spool), "--timeout", "1"]) == 1
+
+
+def test_flush_cuts_short_what_is_on_its_way(tmp_path: Path) -> None:
+    """A tracker that takes a minute to answer is not waited for; what it was sent stays, and accuses nobody."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker() as tracker:
+        tracker.be_slow(60.0)
+        hold(spool, dsn=tracker.dsn)
+        began = time.monotonic()
+        assert main(["flush", "--spool", str(spool), "--timeout", "1"]) == 1
+        assert time.monotonic() - began < 5.5  # a flusher that is told to stop has five seconds
+        assert len(tracker.requests) == 1
+    assert (read_accounts(spool).held, InFlight.load(Layout(str(spool))).sending) == (1, [])
 
 
 def test_flush_without_a_spool(capsys: pytest.CaptureFixture[str]) -> None:

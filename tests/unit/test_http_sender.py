@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lastword import http_sender
 from lastword.config import Destination, Dsn
 from lastword.errors import SendError
 from lastword.http_message import HttpRequest
@@ -317,6 +318,19 @@ def test_a_connection_that_takes_only_part_of_the_request_is_not_ambiguous(serve
 
     with pytest.raises(SendError) as raised:
         sender.send(HttpRequest(serve(stop_reading).url, bytes(64_000_000)), within(BRIEFLY))
+    assert not raised.value.ambiguous
+
+
+def test_an_upload_that_drips_is_broken_off(serve: Serve, sender: HttpSender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though each block of it is taken in time; a tracker that has a part of an event does not have it."""
+
+    def drain_slowly(connection: socket.socket, server: Server) -> None:
+        while not server.finished.wait(BRIEFLY / 10) and connection.recv(1 << 16):
+            pass
+
+    monkeypatch.setattr(http_sender, "SLOWEST_UPLOAD", 1 << 30)
+    with pytest.raises(SendError, match="it took less than 64000000 bytes") as raised:
+        sender.send(HttpRequest(serve(drain_slowly).url, bytes(64_000_000)), within(1.0))
     assert not raised.value.ambiguous
 
 

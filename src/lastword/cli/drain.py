@@ -21,7 +21,8 @@ _SHARE = 5.0
 
 
 def run(*, spool: Optional[str], timeout: float) -> int:
-    """Send until nothing is left that can be sent, for ``timeout`` seconds at most, and what is then on its way.
+    """Send until nothing is left that can be sent, for ``timeout`` seconds at most. What is on its way then is cut
+    short, and stays.
 
     Where a flusher leads already this waits for its work. Returns 0 when nothing is left, else 1. Raises SpoolError.
     """
@@ -46,7 +47,7 @@ def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Account
     """The accounts before and after."""
     deadline = time.monotonic() + timeout
     before = after = read_accounts(layout.spool)
-    with StandIn(layout) as stand_in:
+    with StandIn(layout, deadline) as stand_in:
         while after.sendable and time.monotonic() < deadline and not is_stopped(after.flusher or 0):
             stand_in.look()
             began = time.monotonic()
@@ -55,7 +56,8 @@ def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Account
             tell(settled, settled + after.sendable)
             if not may_still_be_sent(after, time.time(), deadline - time.monotonic()):
                 break
-            time.sleep(max(_LOOK, _SHARE * (time.monotonic() - began)))
+            pause = max(_LOOK, _SHARE * (time.monotonic() - began))
+            time.sleep(max(min(pause, deadline - time.monotonic()), 0.0))
     return before, read_accounts(layout.spool)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Optional
 
+from lastword.flusher.schedule import DRAIN_AT_TERM
 from lastword.spool import start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
@@ -34,18 +37,23 @@ class Leading:
         """Let it finish what is on its way, within seconds, and leave."""
         self._flusher.stop()
 
-    def end(self) -> None:
-        """Stop it and wait; whoever comes next may lead at once. Raises SpoolError or OSError."""
-        self._flusher.stop()
+    def end(self, within: float) -> None:
+        """Have it leave ``within`` seconds and wait for that; whoever comes next may lead at once. Raises SpoolError or
+        OSError.
+        """
+        self._flusher.stop(within)
         self._run.result()
         start.clear_failures(self._layout)
 
 
 class StandIn:
-    """Leads where nobody does, as long as the ``with`` block lasts."""
+    """Leads where nobody does, as long as the ``with`` block lasts; at its end it finishes what is on its way, but not
+    beyond ``deadline``, by the monotonic clock.
+    """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, deadline: float = math.inf) -> None:
         self._layout = layout
+        self._deadline = deadline
         self._leading: Optional[Leading] = None
 
     def __enter__(self) -> StandIn:
@@ -53,7 +61,7 @@ class StandIn:
 
     def __exit__(self, *_: object) -> None:
         if self._leading is not None:
-            self._leading.end()
+            self._leading.end(min(max(self._deadline - time.monotonic(), 0.0), DRAIN_AT_TERM))
 
     def look(self) -> None:
         """Begin where nobody leads any more; to be called again and again. Raises SpoolError or OSError."""

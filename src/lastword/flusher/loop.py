@@ -21,12 +21,14 @@ class Flusher:
     def __init__(self, layout: Layout, *, stays: bool = False) -> None:
         self._layout = layout
         self._stays = stays
-        self._stopped_at: Optional[float] = None
+        self._leaves_by: Optional[float] = None  # by the monotonic clock, once it was told to stop
 
-    def stop(self) -> None:
-        """Go on for a few seconds at most, as long as something can be sent, then leave."""
-        if self._stopped_at is None:
-            self._stopped_at = time.monotonic()
+    def stop(self, within: float = schedule.DRAIN_AT_TERM) -> None:
+        """Go on for ``within`` seconds at most, as long as something can be sent, then leave. What is on its way then
+        is not waited for: it is sent again by the next flusher. Of several calls the one that ends soonest counts.
+        """
+        leaves_by = time.monotonic() + within
+        self._leaves_by = leaves_by if self._leaves_by is None else min(self._leaves_by, leaves_by)
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Lead if nobody else does; returns when there is nothing more to do, or when ``until()`` is true.
@@ -40,7 +42,7 @@ class Flusher:
                 leadership = self._lead(lock, until)
             finally:
                 lock.release()
-            if self._stopped_at is not None:
+            if self._leaves_by is not None:
                 start.pause(self._layout, time.time() + schedule.PAUSE_AFTER_TERM)
                 return
             # Whoever wrote between our last look and the release found us leading and started nobody: look again.
@@ -84,12 +86,12 @@ class Flusher:
             leadership.look(time.time())
 
     def _may_doze(self, looked_at: float) -> bool:
-        return self._stopped_at is None and time.monotonic() - looked_at < schedule.DOZE
+        return self._leaves_by is None and time.monotonic() - looked_at < schedule.DOZE
 
     def _may_leave(self, leadership: Leadership, idle_for: float, progress: bool) -> bool:
-        if self._stopped_at is None:
+        if self._leaves_by is None:
             if self._stays or leadership.is_busy or idle_for < schedule.LINGER_EMPTY:
                 return False
             return schedule.may_leave(idle_for=idle_for, held=leadership.holds_anything)
         idle = not progress and not leadership.is_busy
-        return idle or time.monotonic() - self._stopped_at > schedule.DRAIN_AT_TERM
+        return idle or time.monotonic() > self._leaves_by

@@ -148,10 +148,18 @@ def _new_session(url: str, destination: Destination) -> requests.Session:
 
 
 def _proxies(url: str, destination: Destination) -> dict[str, str]:
-    """The proxies for ``url``, by scheme."""
+    """The proxies for ``url``, by scheme; raises SendError where it would take one that speaks SOCKS.
+
+    Our connections do not, and would pass it by if they were let.
+    """
     if destination.proxy:
         return {"http": destination.proxy, "https": destination.proxy}
     found: dict[str, str] = requests.utils.get_environ_proxies(url)
+    proxy = requests.utils.select_proxy(url, found) or ""
+    if proxy.lower().startswith("socks"):
+        advice = "name an HTTP proxy with the option proxy, or the tracker's host in NO_PROXY"
+        reason = f"the proxy {_host_and_port(proxy)} of the environment speaks SOCKS, and lastword does not: {advice}"
+        raise SendError(reason, ambiguous=False, where="proxy")
     return found
 
 

@@ -208,6 +208,18 @@ class TestProxies:
         assert (raised.value.where, raised.value.ambiguous) == ("proxy", False)
         assert "password" not in str(raised.value)
 
+    @pytest.mark.parametrize("scheme", ["socks5", "SOCKS5h", "socks4"])
+    def test_a_socks_proxy_of_the_environment_is_not_passed_by(
+        self, serve: Serve, sender: HttpSender, monkeypatch: pytest.MonkeyPatch, scheme: str
+    ) -> None:
+        """It is said that it cannot be used, and what can; the tracker gets nothing by another way."""
+        server = serve(answering(OK))
+        monkeypatch.setenv("all_proxy", f"{scheme}://user:SECRET@127.0.0.1:9")
+        with pytest.raises(SendError, match=r"the proxy 127\.0\.0\.1:9 .* speaks SOCKS.*option proxy") as raised:
+            sender.send(post_to(server.url), by())
+        assert (raised.value.where, raised.value.ambiguous, server.connections) == ("proxy", False, 0)
+        assert "SECRET" not in str(raised.value)
+
     def test_a_proxy_that_wants_a_password_says_so(self, serve: Serve, sender: HttpSender) -> None:
         """Its answer to CONNECT is in the reason."""
         proxy = serve(answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"))

@@ -33,7 +33,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from typing import Optional
+from typing import Any, Optional
 
 from lastword.errors import SpoolError
 from lastword.spool.layout import (
@@ -95,23 +95,17 @@ class Totals:
 class DestinationHealth:
     """How sending to one destination goes. Times are Unix seconds; 0 means never."""
 
-    def __init__(
-        self,
-        *,
-        failures: int = 0,
-        not_before: float = 0.0,
-        last_success_at: float = 0.0,
-        misconfigured: bool = False,
-    ) -> None:
-        self.failures = failures  # since the last success
-        self.not_before = not_before
+    def __init__(self, **known: Any) -> None:
+        self.failures = 0  # since the last success
+        self.not_before = 0.0
         self.last_error = ""
         self.last_error_at = 0.0
-        self.last_success_at = last_success_at
+        self.last_success_at = 0.0
         self.delivered = 0
         self.uncertain = 0  # attempts that were sent and got no answer
-        self.misconfigured = misconfigured
+        self.misconfigured = False
         self.doubts: list[str] = []  # ids that were answered as a wrong address is, since a success
+        vars(self).update(known)
 
 
 class WriterEntry:
@@ -265,8 +259,8 @@ class Ledger:
             entry.interrupted, entry.first_seen = told["interrupted"], told["first_seen"]
             entry.tally = Counter(told["tally"])
         for key, told in data["destinations"].items():
-            health = vars(ledger.health(key))
-            health.update({name: told[name] for name in health.keys() & told.keys()})
+            known = vars(ledger.health(key)).keys() & told.keys()
+            ledger.destinations[key] = DestinationHealth(**{name: told[name] for name in known})
         ledger.retired = set(data["retired"])
         totals, told = ledger.totals, data["totals"]
         totals.writers, totals.recorded, totals.interrupted = told["writers"], told["recorded"], told["interrupted"]

@@ -40,9 +40,7 @@ def test_trouble_is_told_once_and_so_is_its_end() -> None:
     told: dict[str, str] = {}
 
     def lines(**health: object) -> list[str]:
-        found = DestinationHealth()
-        vars(found).update(health)
-        return [text for _, text in news(told, {"key": found})]
+        return [text for _, text in news(told, {"key": DestinationHealth(**health)})]
 
     assert lines(delivered=1) == []
     assert lines(failures=1) == []

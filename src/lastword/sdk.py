@@ -4,143 +4,19 @@ from __future__ import annotations
 
 import atexit
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Optional
 
 from lastword import diagnostics
-from lastword.admission import Gate
-from lastword.capture import CaptureSettings, context, exception_event, message_event, uncaught
+from lastword.capture import context, exception_event, message_event, uncaught
 from lastword.capture.origin import origin_of_exception, origin_of_message
+from lastword.client import Client
 from lastword.config import Config
-from lastword.event import FLOOD_TAG, LEVELS, Event, Level, Origin
-from lastword.launch import Launcher
-from lastword.launch.mode import Choice, Mode, choose, observe
-from lastword.launch.thread import Lead
-from lastword.reporter import Reporter
-from lastword.scrub import is_sensitive
-from lastword.spool.layout import Layout
-from lastword.spool.lock import holder
-from lastword.wire.needs import NEEDS, NEEDS_OF_NONE
+from lastword.event import LEVELS, Event, Level, Origin
+from lastword.launch.mode import Mode
 
-#: How often ``flush`` and the end of the process look whether everything is settled, in seconds.
-_LOOK = 0.02
-
-#: How long ``flush`` waits for a flusher that was started to lead before it sends by itself, in seconds.
-_HELPER_PATIENCE = 10.0
-
-
-class _Client:
-    """Everything that one ``init`` decides."""
-
-    def __init__(self, config: Config) -> None:
-        destination = config.destination
-        self.config = config
-        self.gate = Gate(config)
-        self.reporter = Reporter(config)
-        self.earlier: list[Reporter] = []  # of earlier calls of init, with their writers
-        self.launcher = Launcher(_load_flusher)
-        self.choice: Choice = choose(config.flusher, observe(has_dsn=destination is not None))
-        self.uncounted = 0  # captures for whose refusal there was no stack left
-        self.settings = CaptureSettings(
-            needs=NEEDS[destination.dsn.wire] if destination else NEEDS_OF_NONE,
-            is_sensitive=is_sensitive,
-            environment=config.environment,
-            release=config.release,
-        )
-
-    def take_over(self, previous: _Client) -> None:
-        """Go on with what ``previous`` began; a writer has one destination, so a new one gets a new writer."""
-        if previous.config.destination == self.config.destination and previous.config.spool == self.config.spool:
-            self.reporter.go_on_with_writers_of(previous.reporter)
-            self.earlier = previous.earlier
-        else:
-            self.earlier = [*previous.earlier, previous.reporter]
-        self.gate.floods = previous.gate.floods
-        self.launcher = previous.launcher
-
-    def capture(
-        self, error: Optional[BaseException], locate: Callable[[], Origin], read: Callable[[], Event]
-    ) -> Optional[str]:
-        """Read and record an event, if it is admitted; its id, or None. ``error`` is None for a message.
-
-        Whether it is admitted is decided by what costs little to know, before anything is read. Raises only where the
-        stack is full, so that nothing more could be called.
-        """
-        try:
-            while self.uncounted:
-                self.reporter.refuse_for_full_stack()
-                self.uncounted -= 1
-            decision = self.gate.decide(error, locate(), time.time())
-            if decision.refused:
-                self.reporter.refuse(decision.refused, decision.remark)
-                return None
-            event = read()
-            if decision.left_out:
-                event["tags"][FLOOD_TAG] = decision.left_out
-        except Exception as trouble:  # whatever it is, it is not the application's
-            self.reporter.refuse_for_defect(trouble)
-            return None
-        event_id = self.reporter.record(event)
-        # Written first, probed then: a flusher that leaves in between looks once more after its unlock.
-        if self.reporter.writer is not None:
-            self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
-        return event_id
-
-    @property
-    def sends(self) -> bool:
-        return self.choice.mode is not Mode.HOLD
-
-    def ensure_flusher(self) -> bool:
-        """Whether every spool that this process has written to has a flusher, or may have one in a moment."""
-        served = [self.launcher.ensure_flusher(spool, self.choice) for spool in self.spools()]  # each of them
-        return all(served)
-
-    def reporters(self) -> list[Reporter]:
-        """This one and those of earlier calls of init."""
-        return [self.reporter, *self.earlier]
-
-    def spools(self) -> list[Layout]:
-        """Where this process has written to."""
-        writers = [reporter.writer for reporter in self.reporters()]
-        return list({writer.layout.spool: writer.layout for writer in writers if writer is not None}.values())
-
-    def everything_is_settled(self) -> bool:
-        return all(reporter.everything_is_settled() for reporter in self.reporters())
-
-    def wait_at_exit(self) -> None:
-        """Give what is pending the time to arrive, where it can."""
-        deadline = time.monotonic() + self.config.shutdown_timeout
-        while not self.everything_is_settled():
-            if not self.ensure_flusher() or time.monotonic() >= deadline or not self.may_be_sent_soon(time.time()):
-                break
-            time.sleep(_LOOK)
-        self.launcher.make_way()
-
-    def may_be_sent_soon(self, now: float) -> bool:
-        """Whether any of what is pending is for a tracker that is not known to be out of reach."""
-        return any(
-            not reporter.everything_is_settled() and not reporter.tracker_is_out_of_reach(now)
-            for reporter in self.reporters()
-        )
-
-    def note_wrong_key(self, spool: Layout) -> None:
-        """Have it said that the tracker wants nothing from us, which nobody else notices: every capture succeeds."""
-        health = self.reporter.health(spool)
-        if health is not None and health.misconfigured and self.config.destination is not None:
-            place = self.config.destination.dsn.place
-            diagnostics.note(
-                "misconfigured",
-                f"events are kept in the spool and not delivered: the DSN for {place} seems to be wrong "
-                f"({health.last_error}). See `lastword status`.",
-            )
-
-    def tell(self) -> None:
-        diagnostics.tell(interval=0.0 if self.config.debug else diagnostics.TELL_INTERVAL)
-
-
-_client: Optional[_Client] = None
+_client: Optional[Client] = None
 _atexit_registered = False
 
 
@@ -158,7 +34,7 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
         ConfigError: an option is unknown, or a value cannot be used; what was set up before stays.
     """
     global _client
-    client = _Client(Config.load({"dsn": dsn, **options}))
+    client = Client(Config.load({"dsn": dsn, **options}))
     if _client is not None:
         client.take_over(_client)
     _client = client
@@ -243,44 +119,7 @@ def flush(timeout: float = 2.0) -> bool:
     if client is None:
         return False
     client.tell()
-    began = time.monotonic()
-    patience = min(_HELPER_PATIENCE, timeout / 2) if client.choice.mode is Mode.PROCESS else timeout
-    while not client.everything_is_settled():
-        waited = time.monotonic() - began
-        if waited >= timeout or not client.sends:
-            return False
-        if client.ensure_flusher() and waited < patience:
-            time.sleep(min(_LOOK, timeout - waited))
-        else:
-            _drain(client, began + timeout)
-    return True
-
-
-def _drain(client: _Client, deadline: float) -> None:
-    """Send from the calling thread, unless somebody leads: then give it a moment."""
-    unled = [spool for spool in client.spools() if _nobody_leads(spool)]
-    try:
-        lead = _load_flusher() if unled else None
-    except Exception as error:  # no requests, for one
-        diagnostics.note("start", f"nothing sends events (they stay in the spool): {error!r}")
-        lead = None
-    if lead is not None:
-        for spool in unled:
-            lead(spool, until=lambda: time.monotonic() >= deadline or client.everything_is_settled())
-    time.sleep(max(min(_LOOK, deadline - time.monotonic()), 0.0))
-
-
-def _nobody_leads(spool: Layout) -> bool:
-    try:
-        return holder(spool.flusher_lock) is None
-    except OSError:
-        return False
-
-
-def _load_flusher() -> Lead:
-    from lastword.flusher.in_program import lead
-
-    return lead
+    return client.flush(timeout)
 
 
 def _capture_uncaught(error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
@@ -290,7 +129,7 @@ def _capture_uncaught(error: BaseException, traceback: Optional[TracebackType], 
 
 
 def _capture_error(
-    client: _Client, error: BaseException, traceback: Optional[TracebackType], mechanism: str, *, handled: bool
+    client: Client, error: BaseException, traceback: Optional[TracebackType], mechanism: str, *, handled: bool
 ) -> Optional[str]:
     """``traceback`` is None where it is the exception's own."""
 

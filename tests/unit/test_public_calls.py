@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 import lastword
-from lastword import diagnostics, sdk
+from lastword import client, diagnostics, sdk
 from lastword.capture import context, uncaught
+from lastword.client import Client
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.reader import list_segments, read_lines
@@ -221,7 +222,7 @@ def capture(error: Exception) -> str | None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The time by which floods are told, to be set."""
     clock = SimpleNamespace(now=1_740_830_645.0)
-    monkeypatch.setattr(sdk, "time", SimpleNamespace(time=lambda: clock.now, monotonic=time.monotonic))
+    monkeypatch.setattr(client, "time", SimpleNamespace(time=lambda: clock.now, monotonic=time.monotonic))
     return clock
 
 
@@ -390,14 +391,14 @@ def test_init_again_goes_on_with_the_writer_and_the_new_hooks(tmp_path: Path) ->
 
 def test_init_again_does_not_disturb_captures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever another thread captures in the middle of an `init` goes where the last one went: to the one writer."""
-    spool, take_over = tmp_path / "spool", sdk._Client.take_over
+    spool, take_over = tmp_path / "spool", Client.take_over
 
     def interrupted(client: Any, previous: Any) -> None:
         assert lastword.capture_message("before")
         take_over(client, previous)
         assert lastword.capture_message("after")
 
-    monkeypatch.setattr(sdk._Client, "take_over", interrupted)
+    monkeypatch.setattr(Client, "take_over", interrupted)
     lastword.init(spool=spool)
     assert lastword.capture_message("first")
     lastword.init(spool=spool, release="2")

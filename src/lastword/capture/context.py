@@ -74,6 +74,12 @@ def current() -> tuple[Optional[dict[str, Any]], dict[str, str]]:
     return (None if user is None else json.loads(user)), dict(_tags.get({}))
 
 
+def add_breadcrumb(
+    message: str, *, category: Optional[str] = None, level: str = "info", data: Any = None, type: str = "default"
+) -> None:
+    """Stub: keeps nothing."""
+
+
 def _user_json(user: Mapping[Any, Any]) -> str:
     pieces: list[str] = []
     left = MAX_USER

@@ -16,7 +16,7 @@ Importing this package does nothing and loads nothing but the standard library.
 """
 
 from lastword.errors import ConfigError, LastwordError
-from lastword.sdk import capture_exception, capture_message, flush, init, set_tag, set_user
+from lastword.sdk import capture_exception, capture_message, catch, close, flush, init, set_tag, set_user
 from lastword.version import __version__
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "__version__",
     "capture_exception",
     "capture_message",
+    "catch",
+    "close",
     "flush",
     "init",
     "set_tag",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import Optional
 
 from lastword import diagnostics
 from lastword.admission import Gate
-from lastword.capture import CaptureSettings
+from lastword.capture import CaptureSettings, exception_event
+from lastword.capture.nesting import depth
+from lastword.capture.origin import origin_of_exception
+from lastword.capture.reported import event_of, mark
+from lastword.capture.safe_text import describe
 from lastword.config import Config
-from lastword.event import FLOOD_TAG, Event, Origin
+from lastword.event import FLOOD_TAG, Event, Level, Origin
 from lastword.launch import Launcher
 from lastword.launch.mode import Choice, Mode, choose, observe
 from lastword.launch.thread import Lead
@@ -56,6 +61,57 @@ class Client:
         self.gate.floods = previous.gate.floods
         self.launcher = previous.launcher
 
+    def capture_error(
+        self,
+        error: BaseException,
+        traceback: Optional[TracebackType],
+        mechanism: str,
+        *,
+        handled: bool,
+        level: Optional[Level] = None,
+        tags: Optional[dict[str, str]] = None,
+    ) -> Optional[str]:
+        """As ``capture``, and remembers that ``error`` was reported.
+
+        ``traceback`` is None where it is the exception's own, ``level`` where it follows from ``handled``; ``tags``
+        give way to those of the program.
+        """
+
+        def locate() -> Origin:
+            return origin_of_exception(error, traceback)
+
+        def read() -> Event:
+            event = exception_event(
+                error, traceback=traceback, handled=handled, mechanism=mechanism, settings=self.settings
+            )
+            event["level"] = level or event["level"]
+            event["tags"] = {**tags, **event["tags"]} if tags else event["tags"]
+            return event
+
+        event_id = self.capture(error, locate, read)
+        try:
+            mark(error, mechanism, event_id)
+        except Exception as trouble:  # at worst it is reported once more
+            diagnostics.note("mark", f"an exception was not marked as reported: {describe(trouble)}")
+        return event_id
+
+    def report(
+        self,
+        error: BaseException,
+        traceback: Optional[TracebackType],
+        mechanism: str,
+        *,
+        handled: bool,
+        level: Optional[Level] = None,
+        tags: Optional[dict[str, str]] = None,
+    ) -> None:
+        """For those whom nobody has asked to: capture ``error`` unless it was reported already. Raises nothing."""
+        try:
+            if event_of(error) is None:
+                self.capture_error(error, traceback, mechanism, handled=handled, level=level, tags=tags)
+        except Exception:
+            self.uncounted += 1
+
     def capture(
         self, error: Optional[BaseException], locate: Callable[[], Origin], read: Callable[[], Event]
     ) -> Optional[str]:
@@ -64,6 +120,16 @@ class Client:
         Whether it is admitted is decided by what costs little to know, before anything is read. Raises only where the
         stack is full, so that nothing more could be called.
         """
+        before = depth.get()
+        depth.set(before + 1)
+        try:
+            return self._capture(error, locate, read)
+        finally:
+            depth.set(before)
+
+    def _capture(
+        self, error: Optional[BaseException], locate: Callable[[], Origin], read: Callable[[], Event]
+    ) -> Optional[str]:
         try:
             while self.uncounted:
                 self.reporter.refuse_for_full_stack()
@@ -105,9 +171,9 @@ class Client:
     def everything_is_settled(self) -> bool:
         return all(reporter.everything_is_settled() for reporter in self.reporters())
 
-    def wait_at_exit(self) -> None:
-        """Give what is pending the time to arrive, where it can."""
-        deadline = time.monotonic() + self.config.shutdown_timeout
+    def wait_at_end(self, timeout: float) -> None:
+        """Give what is pending at most ``timeout`` seconds to arrive, where it can."""
+        deadline = time.monotonic() + timeout
         while not self.everything_is_settled():
             if not self.ensure_flusher() or time.monotonic() >= deadline or not self.may_be_sent_soon(time.time()):
                 break

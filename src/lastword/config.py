@@ -31,6 +31,7 @@ ACCEPTED_DSNS = (
 FLUSHER_MODES = ("auto", "process", "thread", "external", "hold")
 
 _KNOWN_HOSTS = {"backtrace.io": "backtrace", "booboo.dev": "booboo", "sentry.io": "sentry"}
+_LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
@@ -197,6 +198,8 @@ class _Options(NamedTuple):
     sample_rate: float = 1.0
     flood_burst: int = 100
     before_send: Optional[Callable[[Any], Any]] = None
+    log_events: Optional[int] = 40
+    log_breadcrumbs: Optional[int] = 20
     max_spool: Optional[int] = None
     max_age: float = 7 * 24 * 3600.0
     max_set_aside: int = 32 << 20
@@ -234,6 +237,10 @@ class Config(_Options):
         before_send: is given each event (``lastword.event.Event``, scrubbed, its own to change) before the disk is
             touched, and returns the event to keep, or None. What it raises, or returns that is no event, costs the
             event, and is counted and said. Runs wherever a capture does: keep it short, without locks.
+        log_events: records of ``logging`` of this level and above become events: a name (``ERROR``), a number, or
+            ``off``. Exceptions that nobody catches in asyncio come by its logger and are events in any case.
+        log_breadcrumbs: those of this level and above become breadcrumbs, likewise; so do warnings that are shown,
+            where WARNING does.
         max_spool: bytes that all segments of the spool may have; None is 256 MiB (32 MiB in memory), at most a tenth of
             what the file system has left. Beyond it the oldest events go, and are counted. Programs that share a
             spool share its limits: the most generous one counts, of this and of the next two.
@@ -361,6 +368,18 @@ def _switch(value: Any, source: str) -> bool:
     return word in _TRUE
 
 
+def _log_level(value: Any, source: str) -> Optional[int]:
+    """None is off."""
+    word = str(value).strip().upper()
+    if word.lower() in _FALSE and word != "0":
+        return None
+    try:
+        return _LOG_LEVELS[word] if word in _LOG_LEVELS else int(word)
+    except ValueError:
+        names = ", ".join(_LOG_LEVELS)
+        raise ConfigError(f"{source} is {value!r}, no level of logging: a number, one of {names}, or off") from None
+
+
 def _errors(value: Any, source: str) -> tuple[Union[type[BaseException], str], ...]:
     one_alone = isinstance(value, (type, str))
     if not one_alone and not isinstance(value, Iterable):
@@ -401,6 +420,8 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "sample_rate": _number,
     "flood_burst": _whole_number,
     "before_send": _hook,
+    "log_events": _log_level,
+    "log_breadcrumbs": _log_level,
     "max_spool": _whole_number,
     "max_age": _number,
     "max_set_aside": _whole_number,

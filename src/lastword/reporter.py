@@ -66,7 +66,8 @@ class Reporter:
     def _look_after(self, writer: Writer, event: Event) -> None:
         """What is due now and then behind a record that is safe already, so that no trouble here takes its id back."""
         try:
-            if not event["handled"]:  # last words: the process is about to end, and perhaps the machine with it
+            # Last words: the process is about to end, and perhaps the machine with it.
+            if event["level"] == "fatal" and not event["handled"]:
                 writer.sync()
             if writer.has_rolled():
                 retention.make_room_if_nobody_leads(writer.layout)

@@ -6,17 +6,28 @@ import atexit
 import sys
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
-from lastword import diagnostics
-from lastword.capture import context, exception_event, message_event, uncaught
-from lastword.capture.origin import origin_of_exception, origin_of_message
+from lastword import diagnostics, hooks
+from lastword.capture import context, message_event
+from lastword.capture.catching import Catch
+from lastword.capture.origin import origin_of_message
+from lastword.capture.reported import event_of
 from lastword.client import Client
 from lastword.config import Config
-from lastword.event import LEVELS, Event, Level, Origin
+from lastword.event import LEVELS, Event, Level
 from lastword.launch.mode import Mode
 
+#: What ``sys.exc_info()`` returns.
+ExcInfo = Union[
+    tuple[type[BaseException], BaseException, Optional[TracebackType]],
+    tuple[None, None, None],
+]
+
+_CALLED = "capture_exception"
+
 _client: Optional[Client] = None
+_closed: Optional[Client] = None  # whose writer goes on if there is another init
 _atexit_registered = False
 
 
@@ -24,7 +35,8 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
     """Set lastword up; the last call counts.
 
     Makes no file, thread, process or connection; only where the spool already holds something may it start a flusher.
-    From here on exceptions that nobody catches are reported, in the main thread and in others.
+    From here on exceptions that nobody catches are reported, in the main thread and in others, in asyncio and in
+    finalizers, and what is logged as an error (``log_events``).
 
     Args:
         dsn: where events go (see ``config.Dsn``); without one, and without ``LASTWORD_DSN``, they stay in the spool.
@@ -35,10 +47,11 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
     """
     global _client
     client = Client(Config.load({"dsn": dsn, **options}))
-    if _client is not None:
-        client.take_over(_client)
+    previous = _client or _closed
+    if previous is not None:
+        client.take_over(previous)
     _client = client
-    uncaught.install(_capture_uncaught)
+    hooks.install(client)
     _register_at_exit()
     if client.choice.remark:
         diagnostics.note("mode", client.choice.remark)
@@ -51,8 +64,12 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
     client.tell()
 
 
-def capture_exception(error: Optional[BaseException] = None) -> Optional[str]:
+def capture_exception(error: Union[BaseException, ExcInfo, None] = None) -> Optional[str]:
     """Report an exception: ``error``, or the one that is being handled.
+
+    ``error`` may be what ``sys.exc_info()`` returns: the event then shows that traceback. An exception that was never
+    raised is shown with the stack of this call. One that ``catch`` or a hook has reported already, such as that of
+    ``logging``, is not reported again: its event's id is returned.
 
     Returns the event id (32 hex digits) once the event is safe on disk; None before ``init``, without an exception, and
     when the event was refused, which is counted (``lastword status``). Never raises.
@@ -61,12 +78,20 @@ def capture_exception(error: Optional[BaseException] = None) -> Optional[str]:
     if client is None:
         return None
     try:
+        traceback: Any = None
         if error is None:
             error = sys.exc_info()[1]
+        elif type(error) is tuple and len(error) == 3:
+            _, error, traceback = error
         # Not isinstance, which asks the object.
         if error is None or not issubclass(type(error), BaseException):
             return None
-        return _capture_error(client, error, None, "capture_exception", handled=True)
+        if type(traceback) is not TracebackType:
+            traceback = None
+        known = event_of(error)  # type: ignore[arg-type]
+        if known is not None and known[0] != _CALLED:
+            return known[1]
+        return client.capture_error(error, traceback, _CALLED, handled=True)  # type: ignore[arg-type]
     except Exception:
         client.uncounted += 1
         return None
@@ -90,6 +115,22 @@ def capture_message(message: str, level: Level = "info") -> Optional[str]:
     except Exception:
         client.uncounted += 1
         return None
+
+
+def catch() -> Catch:
+    """Report each exception that leaves a block or a function, and raise it on::
+
+        with lastword.catch():
+            work()
+
+        @lastword.catch()
+        async def work(): ...
+
+    Functions, ``async`` functions and generators can be decorated. SystemExit, KeyboardInterrupt and what else is no
+    ``Exception`` passes unreported. An exception that passes through several, or is not caught afterwards, is reported
+    once. Before ``init`` it only lets pass. Never raises anything of its own.
+    """
+    return _catch
 
 
 def set_user(user: Optional[Mapping[str, Any]]) -> None:
@@ -122,26 +163,34 @@ def flush(timeout: float = 2.0) -> bool:
     return client.flush(timeout)
 
 
-def _capture_uncaught(error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
+def close(timeout: Optional[float] = None) -> None:
+    """Stop reporting: remove the hooks, wait for what was captured to be delivered, forget the configuration.
+
+    Waits at most ``timeout`` seconds (None: ``shutdown_timeout``), and not where nobody sends. What is not delivered by
+    then stays in the spool and is sent all the same. Captures return None from here on, until there is another
+    ``init``. Does nothing where there is nothing to close. Never raises.
+    """
+    global _client, _closed
+    client = _client
+    if client is None:
+        return
+    _client, _closed = None, client
+    try:
+        hooks.uninstall()
+        client.wait_at_end(client.config.shutdown_timeout if timeout is None else timeout)
+        client.tell()
+        diagnostics.forget()
+    except Exception as error:
+        diagnostics.note("close", f"lastword was not closed in order: {error!r}")
+
+
+def _report_caught(error: BaseException, traceback: Optional[TracebackType]) -> None:
     client = _client
     if client is not None:
-        _capture_error(client, error, traceback, mechanism, handled=False)
+        client.report(error, traceback, "catch", handled=True)
 
 
-def _capture_error(
-    client: Client, error: BaseException, traceback: Optional[TracebackType], mechanism: str, *, handled: bool
-) -> Optional[str]:
-    """``traceback`` is None where it is the exception's own."""
-
-    def locate() -> Origin:
-        return origin_of_exception(error, traceback)
-
-    def read() -> Event:
-        return exception_event(
-            error, traceback=traceback, handled=handled, mechanism=mechanism, settings=client.settings
-        )
-
-    return client.capture(error, locate, read)
+_catch = Catch(_report_caught)
 
 
 def _register_at_exit() -> None:
@@ -157,7 +206,7 @@ def _at_exit() -> None:
     if client is None:
         return
     try:
-        client.wait_at_exit()
+        client.wait_at_end(client.config.shutdown_timeout)
     except KeyboardInterrupt:
         pass  # what is pending stays in the spool, and whoever is in a hurry need not be told so by a traceback
     client.tell()

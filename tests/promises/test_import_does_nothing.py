@@ -55,7 +55,13 @@ def test_init_on_an_empty_spool_sets_its_hooks_and_does_nothing_else(tmp_path: P
     traces = traces_of(f"import lastword; lastword.init({DSN!r}, spool={str(spool)!r})", tmp_path / "program")
     hooks = {line.partition(": ")[0] for line in traces.pop("hook")}
     assert traces == {}
-    assert hooks - {"atexit"} == {"sys.excepthook", "threading.excepthook"}
+    assert hooks - {"atexit"} == {
+        "sys.excepthook",
+        "threading.excepthook",
+        "sys.unraisablehook",
+        "logging.Logger.filter",
+        "warnings.showwarning",
+    }
     assert list(tmp_path.glob("spool/*")) == []
     assert spool.exists() == spool_is_there
 
@@ -79,6 +85,9 @@ def test_init_on_an_empty_spool_sets_its_hooks_and_does_nothing_else(tmp_path: P
         ("left behind", "import atexit; atexit.register(lambda: open('f', 'w').close())"),
         ("hook", "import sys; sys.excepthook = print"),
         ("hook", "import threading; threading.excepthook = print"),
+        ("hook", "import logging; logging.Logger.filter = print"),
+        ("hook", "import logging; logging.getLogger().addHandler(logging.NullHandler())"),
+        ("hook", "import warnings; warnings.showwarning = print"),
         ("hook", "import signal; signal.signal(signal.SIGTERM, print)"),
         ("hook", "import faulthandler; faulthandler.enable()"),
         ("environment", "import os; os.environ['A'] = 'b'"),

@@ -11,10 +11,12 @@ import atexit
 import contextlib
 import faulthandler
 import json
+import logging
 import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -97,6 +99,11 @@ def _hooks() -> Mapping[str, object]:
         "sys.unraisablehook": sys.unraisablehook,
         "sys.displayhook": sys.displayhook,
         "threading.excepthook": threading.excepthook,
+        "logging.Logger.filter": logging.Logger.filter,
+        "logging.Logger.callHandlers": logging.Logger.callHandlers,
+        "logging.handlers": logging.getLogger().handlers,
+        "logging.factory": logging.getLogRecordFactory(),
+        "warnings.showwarning": warnings.showwarning,
         "sys.settrace": sys.gettrace(),
         "sys.setprofile": sys.getprofile(),
         "sys.path": sys.path,

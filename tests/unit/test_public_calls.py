@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import lastword
-from lastword import client, diagnostics, sdk
-from lastword.capture import context, uncaught
+from lastword import client, diagnostics, hooks, sdk
+from lastword.capture import context
 from lastword.client import Client
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
@@ -34,7 +34,8 @@ def _as_in_a_new_process() -> Iterator[None]:
             if reporter.writer is not None:
                 reporter.writer.abandon()
     sdk._client = None
-    uncaught.uninstall()
+    hooks.uninstall()
+    sdk._closed = None
     context.set_user(None)
     for tag in context.current()[1]:
         context.set_tag(tag, None)

@@ -6,12 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Optional, TypeVar
 
 from lastword import diagnostics
 from lastword.capture import context
-from lastword.capture.exception import MAX_VALUE, exception_chain, type_only
+from lastword.capture.exception import MAX_VALUE, exception_chain, is_unraised, type_only
 from lastword.capture.frames import StackReader
 from lastword.capture.host import host_info
 from lastword.capture.process import process_info, runtime_info, thread_info
@@ -49,7 +49,7 @@ def exception_event(
     """The event of an exception with its chain, stacks and variables, and of where it happened.
 
     Args:
-        error: the exception.
+        error: the exception. Where it was never raised and is handled, its frames are those of the capturing call.
         traceback: its traceback where that is not (any more) the exception's own.
         handled: whether the program caught it: level ``error``, otherwise ``fatal``.
         mechanism: what captured it, such as ``sys.excepthook``.
@@ -63,21 +63,30 @@ def exception_event(
     exceptions = _part("exceptions", exception_chain, error, traceback, reader, room)
     event = _event("error" if handled else "fatal", handled, mechanism, settings)
     event["exceptions"] = exceptions or [type_only(error)]
+    if handled and is_unraised(error, traceback):  # so whoever captures it knows more of it than anybody
+        event["exceptions"][0]["frames"] = _part("stack", reader.of_callers, sys._getframe()) or []
     event["sources"] = reader.sources
     return event
 
 
-def message_event(message: str, *, level: Level, settings: CaptureSettings) -> Event:
+def message_event(
+    message: str,
+    *,
+    level: Level,
+    settings: CaptureSettings,
+    mechanism: str = "capture_message",
+    frame: Optional[FrameType] = None,
+) -> Event:
     """The event of a message, kept to 8,192 characters.
 
-    The stack that led to the call is in it where ``settings.needs.message_stack``, without variables. Raises no
-    Exception, as ``exception_event``.
+    The stack that led to the call, or to ``frame``, is in it where ``settings.needs.message_stack``, without variables.
+    Raises no Exception, as ``exception_event``.
     """
-    event = _event(level, True, "capture_message", settings)
+    event = _event(level, True, mechanism, settings)
     event["message"] = _part("message", _message_text, message) or ""
     if settings.needs.message_stack:
         reader = StackReader(settings.variables, Room())
-        event["stack"] = _part("stack", reader.of_callers, sys._getframe()) or []
+        event["stack"] = _part("stack", reader.of_callers, frame or sys._getframe()) or []
         event["sources"] = reader.sources
     return event
 

@@ -50,6 +50,10 @@ def exception_chain(
     return chain
 
 
+def is_unraised(error: BaseException, traceback: Optional[TracebackType]) -> bool:
+    return traceback is None and _traceback_of(error) is None
+
+
 def type_only(error: BaseException) -> ExceptionInfo:
     """The least that can be said of an exception."""
     return {

@@ -14,6 +14,9 @@ ELLIPSIS = "…"
 _name_of = type.__dict__["__name__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _module_of = type.__dict__["__module__"].__get__
+_flags_of = type.__dict__["__flags__"].__get__
+
+_MADE_AT_RUN_TIME = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def clean(text: str, limit: int) -> str:
@@ -48,6 +51,11 @@ def class_module(cls: type) -> Optional[str]:
     """The module of a class; None when its ``__module__`` is not a text."""
     module = _module_of(cls)
     return clean(module, 200) if type(module) is str else None
+
+
+def is_builtin_class(cls: type) -> bool:
+    """Whether a class came with the interpreter: not with a ``class`` statement, nor with an extension module."""
+    return not _flags_of(cls) & _MADE_AT_RUN_TIME
 
 
 def class_path(cls: type) -> str:

@@ -117,9 +117,12 @@ def test_a_text_with_lone_surrogates_can_be_encoded(settings: CaptureSettings) -
     info["value"].encode("utf-8")
 
 
-def test_an_exception_without_traceback_has_no_frames(settings: CaptureSettings) -> None:
-    """It was never raised; it is an event all the same."""
-    assert only(ValueError("made, not raised"), settings)["frames"] == []
+def test_an_exception_that_was_never_raised_shows_who_captures_it(settings: CaptureSettings) -> None:
+    """There is no other trace of it; of one that a hook hears of, not even that."""
+    here = "test_an_exception_that_was_never_raised_shows_who_captures_it"
+    assert here in [frame["function"] for frame in only(ValueError("made, not raised"), settings)["frames"]]
+    event = exception_event(ValueError(), handled=False, mechanism="test", settings=settings)
+    assert event["exceptions"][0]["frames"] == []
 
 
 def test_a_given_traceback_replaces_the_exceptions_own(settings: CaptureSettings) -> None:

@@ -1,0 +1,87 @@
+"""Places where Python keeps a function that anybody may replace by one that calls the one before it.
+
+A hook that somebody else has put on top of ours cannot be undone from below: it stays, and ours becomes a mere link of
+the chain, that calls the one before it and tells nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Optional
+
+from lastword import diagnostics
+from lastword.capture.safe_text import describe
+
+Hook = Callable[..., Any]
+
+
+class Link:
+    """One hook of ours in one chain of hooks.
+
+    Attributes:
+        previous: the hook that was there before.
+        listener: who is told of what the hook hears; None: nobody any more.
+    """
+
+    def __init__(self, previous: Hook) -> None:
+        self.previous = previous
+        self.listener: Optional[Hook] = None
+
+
+def tell_then_pass_on(link: Link) -> Hook:
+    """A hook whose listener is told what the hook is given, and then the previous one, whatever happened."""
+
+    def hook(*arguments: Any, **options: Any) -> None:
+        try:
+            listener = link.listener
+            if listener is not None:
+                listener(*arguments, **options)
+        except Exception as own:
+            diagnostics.note("hook", f"what a hook was told was not reported: {describe(own)}")
+        finally:
+            link.previous(*arguments, **options)
+
+    return hook
+
+
+class HookSlot:
+    """Such a place: the attribute ``name`` of ``owner``, a module or a class.
+
+    ``chain`` makes the function that is put there, out of the link that it serves.
+    """
+
+    def __init__(self, owner: Any, name: str, chain: Callable[[Link], Hook] = tell_then_pass_on) -> None:
+        self._owner = owner
+        self._name = name
+        self._chain = chain
+        self._link: Optional[Link] = None
+        self._hook: Optional[Hook] = None
+        self._inherited = False
+
+    def install(self, listener: Hook) -> None:
+        """Tell ``listener`` from now on, and nobody else, however often this is called."""
+        if self._link is None or not self._is_on_top():
+            # A later hook may or may not call ours. Ours goes on top, and the one below falls silent for good.
+            self._silence()
+            self._inherited = self._name not in vars(self._owner)
+            self._link = Link(getattr(self._owner, self._name))
+            self._hook = self._chain(self._link)
+            setattr(self._owner, self._name, self._hook)
+        self._link.listener = listener
+
+    def uninstall(self) -> None:
+        """Tell nobody, and put back what was there, where nobody has hooked in since."""
+        if self._link is not None and self._is_on_top():
+            if self._inherited:
+                delattr(self._owner, self._name)
+            else:
+                setattr(self._owner, self._name, self._link.previous)
+        self._silence()
+
+    def _is_on_top(self) -> bool:
+        return vars(self._owner).get(self._name) is self._hook
+
+    def _silence(self) -> None:
+        if self._link is not None:
+            self._link.listener = None
+        self._link = self._hook = None

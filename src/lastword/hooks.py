@@ -1,0 +1,114 @@
+"""What a client hears without being called: uncaught exceptions, log records, warnings."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Optional
+
+from lastword.capture import context, log_records, message_event, uncaught, warnings_shown
+from lastword.capture.nesting import MAX_DEPTH, depth
+from lastword.client import Client
+from lastword.event import Event, Level, Origin
+
+if TYPE_CHECKING:
+    from logging import LogRecord
+
+ASYNCIO, LOGGING = "asyncio", "logging"
+
+#: The tag by which an event tells which logger it came from.
+LOGGER_TAG = "logger"
+
+_WARNING, _ERROR = 30, 40  # of logging, which need not be loaded yet
+
+
+def install(client: Client) -> None:
+    """Let ``client``, and no other, hear what its configuration wants to be heard."""
+    import logging  # 15 ms where the program has not done so, which ``import lastword`` shall not cost
+
+    listener = _Listener(client)
+    uncaught.install(listener.hear_uncaught)
+    log_records.install(logging, listener.hear_log_record)
+    if listener.keeps_breadcrumb(_WARNING):
+        warnings_shown.install(listener.hear_warning)
+    else:
+        warnings_shown.uninstall()
+
+
+def uninstall() -> None:
+    """Hear nothing any more."""
+    uncaught.uninstall()
+    log_records.uninstall()
+    warnings_shown.uninstall()
+
+
+class _Listener:
+    """Takes what hooks hear to the client, once and not from too deep inside of a capture."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def hear_uncaught(self, error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
+        if depth.get() < MAX_DEPTH:
+            # What comes out of a finalizer ends nothing.
+            level: Level = "error" if mechanism == uncaught.UNRAISABLE else "fatal"
+            self._client.report(error, traceback, mechanism, handled=False, level=level)
+
+    def hear_warning(self, text: str, file: str, line: int) -> None:
+        context.add_breadcrumb(text, category="warnings", level="warning", data={"file": file, "line": line})
+
+    def hear_log_record(self, record: LogRecord) -> None:
+        keeps_breadcrumb = self.keeps_breadcrumb(record.levelno)
+        makes_event = self._makes_event(record)
+        before = depth.get()
+        if before >= MAX_DEPTH or not (keeps_breadcrumb or makes_event):
+            return
+        depth.set(before + 1)
+        try:
+            text = log_records.text_of(record)
+            if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
+                level, logger = log_records.level_of(record), log_records.logger_name(record)
+                context.add_breadcrumb(text, category=logger, level=level, type="log")
+            if makes_event:
+                self._capture(record, text)
+        finally:
+            depth.set(before)
+
+    def keeps_breadcrumb(self, level: int) -> bool:
+        lowest = self._client.config.log_breadcrumbs
+        return lowest is not None and level >= lowest
+
+    def _makes_event(self, record: LogRecord) -> bool:
+        lowest = self._client.config.log_events
+        return (lowest is not None and record.levelno >= lowest) or _is_uncaught_in_asyncio(record)
+
+    def _capture(self, record: LogRecord, text: str) -> None:
+        tags = {LOGGER_TAG: log_records.logger_name(record)}
+        found = log_records.exception_of(record)
+        if found is None:
+            self._capture_text(record, text, tags)
+        elif _is_uncaught_in_asyncio(record):
+            self._client.report(*found, ASYNCIO, handled=False, level="error", tags=tags)
+        else:
+            self._client.report(*found, LOGGING, handled=True, level=log_records.level_of(record), tags=tags)
+
+    def _capture_text(self, record: LogRecord, text: str, tags: dict[str, str]) -> None:
+        client = self._client
+
+        def locate() -> Origin:
+            return log_records.origin_of(record)
+
+        def read() -> Event:
+            level, frame = log_records.level_of(record), log_records.calling_frame(record)
+            event = message_event(text, level=level, settings=client.settings, mechanism=LOGGING, frame=frame)
+            event["tags"] = {**tags, **event["tags"]}
+            return event
+
+        try:
+            client.capture(None, locate, read)
+        except Exception:
+            client.uncounted += 1
+
+
+def _is_uncaught_in_asyncio(record: LogRecord) -> bool:
+    """Its event loops log what nobody catches, so that is no matter of log levels."""
+    return record.name == "asyncio" and record.levelno >= _ERROR and bool(record.exc_info)

@@ -87,14 +87,19 @@ def run(body: str, *, spool: Path, dsn: str | None = None, patience: float = 60.
         return program.end(patience)
 
 
-def recorded_ids(spool: Path) -> list[str]:
-    """The ids of all records in a spool that nobody sends from; fails if any line is no record."""
+def recorded(spool: Path) -> list[Record]:
+    """All records in a spool that nobody sends from; fails if any line is no record."""
     found = []
-    for segment in spool.glob("v1/writers/*/*.seg"):
+    for segment in sorted(spool.glob("v1/writers/*/*.seg")):
         for line in read_lines(str(segment), 0, finished=True):
             assert isinstance(line.found, Record), (segment, line)
-            found.append(line.found.id)
+            found.append(line.found)
     return found
+
+
+def recorded_ids(spool: Path) -> list[str]:
+    """Their ids."""
+    return [record.id for record in recorded(spool)]
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Optional
 
 from lastword.capture import context, log_records, message_event, uncaught, warnings_shown
-from lastword.capture.nesting import MAX_DEPTH, depth
+from lastword.capture.nesting import MAX_HEARD, depth
 from lastword.client import Client
 from lastword.event import Event, Level, Origin
 
@@ -48,7 +48,7 @@ class _Listener:
         self._client = client
 
     def hear_uncaught(self, error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
-        if depth.get() < MAX_DEPTH:
+        if depth.get() < MAX_HEARD:
             # What comes out of a finalizer ends nothing.
             level: Level = "error" if mechanism == uncaught.UNRAISABLE else "fatal"
             self._client.report(error, traceback, mechanism, handled=False, level=level)
@@ -60,7 +60,7 @@ class _Listener:
         keeps_breadcrumb = self.keeps_breadcrumb(record.levelno)
         makes_event = self._makes_event(record)
         before = depth.get()
-        if before >= MAX_DEPTH or not (keeps_breadcrumb or makes_event):
+        if before >= MAX_HEARD or not (keeps_breadcrumb or makes_event):
             return
         depth.set(before + 1)
         try:

@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +15,7 @@ from typing import Any
 import pytest
 
 import lastword
-from lastword import client, diagnostics, hooks, sdk
-from lastword.capture import context
+from lastword import client, diagnostics, sdk
 from lastword.client import Client
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
@@ -25,21 +23,7 @@ from lastword.spool.reader import list_segments, read_lines
 from lastword.spool.record import Record
 from tests.support.programs import run
 
-
-@pytest.fixture(autouse=True)
-def _as_in_a_new_process() -> Iterator[None]:
-    yield
-    if sdk._client is not None:
-        for reporter in (sdk._client.reporter, *sdk._client.earlier):
-            if reporter.writer is not None:
-                reporter.writer.abandon()
-    sdk._client = None
-    hooks.uninstall()
-    sdk._closed = None
-    context.set_user(None)
-    for tag in context.current()[1]:
-        context.set_tag(tag, None)
-    diagnostics.forget()
+pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
 
 
 def records(spool: Path) -> list[Record]:
@@ -87,9 +71,9 @@ def test_what_is_captured_is_on_disk_under_the_returned_id(tmp_path: Path) -> No
 def test_nothing_to_capture(tmp_path: Path) -> None:
     """`capture_exception` without an exception, or with something else, is None."""
     lastword.init(spool=tmp_path / "spool")
+    nothing: list[Any] = ["text", (), (1, 2, 3), (None, None, None), sys.exc_info(), ValueError]
     assert lastword.capture_exception() is None
-    not_an_exception: Any = "text"
-    assert lastword.capture_exception(not_an_exception) is None
+    assert [lastword.capture_exception(one) for one in nothing] == [None] * len(nothing)
 
 
 def test_an_unknown_level_is_info(tmp_path: Path) -> None:

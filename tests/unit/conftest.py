@@ -1,0 +1,26 @@
+"""What unit tests of the public calls share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lastword import diagnostics, hooks, sdk
+from lastword.capture import context
+
+
+@pytest.fixture
+def as_in_a_new_process() -> Iterator[None]:
+    """What a test sets up is undone."""
+    yield
+    for client in (sdk._client, sdk._closed):
+        for reporter in [client.reporter, *client.earlier] if client is not None else []:
+            if reporter.writer is not None:
+                reporter.writer.abandon()
+    sdk._client = sdk._closed = None
+    hooks.uninstall()
+    context.set_user(None)
+    for tag in context.current()[1]:
+        context.set_tag(tag, None)
+    diagnostics.forget()

@@ -1,0 +1,168 @@
+"""``close``: as if lastword had never been, until there is another ``init``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lastword
+from lastword import hooks, sdk
+from lastword.client import Client
+from lastword.spool.accounts import read_accounts
+from tests.support.programs import recorded, run
+
+pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
+
+
+def hooked() -> list[Any]:
+    return [
+        sys.excepthook,
+        threading.excepthook,
+        sys.unraisablehook,
+        warnings.showwarning,
+        logging.Logger.filter,
+        vars(logging.Logger).get("filter"),
+    ]
+
+
+def test_nothing_is_captured_any_more(tmp_path: Path) -> None:
+    """Neither by calls nor by hooks, which are as they were before."""
+    before = hooked()
+    lastword.init(spool=tmp_path / "spool")
+    assert all(now is not then for now, then in zip(hooked(), before))
+    assert lastword.capture_message("kept")
+    lastword.close()
+    assert hooked() == before
+    assert lastword.capture_message("closed") is None
+    assert lastword.capture_exception(ValueError()) is None
+    logging.getLogger("shop").error("closed")
+    with pytest.raises(ValueError, match="closed"), lastword.catch():
+        raise ValueError("closed")
+    assert lastword.flush(0) is False
+    assert [record.content["message"] for record in recorded(tmp_path / "spool")] == ["kept"]
+
+
+def test_closing_twice_or_before_init_is_no_error(tmp_path: Path) -> None:
+    """Nor is it in two threads at once."""
+    lastword.close()
+    lastword.init(spool=tmp_path / "spool")
+    threads = [threading.Thread(target=lastword.close) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    lastword.close()
+    assert sdk._client is None
+
+
+def test_init_after_close_goes_on_with_the_writer(tmp_path: Path) -> None:
+    """A program that opens and closes lastword for each job does not end with a thousand writers."""
+    for number in range(3):
+        lastword.init(spool=tmp_path / "spool")
+        assert lastword.capture_message(str(number))
+        lastword.close()
+    assert [record.content["message"] for record in recorded(tmp_path / "spool")] == ["0", "1", "2"]
+    assert [writer.recorded for writer in read_accounts(tmp_path / "spool").writers] == [3]
+
+
+def test_a_hook_on_top_of_ours_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the one below ours is still called."""
+    calls: list[str] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *_: calls.append("first"))
+    lastword.init(spool=tmp_path / "spool")
+    ours = sys.excepthook
+
+    def later(*arguments: Any) -> None:
+        calls.append("later")
+        ours(*arguments)
+
+    sys.excepthook = later
+    lastword.close()
+    assert sys.excepthook is later
+    later(ValueError, ValueError(), None)
+    assert calls == ["later", "first"]
+    assert not (tmp_path / "spool").exists()
+
+
+def test_it_waits_no_longer_than_it_is_told(tmp_path: Path) -> None:
+    """Where the tracker does not answer; by itself, ``shutdown_timeout``."""
+    with_options: list[tuple[dict[str, Any], list[float]]] = [({"shutdown_timeout": 0.2}, []), ({}, [0.2])]
+    for options, arguments in with_options:
+        lastword.init("booboo+http://t@127.0.0.1:9/o/p", spool=tmp_path / "spool", flusher="thread", **options)
+        assert lastword.capture_message("x")
+        began = time.monotonic()
+        lastword.close(*arguments)
+        assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("part", ["wait_at_end", "tell"])
+def test_it_never_raises(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks; and closed it is."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    lastword.init(spool=tmp_path / "spool")
+    monkeypatch.setattr(Client, part, broken)
+    lastword.close()
+    assert lastword.capture_message("closed") is None
+    monkeypatch.undo()
+    hooks.uninstall()
+
+
+def test_a_forked_child_closes_for_itself(tmp_path: Path) -> None:
+    """What its parent has is left alone, at once."""
+    body = """
+acked(lastword.capture_message("before"))
+child = os.fork()
+if not child:
+    lastword.close(10)
+    assert lastword.capture_message("closed") is None
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+acked(lastword.capture_message("after"))
+"""
+    acked = run(body, spool=tmp_path / "spool")
+    assert [record.id for record in recorded(tmp_path / "spool")] == acked
+    assert len(acked) == 2
+
+
+def test_what_is_caught_is_reported_once_however_it_goes_on(tmp_path: Path) -> None:
+    """Nested, logged, captured: the id is that of its one event."""
+    lastword.init(spool=tmp_path / "spool")
+    with pytest.raises(KeyError) as raised, lastword.catch(), lastword.catch():
+        raise KeyError
+    logging.getLogger("shop").error("failed", exc_info=raised.value)
+    (record,) = recorded(tmp_path / "spool")
+    assert lastword.capture_exception(raised.value) == record.id
+    assert record.content["mechanism"] == "catch"
+    assert len(recorded(tmp_path / "spool")) == 1
+
+
+def test_a_call_is_obeyed_as_often_as_it_is_made(tmp_path: Path) -> None:
+    """The program wants two events of one exception."""
+    lastword.init(spool=tmp_path / "spool")
+    error = KeyError()
+    assert lastword.capture_exception(error) != lastword.capture_exception(error)
+    assert len(recorded(tmp_path / "spool")) == 2
+
+
+def test_what_sys_exc_info_returns_is_captured_with_its_traceback(tmp_path: Path) -> None:
+    """The exception's own may have been cleared in the meantime."""
+    lastword.init(spool=tmp_path / "spool")
+    try:
+        raise KeyError
+    except KeyError as error:
+        found = sys.exc_info()
+        error.__traceback__ = None
+    assert lastword.capture_exception(found)
+    (record,) = recorded(tmp_path / "spool")
+    (frame,) = record.content["exceptions"][0]["frames"]
+    assert frame["function"] == "test_what_sys_exc_info_returns_is_captured_with_its_traceback"

@@ -46,6 +46,8 @@ class _Listener:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        levels = [client.config.log_events, client.config.log_breadcrumbs, _ERROR]
+        self._lowest = min(level for level in levels if level is not None)
 
     def hear_uncaught(self, error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
         if depth.get() < MAX_HEARD:
@@ -57,6 +59,8 @@ class _Listener:
         context.add_breadcrumb(text, category="warnings", level="warning", data={"file": file, "line": line})
 
     def hear_log_record(self, record: LogRecord) -> None:
+        if record.levelno < self._lowest or not log_records.is_ours_to_hear(record):
+            return
         keeps_breadcrumb = self.keeps_breadcrumb(record.levelno)
         makes_event = self._makes_event(record)
         before = depth.get()

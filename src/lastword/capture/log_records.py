@@ -33,11 +33,7 @@ _slot: Optional[HookSlot] = None
 
 
 def install(logging: ModuleType, listener: Callable[[LogRecord], None]) -> None:
-    """Give ``listener`` every record that a logger of this process makes and lets pass, in its thread.
-
-    Not those of ``lastword`` itself, nor those that another process has made and this one handles for it. What the
-    listener raises is noted.
-    """
+    """Give ``listener`` every record that a logger lets pass, in its thread. What the listener raises is noted."""
     global _slot
     if _slot is None:
         _slot = HookSlot(logging.Logger, "filter", _pass_then_tell)
@@ -59,9 +55,7 @@ def _pass_then_tell(link: Link) -> Hook:
         if verdict and listener is not None:
             try:
                 # since Python 3.12 a filter may put another in its place
-                accepted = verdict if issubclass(type(verdict), kind_of_record) else record
-                if accepted.process in (None, os.getpid()) and not _is_own(accepted.name):
-                    listener(accepted)
+                listener(verdict if issubclass(type(verdict), kind_of_record) else record)
             except Exception as own:
                 diagnostics.note("logging", f"what was logged was not reported: {describe(own)}")
         return verdict
@@ -69,8 +63,10 @@ def _pass_then_tell(link: Link) -> Hook:
     return filter
 
 
-def _is_own(name: str) -> bool:
-    return name == "lastword" or name.startswith("lastword.")
+def is_ours_to_hear(record: LogRecord) -> bool:
+    """Not what lastword itself says, nor what another process has logged and this one handles for it."""
+    name = record.name
+    return record.process in (None, os.getpid()) and name != "lastword" and not name.startswith("lastword.")
 
 
 def level_of(record: LogRecord) -> Level:

@@ -20,8 +20,10 @@ def test_the_listener_is_told_before_the_previous_hook() -> None:
     calls: list[str] = []
     owner = place(calls)
     slot = HookSlot(owner, "hook")
-    for _ in range(3):
-        slot.install(lambda text: calls.append(f"told {text}"))
+    slot.install(lambda text: calls.append("told too early"))
+    ours = owner.hook
+    slot.install(lambda text: calls.append(f"told {text}"))
+    assert owner.hook is ours, "each init would make the chain longer"
     owner.hook("x")
     assert calls == ["told x", "program x"]
 

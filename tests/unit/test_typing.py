@@ -1,0 +1,21 @@
+"""Type checkers are shown every public name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import lastword
+
+
+@pytest.mark.parametrize("name", lastword.__all__)
+def test_every_public_name_is_checked(name: str) -> None:
+    """So that a new one is not forgotten in the program that mypy sees."""
+    program = Path(__file__).with_name("typed_program.py").read_text()
+    assert f"lastword.{name}" in program or f" {name}" in program
+
+
+def test_type_checkers_may_trust_us() -> None:
+    """They look at an installed package only where it says that it has types."""
+    assert Path(lastword.__file__).with_name("py.typed").exists()

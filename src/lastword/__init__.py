@@ -15,20 +15,40 @@ whatever happens to the process::
 Importing this package does nothing and loads nothing but the standard library.
 """
 
+from lastword.capture.breadcrumbs import add_breadcrumb
+from lastword.capture.context import (
+    new_scope,
+    set_context,
+    set_extra,
+    set_fingerprint,
+    set_level,
+    set_tag,
+    set_tags,
+    set_transaction,
+    set_user,
+)
 from lastword.errors import ConfigError, LastwordError
-from lastword.sdk import capture_exception, capture_message, catch, close, flush, init, set_tag, set_user
+from lastword.sdk import capture_exception, capture_message, catch, close, flush, init
 from lastword.version import __version__
 
 __all__ = [
     "ConfigError",
     "LastwordError",
     "__version__",
+    "add_breadcrumb",
     "capture_exception",
     "capture_message",
     "catch",
     "close",
     "flush",
     "init",
+    "new_scope",
+    "set_context",
+    "set_extra",
+    "set_fingerprint",
+    "set_level",
     "set_tag",
+    "set_tags",
+    "set_transaction",
     "set_user",
 ]

@@ -230,9 +230,6 @@ class Client:
                 lead(spool, until=lambda: time.monotonic() >= deadline or self.everything_is_settled())
         time.sleep(max(min(_LOOK, deadline - time.monotonic()), 0.0))
 
-    def tell(self) -> None:
-        diagnostics.tell(interval=0.0 if self.config.debug else diagnostics.TELL_INTERVAL)
-
 
 def _nobody_leads(spool: Layout) -> bool:
     try:

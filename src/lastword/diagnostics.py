@@ -12,6 +12,7 @@ import time
 #: A cause is told at most once in this many seconds.
 TELL_INTERVAL = 60.0
 
+_interval = TELL_INTERVAL
 _waiting: dict[str, str] = {}
 _told_at: dict[str, float] = {}
 
@@ -21,8 +22,14 @@ def note(cause: str, text: str) -> None:
     _waiting[cause] = text
 
 
-def tell(interval: float = TELL_INTERVAL) -> None:
-    """Log what has waited, each cause at most once in ``interval`` seconds."""
+def tell_every(interval: float) -> None:
+    """From now on ``tell`` tells a cause at most once in ``interval`` seconds."""
+    global _interval
+    _interval = interval
+
+
+def tell() -> None:
+    """Log what has waited, each cause at most once a minute, or as ``tell_every`` says."""
     if not _waiting:
         return
     import logging  # costs 12 ms to import, so only a program that has something to hear pays for it
@@ -30,7 +37,7 @@ def tell(interval: float = TELL_INTERVAL) -> None:
     logger = logging.getLogger("lastword")
     for cause in list(_waiting):
         now = time.monotonic()
-        if now - _told_at.get(cause, -interval) < interval:
+        if now - _told_at.get(cause, -_interval) < _interval:
             continue
         text = _waiting.pop(cause, None)
         if text is not None:
@@ -47,3 +54,4 @@ def forget() -> None:
     """Start anew, as a freshly started process would (for tests and ``close``)."""
     _waiting.clear()
     _told_at.clear()
+    tell_every(TELL_INTERVAL)

@@ -13,6 +13,12 @@ from typing import Any, Literal, NamedTuple, Optional, TypedDict
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 LEVELS: tuple[Level, ...] = ("fatal", "error", "warning", "info", "debug")
 
+
+def known_level(level: object, otherwise: Level) -> Level:
+    """``level``, where it is one that trackers know."""
+    return LEVELS[LEVELS.index(level)] if level in LEVELS else otherwise
+
+
 #: The tag by which an event tells that others like it were left out before it, in a flood:
 #: ``137 like this left out since 2025-03-01T12:04:05Z``.
 FLOOD_TAG = "lastword.flood"
@@ -56,6 +62,17 @@ class ExceptionInfo(TypedDict):
     parent: Optional[int]  # index in Event.exceptions; None for the raised one
     notes: list[str]  # PEP 678
     frames: list[Frame]
+
+
+class Breadcrumb(TypedDict):
+    """Something that happened before, in the context that captured."""
+
+    timestamp: float
+    type: str  # such as default, http, navigation, log, user
+    category: str  # "" for none
+    level: Level
+    message: str
+    data: dict[str, Any]  # {} for none
 
 
 class ThreadInfo(TypedDict):
@@ -116,6 +133,11 @@ class Event(TypedDict):
     release: str
     user: Optional[dict[str, Any]]
     tags: dict[str, str]  # the program's, and FLOOD_TAG; TRIMMED_TAG on its way out
+    extra: dict[str, Any]  # values of the program's by their names
+    contexts: dict[str, dict[str, Any]]  # groups of values of the program's by their names
+    breadcrumbs: list[Breadcrumb]  # the oldest first
+    fingerprint: list[str]  # events with the same belong together; [] for the tracker's own grouping
+    transaction: Optional[str]  # what the program was doing, such as POST /checkout
     sources: dict[str, tuple[int, int]]  # absolute path → (mtime_ns, size) of every file that a frame shows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Optional
 
-from lastword.capture import context, log_records, message_event, uncaught, warnings_shown
+from lastword.capture import breadcrumbs, log_records, message_event, uncaught, warnings_shown
 from lastword.capture.nesting import MAX_HEARD, depth
 from lastword.client import Client
 from lastword.event import Event, Level, Origin
@@ -56,7 +56,7 @@ class _Listener:
             self._client.report(error, traceback, mechanism, handled=False, level=level)
 
     def hear_warning(self, text: str, file: str, line: int) -> None:
-        context.add_breadcrumb(text, category="warnings", level="warning", data={"file": file, "line": line})
+        breadcrumbs.add_breadcrumb(text, category="warnings", level="warning", data={"file": file, "line": line})
 
     def hear_log_record(self, record: LogRecord) -> None:
         if record.levelno < self._lowest or not log_records.is_ours_to_hear(record):
@@ -71,7 +71,7 @@ class _Listener:
             text = log_records.text_of(record)
             if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
                 level, logger = log_records.level_of(record), log_records.logger_name(record)
-                context.add_breadcrumb(text, category=logger, level=level, type="log")
+                breadcrumbs.add_breadcrumb(text, category=logger, level=level, type="log")
             if makes_event:
                 self._capture(record, text)
         finally:

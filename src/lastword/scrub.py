@@ -35,14 +35,24 @@ def is_sensitive(name: str) -> bool:
 
 
 def scrub(event: Event) -> Event:
-    """A copy of ``event`` in which each tag, and each item of the user at any depth, with a sensitive name reads
-    ``[filtered]``. The variables of frames have been through ``is_sensitive`` at capture.
+    """A copy of ``event`` in which what has a sensitive name reads ``[filtered]``: tags, and items at any depth of the
+    user, of ``extra``, of the contexts and of the breadcrumbs' data; of a context with such a name every item. The
+    variables of frames have been through ``is_sensitive`` at capture.
     """
     scrubbed = event.copy()
     scrubbed["tags"] = {name: FILTERED if is_sensitive(name) else text for name, text in event["tags"].items()}
     user = event["user"]
     scrubbed["user"] = None if user is None else _scrub_dict(user)
+    scrubbed["extra"] = _scrub_dict(event["extra"])
+    scrubbed["contexts"] = {name: _scrub_context(name, items) for name, items in event["contexts"].items()}
+    scrubbed["breadcrumbs"] = [
+        {**crumb, "data": _scrub_dict(crumb["data"])} if crumb["data"] else crumb for crumb in event["breadcrumbs"]
+    ]
     return scrubbed
+
+
+def _scrub_context(name: str, items: dict[str, Any]) -> dict[str, Any]:
+    return dict.fromkeys(items, FILTERED) if is_sensitive(name) else _scrub_dict(items)
 
 
 def _scrub_dict(items: dict[str, Any]) -> dict[str, Any]:

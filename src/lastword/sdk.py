@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import atexit
 import sys
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Optional, Union
 
 from lastword import diagnostics, hooks
-from lastword.capture import context, message_event
+from lastword.capture import message_event
 from lastword.capture.catching import Catch
 from lastword.capture.origin import origin_of_message
 from lastword.capture.reported import event_of
@@ -51,6 +50,7 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
     if previous is not None:
         client.take_over(previous)
     _client = client
+    diagnostics.tell_every(0.0 if client.config.debug else diagnostics.TELL_INTERVAL)
     hooks.install(client)
     _register_at_exit()
     if client.choice.remark:
@@ -61,7 +61,7 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
         # A thread is started only by who has something to say: this may be a server that is about to fork its workers.
         if client.choice.mode is Mode.PROCESS and spool.has_writers():
             client.launcher.ensure_flusher(spool, client.choice)
-    client.tell()
+    diagnostics.tell()
 
 
 def capture_exception(error: Union[BaseException, ExcInfo, None] = None) -> Optional[str]:
@@ -133,20 +133,6 @@ def catch() -> Catch:
     return _catch
 
 
-def set_user(user: Optional[Mapping[str, Any]]) -> None:
-    """Say who is using the program, such as ``{"id": "42"}``, for the events of this thread or task; None forgets."""
-    if _client is not None:
-        context.set_user(user)
-        _client.tell()
-
-
-def set_tag(key: str, value: object) -> None:
-    """Mark the events of this thread or task with ``key`` = ``str(value)``."""
-    if _client is not None:
-        context.set_tag(key, value)
-        _client.tell()
-
-
 def flush(timeout: float = 2.0) -> bool:
     """Wait until everything that this process captured is settled, at most ``timeout`` seconds.
 
@@ -159,7 +145,7 @@ def flush(timeout: float = 2.0) -> bool:
     client = _client
     if client is None:
         return False
-    client.tell()
+    diagnostics.tell()
     return client.flush(timeout)
 
 
@@ -178,7 +164,7 @@ def close(timeout: Optional[float] = None) -> None:
     try:
         hooks.uninstall()
         client.wait_at_end(client.config.shutdown_timeout if timeout is None else timeout)
-        client.tell()
+        diagnostics.tell()
         diagnostics.forget()
     except Exception as error:
         diagnostics.note("close", f"lastword was not closed in order: {error!r}")
@@ -209,4 +195,4 @@ def _at_exit() -> None:
         client.wait_at_end(client.config.shutdown_timeout)
     except KeyboardInterrupt:
         pass  # what is pending stays in the spool, and whoever is in a hurry need not be told so by a traceback
-    client.tell()
+    diagnostics.tell()

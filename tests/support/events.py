@@ -143,6 +143,11 @@ def _event(changes: dict[str, Any]) -> Event:
         "release": "r1",
         "user": None,
         "tags": {},
+        "extra": {},
+        "contexts": {},
+        "breadcrumbs": [],
+        "fingerprint": [],
+        "transaction": None,
         "sources": {},
         **changes,
     }

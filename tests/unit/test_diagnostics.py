@@ -36,6 +36,7 @@ def test_once_per_cause_and_interval(caplog: pytest.LogCaptureFixture) -> None:
         diagnostics.tell()
     assert len(caplog.records) == 1
     assert diagnostics.waiting() == ["full"]
-    diagnostics.tell(interval=0.0)
+    diagnostics.tell_every(0.0)
+    diagnostics.tell()
     assert len(caplog.records) == 2
     assert diagnostics.waiting() == []

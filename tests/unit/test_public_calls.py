@@ -38,13 +38,23 @@ def records(spool: Path) -> list[Record]:
 
 
 def test_before_init_nothing_happens(tmp_path: Path) -> None:
-    """Calls before `init` do nothing, return nothing and raise nothing."""
+    """Captures before `init` do nothing, return nothing and raise nothing."""
     assert lastword.capture_exception(ValueError()) is None
     assert lastword.capture_message("hello") is None
-    lastword.set_user({"id": "42"})
-    lastword.set_tag("queue", "mail")
     assert lastword.flush(0.0) is False
     assert list(tmp_path.rglob("v1")) == []
+
+
+def test_what_was_said_before_init_holds(tmp_path: Path) -> None:
+    """A module that is imported early may set the user."""
+    with lastword.new_scope():
+        lastword.set_user({"id": "42"})
+        lastword.add_breadcrumb("starting")
+        lastword.init(spool=tmp_path / "spool")
+        lastword.capture_message("hello")
+    [record] = records(tmp_path / "spool")
+    assert record.content["user"] == {"id": "42"}
+    assert [crumb["message"] for crumb in record.content["breadcrumbs"]] == ["starting"]
 
 
 def test_what_is_captured_is_on_disk_under_the_returned_id(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 
 from lastword import scrub as scrub_module
 from lastword.capture import CaptureSettings, message_event
-from lastword.event import Event, Needs
+from lastword.event import Breadcrumb, Event, Needs
 from lastword.scrub import is_sensitive, scrub
 
 
@@ -64,15 +65,37 @@ def test_sensitive_tags_and_user_items_are_filtered_at_any_depth() -> None:
     }
 
 
+def a_breadcrumb(data: dict[str, Any]) -> Breadcrumb:
+    return {"timestamp": 1.5, "type": "http", "category": "", "level": "info", "message": "login", "data": data}
+
+
+def test_extra_contexts_and_breadcrumbs_are_filtered_likewise() -> None:
+    """A context by whose name alone it is a secret keeps its names and none of its values."""
+    event = an_event()
+    event["extra"] = {"token": 1, "rows": [{"secret": 2, "id": 3}]}
+    event["contexts"] = {"order": {"id": 7, "card": {"private": 1}}, "credentials": {"name": "Ann", "pin": 1}}
+    event["breadcrumbs"] = [a_breadcrumb({"auth": "x", "status": 200}), a_breadcrumb({})]
+    scrubbed = scrub(event)
+    assert scrubbed["extra"] == {"token": "[filtered]", "rows": [{"secret": "[filtered]", "id": 3}]}
+    assert scrubbed["contexts"] == {
+        "order": {"id": 7, "card": {"private": "[filtered]"}},
+        "credentials": {"name": "[filtered]", "pin": "[filtered]"},
+    }
+    assert [crumb["data"] for crumb in scrubbed["breadcrumbs"]] == [{"auth": "[filtered]", "status": 200}, {}]
+
+
 def test_scrubbing_leaves_its_argument_and_the_rest_alone() -> None:
-    """It is a function of the event: the argument is as it was, and the result differs in user and tags only."""
+    """It is a function of the event: the argument is as it was, and nothing else of the result differs."""
     event = an_event()
     event["user"] = {"secret": {"a": 1}}
-    event["tags"] = {"token": "x"}
+    event["tags"] = event["extra"] = {"token": "x"}
+    event["contexts"] = {"order": {"token": "x"}}
+    event["breadcrumbs"] = [a_breadcrumb({"token": "x"})]
     before = copy.deepcopy(event)
     scrubbed = scrub(event)
     assert event == before
-    assert {**scrubbed, "user": None, "tags": {}} == {**before, "user": None, "tags": {}}
+    said: Any = {"user": None, "tags": {}, "extra": {}, "contexts": {}, "breadcrumbs": []}
+    assert {**scrubbed, **said} == {**before, **said}
 
 
 def test_an_event_without_a_user_stays_without() -> None:

@@ -3,7 +3,7 @@
 Nothing here takes a lock, starts a thread, opens a socket or imports anything once this package is loaded, and nothing
 raises an ``Exception`` into its caller: what cannot be read is left out of the event. Application code runs in four
 places only, each guarded: ``str(exception)``, a module loader asked for its source, ``str(value)`` of what the
-program itself hands to ``set_user`` and ``set_tag``, and the text of what it logs or warns of.
+program itself hands to ``add_breadcrumb``, ``set_user`` and their like, and the text of what it logs or warns of.
 """
 
 from __future__ import annotations

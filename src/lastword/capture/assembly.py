@@ -10,7 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any, Optional, TypeVar
 
 from lastword import diagnostics
-from lastword.capture import context
+from lastword.capture import breadcrumbs, context
 from lastword.capture.exception import MAX_VALUE, exception_chain, is_unraised, type_only
 from lastword.capture.frames import StackReader
 from lastword.capture.host import host_info
@@ -51,7 +51,7 @@ def exception_event(
     Args:
         error: the exception. Where it was never raised and is handled, its frames are those of the capturing call.
         traceback: its traceback where that is not (any more) the exception's own.
-        handled: whether the program caught it: level ``error``, otherwise ``fatal``.
+        handled: whether the program caught it: level ``error``, or that of ``set_level``; otherwise ``fatal``.
         mechanism: what captured it, such as ``sys.excepthook``.
         settings: how to capture.
 
@@ -61,7 +61,7 @@ def exception_event(
     room = Room()
     reader = StackReader(settings.variables, room)
     exceptions = _part("exceptions", exception_chain, error, traceback, reader, room)
-    event = _event("error" if handled else "fatal", handled, mechanism, settings)
+    event = _event(context.level_or("error") if handled else "fatal", handled, mechanism, settings)
     event["exceptions"] = exceptions or [type_only(error)]
     if handled and is_unraised(error, traceback):  # so whoever captures it knows more of it than anybody
         event["exceptions"][0]["frames"] = _part("stack", reader.of_callers, sys._getframe()) or []
@@ -72,17 +72,17 @@ def exception_event(
 def message_event(
     message: str,
     *,
-    level: Level,
+    level: Optional[Level],
     settings: CaptureSettings,
     mechanism: str = "capture_message",
     frame: Optional[FrameType] = None,
 ) -> Event:
-    """The event of a message, kept to 8,192 characters.
+    """The event of a message, kept to 8,192 characters. Without a level it has that of ``set_level``, or ``info``.
 
     The stack that led to the call, or to ``frame``, is in it where ``settings.needs.message_stack``, without variables.
     Raises no Exception, as ``exception_event``.
     """
-    event = _event(level, True, mechanism, settings)
+    event = _event(level or context.level_or("info"), True, mechanism, settings)
     event["message"] = _part("message", _message_text, message) or ""
     if settings.needs.message_stack:
         reader = StackReader(settings.variables, Room())
@@ -111,7 +111,7 @@ def _note_missing(name: str, error: Exception) -> None:
 
 def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSettings) -> Event:
     with_memory = settings.needs.memory
-    user, tags = _part("user and tags", context.current) or (None, {})
+    said = _part("context", context.current) or context.nothing()
     return {
         "id": new_id(),
         "timestamp": time.time(),
@@ -127,7 +127,12 @@ def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSetting
         "runtime": _part("runtime", runtime_info) or _UNKNOWN_RUNTIME.copy(),
         "environment": _part("environment", clean, settings.environment, MAX_LABEL) or "",
         "release": _part("release", clean, settings.release, MAX_LABEL) or "",
-        "user": user,
-        "tags": tags,
+        "user": said.user,
+        "tags": said.tags,
+        "extra": said.extra,
+        "contexts": said.contexts,
+        "breadcrumbs": _part("breadcrumbs", breadcrumbs.current) or [],
+        "fingerprint": said.fingerprint,
+        "transaction": said.transaction,
         "sources": {},
     }

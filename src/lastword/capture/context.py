@@ -1,37 +1,74 @@
-"""Who and what the current work is about: the user and the tags that every event carries.
+"""Who and what the current work is about: what the program says of it, for every event that it captures meanwhile.
 
-They live in context variables, so each thread, each asyncio task and each greenlet has its own; a forked child starts
-with those of the code that forked. What is set is made JSON-safe, bounded and copied at once: a later change of the
+All of it lives in two context variables, one of them for breadcrumbs, so each thread, each asyncio task and each
+greenlet has its own; a forked child starts with those of the code that forked. A new thread starts with nothing,
+unless it is run in a copied context. What is set is made JSON-safe, bounded and copied at once: a later change of the
 caller's object does not show, and a capture has nothing left to fail at.
+
+These calls work before ``init`` as well. None of them raises, and None always forgets.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-import math
-from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
+from contextvars import ContextVar, Token
 from itertools import islice
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional, TypeVar, cast
 
 from lastword import diagnostics
-from lastword.capture.safe_text import class_path, clean, describe
+from lastword.capture import breadcrumbs
+from lastword.capture.json_copy import MAX_ITEMS, MAX_KEY, encode, mapping_json, text_of, value_json
+from lastword.capture.safe_text import describe
+from lastword.event import LEVELS, Level, known_level
 
 MAX_USER = 16 * 1024  # characters of JSON
+MAX_EXTRA = 32 * 1024  # characters of JSON, all together
+MAX_CONTEXTS = 32 * 1024  # characters of JSON, all together
 MAX_TAGS = 50
-MAX_KEY = 200
 MAX_TAG = 200
-MAX_TEXT = 1024
-MAX_ITEMS = 50
-MAX_DEPTH = 3
-_LEFT_OUT = "(left out)"
-
-_user: ContextVar[Optional[str]] = ContextVar("lastword_user", default=None)  # as JSON, so that it cannot change
-_tags: ContextVar[Mapping[str, str]] = ContextVar("lastword_tags")  # replaced, never changed
+MAX_TRANSACTION = 200
+MAX_FINGERPRINT = 20
 
 
+class _Scope(NamedTuple):
+    """Replaced, never changed, and so are the mappings in it; what may be nested is kept as JSON."""
+
+    user: Optional[str] = None
+    tags: Mapping[str, str] = {}
+    extra: Mapping[str, str] = {}
+    contexts: Mapping[str, str] = {}
+    fingerprint: tuple[str, ...] = ()
+    transaction: Optional[str] = None
+    level: Optional[Level] = None
+
+
+_NOTHING = _Scope()
+_scope: ContextVar[_Scope] = ContextVar("lastword_scope", default=_NOTHING)
+
+_Call = TypeVar("_Call", bound=Callable[..., None])
+
+
+def _context_call(call: _Call) -> _Call:
+    """Has what waits told, for the user makes these calls on purpose; and notes what ``call`` raises."""
+
+    @functools.wraps(call)
+    def guarded(*arguments: Any, **options: Any) -> None:
+        try:
+            call(*arguments, **options)
+            diagnostics.tell()
+        except Exception as error:
+            with suppress(Exception):  # there may be no room on the stack even for that
+                diagnostics.note(call.__name__, f"lastword.{call.__name__} failed: {describe(error)}")
+
+    return cast(_Call, guarded)
+
+
+@_context_call
 def set_user(user: Any) -> None:
-    """Name the user of the current context; None forgets.
+    """Name who is using the program, for the events of the current context; None forgets.
 
     Args:
         user: a mapping such as ``{"id": "42", "email": …}``, or just an id. Texts are kept to 1,024 characters, 50
@@ -40,84 +77,171 @@ def set_user(user: Any) -> None:
 
     Never raises: a mapping that cannot be read counts as None, for the previous user would be wrong.
     """
-    try:
-        _user.set(None)
-        if user is not None:
-            _user.set(_user_json(user if isinstance(user, Mapping) else {"id": user}))
-    except Exception as error:
-        diagnostics.note("set_user", f"the user was not set: reading it raised {describe(error)}")
+    _scope.set(_scope.get()._replace(user=None))
+    if user is not None:
+        named = user if issubclass(type(user), Mapping) else {"id": user}
+        _scope.set(_scope.get()._replace(user=mapping_json(named, MAX_USER)))
 
 
+@_context_call
 def set_tag(key: str, value: object) -> None:
     """Tag the events of the current context; None removes the tag.
 
     Key and value become texts of at most 200 characters; of more than 50 tags the later ones are not kept. Never
     raises.
     """
-    try:
-        tags = dict(_tags.get({}))
-        name = _text(key, MAX_KEY)
+    _set_tags([(key, value)])
+
+
+@_context_call
+def set_tags(tags: Mapping[str, object]) -> None:
+    """The same for several tags at once."""
+    _set_tags([(key, tags[key]) for key in tags])
+
+
+@_context_call
+def set_extra(key: str, value: Any) -> None:
+    """Add a value to the events of the current context, of which trackers do not search; None removes it.
+
+    Any value, bounded like an item of a user. At most 50 keys are kept, and 32 KiB of JSON of all of them: a value for
+    which there is no room reads ``(left out)``. Never raises.
+    """
+    scope = _scope.get()
+    text = None if value is None else value_json(value, MAX_EXTRA)
+    _scope.set(scope._replace(extra=_with_json(scope.extra, "set_extra", key, text, MAX_EXTRA, '"(left out)"')))
+
+
+@_context_call
+def set_context(name: str, context: Optional[Mapping[str, Any]]) -> None:
+    """Add a named group of values to the events of the current context, such as ``set_context("order", {"id": 7})``.
+
+    None removes the group. Bounded like a user; at most 50 groups are kept, and 32 KiB of JSON of all of them: a group
+    for which there is no room is empty. Never raises.
+    """
+    scope = _scope.get()
+    text = None if context is None else mapping_json(context, MAX_CONTEXTS)
+    _scope.set(scope._replace(contexts=_with_json(scope.contexts, "set_context", name, text, MAX_CONTEXTS, "{}")))
+
+
+@_context_call
+def set_fingerprint(fingerprint: Optional[Iterable[object]]) -> None:
+    """Say which events belong together: those of the current context with an equal list; None leaves it to the tracker.
+
+    At most 20 parts of 200 characters are kept. ``{{ default }}`` stands for the tracker's own grouping, where a
+    tracker knows of such a thing. Never raises.
+    """
+    parts = [fingerprint] if type(fingerprint) is str else fingerprint or ()
+    kept = tuple([text_of(part, MAX_TAG) for part in islice(parts, MAX_FINGERPRINT)])
+    _scope.set(_scope.get()._replace(fingerprint=kept))
+
+
+@_context_call
+def set_transaction(name: Optional[str]) -> None:
+    """Name what the program is doing in the current context, such as ``POST /checkout``; None forgets.
+
+    At most 200 characters are kept. Never raises.
+    """
+    _scope.set(_scope.get()._replace(transaction=None if name is None else text_of(name, MAX_TRANSACTION)))
+
+
+@_context_call
+def set_level(level: Optional[Level]) -> None:
+    """The level of events of the current context whose capture names none; None forgets.
+
+    It holds for exceptions that the program caught and for messages; what nobody caught stays ``fatal``. ``level`` is
+    one of fatal, error, warning, info, debug; any other changes nothing. Never raises.
+    """
+    if level is None:
+        _scope.set(_scope.get()._replace(level=None))
+    elif level in LEVELS:
+        _scope.set(_scope.get()._replace(level=known_level(level, level)))
+    else:
+        diagnostics.note("set_level", f"the level was not set: it is none of {', '.join(LEVELS)}")
+
+
+def new_scope() -> AbstractContextManager[None]:
+    """A ``with`` block that starts with what is set, and behind which everything set inside is forgotten.
+
+    Breadcrumbs are, too. Never raises.
+    """
+    return _NewScope()
+
+
+class _NewScope(AbstractContextManager[None]):
+    """Not a generator: that would stand in the traceback of what is raised inside."""
+
+    def __enter__(self) -> None:
+        self._scope: Token[_Scope] = _scope.set(_scope.get())
+        self._trail = breadcrumbs.trail.set(breadcrumbs.trail.get())
+
+    def __exit__(self, *_: object) -> None:
+        # ValueError: left in another context than it was entered in, which has nothing to be forgotten.
+        with suppress(ValueError):
+            _scope.reset(self._scope)
+            breadcrumbs.trail.reset(self._trail)
+
+
+class Current(NamedTuple):
+    """What is set, as an event has it."""
+
+    user: Optional[dict[str, Any]]
+    tags: dict[str, str]
+    extra: dict[str, Any]
+    contexts: dict[str, dict[str, Any]]
+    fingerprint: list[str]
+    transaction: Optional[str]
+
+
+def nothing() -> Current:
+    return Current(user=None, tags={}, extra={}, contexts={}, fingerprint=[], transaction=None)
+
+
+def current() -> Current:
+    """What is set in the current context, breadcrumbs apart; the caller's to keep and to change."""
+    scope = _scope.get()
+    return Current(
+        user=None if scope.user is None else json.loads(scope.user),
+        tags=dict(scope.tags),
+        extra={key: json.loads(text) for key, text in scope.extra.items()},
+        contexts={name: json.loads(text) for name, text in scope.contexts.items()},
+        fingerprint=list(scope.fingerprint),
+        transaction=scope.transaction,
+    )
+
+
+def level_or(default: Level) -> Level:
+    """The level that ``set_level`` chose for the current context."""
+    return _scope.get().level or default
+
+
+def _set_tags(items: Iterable[tuple[object, object]]) -> None:
+    scope = _scope.get()
+    tags = dict(scope.tags)
+    for key, value in items:
+        name = text_of(key, MAX_KEY)
         if value is None:
             tags.pop(name, None)
         elif name in tags or len(tags) < MAX_TAGS:
-            tags[name] = _text(value, MAX_TAG)
+            tags[name] = text_of(value, MAX_TAG)
         else:
             diagnostics.note("set_tag", f"the tag {name!r} was not set: there are {MAX_TAGS} tags already")
-        _tags.set(tags)
-    except Exception as error:
-        diagnostics.note("set_tag", f"a tag was not set: {describe(error)}")
+    _scope.set(scope._replace(tags=tags))
 
 
-def current() -> tuple[Optional[dict[str, Any]], dict[str, str]]:
-    """The user, or None, and the tags of the current context; the caller's to keep and to change."""
-    user = _user.get()
-    return (None if user is None else json.loads(user)), dict(_tags.get({}))
-
-
-def add_breadcrumb(
-    message: str, *, category: Optional[str] = None, level: str = "info", data: Any = None, type: str = "default"
-) -> None:
-    """Stub: keeps nothing."""
-
-
-def _user_json(user: Mapping[Any, Any]) -> str:
-    pieces: list[str] = []
-    left = MAX_USER
-    for key, value in _items(user):
-        name = json.dumps(key)
-        piece = json.dumps(_json_safe(value, 1), allow_nan=False)
-        if len(name) + len(piece) > left:
-            piece = json.dumps(_LEFT_OUT)
-        if len(name) + len(piece) > left:
-            break
-        left -= len(name) + len(piece) + len(": , ")
-        pieces.append(f"{name}: {piece}")
-    return "{" + ", ".join(pieces) + "}"
-
-
-def _items(mapping: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
-    return ((_text(key, MAX_KEY), mapping[key]) for key in islice(mapping, MAX_ITEMS))
-
-
-def _json_safe(value: Any, depth: int) -> Any:
-    kind = type(value)
-    if value is None or kind is bool or (kind is int and value.bit_length() <= 64):
-        return value
-    if kind is float and math.isfinite(value):
-        return value
-    is_list = issubclass(kind, (list, tuple, set, frozenset))
-    if not is_list and not issubclass(kind, Mapping):
-        return _text(value, MAX_TEXT)
-    if depth >= MAX_DEPTH:
-        return _LEFT_OUT
-    if is_list:
-        return [_json_safe(item, depth + 1) for item in islice(value, MAX_ITEMS)]
-    return {key: _json_safe(item, depth + 1) for key, item in _items(value)}
-
-
-def _text(value: object, limit: int) -> str:
-    """The caller has handed the value over to be shown, so its own ``str`` may run: a UUID, a Decimal, a lazy text."""
-    try:
-        return clean(str(value), limit)
-    except Exception:
-        return f"<unprintable {class_path(type(value))}>"
+def _with_json(
+    items: Mapping[str, str], call: str, key: object, text: Optional[str], limit: int, left_out: str
+) -> dict[str, str]:
+    """``items`` with one more, or one less where ``text`` is None; ``left_out`` stands for what is too much."""
+    changed = dict(items)
+    name = text_of(key, MAX_KEY)
+    changed.pop(name, None)
+    if text is None:
+        return changed
+    used = sum(len(encode(other)) + len(value) + 2 for other, value in changed.items())
+    left = limit - used - len(encode(name)) - 2
+    kept = text if len(text) <= left else left_out
+    if len(changed) < MAX_ITEMS and len(kept) <= left:
+        changed[name] = kept
+    if kept is not text or name not in changed:
+        diagnostics.note(call, f"there was no room for {name!r}: see the limits of lastword.{call}")
+    return changed

@@ -1,0 +1,125 @@
+"""Copies of what the program hands over to be shown: of JSON's own types, bounded, and nobody else's to change.
+
+A copy is kept as JSON text. So it cannot change, threads and copied contexts may share it, its size is known, and
+reading it back for an event cannot fail.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from lastword.capture.bounded_repr import bounded_repr
+from lastword.capture.room import Room
+from lastword.capture.safe_text import class_path, clean
+
+MAX_KEY = 200  # characters
+MAX_TEXT = 1024  # characters
+MAX_ITEMS = 50  # of one mapping or list
+MAX_DEPTH = 3
+LEFT_OUT = "(left out)"
+
+_CONTAINERS = frozenset((list, tuple, set, frozenset, dict, bytes, bytearray))
+_QUOTES_AND_COMMA = 4
+
+#: The JSON text of a value of JSON's own types; raises ValueError for NaN and infinities, which are not JSON.
+encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+
+
+def mapping_json(mapping: Mapping[Any, Any], limit: int) -> str:
+    """A copy of ``mapping`` as JSON of at most ``limit`` characters.
+
+    The first 50 items on each of 3 levels, texts kept to 1,024 characters, objects as their ``str``. An item for which
+    there is no room reads ``(left out)``. Raises what the mapping raises.
+    """
+    copied = {text_of(key, MAX_KEY): _item(value, limit) for key, value in _items(mapping)}
+    whole = encode(copied)
+    return whole if len(whole) <= limit else encode(_fitting(copied, limit))
+
+
+def value_json(value: Any, limit: int) -> str:
+    """A copy of any one value as JSON of at most ``limit`` characters, bounded like an item of ``mapping_json``."""
+    whole = encode(_item(value, limit))
+    return whole if len(whole) <= limit else encode(LEFT_OUT)
+
+
+def text_of(value: object, limit: int) -> str:
+    """At most ``limit`` characters of the value's own ``str``: a UUID, a Decimal, a lazy text. Raises no Exception.
+
+    That ``str`` may run, for the caller has handed the value over to be shown. Not that of a container of Python's own,
+    which may take for ever.
+    """
+    kind = type(value)
+    try:
+        if kind is str:
+            return clean(value, limit)  # type: ignore[arg-type]
+        return bounded_repr(value, limit) if kind in _CONTAINERS else clean(str(value), limit)
+    except Exception:
+        return f"<unprintable {class_path(kind)}>"
+
+
+def _fitting(copied: dict[str, Any], limit: int) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    left = limit
+    for name, value in copied.items():
+        cost = len(encode(name)) + _QUOTES_AND_COMMA
+        shown = value if cost + len(encode(value)) <= left else LEFT_OUT
+        left -= cost + len(encode(shown))
+        if left < 0:
+            break
+        kept[name] = shown
+    return kept
+
+
+class _NoRoom(Exception):
+    pass
+
+
+def _item(value: Any, limit: int) -> Any:
+    kind = type(value)
+    if kind is str:
+        return clean(value, MAX_TEXT)
+    if kind is bool or value is None:
+        return value
+    try:
+        return _copied(value, 1, Room(limit))
+    except _NoRoom:
+        return LEFT_OUT
+
+
+def _copied(value: Any, depth: int, room: Room) -> Any:
+    """``room`` sees to it that what is far too large is not copied to its end; the exact size is looked at later."""
+    kind = type(value)
+    if value is None or kind is bool or (kind is int and value.bit_length() <= 64):
+        return value
+    if kind is float and math.isfinite(value):
+        return value
+    is_list = issubclass(kind, (list, tuple, set, frozenset))
+    if not is_list and (kind is str or not issubclass(kind, Mapping)):
+        text = text_of(value, MAX_TEXT)
+        _pay(room, len(text))
+        return text
+    if depth >= MAX_DEPTH:
+        return LEFT_OUT
+    if is_list:
+        return [_copied(item, depth + 1, room) for item in islice(value, MAX_ITEMS)]
+    copied = {}
+    for key, item in _items(value):
+        name = text_of(key, MAX_KEY)
+        _pay(room, len(name))
+        copied[name] = _copied(item, depth + 1, room)
+    return copied
+
+
+def _pay(room: Room, characters: int) -> None:
+    if not room.take(characters):
+        raise _NoRoom
+
+
+def _items(mapping: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    if type(mapping) is dict:
+        return list(islice(mapping.items(), MAX_ITEMS))  # in one step, since another thread may be changing it
+    return ((key, mapping[key]) for key in islice(mapping, MAX_ITEMS))

@@ -14,7 +14,7 @@ from lastword.capture.origin import origin_of_message
 from lastword.capture.reported import event_of
 from lastword.client import Client
 from lastword.config import Config
-from lastword.event import LEVELS, Event, Level
+from lastword.event import Event, Level, known_level
 from lastword.launch.mode import Mode
 
 #: What ``sys.exc_info()`` returns.
@@ -97,18 +97,18 @@ def capture_exception(error: Union[BaseException, ExcInfo, None] = None) -> Opti
         return None
 
 
-def capture_message(message: str, level: Level = "info") -> Optional[str]:
+def capture_message(message: str, level: Optional[Level] = None) -> Optional[str]:
     """Report a message; ``level`` is one of fatal, error, warning, info, debug (any other counts as info).
 
-    Returns as ``capture_exception`` does. Never raises.
+    Without one, it is that of ``set_level``, or info. Returns as ``capture_exception`` does. Never raises.
     """
     client = _client
     if client is None:
         return None
 
     def read() -> Event:
-        known_level: Level = level if level in LEVELS else "info"
-        return message_event(message, level=known_level, settings=client.settings)
+        chosen = None if level is None else known_level(level, "info")
+        return message_event(message, level=chosen, settings=client.settings)
 
     try:
         return client.capture(None, origin_of_message, read)

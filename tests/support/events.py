@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from lastword.config import Destination, Dsn
-from lastword.event import Event, ExceptionInfo, Frame
+from lastword.event import Breadcrumb, Event, ExceptionInfo, Frame
 
 EVENT_ID = "0123456789ab4def8123456789abcdef"
 
@@ -98,6 +98,12 @@ def exception(
 def exception_event(**changes: Any) -> Event:
     """An event of one handled exception."""
     return _event({"exceptions": [exception()], "mechanism": "capture_exception", **changes})
+
+
+def breadcrumb(message: str = "GET /cart", **changes: Any) -> Breadcrumb:
+    """Something that happened a little before the event."""
+    defaults = {"timestamp": 1699999998.25, "type": "default", "category": "", "level": "info", "data": {}}
+    return cast(Breadcrumb, {**defaults, "message": message, **changes})
 
 
 def message_event(message: str = "deployed", **changes: Any) -> Event:

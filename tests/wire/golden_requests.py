@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from lastword.event import Event
 from lastword.version import __version__
 from lastword.wire.formats import FORMATS
-from tests.support.events import destination, exception, exception_event, frame, message_event
+from tests.support.events import breadcrumb, destination, exception, exception_event, frame, message_event
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -37,11 +38,23 @@ def golden_events() -> dict[str, Event]:
     reset = exception("ConnectionReset", "", [frame("read", line=1)], kind="context", parent=1, notes=["try later"])
     nowhere = frame("<lambda>", line=1, path="/app/<string>", file="<string>", first_source_line=0, source=[])
     members = [exception("ValueError", str(number), [], kind="member", parent=0) for number in (1, 2)]
+    said: dict[str, Any] = {
+        "tags": {"queue": "mail", "attempt": "tag"},
+        "extra": {"attempt": 2, "slow": True, "rows": [1, {"id": 2}]},
+        "contexts": {"order": {"id": 17, "items": ["book"]}},
+        "breadcrumbs": [
+            breadcrumb("GET /cart", type="http", category="requests", data={"status": 200, "tries": [1]}),
+            breadcrumb("card declined", timestamp=1699999999.5, level="warning"),
+        ],
+        "fingerprint": ["checkout", "declined"],
+        "transaction": "POST /checkout",
+    }
     return {
         "message": message_event("deployed", tags={"queue": "mail"}, user={"id": "42", "roles": ["admin"]}),
         "exception_with_variables": exception_event(
             exceptions=[exception(frames=[checkout, frame(variables=_VARIABLES)], notes=["the bank said no"])]
         ),
+        "said_by_the_program": exception_event(**said),
         "chained": exception_event(exceptions=[exception(frames=[checkout, frame()]), timeout, reset]),
         "group": exception_event(exceptions=[exception("ExceptionGroup", "two (2 sub-exceptions)"), *members]),
         "without_source": exception_event(exceptions=[exception("OSError", "nothing", [nowhere])], handled=False),
@@ -53,13 +66,13 @@ def golden_text(wire: str, event: Event) -> str:
     request = FORMATS[wire].request(event, DESTINATIONS[wire])
     body = request.body.decode("ascii")
     before, opening, rest = body.partition("{")
-    report, closing, after = rest.rpartition("}")
+    report, line_end, after = rest.partition("\r\n")  # JSON as it is sent has no line break
     shown = {
         "url": request.url,
         "headers": dict(request.headers),
         "before": before,
-        "json": json.loads(opening + report + closing),
-        "after": after,
+        "json": json.loads(opening + report),
+        "after": line_end + after,
     }
     return json.dumps(shown, indent=1).replace(f'"{__version__}"', '"VERSION"') + "\n"
 

@@ -11,7 +11,7 @@ from lastword.event import Event, Needs
 from lastword.wire.backtrace import MAX_BLOCK_LINES
 from lastword.wire.formats import FORMATS
 from lastword.wire.needs import NEEDS
-from tests.support.events import EVENT_ID, destination, exception, exception_event, frame, message_event
+from tests.support.events import EVENT_ID, breadcrumb, destination, exception, exception_event, frame, message_event
 
 BACKTRACE = destination("backtrace+https://submit.backtrace.io/universe/TOKEN/json")
 BOOBOO = destination()
@@ -111,6 +111,60 @@ def test_backtrace_names_the_three_kinds_of_error(event: Event, kind: str) -> No
     assert report["attributes"]["error.type"] == kind
     assert report["attributes"]["error.message"] != "mine"
     assert ("classifiers" in report) == (kind != "Message")
+
+
+def breadcrumbs_of(event: Event) -> list[dict[str, Any]]:
+    """The breadcrumbs that Backtrace gets, as a tracker reads them."""
+    request = FORMATS["backtrace"].request(event, BACKTRACE)
+    head, _, part = request.body.partition(b'filename="bt-breadcrumbs-0"')
+    shown: list[dict[str, Any]] = json.loads(part[part.index(b"[") : part.rindex(b"]") + 1])
+    assert head.count(b"upload_file") == 2
+    return shown
+
+
+def test_backtrace_gets_breadcrumbs_as_its_own_packages_send_them() -> None:
+    """An attachment by the name that its page of breadcrumbs reads; none where there are none."""
+    crumbs = [breadcrumb(type=name, data={"n": 2**60, "rows": [1]}) for name in ("http", "default", "query")]
+    shown = breadcrumbs_of(message_event(breadcrumbs=crumbs))
+    assert [(crumb["id"], crumb["type"]) for crumb in shown] == [(1, "http"), (2, "manual"), (3, "manual")]
+    assert shown[0]["timestamp"] == 1699999998250
+    assert shown[0]["attributes"] == {"n": str(2**60), "rows": "[1]"}
+    assert b"bt-breadcrumbs" not in FORMATS["backtrace"].request(message_event(), BACKTRACE).body
+
+
+def test_backtrace_groups_by_a_fingerprint() -> None:
+    """Equal lists, and only these, have the same; one that asks for the tracker's own grouping has none."""
+
+    def fingerprint(*parts: str) -> Any:
+        return report_of(message_event(fingerprint=list(parts)))["attributes"].get("_mod_fingerprint")
+
+    assert fingerprint("a", "b") == fingerprint("a", "b")
+    assert len({fingerprint("a", "b"), fingerprint("b", "a"), fingerprint("ab"), fingerprint("a,b")}) == 4
+    assert fingerprint() is None
+    assert fingerprint("{{ default }}", "tenant") is None
+
+
+def test_backtrace_gets_what_the_program_said_beside_its_own() -> None:
+    """Scalars to be searched, the rest to be read; a tag goes before an extra of the same name."""
+    said: Any = {"attempt": 2, "rows": [1], "environment": "mine", "Exception": {"mine": True}}
+    report = report_of(
+        exception_event(extra=said, contexts={"order": {"id": 7}}, tags={"attempt": "tag"}, transaction="POST /")
+    )
+    attributes, annotations = report["attributes"], report["annotations"]
+    assert (attributes["attempt"], attributes["environment"], attributes["transaction"]) == ("tag", "mine", "POST /")
+    assert (annotations["rows"], annotations["order"]) == ([1], {"id": 7})
+    assert annotations["Exception"]["type"] == "CardRefused"
+
+
+def test_booboo_gets_only_what_it_documents() -> None:
+    """An event with all that a program can say has no key that one without does not have."""
+    plain = payload_of(message_event())
+    said = payload_of(
+        message_event(
+            extra={"a": 1}, contexts={"b": {}}, breadcrumbs=[breadcrumb()], transaction="t", fingerprint=["f"]
+        )
+    )
+    assert said == plain
 
 
 def test_backtrace_blames_the_thread_that_captured() -> None:

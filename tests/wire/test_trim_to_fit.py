@@ -11,7 +11,7 @@ from lastword.event import LEFT_OUT, TRIMMED_TAG, Event, Frame, Variable, frames
 from lastword.wire.booboo import MAX_BODY
 from lastword.wire.formats import FORMATS
 from lastword.wire.trim import LADDER, Allowance, fit, trimmed
-from tests.support.events import EVENT_ID, destination, exception, exception_event, frame, message_event
+from tests.support.events import EVENT_ID, breadcrumb, destination, exception, exception_event, frame, message_event
 
 DESTINATIONS = {
     "backtrace": destination("backtrace+https://submit.backtrace.io/universe/TOKEN/json"),
@@ -149,8 +149,10 @@ def first_that_loses(event: Event, loss: Any) -> int:
 
 
 def test_what_helps_least_goes_first() -> None:
-    """Library variables, source context, middle frames, long texts, other variables, and only then the rest."""
+    """Library variables, source context, old breadcrumbs, middle frames, long texts, other variables, then the rest."""
     event = large_event(depth=10)
+    event["breadcrumbs"] = [breadcrumb()] * 100
+    event["extra"], event["contexts"] = {"a": 1}, {"order": {"id": 1}}
 
     def frames_of(smaller: Event) -> list[Frame]:
         return smaller["exceptions"][0]["frames"]
@@ -158,10 +160,12 @@ def test_what_helps_least_goes_first() -> None:
     losses = [
         lambda smaller: not frames_of(smaller)[8]["variables"],  # innermost of a library
         lambda smaller: len(frames_of(smaller)[-1]["source"]) == 1,
+        lambda smaller: len(smaller["breadcrumbs"]) == 10,
         lambda smaller: len(frames_of(smaller)) < 10,
         lambda smaller: len(smaller["exceptions"][0]["value"]) < 8000,
         lambda smaller: not frames_of(smaller)[-1]["variables"],
-        lambda smaller: not smaller["user"],
+        lambda smaller: not (smaller["user"] or smaller["extra"] or smaller["contexts"]),
+        lambda smaller: not smaller["breadcrumbs"],
         lambda smaller: not smaller["host"]["memory"],
         lambda smaller: len(smaller["exceptions"]) == 1,
         lambda smaller: len(frames_of(smaller)) == 3,
@@ -214,6 +218,42 @@ def test_long_texts_are_cut_wherever_they_stand() -> None:
     assert smaller["id"] == EVENT_ID
 
 
+def test_the_newest_breadcrumbs_stay() -> None:
+    """What happened last is nearest to the failure."""
+    event = message_event(breadcrumbs=[breadcrumb(str(number)) for number in range(100)])
+    smaller = trimmed(event, Allowance(breadcrumbs=3))
+    assert [crumb["message"] for crumb in smaller["breadcrumbs"]] == ["97", "98", "99"]
+    assert smaller["tags"][TRIMMED_TAG] == "left out to fit: breadcrumbs 97"
+
+
+def test_what_the_program_said_is_cut_like_a_user() -> None:
+    """Nested values as their JSON; but the fingerprint stays whole, for events that belong together share it."""
+    nested = {"many": ["x" * 300], "id": 7}
+    event = message_event(
+        extra=nested,
+        contexts={"order": nested},
+        breadcrumbs=[breadcrumb("m" * 300, data=nested)],
+        fingerprint=["f" * 300],
+        transaction="t" * 300,
+    )
+    smaller = trimmed(event, Allowance(characters=100))
+    cut = {"many": '["' + "x" * 98 + "… (204 characters left out)", "id": 7}
+    assert smaller["extra"] == smaller["contexts"]["order"] == smaller["breadcrumbs"][0]["data"] == cut
+    assert smaller["breadcrumbs"][0]["message"] == "m" * 100 + "… (200 characters left out)"
+    assert smaller["transaction"] == "t" * 100 + "… (200 characters left out)"
+    assert smaller["fingerprint"] == ["f" * 300]
+
+
+def test_what_a_format_does_not_send_is_not_said_to_be_left_out() -> None:
+    """booboo has no place for breadcrumbs, so none were lost to the limit."""
+    event = large_event()
+    event["breadcrumbs"] = [breadcrumb("m" * 1000)] * 100
+    event["extra"] = {f"key {number}": "e" * 1000 for number in range(50)}
+    body = FORMATS["booboo"].request(event, destination()).body
+    without: Event = {**event, "breadcrumbs": [], "extra": {}}
+    assert body == FORMATS["booboo"].request(without, destination()).body
+
+
 @pytest.mark.parametrize("wire", sorted(FORMATS))
 @pytest.mark.parametrize(
     "bulk",
@@ -225,6 +265,14 @@ def test_long_texts_are_cut_wherever_they_stand() -> None:
         {"user": {"rows": list(range(50_000))}},
         {"user": {f"row {number}": number for number in range(15_000)}},
         {"user": {"id": "u" * 900_000}},
+        {"extra": {f"row {number}": number for number in range(15_000)}},
+        {"extra": {"rows": list(range(50_000))}},
+        {"contexts": {f"group {number}": {"n": number} for number in range(15_000)}},
+        {"contexts": {"group": {f"row {number}": number for number in range(15_000)}}},
+        {"breadcrumbs": [breadcrumb("m" * 1000)] * 1000},
+        {"breadcrumbs": [breadcrumb(data={"rows": list(range(50_000))})]},
+        {"fingerprint": ["f" * 1000] * 1000},
+        {"transaction": "t" * 400_000},
         {"stack": stack(600)},
         {"stack": [frame("f" * 400_000, path="/" + "p" * 400_000)]},
         {"stack": [frame(source=["s" * 900_000], line=1)]},

@@ -24,6 +24,11 @@ ASCII-escaped, NaN and infinities as ``null``, with these keys in this order (ex
     classifiers      [bare class name]; absent for a message
     sourceCode       path to {startLine, startColumn, path, tabWidth, text}; {} when no source is known
 
+Where there are breadcrumbs, a second part, ``name="attachment_bt-breadcrumbs-0"; filename="bt-breadcrumbs-0"`` with
+Content-Type application/octet-stream: a JSON array, the oldest first, of ``{id, timestamp, type, level, message,
+attributes}``; id from 1, timestamp in whole Unix milliseconds, type one of the names in ``_BREADCRUMB_TYPES``,
+attributes name to scalar.
+
 A frame, innermost call first: funcName, line, library, sourceCode (both the absolute path; the latter is the key of
 ``sourceCode``). One block of source per file; lines between two excerpts that nobody took are empty ones, so that
 every line keeps its number.
@@ -38,27 +43,32 @@ have a meaning of their own. The rest is read by ``wire.status``.
 
 Where this comes from: the released package backtracepython 0.4.3, its requests recorded on CPython 3.11.7 (see
 tests/wire/README.md); the page "Error Reporting API Endpoints" of Backtrace's documentation for required fields, the
-meaning of ``agent``, ``sourceCode`` and the uuid rule; proc(5) for the kernel's names.
+meaning of ``agent``, ``sourceCode`` and the uuid rule; Backtrace's SDKs for JavaScript, Unity and Android for the
+breadcrumbs and ``_mod_fingerprint``; proc(5) for the kernel's names.
 
 What differs from that package, and why:
 
 * ``agent`` and ``backtrace.agent`` name lastword: the page defines the field as the client that sends the report, and
   nothing documented depends on the value.
 * The thread that captured is the one blamed, whatever its name, and the only one shown.
-* Added attributes ``environment``, ``release``, ``level``, ``user.<key>`` and the program's tags stand where that
-  package puts its client-wide ones. Added annotations ``Notes``, ``Local variables`` and ``Chained exceptions`` hold
-  what the format has no field for.
+* Added attributes ``environment``, ``release``, ``level``, ``transaction``, ``user.<key>``, the scalars of ``extra``
+  and the tags stand where that package puts its client-wide ones. Added annotations ``Notes``, ``Local variables`` and
+  ``Chained exceptions`` hold what the format has no field for; the contexts and the rest of ``extra`` stand beside
+  them under their own names.
+* A fingerprint becomes ``_mod_fingerprint``, the SHA-256 of its parts; one with ``{{ default }}`` in it, which the
+  tracker knows nothing of, leaves the grouping to the tracker.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, Optional, Union
 
 from lastword.config import Destination
-from lastword.event import Event, ExceptionInfo, Frame
+from lastword.event import Breadcrumb, Event, ExceptionInfo, Frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
 from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
@@ -115,6 +125,10 @@ _STATUS_ATTRIBUTES = {
     "nonvoluntary_ctxt_switches": "sched.cs.involuntary",
 }
 
+#: Types of breadcrumbs that the tracker tells apart; any other is ``manual``.
+_BREADCRUMB_TYPES = frozenset(("manual", "log", "navigation", "http", "system", "user", "configuration"))
+_DEFAULT_GROUPING = "{{ default }}"
+
 Scalar = Union[str, int, float, bool, None]
 
 
@@ -127,7 +141,7 @@ def request(event: Event, destination: Destination, limit: Optional[int] = None)
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
     def body(event: Event) -> bytes:
-        return _multipart(boundary, encode(payload(event), large_integers_as_text=True))
+        return _multipart(boundary, _json(payload(event)), _json(_breadcrumbs(event)) if event["breadcrumbs"] else b"")
 
     return HttpRequest(url=destination.dsn.url, body=fit(event, body, limit), headers=headers)
 
@@ -173,10 +187,40 @@ def payload(event: Event) -> dict[str, Any]:
     return report
 
 
-def _multipart(boundary: str, report: bytes) -> bytes:
+def _json(value: Any) -> bytes:
+    return encode(value, large_integers_as_text=True)
+
+
+def _multipart(boundary: str, report: bytes, breadcrumbs: bytes) -> bytes:
     """The body. The boundary cannot occur in it: JSON text holds no line break, and a boundary follows one."""
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="upload_file"; filename="upload_file"\r\n\r\n'
-    return head.encode("ascii") + report + f"\r\n--{boundary}--\r\n".encode("ascii")
+    body = head.encode("ascii") + report
+    if breadcrumbs:
+        name = 'name="attachment_bt-breadcrumbs-0"; filename="bt-breadcrumbs-0"'
+        head = f"\r\n--{boundary}\r\nContent-Disposition: form-data; {name}\r\n"
+        body += f"{head}Content-Type: application/octet-stream\r\n\r\n".encode("ascii") + breadcrumbs
+    return body + f"\r\n--{boundary}--\r\n".encode("ascii")
+
+
+def _breadcrumbs(event: Event) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": number,
+            "timestamp": int(crumb["timestamp"] * 1000),
+            "type": crumb["type"] if crumb["type"] in _BREADCRUMB_TYPES else "manual",
+            "level": crumb["level"],
+            "message": crumb["message"],
+            "attributes": _breadcrumb_attributes(crumb),
+        }
+        for number, crumb in enumerate(event["breadcrumbs"], start=1)
+    ]
+
+
+def _breadcrumb_attributes(crumb: Breadcrumb) -> dict[str, Scalar]:
+    category: dict[str, Scalar] = {"category": crumb["category"]} if crumb["category"] else {}
+    return category | {
+        name: value if _is_scalar(value) else _json(value).decode("ascii") for name, value in crumb["data"].items()
+    }
 
 
 def _has_receipt(body: bytes) -> bool:
@@ -234,7 +278,12 @@ def _chosen_by_the_program(event: Event) -> dict[str, Scalar]:
     chosen["level"] = event["level"]
     user = event["user"] or {}
     chosen.update({f"user.{key}": value for key, value in user.items() if _is_scalar(value)})
+    chosen.update({key: value for key, value in event["extra"].items() if _is_scalar(value)})
+    if event["transaction"]:
+        chosen["transaction"] = event["transaction"]
     chosen.update(event["tags"])
+    if event["fingerprint"] and _DEFAULT_GROUPING not in event["fingerprint"]:
+        chosen["_mod_fingerprint"] = hashlib.sha256(_json(event["fingerprint"])).hexdigest()
     return chosen
 
 
@@ -252,6 +301,8 @@ def _error(event: Event) -> tuple[str, str]:
 def _annotations(event: Event) -> dict[str, Any]:
     user = event["user"] or {}
     annotations: dict[str, Any] = {f"user.{key}": value for key, value in user.items() if not _is_scalar(value)}
+    annotations.update({key: value for key, value in event["extra"].items() if not _is_scalar(value)})
+    annotations.update(event["contexts"])
     frames = event["stack"]
     if event["exceptions"]:
         raised, *chain = event["exceptions"]

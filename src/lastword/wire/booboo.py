@@ -34,6 +34,7 @@ What differs from that package, and why:
 * ``context.sdk`` names lastword. Nothing documented depends on the value, and who reads it wants to know what sent it.
 * NaN and infinities become ``null``; the package sends them as they are, which is not JSON.
 * Levels that the page does not know are rounded: fatal to error, debug to info.
+* Extra, contexts, breadcrumbs, fingerprint and transaction are not sent: no key is documented for them.
 * Notes (PEP 678) follow the text of their exception in ``exceptions``; members of a group are listed as causes.
 """
 
@@ -66,6 +67,8 @@ def request(event: Event, destination: Destination, limit: Optional[int] = None)
     """The request that delivers ``event``, trimmed to MAX_BODY bytes of body, or to ``limit`` where that is less; the
     same arguments always give the same bytes.
     """
+    # What is not sent makes no request too large, and must not be said to have been left out for that.
+    event = {**event, "extra": {}, "contexts": {}, "breadcrumbs": []}
     headers = {"X-Booboo-DSN": destination.dsn.token, "Content-Type": "application/json"}
     body = fit(event, lambda smaller: encode(payload(smaller)), MAX_BODY if limit is None else min(limit, MAX_BODY))
     return HttpRequest(url=destination.dsn.url, body=body, headers=headers)

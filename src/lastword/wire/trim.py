@@ -4,11 +4,13 @@ What goes, in this order; within a step, what is farthest from the raise goes fi
 
 1. variables of library frames
 2. the lines around the source line of a frame
-3. frames in the middle of a stack, with a frame in their place that says how many
-4. the ends of long texts
-5. all other variables
-6. items of the user and the tags, notes, figures of the machine, exceptions behind the raised one
-7. more frames, the source lines themselves, the ends of shorter texts
+3. breadcrumbs except the last ten: what happened long before tells least of why it failed
+4. frames in the middle of a stack, with a frame in their place that says how many
+5. the ends of long texts
+6. all other variables
+7. items of the user, the tags, extra and the contexts, which the program chose to say; notes, the last breadcrumbs,
+   figures of the machine, exceptions behind the raised one
+8. more frames, the source lines themselves, the ends of shorter texts
 
 The id, the time, type and value of the exception and the innermost frame always stay. The tag ``lastword.trimmed``
 says what went. Texts are cut at their end and say how long they were.
@@ -24,7 +26,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Callable, Optional, TypeVar
 
-from lastword.event import LEFT_OUT, TRIMMED_TAG, Event, ExceptionInfo, Frame, frames_left_out
+from lastword.event import LEFT_OUT, TRIMMED_TAG, Breadcrumb, Event, ExceptionInfo, Frame, frames_left_out
 from lastword.wire.json_text import encode
 
 _ALL = sys.maxsize
@@ -38,10 +40,11 @@ class Allowance:
 
     library_variables: int = _ALL  # frames of libraries keep their variables below this distance
     source_context: int = _ALL  # frames keep the lines around their own below this distance
+    breadcrumbs: int = _ALL  # the last ones
     frames_per_end: int = _ALL  # of each stack
     characters: int = _ALL  # of each text
     variables: int = _ALL  # frames keep their variables below this distance
-    items: int = _ALL  # of the user, of the tags, and of each exception's notes
+    items: int = _ALL  # of the user, of the tags, of extra, of the contexts and of each, and of each exception's notes
     figures: int = _ALL  # of memory and of scheduling, each
     chained: int = _ALL  # exceptions behind the raised one
     source_line: int = _ALL  # frames keep their own source line below this distance
@@ -52,10 +55,12 @@ _NEARER_AND_NEARER = (64, 32, 16, 8, 4, 2, 1, 0)
 _STEPS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("library_variables", _NEARER_AND_NEARER),
     ("source_context", _NEARER_AND_NEARER),
+    ("breadcrumbs", (50, 25, 10)),
     ("frames_per_end", (32, 16, 8, 4)),
     ("characters", (2048, 512)),
     ("variables", _NEARER_AND_NEARER),
     ("items", (16, 4, 0)),
+    ("breadcrumbs", (3, 0)),
     ("figures", (0,)),
     ("chained", (4, 1, 0)),
     ("frames_per_end", (2, 1)),
@@ -114,13 +119,20 @@ class _Trimming:
         smaller["exceptions"] = self._exceptions(event["exceptions"])
         smaller["stack"] = self._stack(event["stack"])
         smaller["tags"] = self._items(event["tags"])
-        smaller["user"] = user = self._items(event["user"] or {}) or None
         smaller["host"] = {**event["host"], "memory": self._figures(event["host"]["memory"])}
         smaller["process"] = {**event["process"], "status": self._figures(event["process"]["status"])}
+        user, extra = self._items(event["user"] or {}), self._items(event["extra"])
+        contexts = {name: self._items(context) for name, context in self._items(event["contexts"]).items()}
+        breadcrumbs = self._breadcrumbs(event["breadcrumbs"])
         if self._allowance.characters < _ALL:
-            smaller["user"] = None  # of any depth, unlike all the rest
+            # These may be of any depth, unlike all the rest; and a fingerprint that is cut would be another.
+            smaller.update({"user": None, "extra": {}, "contexts": {}, "breadcrumbs": [], "fingerprint": []})
             smaller = self._cut_texts(smaller)
-            smaller["user"] = user and {self._cut(key): self._cut_json(value) for key, value in user.items()}
+            user, extra = self._cut_nested(user), self._cut_nested(extra)
+            contexts = {self._cut(name): self._cut_nested(context) for name, context in contexts.items()}
+            breadcrumbs = [self._cut_breadcrumb(crumb) for crumb in breadcrumbs]
+        smaller["user"], smaller["extra"], smaller["contexts"] = user or None, extra, contexts
+        smaller["breadcrumbs"], smaller["fingerprint"] = breadcrumbs, event["fingerprint"]
         smaller["tags"] = {**smaller["tags"], TRIMMED_TAG: self._said()}
         return smaller
 
@@ -167,8 +179,13 @@ class _Trimming:
             self._gone["source of frames"] += 1
         return smaller
 
+    def _breadcrumbs(self, breadcrumbs: list[Breadcrumb]) -> list[Breadcrumb]:
+        gone = max(len(breadcrumbs) - self._allowance.breadcrumbs, 0)
+        self._gone["breadcrumbs"] += gone
+        return breadcrumbs[gone:]
+
     def _items(self, mapping: dict[str, _Value]) -> dict[str, _Value]:
-        return self._first(self._allowance.items, mapping, "items of user and tags")
+        return self._first(self._allowance.items, mapping, "items of user, tags, extra and contexts")
 
     def _figures(self, mapping: dict[str, int]) -> dict[str, int]:
         return self._first(self._allowance.figures, mapping, "figures")
@@ -192,6 +209,14 @@ class _Trimming:
             return text
         self._gone["ends of texts"] += 1
         return f"{text[:limit]}… ({len(text) - limit} characters left out)"
+
+    def _cut_nested(self, mapping: dict[str, Any]) -> dict[str, Any]:
+        return {self._cut(key): self._cut_json(value) for key, value in mapping.items()}
+
+    def _cut_breadcrumb(self, crumb: Breadcrumb) -> Breadcrumb:
+        smaller: Breadcrumb = self._cut_texts({**crumb, "data": {}})
+        smaller["data"] = self._cut_nested(crumb["data"])
+        return smaller
 
     def _cut_json(self, value: Any) -> Any:
         if not isinstance(value, (dict, list, tuple)):

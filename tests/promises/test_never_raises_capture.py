@@ -306,7 +306,8 @@ def test_the_first_capture_imports_nothing_and_starts_nothing() -> None:
     """No import, thread, socket or process: a lock of any of them may be held by a thread that a fork left behind."""
     program = """
         import json, sys
-        from lastword.capture import CaptureSettings, context, exception_event, message_event
+        from decimal import Decimal
+        from lastword.capture import CaptureSettings, breadcrumbs, context, exception_event, message_event
         from lastword.event import Needs
         from lastword.scrub import is_sensitive, scrub
 
@@ -327,6 +328,8 @@ def test_the_first_capture_imports_nothing_and_starts_nothing() -> None:
         except ValueError as error:
             context.set_user({"id": 1})
             context.set_tag("a", "b")
+            context.set_context("a", {"b": {1: [Decimal(1), None]}})
+            breadcrumbs.add_breadcrumb("a", data={"b": object()})
             scrub(exception_event(error, handled=True, mechanism="test", settings=settings))
             scrub(message_event("hello", level="info", settings=settings))
         armed = False

@@ -12,7 +12,8 @@ from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
 
 SECRET = "hunter2-correct-horse"
 
-#: The secret in a local variable, in the exception's text, in a tag and in the user; nowhere in the program's source.
+#: The secret in a local variable, in the exception's text and in all that the program says of its work; nowhere in the
+#: program's source.
 PROGRAM = f"""
 secret = "{SECRET[::-1]}"[::-1]
 spool = os.environ["TEST_SPOOL"]
@@ -35,6 +36,9 @@ def without(event):
             del frame["source"]
     del event["user"]
     event["tags"] = {{name: text for name, text in event["tags"].items() if secret not in text}}
+    event["breadcrumbs"] = [crumb for crumb in event["breadcrumbs"] if secret not in repr(crumb)]
+    for name in ("extra", "contexts", "fingerprint", "transaction"):
+        assert secret in repr(event.pop(name))
     return event
 
 def fails(event):
@@ -46,6 +50,12 @@ def init(**options):
 def mark():
     lastword.set_user({{"id": secret}})
     lastword.set_tag("name", secret)
+    lastword.set_extra("name", secret)
+    lastword.set_context("name", {{"a": secret}})
+    lastword.set_fingerprint([secret])
+    lastword.set_transaction(secret)
+    lastword.add_breadcrumb(secret, category=secret, data={{"a": secret}})
+    lastword.add_breadcrumb("harmless")
 """
 
 #: How a secret is removed → (what the program does, the accounts' refusals). Each ends with a record that is kept.
@@ -96,6 +106,11 @@ sys.excepthook(*[(type(e), e, e.__traceback__) for e in [LookupError(secret)]][0
 init()
 lastword.set_user({"id": "42", "password": secret, "more": {"auth": secret}})
 lastword.set_tag("api_key", secret)
+lastword.set_extra("SESSION_SECRET", {"a": secret})
+lastword.set_extra("more", {"rows": [{"access_key": secret}]})
+lastword.set_context("order", {"id": 7, "card": {"private": secret}})
+lastword.set_context("credentials", {"a": secret})
+lastword.add_breadcrumb("login", data={"password": secret, "more": {"token": [secret]}})
 def capture(password):
     try:
         1 / 0
@@ -109,6 +124,10 @@ capture(secret)
 
 FORGET = """
 lastword.set_user(None); lastword.set_tag("name", None); lastword.set_tag("api_key", None)
+for name in ("name", "SESSION_SECRET", "more"): lastword.set_extra(name, None)
+for name in ("name", "order", "credentials"): lastword.set_context(name, None)
+lastword.set_fingerprint(None); lastword.set_transaction(None)
+for _ in range(100): lastword.add_breadcrumb("harmless")
 """
 KEEP_ONE = FORGET + "init(); acked(lastword.capture_message('kept'))"
 
@@ -125,7 +144,10 @@ def test_the_secret_would_be_found(tmp_path: Path) -> None:
     assert len(run(PROGRAM + "init(); mark(); acked(capture())", spool=tmp_path / "spool")) == 1
     [segment] = files_with_the_secret(tmp_path)
     content = Path(segment).read_text()
-    for place in ('"id":"{}"', '"name":"{}"', '"no key {}"', "'{}'"):
+    for place in (
+        *('"id":"{}"', '"tags":{{"name":"{}"', '"extra":{{"name":"{}"', '"a":"{}"', '["{}"]', '"transaction":"{}"'),
+        *('"message":"{}"', '"category":"{}"', '"data":{{"a":"{}"', '"no key {}"', "'{}'"),
+    ):
         assert place.format(SECRET) in content
 
 

@@ -7,7 +7,7 @@ should be, is left out.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 _LONGEST_TITLE = 100
@@ -44,6 +44,7 @@ def pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
     if not event:
         return
     yield from _surroundings(event)
+    yield from _breadcrumbs(event)
     if event.get("message"):
         yield Span(f"\n{event['message']}\n", "bold")
     stack = _mappings(event.get("stack"))
@@ -63,6 +64,7 @@ def _surroundings(event: Mapping[str, Any]) -> Iterator[Span]:
     known = {
         "level": event.get("level"),
         "time": when,
+        "transaction": event.get("transaction"),
         "program": f"{process.get('program', '?')}, pid {process.get('pid', '?')}",
         "host": f"{host.get('hostname', '?')} ({host.get('sysname', '?')} {host.get('release', '')})",
         "python": f"{runtime.get('name', '?')} {runtime.get('version', '')}",
@@ -71,11 +73,26 @@ def _surroundings(event: Mapping[str, Any]) -> Iterator[Span]:
         "captured by": event.get("mechanism"),
         "user": _pairs(event.get("user")),
         "tags": _pairs(event.get("tags")),
+        "fingerprint": ", ".join(map(str, _list(event.get("fingerprint")))),
+        "extra": _pairs(event.get("extra")),
+        **{str(name): _pairs(values) for name, values in _mapping(event.get("contexts")).items()},
     }
     for name, value in known.items():
         if value:
             yield Span(f"{name + ':':<13}", "dim")
             yield Span(f"{value}\n")
+
+
+def _breadcrumbs(event: Mapping[str, Any]) -> Iterator[Span]:
+    breadcrumbs = _mappings(event.get("breadcrumbs"))
+    if breadcrumbs:
+        yield Span("\nBreadcrumbs (most recent last):\n")
+    for crumb in breadcrumbs:
+        at = crumb.get("timestamp")
+        when = time.strftime("%H:%M:%S", time.localtime(at)) if isinstance(at, (int, float)) else "?"
+        yield Span(f"  {when}  {crumb.get('level')!s:<8} ", "dim")
+        said = (crumb.get("category"), crumb.get("message"), _pairs(crumb.get("data")))
+        yield Span("  ".join(str(words) for words in said if words) + "\n")
 
 
 def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int]) -> Iterator[Span]:
@@ -139,4 +156,8 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, (list, tuple)) else []
+    return [one for one in _list(value) if isinstance(one, Mapping)]
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, (list, tuple)) else ()

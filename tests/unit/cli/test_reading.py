@@ -11,7 +11,7 @@ import pytest
 from lastword.cli import main
 from lastword.cli.reading import pages_of, plain, title_of
 from tests.support import needs
-from tests.support.events import exception, exception_event, frame, message_event
+from tests.support.events import breadcrumb, exception, exception_event, frame, message_event
 from tests.support.planted import hold
 
 
@@ -57,10 +57,36 @@ def test_a_message_and_its_surroundings() -> None:
     assert len(title_of(message_event("x" * 200))) == 100
 
 
+def test_what_the_program_said_of_its_work() -> None:
+    """Each value under its name, and the breadcrumbs in order, before what they led to."""
+    crumbs = [
+        breadcrumb("GET /cart", category="requests", data={"status": 200}),
+        breadcrumb("declined", level="warning"),
+    ]
+    text = text_of(
+        exception_event(
+            extra={"rows": [1]},
+            contexts={"order": {"id": 7}},
+            fingerprint=["a", "b"],
+            transaction="POST /checkout",
+            breadcrumbs=crumbs,
+        )
+    )
+    for line in ("transaction: POST /checkout", "extra:       rows=[1]", "order:       id=7", "fingerprint: a, b"):
+        assert f"{line}\n" in text
+    before, _, after = text.partition("Breadcrumbs (most recent last):\n")
+    first, second, *_ = after.splitlines()
+    assert first.endswith(" info     requests  GET /cart  status=200")
+    assert second.endswith(" warning  declined")
+    assert "Traceback" not in before
+    assert "Breadcrumbs" not in text_of(exception_event())
+
+
 @pytest.mark.parametrize(
     "event",
     [
         {},
+        {"breadcrumbs": [7, {"level": None, "timestamp": "then", "data": 3}], "fingerprint": 7, "contexts": {"a": 3}},
         {"exceptions": 7, "stack": None, "process": [], "tags": "x", "timestamp": "then"},
         {"exceptions": [{"frames": [{}, 3], "parent": 0, "kind": "cause"}, None]},
         {"exceptions": [{"frames": [{"source": [], "line": 3, "first_source_line": 1, "variables": [1]}]}]},

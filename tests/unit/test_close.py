@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import lastword
-from lastword import hooks, sdk
+from lastword import diagnostics, hooks, sdk
 from lastword.client import Client
 from lastword.spool.accounts import read_accounts
 from tests.support.programs import recorded, run
@@ -102,15 +102,15 @@ def test_it_waits_no_longer_than_it_is_told(tmp_path: Path) -> None:
         assert time.monotonic() - began < 1.5
 
 
-@pytest.mark.parametrize("part", ["wait_at_end", "tell"])
-def test_it_never_raises(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("owner", "part"), [(Client, "wait_at_end"), (diagnostics, "tell")])
+def test_it_never_raises(owner: object, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks; and closed it is."""
 
     def broken(*_: object) -> None:
         raise RuntimeError("ours")
 
     lastword.init(spool=tmp_path / "spool")
-    monkeypatch.setattr(Client, part, broken)
+    monkeypatch.setattr(owner, part, broken)
     lastword.close()
     assert lastword.capture_message("closed") is None
     monkeypatch.undo()

@@ -57,6 +57,16 @@ event_id = lastword.capture_message("deployed", level="warning")
 lastword.set_user({"id": "42", "email": None})
 lastword.set_user(None)
 lastword.set_tag("queue", 7)
+lastword.set_tags({"queue": "mail", "retries": None})
+lastword.set_extra("rows", [1, 2])
+lastword.set_context("order", {"id": 7})
+lastword.set_context("order", None)
+lastword.set_fingerprint(["{{ default }}", "7"])
+lastword.set_transaction("GET /orders")
+lastword.set_level("warning")
+lastword.add_breadcrumb("cache miss", category="cache", level="debug", data={"key": "a"}, type="query")
+with lastword.new_scope():
+    lastword.set_user({"id": "43"})
 settled: bool = lastword.flush(timeout=1)
 lastword.close()
 lastword.close(timeout=0.5)
@@ -65,7 +75,7 @@ numbers: list[int] = list(count(3))
 
 lastword.capture_message("x", level="loud")  # type: ignore[arg-type]
 lastword.capture_exception("x")  # type: ignore[arg-type]
-lastword.set_user(42)  # type: ignore[arg-type]
+lastword.set_user(42)
 lastword.flush("soon")  # type: ignore[arg-type]
 lastword.close(now=True)  # type: ignore[call-arg]
 lastword.catch(ValueError)  # type: ignore[call-arg]

@@ -107,6 +107,9 @@ class DestinationHealth:
         self.doubts: list[str] = []  # ids that were answered as a wrong address is, since a success
         vars(self).update(known)
 
+    def __repr__(self) -> str:
+        return f"DestinationHealth(**{vars(self)})"
+
 
 class WriterEntry:
     """What was settled of one writer's records."""

@@ -1,9 +1,10 @@
 """Who and what the current work is about: what the program says of it, for every event that it captures meanwhile.
 
 All of it lives in two context variables, one of them for breadcrumbs, so each thread, each asyncio task and each
-greenlet has its own; a forked child starts with those of the code that forked. A new thread starts with nothing,
-unless it is run in a copied context. What is set is made JSON-safe, bounded and copied at once: a later change of the
-caller's object does not show, and a capture has nothing left to fail at.
+greenlet has its own. A task starts with a copy of what its creator had, and a forked child with what the code had that
+forked. A new thread or greenlet starts with nothing, unless it is run in a copied context
+(``contextvars.copy_context().run``) or Python was told to have threads inherit. What is set is made JSON-safe, bounded
+and copied at once: a later change of the caller's object does not show, and a capture has nothing left to fail at.
 
 These calls work before ``init`` as well. None of them raises, and None always forgets.
 """

@@ -1,7 +1,7 @@
 """The room of one event, so that it fits into a record whatever the stacks, variables and messages are like.
 
 A record may have 1 MiB (design: limits). What is long in an event is paid for out of ``EVENT_ROOM`` characters of
-JSON; the fixed remainder (host, tags, user …) is bounded to well below the difference.
+JSON; the remainder (host, tags, user, extra, contexts, breadcrumbs …) has bounds of its own, all below the difference.
 """
 
 from __future__ import annotations

@@ -43,6 +43,9 @@ from lastword.capture.context import (
     set_user,
 )
 from lastword.capture.json_copy import MAX_ITEMS
+from lastword.capture.room import EVENT_ROOM
+from lastword.event import Event
+from lastword.spool.record import MAX_RECORD, encode_event
 from tests.support import needs
 
 
@@ -481,7 +484,7 @@ def test_a_forked_child_starts_with_what_its_parent_set_and_keeps_its_own_to_its
 
 @needs.installed("gevent")
 def test_greenlets_have_their_own() -> None:
-    """They start with a copy of what there was where they were spawned, as tasks do, or with nothing."""
+    """They start with nothing, as threads do, or with a copy, as tasks do: that is for gevent to say."""
     gevent = importlib.import_module("gevent")  # it has no types
 
     def request(name: str) -> Any:
@@ -577,6 +580,26 @@ def test_what_is_endless_is_cut(call: Callable[[Any], None]) -> None:
             return current(), breadcrumbs.current()
 
         assert len(json.dumps(in_new_context(run))) < 40_000
+
+
+def test_with_all_of_it_at_its_largest_an_event_fits_into_a_record(settings: CaptureSettings) -> None:
+    """Beside stacks and variables that take all of their room."""
+    text = "\U0001f4a5" * 2000
+
+    def run() -> Event:
+        set_user({f"{number}{text}": text for number in range(60)})
+        set_tags({f"{number}{text}": text for number in range(60)})
+        for number in range(60):
+            set_extra(f"{number}{text}", [text] * 60)
+            set_context(f"{number}{text}", {text: text})
+        for _ in range(100):
+            add_breadcrumb(text, category=text, type=text, data={text: text})
+        set_fingerprint([text] * 60)
+        set_transaction(text)
+        return message_event(text, level=None, settings=settings)
+
+    event = in_new_context(run)
+    assert len(encode_event(event["id"], None, event)) <= MAX_RECORD - EVENT_ROOM
 
 
 def test_they_work_before_init_and_have_what_waits_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -200,6 +200,8 @@ def nothing() -> Current:
 def current() -> Current:
     """What is set in the current context, breadcrumbs apart; the caller's to keep and to change."""
     scope = _scope.get()
+    if scope is _NOTHING:
+        return nothing()
     return Current(
         user=None if scope.user is None else json.loads(scope.user),
         tags=dict(scope.tags),

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextvars import Context
 
 from lastword.capture import CaptureSettings, message_event
 from lastword.errors import ConfigError, RecordRefused, SpoolError
@@ -84,7 +85,8 @@ class Upkeep:
 
     def _report(self, text: str, key: str, lost: Counter[str]) -> bool:
         """File it like any event, through a writer of our own, so that it goes the way that every event goes."""
-        event = message_event(text, level="warning", settings=_SETTINGS)
+        # Not in the context of a program that sends from its own thread: this is about none of its users.
+        event = Context().run(message_event, text, level="warning", settings=_SETTINGS)
         event["tags"] = {f"lost.{reason}": str(count) for reason, count in lost.items()}
         try:
             to = destination.load(self._layout, key)

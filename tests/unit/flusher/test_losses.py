@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lastword.capture.context import new_scope, set_user
 from lastword.config import Destination, Dsn
 from lastword.flusher import losses, schedule, upkeep
 from lastword.flusher.loop import Flusher
@@ -74,8 +75,11 @@ def test_the_tracker_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ledger.totals.recorded = ledger.totals.tally[dropped("spool full")] = 3
         ledger.store(layout)
         before = time.time()
-        Flusher(layout).run()
+        with new_scope():  # as where a program sends from its own thread: the loss is not of the user that it serves
+            set_user("ann")
+            Flusher(layout).run()
         told = [event.message for event in tracker.events[1:]]
+        assert "user" not in (tracker.events[1].body or {})["context"]
     assert len(told) == 1
     assert told[0].startswith("5 events were lost since ")
     assert told[0].endswith(": spool full 3, too large 2")

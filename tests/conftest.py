@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import lastword
+from lastword.capture.breadcrumbs import trail
 from lastword.spool.layout import Layout
 from tests.support.leftovers import Leftovers
 
@@ -33,6 +35,14 @@ def _own_home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
     temporary = str(tmp_path_factory.mktemp("t"))
     monkeypatch.setenv("TMPDIR", temporary)
     monkeypatch.setattr(tempfile, "tempdir", temporary)
+
+
+@pytest.fixture(autouse=True)
+def _own_context() -> Iterator[None]:
+    """What one test says of its work is not told of another's, nor what it logs."""
+    with lastword.new_scope():
+        trail.set(())
+        yield
 
 
 @pytest.fixture

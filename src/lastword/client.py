@@ -20,7 +20,6 @@ from lastword.launch import Launcher
 from lastword.launch.mode import Choice, Mode, choose, observe
 from lastword.launch.thread import Lead
 from lastword.reporter import Reporter
-from lastword.scrub import is_sensitive
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.wire.needs import NEEDS, NEEDS_OF_NONE
@@ -46,7 +45,10 @@ class Client:
         self.uncounted = 0  # captures for whose refusal there was no stack left
         self.settings = CaptureSettings(
             needs=NEEDS[destination.dsn.wire] if destination else NEEDS_OF_NONE,
-            is_sensitive=is_sensitive,
+            is_sensitive=self.reporter.rules.is_sensitive,
+            scrub_text=self.reporter.rules.scrub_text,
+            scrub_source=self.reporter.rules.scrub_source,
+            repr_of=config.repr_of,
             environment=config.environment,
             release=config.release,
         )

@@ -29,6 +29,7 @@ ACCEPTED_DSNS = (
     "sentry+https://KEY@HOST/PROJECT",
 )
 FLUSHER_MODES = ("auto", "process", "thread", "external", "hold")
+SCRUB_MODES = ("all", "names", "off")
 
 _KNOWN_HOSTS = {"backtrace.io": "backtrace", "booboo.dev": "booboo", "sentry.io": "sentry"}
 _LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
@@ -130,7 +131,18 @@ def _parse_sentry(text: str, parts: SplitResult) -> tuple[str, str]:
 _PARSERS = {"backtrace": _parse_backtrace, "booboo": _parse_booboo, "sentry": _parse_sentry}
 
 
-_OPTIONAL: dict[str, Callable[[Any], Any]] = {"connect_timeout": float, "proxy": str, "ca_bundle": str, "verify": bool}
+def _all_texts(values: Any) -> tuple[str, ...]:
+    if type(values) is not list or not all(type(value) is str for value in values):
+        raise TypeError(values)
+    return tuple(values)
+
+
+_OPTIONAL: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("proxy", "ca_bundle", "scrub"), str),
+    **dict.fromkeys(("scrub_names", "keep_names"), _all_texts),
+    "connect_timeout": float,
+    "verify": bool,
+}
 
 
 class _DestinationOptions(NamedTuple):
@@ -140,10 +152,13 @@ class _DestinationOptions(NamedTuple):
     proxy: Optional[str] = None
     ca_bundle: Optional[str] = None
     verify: bool = True
+    scrub: str = "all"
+    scrub_names: tuple[str, ...] = ()
+    keep_names: tuple[str, ...] = ()
 
 
 class Destination(_DestinationOptions):
-    """A DSN with the options that decide how events reach it.
+    """A DSN with the options that decide how events reach it, and what is scrubbed from those made on their way.
 
     Written to the spool as a file named after its own content, so that whoever sends an event later knows all that
     the process which captured it knew. Fields are those of ``Config``; ``ca_bundle`` is an absolute path.
@@ -197,6 +212,10 @@ class _Options(NamedTuple):
     ignore_errors: tuple[Union[type[BaseException], str], ...] = ()
     sample_rate: float = 1.0
     flood_burst: int = 100
+    scrub: str = "all"
+    scrub_names: tuple[str, ...] = ()
+    keep_names: tuple[str, ...] = ()
+    repr_of: tuple[Union[type, str], ...] = ()
     before_send: Optional[Callable[[Any], Any]] = None
     log_events: Optional[int] = 40
     log_breadcrumbs: Optional[int] = 20
@@ -234,6 +253,14 @@ class Config(_Options):
         flood_burst: so many events that are alike (one class raised at one line, messages from one line) a process
             keeps at once; of more, one a second. 0 keeps all. 100 is what 64 workers that fail at one line, with
             events of 20 KB, can have in half of the spool.
+        scrub: what is taken out of events before anything else sees them. ``all``: values whose names say that they are
+            secret, and what looks like a secret inside texts (see the package ``scrub``); ``names``: only the former,
+            texts are let alone; ``off``: nothing.
+        scrub_names: more names that say so: whoever contains one of them, in any case. ``-`` and ``_`` are alike.
+        keep_names: names that do not, although they contain such a word: whole names (``author``), in any case.
+        repr_of: classes, or names of such as in ``ignore_errors``, subclasses included, whose objects are shown by
+            their own ``__repr__`` where they are local variables; all others only by class and address. It runs in the
+            midst of a capture, whatever it does: query a database, or wait. After 10 ms an event no more are asked.
         before_send: is given each event (``lastword.event.Event``, scrubbed, its own to change) before the disk is
             touched, and returns the event to keep, or None. What it raises, or returns that is no event, costs the
             event, and is counted and said. Runs wherever a capture does: keep it short, without locks.
@@ -262,6 +289,8 @@ class Config(_Options):
     def _check(self) -> None:
         if self.flusher not in FLUSHER_MODES:
             raise ConfigError(f"flusher={self.flusher!r} is not one of {', '.join(FLUSHER_MODES)}")
+        if self.scrub not in SCRUB_MODES:
+            raise ConfigError(f"scrub={self.scrub!r} is not one of {', '.join(SCRUB_MODES)}")
         for name in ("timeout", "connect_timeout"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -294,6 +323,9 @@ class Config(_Options):
             proxy=self.proxy,
             ca_bundle=self.ca_bundle and os.path.abspath(self.ca_bundle),
             verify=self.verify,
+            scrub=self.scrub,
+            scrub_names=self.scrub_names,
+            keep_names=self.keep_names,
         )
 
     @classmethod
@@ -381,17 +413,25 @@ def _log_level(value: Any, source: str) -> Optional[int]:
 
 
 def _errors(value: Any, source: str) -> tuple[Union[type[BaseException], str], ...]:
+    return _listed_classes(value, source, BaseException, "exception classes", "an exception class")
+
+
+def _classes(value: Any, source: str) -> tuple[Union[type, str], ...]:
+    return _listed_classes(value, source, object, "classes", "a class")
+
+
+def _listed_classes(value: Any, source: str, base: type, several: str, single: str) -> tuple[Any, ...]:
     one_alone = isinstance(value, (type, str))
     if not one_alone and not isinstance(value, Iterable):
-        raise ConfigError(f"{source} is {value!r}, neither exception classes nor names of such")
-    listed: list[Union[type[BaseException], str]] = []
+        raise ConfigError(f"{source} is {value!r}, neither {several} nor names of such")
+    listed: list[Union[type, str]] = []
     for one in [value] if one_alone else value:
-        if isinstance(one, type) and issubclass(one, BaseException):
+        if isinstance(one, type) and issubclass(one, base):
             listed.append(one)
         elif isinstance(one, str):
             listed += [_class_name(name, source) for name in one.replace(",", " ").split()]
         else:
-            raise ConfigError(f"{source} holds {one!r}, neither an exception class nor the name of one")
+            raise ConfigError(f"{source} holds {one!r}, neither {single} nor the name of one")
     return tuple(listed)
 
 
@@ -399,6 +439,17 @@ def _class_name(name: str, source: str) -> str:
     if not all(part.isidentifier() for part in name.split(".")):
         raise ConfigError(f"{source} holds {name!r}, which is no name of a class")
     return name
+
+
+def _names(value: Any, source: str) -> tuple[str, ...]:
+    listed = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(listed, Iterable):
+        raise ConfigError(f"{source} is {value!r}, not a list of names")
+    names = tuple(listed)
+    for name in names:
+        if not isinstance(name, str) or not name.strip(" -_."):
+            raise ConfigError(f"{source} holds {name!r}, which is no name")
+    return names
 
 
 def _hook(value: Any, source: str) -> Callable[[Any], Any]:
@@ -419,6 +470,9 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "ignore_errors": _errors,
     "sample_rate": _number,
     "flood_burst": _whole_number,
+    "scrub_names": _names,
+    "keep_names": _names,
+    "repr_of": _classes,
     "before_send": _hook,
     "log_events": _log_level,
     "log_breadcrumbs": _log_level,

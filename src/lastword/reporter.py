@@ -17,7 +17,7 @@ from lastword.config import Config, Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event
 from lastword.event_json import own_copy
-from lastword.scrub import scrub
+from lastword.scrub import Rules, scrub
 from lastword.spool import layout as layouts
 from lastword.spool import retention
 from lastword.spool.ledger import DestinationHealth
@@ -30,12 +30,17 @@ _Owner = tuple[int, int]  # (pid, effective uid)
 
 
 class Reporter:
-    """Records events for one configuration. Nothing is made on disk before the first one."""
+    """Records events for one configuration. Nothing is made on disk before the first one.
+
+    Attributes:
+        rules: what is scrubbed from them.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._destination: Optional[Destination] = config.destination
         self._limits = Limits(spool=config.max_spool, age=config.max_age, set_aside=config.max_set_aside)
+        self.rules = Rules(config)
         self._before_send = BeforeSend(config.before_send) if config.before_send else None
         self._writers: dict[_Owner, Writer] = {}
         self._refusals: dict[int, _Refusals] = {}  # by pid
@@ -135,8 +140,8 @@ class Reporter:
         """What goes on disk; None where the user's hook wants none of it. The hook is the last to touch it."""
         to = self._destination.key if self._destination else None
         if self._before_send is None:
-            return encode_event(event["id"], to, scrub(event))
-        kept = self._before_send.apply(own_copy(scrub(event)))
+            return encode_event(event["id"], to, scrub(event, self.rules))
+        kept = self._before_send.apply(own_copy(scrub(event, self.rules)))
         if kept is None:
             return None
         try:

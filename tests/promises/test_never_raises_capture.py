@@ -308,8 +308,9 @@ def test_the_first_capture_imports_nothing_and_starts_nothing() -> None:
         import json, sys
         from decimal import Decimal
         from lastword.capture import CaptureSettings, breadcrumbs, context, exception_event, message_event
+        from lastword.config import Config
         from lastword.event import Needs
-        from lastword.scrub import is_sensitive, scrub
+        from lastword.scrub import Rules, scrub
 
         happened = []
         watched = ("import", "socket.", "_thread.", "subprocess.", "os.fork", "os.exec", "os.posix_spawn", "os.system")
@@ -320,7 +321,8 @@ def test_the_first_capture_imports_nothing_and_starts_nothing() -> None:
 
         armed = False
         sys.addaudithook(watch)
-        settings = CaptureSettings(needs=Needs(message_stack=True, memory=True), is_sensitive=is_sensitive)
+        rules = Rules(Config())
+        settings = CaptureSettings(needs=Needs(message_stack=True, memory=True), is_sensitive=rules.is_sensitive)
         before = set(sys.modules)
         armed = True
         try:
@@ -330,8 +332,8 @@ def test_the_first_capture_imports_nothing_and_starts_nothing() -> None:
             context.set_tag("a", "b")
             context.set_context("a", {"b": {1: [Decimal(1), None]}})
             breadcrumbs.add_breadcrumb("a", data={"b": object()})
-            scrub(exception_event(error, handled=True, mechanism="test", settings=settings))
-            scrub(message_event("hello", level="info", settings=settings))
+            scrub(exception_event(error, handled=True, mechanism="test", settings=settings), rules)
+            scrub(message_event("password=hello", level="info", settings=settings), rules)
         armed = False
         assert not happened, happened
         assert set(sys.modules) == before, set(sys.modules) - before

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,12 +133,111 @@ for _ in range(100): lastword.add_breadcrumb("harmless")
 """
 KEEP_ONE = FORGET + "init(); acked(lastword.capture_message('kept'))"
 
+CARD, AWS_KEY, SIGNATURE = "4111111111111111", "AKIA" + "IOSFODNN7EXAMPLE", "c2lnbmF0dXJlIG9mIGEgdG9rZW4"
+PRIVATE_KEY = "MIIEowIBAAKCAQEA4f5wg5l2hKsTeNem"
+
+#: Texts as programs have them, made at run time so that no source has the secret → the secret in them.
+TEXTS = {
+    # by what they look like
+    f"postgres://ann:{SECRET}@db/shop": SECRET,
+    f"https://{SECRET}@sentry.example/1": SECRET,
+    f"Bearer {SECRET}": SECRET,
+    f"Basic {PRIVATE_KEY}": PRIVATE_KEY,
+    f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.{SIGNATURE}": SIGNATURE,
+    f"-----BEGIN RSA PRIVATE KEY-----\n{PRIVATE_KEY}\n-----END RSA PRIVATE KEY-----": PRIVATE_KEY,
+    f"the card {CARD} was refused": CARD,
+    f"with {AWS_KEY}": AWS_KEY,
+    # by names in them
+    f"https://shop.example/?page=2&token={SECRET}": SECRET,
+    f"host=db password={SECRET} user=ann": SECRET,
+    f"Login(user='ann', password='{SECRET}')": SECRET,
+    f'{{"apiKey": "{SECRET}", "a": 1}}': SECRET,
+    f'{{"credentials": {{"user": "ann", "pwd": "{SECRET}"}}}}': SECRET,
+    f"Cookie: a={SECRET}": SECRET,
+    f"Authorization: Digest username=ann, response={SECRET}": SECRET,
+    f"X-Auth-Token: {SECRET}": SECRET,
+}
+
+#: Every place in an event that takes a text, for each of them; made at run time, so that no source has a secret.
+IN_EVERY_PLACE = f"""
+def capture_everywhere(text):
+    lastword.set_user({{"name": text, "more": [{{"note": text}}]}})
+    lastword.set_tag("note", text)
+    acked(lastword.capture_message(text))
+    nested = {{"outer": [(text,)]}}
+    try:
+        error = LookupError(text)
+        error.__notes__ = [text]
+        raise error
+    except LookupError:
+        acked(lastword.capture_exception())
+
+for backwards in {[text[::-1] for text in TEXTS]!r}:
+    capture_everywhere(backwards[::-1])
+"""
+PLACES = 11  # user twice and tag in two events; the message; value, note and two variables of the exception
+
+NAMES = (
+    *("password", "passwd", "pwd", "secret", "token", "api_key", "apikey", "api-key", "access_key", "auth"),
+    *("credential", "private", "cookie", "session", "dsn", "X-Forwarded-For", "iban"),
+)
+
+#: The secret as the value of a sensitive name, in every place that has names.
+UNDER_EVERY_NAME = f"""
+def capture_under(name):
+    fields = {{name: secret, name.encode() + b"_": secret}}
+    nested = [({{"config": fields}},)]
+    headers = [(name, secret), (name.encode(), secret.encode())]
+    lastword.set_user({{"id": "42", name: secret, "more": [{{name: secret}}]}})
+    lastword.set_tag(name, secret)
+    acked(lastword.capture_message("hello"))
+    try:
+        exec("1 / 0", {{}}, {{name: secret}})
+    except ZeroDivisionError:
+        acked(lastword.capture_exception())
+    lastword.set_tag(name, None)
+
+for name in {NAMES!r}:
+    capture_under(name)
+"""
+PLACES_OF_A_NAME = 10  # user twice and tag in two events; three variables here, one of the code that fails
+
 
 def files_with_the_secret(directory: Path) -> list[str]:
     """Every file below ``directory``, by its raw bytes."""
     found = [path for path in directory.rglob("*") if path.is_file()]
     assert len(found) > 3
-    return [str(path) for path in found if SECRET.encode() in path.read_bytes()]
+    secrets = [secret.encode() for secret in {SECRET, *TEXTS.values()}]
+    return [str(path) for path in found if any(secret in path.read_bytes() for secret in secrets)]
+
+
+def places_with_the_secret(spool: Path) -> int:
+    """How many texts of all events have it."""
+
+    def places(value: Any) -> int:
+        if isinstance(value, dict):
+            return sum(map(places, value.values()))
+        if isinstance(value, list):
+            return sum(map(places, value))
+        return isinstance(value, str) and any(secret in value for secret in {SECRET, *TEXTS.values()})
+
+    lines = [line for segment in spool.glob("v1/writers/*/*.seg") for line in segment.read_text("utf-8").splitlines()]
+    return sum(places(json.loads(line)) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("program", "places"),
+    [(IN_EVERY_PLACE, PLACES * len(TEXTS)), (UNDER_EVERY_NAME, PLACES_OF_A_NAME * len(NAMES))],
+    ids=["by what it looks like", "by its name"],
+)
+def test_a_secret_is_scrubbed_wherever_it_is(program: str, places: int, tmp_path: Path) -> None:
+    """Every rule in every place; and with scrubbing off each of them is found."""
+    scrubbed, as_it_is = tmp_path / "scrubbed", tmp_path / "as it is"
+    run(PROGRAM + "init(scrub_names=['iban'], flood_burst=0)" + program, spool=scrubbed / "spool")
+    assert files_with_the_secret(scrubbed) == []
+    assert places_with_the_secret(scrubbed / "spool") == 0
+    run(PROGRAM + "init(scrub='off', flood_burst=0)" + program, spool=as_it_is / "spool")
+    assert places_with_the_secret(as_it_is / "spool") == places
 
 
 def test_the_secret_would_be_found(tmp_path: Path) -> None:

@@ -119,6 +119,20 @@ def test_a_destination_carries_what_the_sender_needs_to_know_of_the_network(tmp_
     assert made.verify is False
 
 
+def test_a_destination_carries_the_rules_of_scrubbing() -> None:
+    """What is added to an event after it was captured has to follow them too; events of two rules are apart."""
+    plain = Config.load({"dsn": BOOBOO}, {}).destination
+    made = Config.load(
+        {"dsn": BOOBOO, "scrub_names": ["iban"], "keep_names": "author", "scrub": "names"}, {}
+    ).destination
+    assert plain is not None
+    assert made is not None
+    assert b"scrub" not in plain.encode()
+    assert Destination.decode(made.encode()) == made
+    assert (made.scrub, made.scrub_names, made.keep_names) == ("names", ("iban",), ("author",))
+    assert made.key != plain.key
+
+
 def test_a_destination_file_without_newer_options_keeps_its_key() -> None:
     """Events that an older version recorded name it by that."""
     content = b'{"dsn": {"token": "TOKEN", "url": "https://h.example/", "wire": "booboo"}, "timeout": 10.0}'
@@ -197,6 +211,10 @@ def test_every_option_has_its_variable(tmp_path: Path) -> None:
         "LASTWORD_FLOOD_BURST": "7",
         "LASTWORD_LOG_EVENTS": "critical",
         "LASTWORD_LOG_BREADCRUMBS": "off",
+        "LASTWORD_SCRUB": "names",
+        "LASTWORD_SCRUB_NAMES": "iban, tax_id",
+        "LASTWORD_KEEP_NAMES": "author",
+        "LASTWORD_REPR_OF": "shop.Order",
         "LASTWORD_MAX_SPOOL": "1000000",
         "LASTWORD_MAX_AGE": "3600.5",
         "LASTWORD_MAX_SET_ASIDE": "2000",
@@ -220,6 +238,10 @@ def test_every_option_has_its_variable(tmp_path: Path) -> None:
         flood_burst=7,
         log_events=50,
         log_breadcrumbs=None,
+        scrub="names",
+        scrub_names=("iban", "tax_id"),
+        keep_names=("author",),
+        repr_of=("shop.Order",),
         max_spool=1_000_000,
         max_age=3600.5,
         max_set_aside=2000,
@@ -289,6 +311,10 @@ def test_the_spool_may_be_a_path_object() -> None:
         ({"flood_burst": -1}, {}, "flood_burst=-1 is less than 0"),
         ({"flood_burst": 1.5}, {}, "'flood_burst' is 1.5, not a whole number"),
         ({"flood_burst": float("inf")}, {}, "'flood_burst' is inf, not a whole number"),
+        ({"scrub": "some"}, {}, "scrub='some' is not one of all, names, off"),
+        ({"scrub_names": 5}, {}, "'scrub_names' is 5, not a list of names"),
+        ({"scrub_names": ["a", 5]}, {}, "'scrub_names' holds 5, which is no name"),
+        ({"scrub_names": ["-"]}, {}, "'scrub_names' holds '-', which is no name"),
         ({}, {"LASTWORD_FLOOD_BURST": "many"}, "LASTWORD_FLOOD_BURST is 'many', not a whole number"),
         ({"before_send": "shop.hook"}, {}, "'before_send' is 'shop.hook', which cannot be called"),
         ({"ignore_errors": 5}, {}, "'ignore_errors' is 5, neither exception classes nor names"),

@@ -14,6 +14,7 @@ from lastword.capture import breadcrumbs, context
 from lastword.capture.exception import MAX_VALUE, exception_chain, is_unraised, type_only
 from lastword.capture.frames import StackReader
 from lastword.capture.host import host_info
+from lastword.capture.own_repr import OwnReprs
 from lastword.capture.process import process_info, runtime_info, thread_info
 from lastword.capture.room import Room
 from lastword.capture.safe_text import clean, clean_marked, describe
@@ -59,7 +60,8 @@ def exception_event(
     calls: within some ten calls of the recursion limit parts are missing, at the limit itself RecursionError stands.
     """
     room = Room()
-    reader = StackReader(settings.variables, room)
+    own_reprs = OwnReprs(settings.repr_of, settings.scrub_text) if settings.repr_of else None
+    reader = StackReader(settings, room, own_reprs)
     exceptions = _part("exceptions", exception_chain, error, traceback, reader, room)
     event = _event(context.level_or("error") if handled else "fatal", handled, mechanism, settings)
     event["exceptions"] = exceptions or [type_only(error)]
@@ -85,7 +87,7 @@ def message_event(
     event = _event(level or context.level_or("info"), True, mechanism, settings)
     event["message"] = _part("message", _message_text, message) or ""
     if settings.needs.message_stack:
-        reader = StackReader(settings.variables, Room())
+        reader = StackReader(settings, Room())
         event["stack"] = _part("stack", reader.of_callers, frame or sys._getframe()) or []
         event["sources"] = reader.sources
     return event

@@ -22,6 +22,11 @@ MAX_TEXT = 200
 
 MAX_DEPTH = 4
 
+#: What stands for the value of a sensitive key.
+FILTERED = "[filtered]"
+
+_MAX_KEY = 1000
+
 # repr of an int costs the square of its length.
 _LARGE_INT = 1 << 512  # about 154 digits
 
@@ -31,7 +36,6 @@ _MANY = 64
 
 _module_dict: Callable[[ModuleType], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
 
-_Writer = Callable[..., str]  # of the value, the limit and the depth; the latter two may be left out
 
 #: Types are told by their addresses, for hashing a class may run its metaclass.
 _PLAIN = frozenset(map(id, (type(None), bool, float, complex, type(Ellipsis), type(NotImplemented))))
@@ -45,30 +49,148 @@ def _python_bounds_ints() -> bool:
 
 
 def bounded_repr(value: object, limit: int) -> str:
-    """``value`` in at most ``limit`` characters; what was cut shows as ``…``.
+    """``value`` in at most ``limit`` characters, whatever its keys are called; see ``BoundedRepr``."""
+    return _UNCONDITIONAL.of(value, limit)
 
-    Raises what the interpreter raises: RuntimeError when another thread changes a set or dict meanwhile,
-    RecursionError when the stack is full.
+
+def is_shown_by_content(kind: type) -> bool:
+    """Whether a value of exactly this type is shown by more than its class and address."""
+    return _UNCONDITIONAL.shows_content_of(kind)
+
+
+class BoundedRepr:
+    """Shows values.
+
+    ``is_sensitive`` is asked about the keys of dicts, and the first of pairs, as lists of headers have them: what
+    belongs to such a name is not touched and shows as ``[filtered]``.
     """
-    return _cut(_write(value, limit, 0), limit)
 
+    def __init__(self, is_sensitive: Callable[[str], bool]) -> None:
+        self._is_sensitive = is_sensitive
+        self._writers: dict[int, Callable[..., str]] = {
+            **dict.fromkeys(_PLAIN, _plain),
+            **{
+                id(kind): writer
+                for kind, writer in (
+                    (int, _int),
+                    *((sliced, _sliced) for sliced in (str, bytes, bytearray)),
+                    (list, self._list),
+                    (tuple, self._tuple),
+                    (set, self._set),
+                    (frozenset, self._frozenset),
+                    (dict, self._dict),
+                    (type, _class),
+                    *((function, _function) for function in (FunctionType, BuiltinFunctionType)),
+                    (ModuleType, _module),
+                )
+            },
+        }
+        # Where Python bounds ints, most values need no more than its own repr.
+        self._shortcuts = {**self._writers, **dict.fromkeys((id(int), *_PLAIN), repr)}
 
-def bounded_reprs(values: Iterable[object]) -> list[str]:
-    """The same of many values, in at most ``MAX_TEXT`` characters each, and faster.
+    def of(self, value: object, limit: int) -> str:
+        """``value`` in at most ``limit`` characters; what was cut shows as ``…``.
 
-    Raises ValueError, too, where one of them has to be looked at for itself.
-    """
-    show = (_SHORTCUTS if _python_bounds_ints() else _WRITERS).get
-    texts = [show(id(type(value)), _object)(value) for value in values]
-    return texts if max(map(len, texts), default=0) <= MAX_TEXT else [_cut(text, MAX_TEXT) for text in texts]
+        Raises what the interpreter raises: RuntimeError when another thread changes a set or dict meanwhile,
+        RecursionError when the stack is full.
+        """
+        return _cut(self._write(value, limit, 0), limit)
+
+    def of_each(self, values: Iterable[object]) -> list[str]:
+        """The same of many values, in at most ``MAX_TEXT`` characters each, and faster.
+
+        Raises ValueError, too, where one of them has to be looked at for itself.
+        """
+        show = (self._shortcuts if _python_bounds_ints() else self._writers).get
+        texts = [show(id(type(value)), _object)(value) for value in values]
+        return texts if max(map(len, texts), default=0) <= MAX_TEXT else [_cut(text, MAX_TEXT) for text in texts]
+
+    def shows_content_of(self, kind: type) -> bool:
+        return id(kind) in self._writers
+
+    def _write(self, value: object, limit: int, depth: int) -> str:
+        return self._writers.get(id(type(value)), _object)(value, limit, depth)
+
+    def _listed(self, opening: str, members: Sequence[object], closing: str, limit: int, depth: int) -> str:
+        """The members between brackets, as far as ``limit`` characters reach: later ones are never looked at."""
+        if depth >= MAX_DEPTH:
+            return opening + ELLIPSIS + closing
+        text = opening
+        for member in members:
+            text += self._write(member, limit, depth + 1) + ", "
+            if len(text) > limit:
+                return text
+        return text[:-2] + closing
+
+    def _list(self, value: list[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
+        members = value[:limit]  # a member takes two characters at least: more than ``limit`` of them are never shown
+        if _has_plain_repr(members):
+            return repr(members)
+        return self._listed("[", members, "]", limit, depth)
+
+    def _tuple(self, value: tuple[object, ...], limit: int = MAX_TEXT, depth: int = 0) -> str:
+        if len(value) == 2 and self._names_a_secret(value[0]):
+            return f"({self._write(value[0], limit, depth + 1)}, {FILTERED})"
+        members = value[:limit]
+        if _has_plain_repr(members):
+            return repr(members)
+        return self._listed("(", members, ",)" if len(members) == 1 else ")", limit, depth)
+
+    def _set(self, value: set[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
+        return self._unordered("{", list(islice(value, limit)), "}", limit, depth) if value else "set()"
+
+    def _frozenset(self, value: frozenset[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
+        if not value:
+            return "frozenset()"
+        return self._unordered("frozenset({", list(islice(value, limit)), "})", limit, depth)
+
+    def _unordered(self, opening: str, members: list[object], closing: str, limit: int, depth: int) -> str:
+        if _has_plain_repr(members):
+            return opening + repr(members)[1:-1] + closing
+        return self._listed(opening, members, closing, limit, depth)
+
+    def _dict(self, value: dict[object, object], limit: int = MAX_TEXT, depth: int = 0) -> str:
+        if not value:
+            return "{}"
+        if len(value) <= _MANY:
+            members = value.copy()
+            if _has_plain_repr((*members, *members.values())) and not any(map(self._names_a_secret, members)):
+                return repr(members)
+        if depth >= MAX_DEPTH:
+            return "{" + ELLIPSIS + "}"
+        text = "{"
+        for key, item in list(islice(value.items(), limit)):
+            shown = FILTERED if self._names_a_secret(key) else self._write(item, limit, depth + 1)
+            text += f"{self._write(key, limit, depth + 1)}: {shown}, "
+            if len(text) > limit:
+                return text
+        return text[:-2] + "}"
+
+    def _names_a_secret(self, key: object) -> bool:
+        if type(key) is str:
+            return self._is_sensitive(key if len(key) <= _MAX_KEY else key[:_MAX_KEY])
+        return type(key) is bytes and self._is_sensitive(key[:_MAX_KEY].decode("latin-1"))
 
 
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
 
 
-def _write(value: object, limit: int, depth: int) -> str:
-    return _WRITERS.get(id(type(value)), _object)(value, limit, depth)
+def _has_plain_repr(members: Collection[object]) -> bool:
+    """Whether Python's own repr of a container with these members runs nobody's code, and is neither slow nor long."""
+    if len(members) > 2 * _MANY:
+        return False
+    for member in members:
+        kind = type(member)
+        if kind is str or kind is bytes:
+            if len(member) > _LONG:  # type: ignore[arg-type]
+                return False
+        elif kind is int:
+            if not -_LARGE_INT < member < _LARGE_INT:  # type: ignore[operator]
+                return False
+        elif id(kind) not in _PLAIN:
+            return False
+    return True
 
 
 def _object(value: object, limit: int = MAX_TEXT, depth: int = 0) -> str:
@@ -92,80 +214,6 @@ def _sliced(value: Any, limit: int = MAX_TEXT, depth: int = 0) -> str:
     return repr(value[:limit])[: limit - 1] + ELLIPSIS
 
 
-def _has_plain_repr(members: Collection[object]) -> bool:
-    """Whether Python's own repr of a container with these members runs nobody's code, and is neither slow nor long."""
-    if len(members) > _MANY:
-        return False
-    for member in members:
-        kind = type(member)
-        if kind is str or kind is bytes:
-            if len(member) > _LONG:  # type: ignore[arg-type]
-                return False
-        elif kind is int:
-            if not -_LARGE_INT < member < _LARGE_INT:  # type: ignore[operator]
-                return False
-        elif id(kind) not in _PLAIN:
-            return False
-    return True
-
-
-def _listed(opening: str, members: Sequence[object], closing: str, limit: int, depth: int) -> str:
-    """The members between brackets, as far as ``limit`` characters reach: later ones are never looked at."""
-    if depth >= MAX_DEPTH:
-        return opening + ELLIPSIS + closing
-    text = opening
-    for member in members:
-        text += _write(member, limit, depth + 1) + ", "
-        if len(text) > limit:
-            return text
-    return text[:-2] + closing
-
-
-def _list(value: list[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
-    members = value[:limit]  # a member takes two characters at least, so more than ``limit`` of them are never shown
-    if _has_plain_repr(members):
-        return repr(members)
-    return _listed("[", members, "]", limit, depth)
-
-
-def _tuple(value: tuple[object, ...], limit: int = MAX_TEXT, depth: int = 0) -> str:
-    members = value[:limit]
-    if _has_plain_repr(members):
-        return repr(members)
-    return _listed("(", members, ",)" if len(members) == 1 else ")", limit, depth)
-
-
-def _set(value: set[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
-    return _unordered("{", list(islice(value, limit)), "}", limit, depth) if value else "set()"
-
-
-def _frozenset(value: frozenset[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
-    return _unordered("frozenset({", list(islice(value, limit)), "})", limit, depth) if value else "frozenset()"
-
-
-def _unordered(opening: str, members: list[object], closing: str, limit: int, depth: int) -> str:
-    if _has_plain_repr(members):
-        return opening + repr(members)[1:-1] + closing
-    return _listed(opening, members, closing, limit, depth)
-
-
-def _dict(value: dict[object, object], limit: int = MAX_TEXT, depth: int = 0) -> str:
-    if not value:
-        return "{}"
-    if len(value) <= _MANY:
-        members = value.copy()
-        if _has_plain_repr((*members, *members.values())):
-            return repr(members)
-    if depth >= MAX_DEPTH:
-        return "{" + ELLIPSIS + "}"
-    text = "{"
-    for key, item in list(islice(value.items(), limit)):
-        text += f"{_write(key, limit, depth + 1)}: {_write(item, limit, depth + 1)}, "
-        if len(text) > limit:
-            return text
-    return text[:-2] + "}"
-
-
 def _class(value: type, limit: int = MAX_TEXT, depth: int = 0) -> str:
     return f"<class '{class_path(value)}'>"
 
@@ -177,27 +225,7 @@ def _function(value: Any, limit: int = MAX_TEXT, depth: int = 0) -> str:
 def _module(value: ModuleType, limit: int = MAX_TEXT, depth: int = 0) -> str:
     # Through the dict, for a missing attribute of a module is asked from the module's own __getattr__.
     name = _module_dict(value).get("__name__")
-    return f"<module '{clean(name, limit)}'>" if type(name) is str else _object(value, limit, depth)
+    return f"<module '{clean(name, limit)}'>" if type(name) is str else _object(value)
 
 
-_WRITERS: dict[int, _Writer] = {
-    **dict.fromkeys(_PLAIN, _plain),
-    **{
-        id(kind): writer
-        for kind, writer in (
-            (int, _int),
-            *((sliced, _sliced) for sliced in (str, bytes, bytearray)),
-            (list, _list),
-            (tuple, _tuple),
-            (set, _set),
-            (frozenset, _frozenset),
-            (dict, _dict),
-            (type, _class),
-            *((function, _function) for function in (FunctionType, BuiltinFunctionType)),
-            (ModuleType, _module),
-        )
-    },
-}
-
-#: Where Python bounds ints, most values need no more than its own repr.
-_SHORTCUTS: dict[int, Callable[[Any], str]] = {**_WRITERS, **dict.fromkeys((id(int), *_PLAIN), repr)}
+_UNCONDITIONAL = BoundedRepr(lambda name: False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from itertools import islice
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, Optional
@@ -37,20 +38,25 @@ class CallSite(NamedTuple):
 NO_SOURCE: tuple[int, list[str]] = (0, [])
 NO_SOURCE_JSON = '"first_source_line":0,"source":[],'
 
-# By the code object's address, the instruction and its line. Not by the code object itself: its hash and equality look
-# at its constants. The entry holds the code object, so the address cannot come to mean another one.
-_known: dict[tuple[int, int, int], CallSite] = {}
 
+class CallSites:
+    """The sites met so far. ``scrub_source`` is given the lines of each once, and gives back as many."""
 
-def call_site(frame: FrameType, line: int, instruction: int) -> CallSite:
-    """The site at which ``frame`` is, from memory where it was met before."""
-    key = (id(frame.f_code), instruction, line)
-    site = _known.get(key)
-    if site is None or site.global_name is not _global_name(frame):
-        if len(_known) >= _MAX_SITES_KNOWN:
-            _known.clear()
-        site = _known[key] = _survey(frame, line, instruction)
-    return site
+    def __init__(self, scrub_source: Callable[[Sequence[str]], list[str]]) -> None:
+        self._scrub_source = scrub_source
+        # By the code object's address, the instruction and its line. Not by the code object itself: its hash and
+        # equality look at its constants. The entry holds the code object, so the address cannot come to mean another.
+        self._known: dict[tuple[int, int, int], CallSite] = {}
+
+    def at(self, frame: FrameType, line: int, instruction: int) -> CallSite:
+        """The site at which ``frame`` is, from memory where it was met before."""
+        key = (id(frame.f_code), instruction, line)
+        site = self._known.get(key)
+        if site is None or site.global_name is not _global_name(frame):
+            if len(self._known) >= _MAX_SITES_KNOWN:
+                self._known.clear()
+            site = self._known[key] = _survey(frame, line, instruction, self._scrub_source)
+        return site
 
 
 def head_json(frame: Frame) -> str:
@@ -62,11 +68,14 @@ def _global_name(frame: FrameType) -> Any:
     return dict.get(frame.f_globals, "__name__")
 
 
-def _survey(frame: FrameType, line: int, instruction: int) -> CallSite:
+def _survey(
+    frame: FrameType, line: int, instruction: int, scrub_source: Callable[[Sequence[str]], list[str]]
+) -> CallSite:
     code = frame.f_code
     name = _global_name(frame)
     lines = source_lines(frame)
-    source = excerpt(lines, line)
+    first, shown = excerpt(lines, line)
+    source = (first, scrub_source(shown))
     file = clean(code.co_filename, MAX_PATH)
     known: Frame = {
         "file": file,

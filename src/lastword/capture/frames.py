@@ -9,10 +9,12 @@ from itertools import islice
 from types import FrameType, TracebackType
 from typing import Any, Optional, cast
 
-from lastword.capture.call_site import MAX_NAME, MAX_PATH, NO_SOURCE_JSON, call_site, head_json
+from lastword.capture.call_site import MAX_NAME, MAX_PATH, NO_SOURCE_JSON, head_json
+from lastword.capture.own_repr import OwnReprs
 from lastword.capture.room import Room
+from lastword.capture.settings import CaptureSettings
 from lastword.capture.source import is_own_file
-from lastword.capture.variables import NO_VARIABLES, VariableReader
+from lastword.capture.variables import NO_VARIABLES
 from lastword.event import Frame, frames_left_out, placeholder
 from lastword.event_json import EncodedFrame
 
@@ -30,10 +32,12 @@ class StackReader:
         stripped: how many frames went without their variables and source for want of room.
     """
 
-    def __init__(self, variables: VariableReader, room: Room) -> None:
+    def __init__(self, settings: CaptureSettings, room: Room, own_reprs: Optional[OwnReprs] = None) -> None:
         self.sources: dict[str, tuple[int, int]] = {}
         self.stripped = 0
-        self._variables = variables
+        self._sites = settings.sites
+        self._variables = settings.variables
+        self._own_reprs = own_reprs
         self._room = room
 
     def of_traceback(self, traceback: Optional[TracebackType]) -> list[Frame]:
@@ -70,7 +74,7 @@ class StackReader:
         return frames
 
     def _frame(self, frame: FrameType, line: int, instruction: int, with_variables: bool) -> Optional[Frame]:
-        site = call_site(frame, line, instruction)
+        site = self._sites.at(frame, line, instruction)
         told = EncodedFrame(site.frame)
         head = site.head_json
         if not head:
@@ -79,7 +83,7 @@ class StackReader:
         if not self._room.take(len(head) + len(site.tail_json) + len(NO_SOURCE_JSON)):
             return None
         source = site.source_json if self._room.take(len(site.source_json)) else NO_SOURCE_JSON
-        variables = self._variables.read(frame) if with_variables else NO_VARIABLES
+        variables = self._variables.read(frame, self._own_reprs) if with_variables else NO_VARIABLES
         if not self._room.take(len(variables.json)):
             variables = NO_VARIABLES
             self.stripped += 1

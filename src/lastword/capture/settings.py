@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Union
 
+from lastword.capture.call_site import CallSites
 from lastword.capture.variables import VariableReader
 from lastword.event import Needs
 
@@ -16,14 +18,29 @@ class CaptureSettings:
         is_sensitive: whether the value of a variable of that name must not be looked at.
         environment: such as ``production``; at most 200 characters are kept.
         release: the version of the program; at most 200 characters are kept.
+        repr_of: classes, or their names, whose objects are shown by their own ``__repr__``, subclasses included.
+        scrub_text: takes the secrets out of what such a ``__repr__`` says.
+        scrub_source: takes them out of lines of source, and gives back as many lines.
+        sites: what is known of the places where frames are.
         variables: reads the variables of frames, by ``is_sensitive``.
     """
 
     def __init__(
-        self, *, needs: Needs, is_sensitive: Callable[[str], bool], environment: str = "", release: str = ""
+        self,
+        *,
+        needs: Needs,
+        is_sensitive: Callable[[str], bool],
+        environment: str = "",
+        release: str = "",
+        repr_of: tuple[Union[type, str], ...] = (),
+        scrub_text: Callable[[str], str] = str,
+        scrub_source: Callable[[Sequence[str]], list[str]] = list,
     ) -> None:
         self.needs = needs
         self.is_sensitive = is_sensitive
         self.environment = environment
         self.release = release
+        self.repr_of = repr_of
+        self.scrub_text = scrub_text
+        self.sites = CallSites(scrub_source)
         self.variables = VariableReader(is_sensitive)

@@ -6,15 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import islice
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
-from lastword.capture.bounded_repr import MAX_TEXT, bounded_repr, bounded_reprs
+from lastword.capture.bounded_repr import FILTERED, MAX_TEXT, BoundedRepr
+from lastword.capture.own_repr import OwnReprs
 from lastword.capture.safe_text import class_name, clean
 from lastword.event import Mark, Variable
 from lastword.event_json import encode_text
 
 MAX_NAMES = 50
-FILTERED = "[filtered]"
 
 # A module's frame has all its globals for locals, perhaps thousands; 50 shown ones are among the first 200 unless
 # there are 150 names with double underscores.
@@ -58,13 +58,15 @@ class VariableReader:
 
     def __init__(self, is_sensitive: Callable[[str], bool]) -> None:
         self._is_sensitive = is_sensitive
+        self._repr = BoundedRepr(is_sensitive)
         self._known: dict[tuple[str, ...], _Names] = {}
 
-    def read(self, frame: FrameType) -> Variables:
+    def read(self, frame: FrameType, own_reprs: Optional[OwnReprs] = None) -> Variables:
         """The locals of ``frame`` in order: at most 50 names, 200 characters each, names like ``__this__`` left out.
 
         The value of a sensitive name is not touched. Of locals kept in a mapping of the application's own (the body of
-        a class with a ``__prepare__``) nothing is taken: reading it would run its code.
+        a class with a ``__prepare__``) nothing is taken: reading it would run its code. ``own_reprs``: of the objects
+        that are shown by their own ``__repr__``, if any are; what containers hold is not asked.
         """
         items = _items(frame.f_locals)
         if (
@@ -73,7 +75,7 @@ class VariableReader:
             items = [item for item in items if type(item[0]) is str]
         keys, values = zip(*items) if items else ((), ())
         names = self._known.get(keys) or self._learn(keys)
-        return _shown(names, values if names.is_all else [values[place] for place in names.taken])
+        return self._shown(names, values if names.is_all else [values[place] for place in names.taken], own_reprs)
 
     def _learn(self, keys: tuple[str, ...]) -> _Names:
         taken = [place for place, key in enumerate(keys) if not (key.startswith("__") and key.endswith("__"))]
@@ -93,37 +95,37 @@ class VariableReader:
         except Exception:  # a rule that cannot be applied withholds
             return True
 
+    def _shown(self, names: _Names, values: Sequence[object], own_reprs: Optional[OwnReprs]) -> Variables:
+        marks, template = names.marks, names.json
+        try:
+            if own_reprs is not None:
+                raise ValueError("each has to be looked at for itself")
+            if names.is_all:
+                texts = self._repr.of_each(values)
+            else:
+                shown = iter(self._repr.of_each([value for mark, value in zip(marks, values) if mark == "repr"]))
+                texts = [next(shown) if mark == "repr" else FILTERED for mark in marks]
+        except Exception:
+            marks = marks.copy()
+            texts = [self._text_and_mark(place, value, marks, own_reprs) for place, value in enumerate(values)]
+            template = _template(names.shown, marks)
+        return Variables(list(zip(names.shown, marks, texts)), template % tuple(map(encode_text, texts)))
 
-def _shown(names: _Names, values: Sequence[object]) -> Variables:
-    marks, template = names.marks, names.json
-    try:
-        if names.is_all:
-            texts = bounded_reprs(values)
-        else:
-            texts = [
-                bounded_repr(value, MAX_TEXT) if mark == "repr" else FILTERED for mark, value in zip(marks, values)
-            ]
-    except Exception:
-        marks = marks.copy()
-        texts = [_text_and_mark(place, value, marks) for place, value in enumerate(values)]
-        template = _template(names.shown, marks)
-    return Variables(list(zip(names.shown, marks, texts)), template % tuple(map(encode_text, texts)))
+    def _text_and_mark(self, place: int, value: object, marks: list[Mark], own_reprs: Optional[OwnReprs]) -> str:
+        """One of the texts, where not all can be shown alike; marks what cannot be shown."""
+        if marks[place] == "filtered":
+            return FILTERED
+        try:
+            own = own_reprs.of(value, MAX_TEXT) if own_reprs is not None else None
+            return own or self._repr.of(value, MAX_TEXT)
+        except Exception:
+            marks[place] = "failed"
+            return class_name(type(value))
 
 
 def _template(shown: list[str], marks: list[Mark]) -> str:
     rows = [f'[{encode_text(name)},"{mark}",'.replace("%", "%%") + "%s]" for name, mark in zip(shown, marks)]
     return f"[{','.join(rows)}]"
-
-
-def _text_and_mark(place: int, value: object, marks: list[Mark]) -> str:
-    """One of the texts, where not all can be shown; marks what cannot."""
-    if marks[place] == "filtered":
-        return FILTERED
-    try:
-        return bounded_repr(value, MAX_TEXT)
-    except Exception:
-        marks[place] = "failed"
-        return class_name(type(value))
 
 
 def _items(local_names: Any) -> list[tuple[Any, object]]:

@@ -14,7 +14,7 @@ from lastword.event import Needs
 from lastword.flusher import losses
 from lastword.flusher.own_writers import OwnWriters
 from lastword.flusher.settle import Bookkeeper
-from lastword.scrub import is_sensitive
+from lastword.scrub import Rules, is_sensitive, scrub
 from lastword.spool import blackbox, destination, retention
 from lastword.spool.layout import BLACKBOX, Layout
 from lastword.spool.ledger import reasons_of_dropped
@@ -91,7 +91,7 @@ class Upkeep:
         try:
             to = destination.load(self._layout, key)
             writer = self._own_writers.born("flusher")
-            writer.append(encode_event(event["id"], key, event), to)
+            writer.append(encode_event(event["id"], key, scrub(event, Rules(to))), to)
         except (OSError, ConfigError, SpoolError, RecordRefused, WriterLost):
             return False
         writer.abandon()

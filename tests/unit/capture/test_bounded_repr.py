@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lastword.capture.bounded_repr import MAX_DEPTH, bounded_repr
+from lastword.capture.bounded_repr import MAX_DEPTH, BoundedRepr, bounded_repr
+from lastword.scrub import is_sensitive
 from tests.support import needs
 
 LIMIT = 200
@@ -160,3 +161,28 @@ def test_a_container_that_holds_itself_ends() -> None:
     mapping["self"] = mapping
     assert bounded_repr(cyclic, LIMIT) == "[" * (MAX_DEPTH + 1) + "…" + "]" * (MAX_DEPTH + 1)
     assert bounded_repr(mapping, LIMIT).endswith("{…}" + "}" * MAX_DEPTH)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"password": "hunter2", "a": 1}, "{'password': [filtered], 'a': 1}"),
+        ({b"Cookie": "hunter2"}, "{b'Cookie': [filtered]}"),
+        ([{"a": ({"api-key": ["hunter2"]},)}], "[{'a': ({'api-key': [filtered]},)}]"),
+        ([(b"authorization", b"hunter2"), ("Accept", "*/*")], "[(b'authorization', [filtered]), ('Accept', '*/*')]"),
+        (("token", "secret", "name"), "('token', 'secret', 'name')"),
+        ({"x" * 50_000_000 + "password": 1}, "{'" + "x" * 197 + "…"),
+        ({None: 1, ("password",): 2}, "{None: 1, ('password',): 2}"),
+    ],
+    ids=range(7),
+)
+def test_what_belongs_to_a_sensitive_key_is_not_shown(value: object, shown: str) -> None:
+    """At any depth; headers often come as a list of pairs, and of bytes."""
+    assert BoundedRepr(is_sensitive).of(value, 200) == shown
+    assert BoundedRepr(is_sensitive).of_each([value]) == [shown]
+
+
+def test_what_belongs_to_a_sensitive_key_is_not_touched() -> None:
+    """As with a variable of that name."""
+    shown = BoundedRepr(lambda name: name == "secret").of({"secret": {"deep": [object()]}}, 200)
+    assert shown == "{'secret': [filtered]}"

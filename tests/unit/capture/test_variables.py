@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from types import FrameType
 from typing import Any
 
-from lastword.capture import variables
-from lastword.capture.bounded_repr import MAX_TEXT
+from lastword.capture.bounded_repr import MAX_TEXT, BoundedRepr
 from lastword.capture.variables import MAX_NAMES, VariableReader
 from lastword.event import Variable
 from lastword.scrub import is_sensitive
@@ -87,8 +86,8 @@ def test_a_repr_that_fails_leaves_the_type(monkeypatch: Any) -> None:
     def failing(*_: object) -> str:
         raise RecursionError
 
-    monkeypatch.setattr(variables, "bounded_reprs", failing)
-    monkeypatch.setattr(variables, "bounded_repr", failing)
+    monkeypatch.setattr(BoundedRepr, "of_each", failing)
+    monkeypatch.setattr(BoundedRepr, "of", failing)
     assert frame_variables(frame_of("a = 1.5\nhere()", {}), is_sensitive) == [("a", "failed", "float")]
 
 

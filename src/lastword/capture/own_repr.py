@@ -1,0 +1,56 @@
+"""Objects that are shown by their own ``__repr__``, because the program said so (``repr_of``): its code runs here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Optional, Union
+
+from lastword.capture.bounded_repr import is_shown_by_content
+from lastword.capture.safe_text import class_name, class_path, clean
+
+#: Seconds that these may take for one event; the objects behind are shown by class and address. One that is running
+#: cannot be stopped.
+TIME_LIMIT = 0.010
+
+#: Characters of a repr that are looked at for secrets, before what is kept of it.
+_MAX_LOOKED_AT = 8192
+
+_ancestors_of = type.__dict__["__mro__"].__get__
+
+_inside: ContextVar[bool] = ContextVar("lastword_own_repr", default=False)
+
+
+class OwnReprs:
+    """The reprs of one event. Asked only where the program named a class."""
+
+    def __init__(self, allowed: tuple[Union[type, str], ...], scrub_text: Callable[[str], str]) -> None:
+        self._allowed = allowed
+        self._scrub_text = scrub_text
+        self._left = TIME_LIMIT
+
+    def of(self, value: object, limit: int) -> Optional[str]:
+        """The repr of ``value`` in at most ``limit`` characters, scrubbed; None where it is not to be asked, or raises.
+
+        Not to be asked is also an object of which a capture is made while it, or another one, is being asked.
+        """
+        if self._left <= 0 or is_shown_by_content(type(value)) or _inside.get() or not self._allows(type(value)):
+            return None
+        _inside.set(True)
+        began = time.perf_counter()
+        try:
+            return clean(self._scrub_text(clean(repr(value), _MAX_LOOKED_AT)), limit)
+        except Exception:
+            return None
+        finally:
+            self._left -= time.perf_counter() - began
+            _inside.set(False)
+
+    def _allows(self, kind: type) -> bool:
+        ancestors: tuple[Any, ...] = _ancestors_of(kind)
+        for one in self._allowed:
+            for ancestor in ancestors:
+                if ancestor is one if type(one) is not str else one in (class_name(ancestor), class_path(ancestor)):
+                    return True
+        return False

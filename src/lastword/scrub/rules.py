@@ -1,0 +1,47 @@
+"""What is scrubbed, as the options of ``init`` have it, or those of the destination that an event goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+from lastword.config import Config, Destination
+from lastword.scrub.names import SensitiveNames
+from lastword.scrub.pairs import pairs_in_source, pairs_in_text
+from lastword.scrub.texts import SecretsInTexts
+from lastword.scrub.values import value_rules
+
+
+class Rules:
+    """The options ``scrub``, ``scrub_names`` and ``keep_names``, made ready for use once.
+
+    Attributes:
+        off: nothing is scrubbed.
+        texts: what is looked for in texts; None where texts are let alone.
+    """
+
+    def __init__(self, options: Union[Config, Destination]) -> None:
+        self._names = SensitiveNames(options.scrub_names, options.keep_names)
+        self.off = options.scrub == "off"
+        self.texts, self._source = None, None
+        if options.scrub == "all":
+            values, is_sensitive, more = value_rules(), self._names.is_sensitive, options.scrub_names
+            self.texts = SecretsInTexts([*values, pairs_in_text(is_sensitive, more)])
+            self._source = SecretsInTexts([*values, pairs_in_source(is_sensitive, more)])
+
+    def is_sensitive(self, name: str) -> bool:
+        """Whether the value of a variable, key or tag of that name is not to be shown."""
+        return not self.off and self._names.is_sensitive(name)
+
+    def scrub_text(self, text: str) -> str:
+        """``text`` with ``[filtered]`` for each secret in it."""
+        return text if self.texts is None else self.texts.without_secrets(text, self.texts.suspect([text]))
+
+    def scrub_source(self, lines: Sequence[str]) -> list[str]:
+        """Lines of Python source likewise, as many as they were; of what a name is given only literals go."""
+        if self._source is None:
+            return list(lines)
+        suspicion = self._source.suspect(lines)
+        if not suspicion:
+            return list(lines)
+        return self._source.without_secrets("\n".join(lines), suspicion, keep_lines=True).split("\n")

@@ -1,0 +1,67 @@
+"""Secrets in texts, by any number of rules, at the price of one look at all texts where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Callable, NamedTuple, Optional
+
+from lastword.scrub.names import FILTERED
+
+_FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", b"abcdefghijklmnopqrstuvwxyz0000000000")
+_IGNORED = b" -_"
+
+Span = tuple[int, int]
+
+
+def folded(text: str) -> str:
+    """``text`` as literals are looked for in it: in lower case, each digit a 0, without blanks, ``-`` and ``_``."""
+    return text.encode("utf-8", "surrogatepass").translate(_FOLD, _IGNORED).decode("latin-1")
+
+
+class Rule(NamedTuple):
+    """One kind of secret.
+
+    Attributes:
+        literals: one of them is in the folded form of each text that has such a secret.
+        spans: where the secrets of a text are, in order.
+    """
+
+    literals: tuple[str, ...]
+    spans: Callable[[str], Iterator[Span]]
+
+
+#: What a text, or several, may hold: literals that are in it, each with its rule.
+Suspicion = Sequence[tuple[str, Rule]]
+
+
+class SecretsInTexts:
+    """Takes out of texts what any of its rules finds."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._literals = tuple((folded(literal), rule) for rule in rules for literal in rule.literals)
+
+    def suspect(self, texts: Iterable[str], among: Optional[Suspicion] = None) -> Suspicion:
+        """What may be in any of ``texts``, of all or of ``among``; nothing at all in nearly all cases."""
+        all_of_them = folded("\n".join(texts))
+        return [one for one in (self._literals if among is None else among) if one[0] in all_of_them]
+
+    def without_secrets(self, text: str, suspicion: Suspicion, *, keep_lines: bool = False) -> str:
+        """``text`` with ``[filtered]`` in the place of each secret; ``keep_lines``: it has as many lines as before."""
+        rules: list[Rule] = []
+        for _, rule in self.suspect((text,), suspicion):
+            if rule not in rules:
+                rules.append(rule)
+        for rule in rules:
+            text = _cut(text, rule.spans(text), keep_lines)
+        return text
+
+
+def _cut(text: str, spans: Iterator[Span], keep_lines: bool) -> str:
+    pieces: list[str] = []
+    kept_to = 0
+    for start, end in spans:
+        pieces += (text[kept_to:start], FILTERED)
+        if keep_lines:
+            pieces.append("\n" * text.count("\n", start, end))
+        kept_to = end
+    return "".join([*pieces, text[kept_to:]]) if pieces else text

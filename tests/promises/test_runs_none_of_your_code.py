@@ -1,0 +1,150 @@
+"""The promise: what local variables are, is shown without asking them. A repr may query a database, load, or wait."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from lastword.capture import CaptureSettings, exception_event
+from lastword.event import Needs
+from lastword.scrub import is_sensitive
+from tests.support.programs import run
+
+#: A real Django with a database in memory, that tells of every query.
+DJANGO = """
+import django
+from django.conf import settings
+
+settings.configure(
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
+    USE_TZ=True,
+)
+django.setup()
+
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.utils.functional import SimpleLazyObject
+
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+User.objects.create(username="ann").groups.add(Group.objects.create(name="editors"))
+
+queries = []
+
+def tell(execute, sql, parameters, many, context):
+    queries.append(sql)
+    return execute(sql, parameters, many, context)
+
+def fail():
+    users = User.objects.all()
+    several = {"filtered": users.filter(username="ann"), "values": [users.values_list("id"), (users.none(),)]}
+    deferred = User.objects.defer("username").get()
+    groups = deferred.groups
+    request_user = SimpleLazyObject(lambda: User.objects.get(username="ann"))
+    del queries[:]
+    1 / 0
+
+with connection.execute_wrapper(tell):
+    try:
+        fail()
+    except ZeroDivisionError:
+        acked(lastword.capture_exception())
+        assert queries == [], queries
+    repr(User.objects.all())
+    assert len(queries) == 1, "the queries are not seen"
+"""
+
+
+def test_django_objects_in_local_variables_query_nothing(tmp_path: Path) -> None:
+    """Query sets, a deferred field, a related manager and the lazy user of a request; and they are in the event."""
+    assert len(run(DJANGO, spool=tmp_path / "spool")) == 1
+    (segment,) = tmp_path.glob("spool/v1/writers/*/*.seg")
+    event = json.loads(segment.read_text())["event"]
+    texts = {name: text for name, _, text in event["exceptions"][0]["frames"][-1]["variables"]}
+    assert set(texts) == {"users", "several", "deferred", "groups", "request_user"}
+    assert texts["users"].startswith("<django.db.models.query.QuerySet object at 0x")
+    assert texts["request_user"].startswith("<django.utils.functional.SimpleLazyObject object at 0x")
+
+
+def asked(*_: object, **__: object) -> Any:
+    raise AssertionError("was asked")
+
+
+#: Every method by which somebody could ask an object for something.
+METHODS: dict[str, Any] = dict.fromkeys(
+    [
+        *("__repr__", "__str__", "__bytes__", "__format__", "__bool__", "__len__", "__iter__", "__next__", "__call__"),
+        *("__getattr__", "__getattribute__", "__getitem__", "__contains__", "__eq__", "__ne__", "__lt__", "__hash__"),
+        *(
+            "__int__",
+            "__float__",
+            "__index__",
+            "__dir__",
+            "__sizeof__",
+            "__reduce__",
+            "__reduce_ex__",
+            "__length_hint__",
+        ),
+        *(
+            "__instancecheck__",
+            "__subclasscheck__",
+            "__missing__",
+            "__reversed__",
+            "__enter__",
+            "__await__",
+            "__copy__",
+        ),
+        *("keys", "items", "values", "get", "all", "first", "count"),
+    ],
+    asked,
+)
+
+
+def proxy_of(kind: type) -> Any:
+    """As werkzeug's LocalProxy: answers for everything with what it stands for, its class included."""
+    return type("LocalProxy", (), {**METHODS, "__class__": property(lambda self: kind)})()
+
+
+def lazy_row() -> Any:
+    """As a row of SQLAlchemy whose attributes are loaded when they are first read, by descriptors of its class."""
+    loaded = type("Loaded", (), {"__get__": asked, "__set__": asked})
+    columns = dict.fromkeys(("id", "name", "password", "__dict__", "__class__", "__module__", "__name__"), loaded())
+    return type("Row", (), {**METHODS, **columns})()
+
+
+UNTOUCHED: dict[str, Callable[[], Any]] = {
+    "proxy of a dict": lambda: proxy_of(dict),
+    "proxy of a text": lambda: proxy_of(str),
+    "proxy of an exception": lambda: proxy_of(ValueError),
+    "lazy row": lazy_row,
+    "lazy list": lambda: type("LazyList", (list,), METHODS)([1, 2]),
+    "lazy dict": lambda: type("LazyDict", (dict,), METHODS)(a=1),
+    "lazy text": lambda: type("LazyText", (str,), METHODS)("x"),
+    "lazy bytes key": lambda: {b"k": lazy_row(), None: [proxy_of(int)]},
+    "generator": lambda: (asked() for _ in range(1)),
+    "class of a metaclass": lambda: type("Meta", (type,), {k: v for k, v in METHODS.items() if k != "__call__"})(
+        "Model", (), {}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNTOUCHED)
+def test_nothing_is_asked_of_a_local_variable(name: str) -> None:
+    """Alone, and inside containers."""
+
+    def fail(local: object) -> None:
+        raise ZeroDivisionError
+
+    value = UNTOUCHED[name]()
+    settings = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive)
+    for local in (value, [value, {"key": (value,)}]):
+        with pytest.raises(ZeroDivisionError) as raised:
+            fail(local)
+        (info,) = exception_event(raised.value, handled=True, mechanism="test", settings=settings)["exceptions"]
+        (variable,) = info["frames"][-1]["variables"]
+        assert variable[1] == "repr"
+        assert " object at 0x" in variable[2] or "<class " in variable[2]

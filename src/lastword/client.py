@@ -10,7 +10,7 @@ from typing import Optional
 from lastword import diagnostics
 from lastword.admission import Gate
 from lastword.capture import CaptureSettings, exception_event
-from lastword.capture.nesting import MAX_CALLED, depth
+from lastword.capture.nesting import MAX_CAPTURED, depth
 from lastword.capture.origin import origin_of_exception
 from lastword.capture.reported import event_of, mark
 from lastword.capture.safe_text import describe
@@ -123,7 +123,7 @@ class Client:
         stack is full, so that nothing more could be called.
         """
         before = depth.get()
-        if before >= MAX_CALLED:
+        if before >= MAX_CAPTURED:
             self.reporter.refuse(
                 "nested", "an event was not kept: it was captured in the middle of capturing, five deep"
             )

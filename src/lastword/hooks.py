@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Optional
 
 from lastword.capture import breadcrumbs, log_records, message_event, uncaught, warnings_shown
-from lastword.capture.nesting import MAX_HEARD, depth
+from lastword.capture.nesting import MAX_LOGGED, depth
 from lastword.client import Client
 from lastword.event import Event, Level, Origin
 
@@ -42,7 +42,7 @@ def uninstall() -> None:
 
 
 class _Listener:
-    """Takes what hooks hear to the client, once and not from too deep inside of a capture."""
+    """Takes what hooks hear to the client."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -50,10 +50,9 @@ class _Listener:
         self._lowest = min(level for level in levels if level is not None)
 
     def hear_uncaught(self, error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
-        if depth.get() < MAX_HEARD:
-            # What comes out of a finalizer ends nothing.
-            level: Level = "error" if mechanism == uncaught.UNRAISABLE else "fatal"
-            self._client.report(error, traceback, mechanism, handled=False, level=level)
+        # What comes out of a finalizer ends nothing.
+        level: Level = "error" if mechanism == uncaught.UNRAISABLE else "fatal"
+        self._client.report(error, traceback, mechanism, handled=False, level=level)
 
     def hear_warning(self, text: str, file: str, line: int) -> None:
         breadcrumbs.add_breadcrumb(text, category="warnings", level="warning", data={"file": file, "line": line})
@@ -64,7 +63,7 @@ class _Listener:
         keeps_breadcrumb = self.keeps_breadcrumb(record.levelno)
         makes_event = self._makes_event(record)
         before = depth.get()
-        if before >= MAX_HEARD or not (keeps_breadcrumb or makes_event):
+        if before >= MAX_LOGGED or not (keeps_breadcrumb or makes_event):
             return
         depth.set(before + 1)
         try:

@@ -124,9 +124,9 @@ held, done = threading.Event(), threading.Event()
 def hold():
     _imp.acquire_lock()
     held.set()
-    done.wait(30)
+    done.wait()
     _imp.release_lock()
-threading.Thread(target=hold).start()
+threading.Thread(target=hold, daemon=True).start()
 held.wait()
 acked(lastword.capture_message("outside"))
 try: raise ValueError

@@ -16,6 +16,7 @@ import lastword
 from lastword import diagnostics, hooks, sdk
 from lastword.client import Client
 from lastword.spool.accounts import read_accounts
+from lastword.testing import LoopbackTracker
 from tests.support.programs import recorded, run
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
@@ -89,6 +90,14 @@ def test_a_hook_on_top_of_ours_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
     later(ValueError, ValueError(), None)
     assert calls == ["later", "first"]
     assert not (tmp_path / "spool").exists()
+
+
+def test_what_was_captured_is_delivered_first(tmp_path: Path) -> None:
+    """A program that closes and then ends in whatever way has lost nothing, and its tracker knows."""
+    with LoopbackTracker() as tracker:
+        body = 'acked(lastword.capture_message("x")); lastword.close(30); os._exit(0)'
+        assert len(run(body, spool=tmp_path / "spool", dsn=tracker.dsn)) == 1
+        assert len(tracker.events) == 1
 
 
 def test_it_waits_no_longer_than_it_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Optional
 from lastword import diagnostics
 from lastword.admission import Gate
 from lastword.capture import CaptureSettings, exception_event
-from lastword.capture.nesting import MAX_CAPTURED, depth
+from lastword.capture.nesting import depth, leave, may_capture
 from lastword.capture.origin import origin_of_exception
 from lastword.capture.reported import event_of, mark
 from lastword.capture.safe_text import describe
@@ -123,16 +123,14 @@ class Client:
         stack is full, so that nothing more could be called.
         """
         before = depth.get()
-        if before >= MAX_CAPTURED:
-            self.reporter.refuse(
-                "nested", "an event was not kept: it was captured in the middle of capturing, five deep"
-            )
+        if not may_capture(before):
+            self.reporter.refuse("nested", "an event was not kept: capturing others led to it, over and over")
             return None
-        depth.set(before + 1)
         try:
+            depth.set(before + 1)
             return self._capture(error, locate, read)
         finally:
-            depth.set(before)
+            leave(before)
 
     def _capture(
         self, error: Optional[BaseException], locate: Callable[[], Origin], read: Callable[[], Event]

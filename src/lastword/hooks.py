@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Optional
 
 from lastword.capture import breadcrumbs, log_records, message_event, uncaught, warnings_shown
-from lastword.capture.nesting import MAX_LOGGED, depth
+from lastword.capture.nesting import MAX_LOGGED, depth, leave
 from lastword.client import Client
 from lastword.event import Event, Level, Origin
 
@@ -65,8 +65,8 @@ class _Listener:
         before = depth.get()
         if before >= MAX_LOGGED or not (keeps_breadcrumb or makes_event):
             return
-        depth.set(before + 1)
         try:
+            depth.set(before + 1)
             text = log_records.text_of(record)
             if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
                 level, logger = log_records.level_of(record), log_records.logger_name(record)
@@ -74,7 +74,7 @@ class _Listener:
             if makes_event:
                 self._capture(record, text)
         finally:
-            depth.set(before)
+            leave(before)
 
     def keeps_breadcrumb(self, level: int) -> bool:
         lowest = self._client.config.log_breadcrumbs

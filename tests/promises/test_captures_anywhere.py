@@ -208,6 +208,7 @@ class Leaky:
 sys.unraisablehook = lambda arguments: None
 lastword.init(spool=os.environ["TEST_SPOOL"])
 Leaky()
+import gc; gc.collect()
 """,
     "an audit hook captures what it causes": """
 def hear(name, arguments):

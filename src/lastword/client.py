@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -12,6 +13,7 @@ from lastword.admission import Gate
 from lastword.capture import CaptureSettings, exception_event
 from lastword.capture.nesting import depth, leave, may_capture
 from lastword.capture.origin import origin_of_exception
+from lastword.capture.release import guessed_release
 from lastword.capture.reported import event_of, mark
 from lastword.capture.safe_text import describe
 from lastword.config import Config
@@ -50,7 +52,8 @@ class Client:
             scrub_source=self.reporter.rules.scrub_source,
             repr_of=config.repr_of,
             environment=config.environment,
-            release=config.release,
+            release=guessed_release(os.environ) if config.release is None else config.release,
+            all_threads=config.all_threads,
         )
 
     def take_over(self, previous: Client) -> None:

@@ -200,7 +200,7 @@ class Destination(_DestinationOptions):
 class _Options(NamedTuple):
     dsn: Optional[str] = None
     environment: str = "production"
-    release: str = ""
+    release: Optional[str] = None
     spool: Optional[str] = None
     flusher: str = "auto"
     shutdown_timeout: float = 2.0
@@ -209,6 +209,7 @@ class _Options(NamedTuple):
     proxy: Optional[str] = None
     ca_bundle: Optional[str] = None
     verify: bool = True
+    all_threads: bool = False
     ignore_errors: tuple[Union[type[BaseException], str], ...] = ()
     sample_rate: float = 1.0
     flood_burst: int = 100
@@ -231,7 +232,8 @@ class Config(_Options):
     Attributes:
         dsn: where events go; None keeps them in the spool and sends nothing.
         environment: such as ``production`` (at most 64 characters are kept by most trackers).
-        release: the version of the program, as you name it.
+        release: the version of the program, as you name it; None takes what the platform names (``GITHUB_SHA`` and the
+            like), else the commit that git has checked out (``capture.release``). A text, "" too, stands as it is.
         spool: the spool directory; None finds one at the first record (see ``spool.layout``).
         flusher: how events get from the spool to the tracker. ``process``: by a detached process, ``thread``: by a
             thread of this one, each started by whoever has something to say and finds that nobody leads;
@@ -247,6 +249,8 @@ class Config(_Options):
         ca_bundle: a file (or directory) of the CA certificates to trust; None leaves it to the flusher's environment
             (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else those of certifi.
         verify: False sends events to whoever answers, whatever certificate is shown: for trying things out.
+        all_threads: whether events have the stacks of the other threads too. Where the tracker has a place for
+            them (Backtrace) they always do.
         ignore_errors: exceptions that are not reported, subclasses included: classes, or their names (``KeyError``,
             ``shop.errors.CardRefused``). A text of several names has commas or blanks between them.
         sample_rate: the share of events that is kept, 0.0 to 1.0; each one is drawn for itself.
@@ -467,6 +471,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "proxy": _secret,
     "ca_bundle": _path,
     "verify": _switch,
+    "all_threads": _switch,
     "ignore_errors": _errors,
     "sample_rate": _number,
     "flood_burst": _whole_number,

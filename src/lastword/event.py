@@ -83,14 +83,32 @@ class ThreadInfo(TypedDict):
     main: bool
 
 
+#: One call of a thread that did not capture: ``(absolute path, function, line)``; LEFT_OUT in place of the path where
+#: calls were left out. A JSON array once it has been on disk.
+Call = tuple[str, str, int]
+
+
+class ThreadStack(TypedDict):
+    """A thread that went on while another one captured."""
+
+    id: int
+    name: str
+    main: bool
+    calls: list[Call]  # outermost first, at most 50 and the word about those left out
+
+
 class ProcessInfo(TypedDict):
     """The process that captured, as it was at that moment."""
 
     pid: int
+    parent: int  # its parent's pid
     name: str  # multiprocessing's name for it: MainProcess, ForkPoolWorker-1 …
     program: str  # sys.argv[0]
     age: float  # seconds since the kernel started it
     session: str  # a UUID, the same for all events of one process
+    role: str  # gunicorn worker, Celery pool child, script, python -m shop … (``capture.role``)
+    command: str  # the kernel's name for it, at most 15 bytes; "" where there is no /proc
+    memory: int  # bytes resident, as of the last second; 0 where there is no /proc
     status: dict[str, int]  # /proc/self/status by the kernel's names, kB made bytes; {} unless Needs.memory
 
 
@@ -126,6 +144,7 @@ class Event(TypedDict):
     handled: bool  # false when nobody caught it
     mechanism: str  # what captured it: capture_exception, sys.excepthook …
     thread: ThreadInfo
+    threads: list[ThreadStack]  # the others, where Needs.all_threads or the option; in a burst with some events only
     process: ProcessInfo
     host: HostInfo
     runtime: RuntimeInfo
@@ -145,6 +164,7 @@ class Needs(NamedTuple):
     """What a wire format wants capture to take, because nobody can take it later."""
 
     message_stack: bool = False  # the caller's stack, for messages too
+    all_threads: bool = False  # the stacks of the other threads
     memory: bool = False  # figures of the process and the machine from /proc
 
 

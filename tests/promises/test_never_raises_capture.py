@@ -280,7 +280,7 @@ def test_what_could_not_be_read_near_the_limit_is_read_later(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "part", ["exception_chain", "process_info", "host_info", "thread_info", "runtime_info", "clean"]
+    "part", ["exception_tree", "process_info", "host_info", "thread_info", "runtime_info", "clean"]
 )
 def test_a_part_that_fails_is_missing_and_noted(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest of the event is there, and what happened is told later."""

@@ -127,12 +127,17 @@ def _event(changes: dict[str, Any]) -> Event:
         "handled": True,
         "mechanism": "",
         "thread": {"id": 140000000000001, "name": "MainThread", "main": True},
+        "threads": [],
         "process": {
             "pid": 4242,
+            "parent": 0,
             "name": "MainProcess",
             "program": "shop.py",
             "age": 12.75,
             "session": "11111111-2222-4333-8444-555555555555",
+            "role": "",
+            "command": "",
+            "memory": 0,
             "status": dict(STATUS),
         },
         "host": {

@@ -218,6 +218,7 @@ def test_every_option_has_its_variable(tmp_path: Path) -> None:
         "LASTWORD_MAX_SPOOL": "1000000",
         "LASTWORD_MAX_AGE": "3600.5",
         "LASTWORD_MAX_SET_ASIDE": "2000",
+        "LASTWORD_ALL_THREADS": "on",
         "LASTWORD_DEBUG": "yes",
     }
     loaded = Config.load({}, environ)
@@ -245,6 +246,7 @@ def test_every_option_has_its_variable(tmp_path: Path) -> None:
         max_spool=1_000_000,
         max_age=3600.5,
         max_set_aside=2000,
+        all_threads=True,
         debug=True,
     )
     assert {f"LASTWORD_{name.upper()}" for name in Config._fields} - set(environ) == {"LASTWORD_BEFORE_SEND"}

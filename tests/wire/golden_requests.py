@@ -30,6 +30,16 @@ _VARIABLES = [
     ("__class__", "repr", "<class 'Shop'>"),
 ]
 
+_OTHER_THREADS = [
+    {
+        "id": 140000000000002,
+        "name": "pool-1",
+        "main": False,
+        "calls": [["/app/pool.py", "run", 7], ["/app/shop.py", "pay", 2]],
+    },
+    {"id": 140000000000003, "name": "Thread-140000000000003", "main": False, "calls": []},
+]
+
 
 def golden_events() -> dict[str, Event]:
     """Each golden event by the name of its files."""
@@ -49,6 +59,7 @@ def golden_events() -> dict[str, Event]:
         "fingerprint": ["checkout", "declined"],
         "transaction": "POST /checkout",
     }
+    members.append(exception("KeyError", "'x'", [], kind="cause", parent=2))
     return {
         "message": message_event("deployed", tags={"queue": "mail"}, user={"id": "42", "roles": ["admin"]}),
         "exception_with_variables": exception_event(
@@ -57,6 +68,7 @@ def golden_events() -> dict[str, Event]:
         "said_by_the_program": exception_event(**said),
         "chained": exception_event(exceptions=[exception(frames=[checkout, frame()]), timeout, reset]),
         "group": exception_event(exceptions=[exception("ExceptionGroup", "two (2 sub-exceptions)"), *members]),
+        "threads": exception_event(threads=_OTHER_THREADS),
         "without_source": exception_event(exceptions=[exception("OSError", "nothing", [nowhere])], handled=False),
     }
 

@@ -33,7 +33,7 @@ def payload_of(event: Event) -> dict[str, Any]:
 def test_formats_say_what_capture_has_to_take_for_them() -> None:
     """Backtrace shows the caller of a message and the figures of the machine; booboo neither."""
     assert NEEDS.keys() == FORMATS.keys()
-    assert {"backtrace": Needs(message_stack=True, memory=True), "booboo": Needs()} == NEEDS
+    assert {"backtrace": Needs(message_stack=True, all_threads=True, memory=True), "booboo": Needs()} == NEEDS
 
 
 @pytest.mark.parametrize("wire", sorted(FORMATS))

@@ -39,7 +39,11 @@ def large_event(depth: int = 101, chained: int = 2) -> Event:
     """About 900 KB in each format."""
     chain = [exception("Cause", "v" * 5000, stack(depth), kind="cause", parent=link) for link in range(chained)]
     raised = exception("RecursionError", "m" * 8000, stack(depth), notes=["n" * 1000] * 3)
-    return exception_event(exceptions=[raised, *chain], user={"id": "42", "more": ["y" * 1000] * 5}, tags={"a": "b"})
+    call = ["/app/pool.py", "run", 7]
+    threads = [{"id": number, "name": "pool", "main": False, "calls": [call] * 10} for number in range(1, 11)]
+    return exception_event(
+        exceptions=[raised, *chain], threads=threads, user={"id": "42", "more": ["y" * 1000] * 5}, tags={"a": "b"}
+    )
 
 
 def report_in(body: bytes) -> dict[str, Any]:
@@ -149,7 +153,7 @@ def first_that_loses(event: Event, loss: Any) -> int:
 
 
 def test_what_helps_least_goes_first() -> None:
-    """Library variables, source context, old breadcrumbs, middle frames, long texts, other variables, then the rest."""
+    """Library variables, other threads, source context, old breadcrumbs, middle frames, long texts, then the rest."""
     event = large_event(depth=10)
     event["breadcrumbs"] = [breadcrumb()] * 100
     event["extra"], event["contexts"] = {"a": 1}, {"order": {"id": 1}}
@@ -159,6 +163,7 @@ def test_what_helps_least_goes_first() -> None:
 
     losses = [
         lambda smaller: not frames_of(smaller)[8]["variables"],  # innermost of a library
+        lambda smaller: not smaller["threads"],
         lambda smaller: len(frames_of(smaller)[-1]["source"]) == 1,
         lambda smaller: len(smaller["breadcrumbs"]) == 10,
         lambda smaller: len(frames_of(smaller)) < 10,

@@ -11,7 +11,7 @@ from typing import Any, Optional, TypeVar
 
 from lastword import diagnostics
 from lastword.capture import breadcrumbs, context
-from lastword.capture.exception import MAX_VALUE, exception_chain, is_unraised, type_only
+from lastword.capture.exception import MAX_VALUE, exception_tree, is_unraised, type_only
 from lastword.capture.frames import StackReader
 from lastword.capture.host import host_info
 from lastword.capture.own_repr import OwnReprs
@@ -19,14 +19,26 @@ from lastword.capture.process import process_info, runtime_info, thread_info
 from lastword.capture.room import Room
 from lastword.capture.safe_text import clean, clean_marked, describe
 from lastword.capture.settings import CaptureSettings
-from lastword.event import Event, HostInfo, Level, ProcessInfo, RuntimeInfo, ThreadInfo, new_id
+from lastword.capture.threads import other_threads
+from lastword.event import Event, HostInfo, Level, ProcessInfo, RuntimeInfo, ThreadInfo, ThreadStack, new_id
 
 MAX_LABEL = 200
 
 _T = TypeVar("_T")
 
 _UNKNOWN_THREAD: ThreadInfo = {"id": 0, "name": "", "main": False}
-_UNKNOWN_PROCESS: ProcessInfo = {"pid": 0, "name": "", "program": "", "age": 0.0, "session": "", "status": {}}
+_UNKNOWN_PROCESS: ProcessInfo = {
+    "pid": 0,
+    "parent": 0,
+    "name": "",
+    "program": "",
+    "age": 0.0,
+    "session": "",
+    "role": "",
+    "command": "",
+    "memory": 0,
+    "status": {},
+}
 _UNKNOWN_HOST: HostInfo = {
     "hostname": "",
     "sysname": "",
@@ -47,7 +59,7 @@ def exception_event(
     mechanism: str,
     settings: CaptureSettings,
 ) -> Event:
-    """The event of an exception with its chain, stacks and variables, and of where it happened.
+    """The event of an exception with its chain or group, stacks and variables, and of where it happened.
 
     Args:
         error: the exception. Where it was never raised and is handled, its frames are those of the capturing call.
@@ -62,11 +74,12 @@ def exception_event(
     room = Room()
     own_reprs = OwnReprs(settings.repr_of, settings.scrub_text) if settings.repr_of else None
     reader = StackReader(settings, room, own_reprs)
-    exceptions = _part("exceptions", exception_chain, error, traceback, reader, room)
+    exceptions = _part("exceptions", exception_tree, error, traceback, reader, room)
     event = _event(context.level_or("error") if handled else "fatal", handled, mechanism, settings)
     event["exceptions"] = exceptions or [type_only(error)]
+    event["threads"] = _threads(settings, room, at_any_price=not handled)
     if handled and is_unraised(error, traceback):  # so whoever captures it knows more of it than anybody
-        event["exceptions"][0]["frames"] = _part("stack", reader.of_callers, sys._getframe()) or []
+        event["exceptions"][0]["frames"][:0] = _part("stack", reader.of_callers, sys._getframe()) or []
     event["sources"] = reader.sources
     return event
 
@@ -86,11 +99,19 @@ def message_event(
     """
     event = _event(level or context.level_or("info"), True, mechanism, settings)
     event["message"] = _part("message", _message_text, message) or ""
+    room = Room()
     if settings.needs.message_stack:
-        reader = StackReader(settings, Room())
+        reader = StackReader(settings, room)
         event["stack"] = _part("stack", reader.of_callers, frame or sys._getframe()) or []
         event["sources"] = reader.sources
+    event["threads"] = _threads(settings, room, at_any_price=False)
     return event
+
+
+def _threads(settings: CaptureSettings, room: Room, *, at_any_price: bool) -> list[ThreadStack]:
+    if not (settings.all_threads or settings.needs.all_threads):
+        return []
+    return _part("threads", other_threads, room, at_any_price=at_any_price) or []
 
 
 def _part(name: str, take: Callable[..., _T], *arguments: Any, **options: Any) -> Optional[_T]:
@@ -124,6 +145,7 @@ def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSetting
         "handled": handled,
         "mechanism": mechanism,
         "thread": _part("thread", thread_info) or _UNKNOWN_THREAD.copy(),
+        "threads": [],
         "process": _part("process", process_info, with_status=with_memory) or _UNKNOWN_PROCESS.copy(),
         "host": _part("host", host_info, with_memory=with_memory) or _UNKNOWN_HOST.copy(),
         "runtime": _part("runtime", runtime_info) or _UNKNOWN_RUNTIME.copy(),

@@ -1,53 +1,93 @@
-"""An exception and its chain, read into ExceptionInfos."""
+"""An exception and all that is tied to it, read into ExceptionInfos."""
 
 from __future__ import annotations
 
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import Any, Literal, Optional
+from typing import Any, NamedTuple, Optional
 
 from lastword.capture.bounded_repr import bounded_repr
 from lastword.capture.frames import StackReader
+from lastword.capture.relations import Kind, members_of, next_in_chain
 from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import class_module, class_name, clean_marked
+from lastword.capture.syntax_error import syntax_error_place
 from lastword.event import ExceptionInfo, Frame
 
-MAX_EXCEPTIONS = 10
+#: Of one event.
+MAX_EXCEPTIONS = 40
+
+#: From the raised one on: its causes and contexts, the groups in groups.
+MAX_DEPTH = 10
+
+#: Of one group.
+MAX_MEMBERS = 20
+
 MAX_VALUE = 8192
 MAX_NOTES = 10
 MAX_NOTE = 1024
 
-_Kind = Literal["cause", "context", "member"]
-
-# The slots of BaseException itself: a class of the application may have properties of the same names.
-_cause_of = BaseException.__dict__["__cause__"].__get__
-_context_of = BaseException.__dict__["__context__"].__get__
-_suppresses_context = BaseException.__dict__["__suppress_context__"].__get__
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 
-def exception_chain(
+class _Waiting(NamedTuple):
+    error: BaseException
+    kind: Optional[Kind]
+    parent: Optional[int]
+    depth: int
+
+
+def exception_tree(
     error: BaseException, traceback: Optional[TracebackType], reader: StackReader, room: Room
 ) -> list[ExceptionInfo]:
-    """``error`` first, then what it came from: its cause, else its context unless suppressed; at most 10.
+    """``error`` first, then what it came from: its cause, else its context unless suppressed; of a group, its members
+    too. Nearer ones stand before farther ones, so a parent always stands before its own.
 
-    A chain that bites its tail ends there. Notes of lastword's own, in parentheses, say what was left out.
+    At most 40, each of them once, so one that bites its tail ends there. Notes of lastword's own, in parentheses, say
+    what was left out.
     """
-    chain: list[ExceptionInfo] = []
-    seen: set[int] = set()
-    current: Optional[BaseException] = error
-    kind: Optional[_Kind] = None
-    while current is not None and id(current) not in seen:
-        if len(chain) == MAX_EXCEPTIONS:
-            chain[-1]["notes"].append("(more exceptions of this chain left out)")
-            break
-        seen.add(id(current))
-        own_traceback = _traceback_of(current)
-        if current is error and traceback is not None:
+    infos: list[ExceptionInfo] = []
+    seen = {id(error)}
+    waiting = deque([_Waiting(error, None, None, 0)])
+    while waiting and len(infos) < MAX_EXCEPTIONS:
+        next_one = waiting.popleft()
+        own_traceback = _traceback_of(next_one.error)
+        if next_one.error is error and traceback is not None:
             own_traceback = traceback
-        chain.append(_exception_info(current, own_traceback, kind, len(chain), reader, room))
-        current, kind = _next_in_chain(current)
-    return chain
+        info = _exception_info(next_one, own_traceback, reader, room)
+        waiting.extend(_tied_to(next_one, len(infos), seen, info["notes"]))
+        infos.append(info)
+    _note_left_out(waiting, infos)
+    return infos
+
+
+def _tied_to(origin: _Waiting, index: int, seen: set[int], notes: list[str]) -> Iterator[_Waiting]:
+    """What is tied to the exception at ``index`` and was not met before; ``notes`` are told what is left out."""
+    error, depth = origin.error, origin.depth + 1
+    linked, kind = next_in_chain(error)
+    members = members_of(error)
+    shown = members[:MAX_MEMBERS]
+    if linked is not None and (id(linked) in seen or any(linked is member for member in shown)):
+        linked = None  # of a group raised while one of its members was handled, that is told as a member
+    if depth == MAX_DEPTH and (linked is not None or members):
+        notes.append("(more exceptions of this chain left out)")
+        return
+    if linked is not None:
+        seen.add(id(linked))
+        yield _Waiting(linked, kind, index, depth)
+    for member in shown:
+        if id(member) not in seen:
+            seen.add(id(member))
+            yield _Waiting(member, "member", index, depth)
+    if len(members) > MAX_MEMBERS:
+        notes.append(f"({len(members) - MAX_MEMBERS} more members of this group left out)")
+
+
+def _note_left_out(waiting: Iterable[_Waiting], infos: list[ExceptionInfo]) -> None:
+    for parent, count in Counter(one.parent for one in waiting if one.parent is not None).items():
+        infos[parent]["notes"].append(f"({count} exceptions behind this one left out)")
 
 
 def is_unraised(error: BaseException, traceback: Optional[TracebackType]) -> bool:
@@ -67,33 +107,32 @@ def type_only(error: BaseException) -> ExceptionInfo:
     }
 
 
-def _next_in_chain(error: BaseException) -> tuple[Optional[BaseException], Optional[_Kind]]:
-    cause = _cause_of(error)
-    if cause is not None:
-        return cause, "cause"
-    if _suppresses_context(error):
-        return None, None
-    return _context_of(error), "context"
-
-
 def _exception_info(
-    error: BaseException,
-    traceback: Optional[TracebackType],
-    kind: Optional[_Kind],
-    index: int,
-    reader: StackReader,
-    room: Room,
+    one: _Waiting, traceback: Optional[TracebackType], reader: StackReader, room: Room
 ) -> ExceptionInfo:
+    error = one.error
     info = type_only(error)
-    info["kind"], info["parent"] = kind, index - 1 if index else None
+    info["kind"], info["parent"] = one.kind, one.parent
     info["value"] = _with_room(_value(error), room)
     info["notes"] = [note for note in _notes(error) if room.take(json_cost(note))]
     stripped_before = reader.stripped
     info["frames"] = _frames(traceback, reader)
+    info["frames"] += _syntax_error_frames(error, room)
     if reader.stripped > stripped_before:
         count = reader.stripped - stripped_before
         info["notes"].append(f"(variables or source of {count} frames left out: the event is full)")
     return info
+
+
+def _syntax_error_frames(error: BaseException, room: Room) -> list[Frame]:
+    try:
+        place = syntax_error_place(error)
+        if place is None:
+            return []
+        cost = 2 * json_cost(place["path"]) + json_cost("".join(place["source"])) + 300
+        return [place] if room.take(cost) else []
+    except Exception:  # its attributes may be anything
+        return []
 
 
 def _value(error: BaseException) -> str:

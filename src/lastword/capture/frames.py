@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Optional, cast
 
 from lastword.capture.call_site import MAX_NAME, MAX_PATH, NO_SOURCE_JSON, head_json
+from lastword.capture.folding import both_ends
 from lastword.capture.own_repr import OwnReprs
 from lastword.capture.room import Room
 from lastword.capture.settings import CaptureSettings
@@ -17,9 +16,6 @@ from lastword.capture.source import is_own_file
 from lastword.capture.variables import NO_VARIABLES
 from lastword.event import Frame, frames_left_out, placeholder
 from lastword.event_json import EncodedFrame
-
-#: Of a longer stack, so many frames at each end are kept.
-MAX_FRAMES_PER_END = 50
 
 _Call = tuple[FrameType, int, int]  # frame, line, instruction
 
@@ -43,14 +39,14 @@ class StackReader:
     def of_traceback(self, traceback: Optional[TracebackType]) -> list[Frame]:
         """The frames of a traceback with their variables, outermost first.
 
-        At most 100: of more, the first 50 and the last 50, with a frame between them that says how many are missing.
+        At most 100: of more, both ends (``folding``), with a frame between them that says how many are missing.
         """
-        first, between, last = _both_ends(_calls_of_traceback(traceback))
+        first, between, last = both_ends(_calls_of_traceback(traceback), _same_place)
         return self._read(first, between, last, with_variables=True)
 
     def of_callers(self, frame: Optional[FrameType]) -> list[Frame]:
         """The stack that ends in ``frame``, outermost first, bounded likewise; without variables, without our own."""
-        inner, between, outer = _both_ends(_calls_of_stack(frame))
+        inner, between, outer = both_ends(_calls_of_stack(frame), _same_place)
         return self._read(outer[::-1], between, inner[::-1], with_variables=False)
 
     def _read(self, outer: list[_Call], between: int, inner: list[_Call], *, with_variables: bool) -> list[Frame]:
@@ -115,16 +111,8 @@ def _calls_of_stack(frame: Optional[FrameType]) -> Iterator[_Call]:
         frame = frame.f_back
 
 
-def _both_ends(calls: Iterable[_Call]) -> tuple[list[_Call], int, list[_Call]]:
-    """The first calls, the number of those between, and the last calls."""
-    remaining = iter(calls)
-    first = list(islice(remaining, MAX_FRAMES_PER_END))
-    last: deque[_Call] = deque(maxlen=MAX_FRAMES_PER_END)
-    count = 0
-    for call in remaining:
-        last.append(call)
-        count += 1
-    return first, count - len(last), list(last)
+def _same_place(one: _Call, other: _Call) -> bool:
+    return one[0].f_code is other[0].f_code and one[2] == other[2]
 
 
 def _absolute(file: str) -> str:

@@ -9,13 +9,17 @@ import time
 from typing import Any, NamedTuple
 
 from lastword.capture.kernel_table import read_table
+from lastword.capture.role import role
 from lastword.capture.safe_text import clean
 from lastword.event import ProcessInfo, RuntimeInfo, ThreadInfo, new_id
 
 MAX_NAME = 200
 MAX_PROGRAM = 1024
 
+_MEMORY_AGE = 1.0
+
 _STATUS_COUNTS = frozenset({b"FDSize", b"Threads", b"voluntary_ctxt_switches", b"nonvoluntary_ctxt_switches"})
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 
 
@@ -26,21 +30,37 @@ class _Identity(NamedTuple):
     name: str
     started: float  # on the clock of _boot_time
     session: str
+    role: str
+    command: str
 
 
-_identity = _Identity(pid=-1, name="", started=0.0, session="")
+_identity = _Identity(pid=-1, name="", started=0.0, session="", role="", command="")
+
+
+class _Memory(NamedTuple):
+    pid: int
+    read_at: float  # time.monotonic
+    resident: int
+
+
+_memory = _Memory(pid=-1, read_at=0.0, resident=0)
 
 
 def process_info(*, with_status: bool) -> ProcessInfo:
     """This process. A forked child is told by its pid, so it needs no hook to get an identity of its own."""
     identity = _current_identity()
+    status = read_table("/proc/self/status", counts=_STATUS_COUNTS) if with_status else {}
     return {
         "pid": identity.pid,
+        "parent": os.getppid(),
         "name": identity.name,
         "program": _program(),
         "age": max(0.0, _boot_time() - identity.started),
         "session": identity.session,
-        "status": read_table("/proc/self/status", counts=_STATUS_COUNTS) if with_status else {},
+        "role": identity.role,
+        "command": identity.command,
+        "memory": status.get("VmRSS") or _recent_memory(identity.pid),
+        "status": status,
     }
 
 
@@ -48,7 +68,10 @@ def _current_identity() -> _Identity:
     global _identity
     pid = os.getpid()
     if _identity.pid != pid:
-        _identity = _Identity(pid=pid, name=_process_name(), started=_start_time(), session=_new_session())
+        command, started = _command_and_start_time()
+        _identity = _Identity(
+            pid=pid, name=_process_name(), started=started, session=_new_session(), role=role(), command=command
+        )
     return _identity
 
 
@@ -69,18 +92,43 @@ def _boot_time() -> float:
     return time.monotonic()
 
 
-def _start_time() -> float:
-    """When the kernel started this process, on the clock of ``_boot_time``; now, where there is no /proc.
+def _command_and_start_time() -> tuple[str, float]:
+    """The name that the kernel has for this process, and when it started it, on the clock of ``_boot_time``; "" and
+    now, where there is no /proc.
 
     Not the time of the import: a child of a preloading server would be as old as its master, or, counted from its
     first event, always new.
     """
     try:
         with open("/proc/self/stat", "rb", buffering=0) as file:
-            fields = (file.read(4096) or b"").rpartition(b")")[2].split()
-        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+            beginning, _, rest = (file.read(4096) or b"").rpartition(b")")
+        command = beginning.partition(b"(")[2].decode("utf-8", "backslashreplace")
+        return clean(command, MAX_NAME), int(rest.split()[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
-        return _boot_time()
+        return "", _boot_time()
+
+
+def _recent_memory(pid: int) -> int:
+    """Bytes resident, as they were at most a second ago: reading them costs as much as a small capture."""
+    global _memory
+    now = time.monotonic()
+    known = _memory
+    if known.pid != pid or not 0 <= now - known.read_at < _MEMORY_AGE:
+        known = _memory = _Memory(pid, now, _resident_memory())
+    return known.resident
+
+
+def _resident_memory() -> int:
+    try:
+        descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        return int(os.read(descriptor, 200).split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
+    finally:
+        os.close(descriptor)
 
 
 def _new_session() -> str:

@@ -18,6 +18,7 @@ class CaptureSettings:
         is_sensitive: whether the value of a variable of that name must not be looked at.
         environment: such as ``production``; at most 200 characters are kept.
         release: the version of the program; at most 200 characters are kept.
+        all_threads: whether the stacks of the other threads are taken, also where ``needs`` has no use for them.
         repr_of: classes, or their names, whose objects are shown by their own ``__repr__``, subclasses included.
         scrub_text: takes the secrets out of what such a ``__repr__`` says.
         scrub_source: takes them out of lines of source, and gives back as many lines.
@@ -32,6 +33,7 @@ class CaptureSettings:
         is_sensitive: Callable[[str], bool],
         environment: str = "",
         release: str = "",
+        all_threads: bool = False,
         repr_of: tuple[Union[type, str], ...] = (),
         scrub_text: Callable[[str], str] = str,
         scrub_source: Callable[[Sequence[str]], list[str]] = list,
@@ -40,6 +42,7 @@ class CaptureSettings:
         self.is_sensitive = is_sensitive
         self.environment = environment
         self.release = release
+        self.all_threads = all_threads
         self.repr_of = repr_of
         self.scrub_text = scrub_text
         self.sites = CallSites(scrub_source)

@@ -1,7 +1,9 @@
 """Which process a writer is: ``who.json``.
 
 ``{"pid":…,"start_time":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"directory":…,"arguments":…,"uid":…,
-"lastword":…,"born":…}``, and from its writer ``"role"`` (``flusher`` or empty) and ``"limits"`` (``spool.limits``).
+"lastword":…,"born":…,"modules":…}``, and from its writer ``"role"`` (``flusher`` or empty) and ``"limits"``
+(``spool.limits``).
+``modules`` are name and version of what is installed where the program imports from (``spool.installed``).
 ``arguments`` is a checksum of the command line's: they may hold secrets, and are only compared.
 
 The random writer id alone is the identity: two containers had pid 1 with the same start time, and namespace inodes are
@@ -18,6 +20,7 @@ import time
 import zlib
 from typing import Any, Optional
 
+from lastword.spool.installed import installed_distributions
 from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_small_file
 from lastword.spool.lock import holder
 from lastword.version import __version__
@@ -41,6 +44,7 @@ def describe_this_process() -> dict[str, Any]:
         "uid": os.geteuid(),
         "lastword": __version__,
         "born": time.time(),
+        "modules": installed_distributions(sys.path),
     }
 
 

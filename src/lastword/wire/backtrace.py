@@ -50,11 +50,13 @@ What differs from that package, and why:
 
 * ``agent`` and ``backtrace.agent`` name lastword: the page defines the field as the client that sends the report, and
   nothing documented depends on the value.
-* The thread that captured is the one blamed, whatever its name, and the only one shown.
-* Added attributes ``environment``, ``release``, ``level``, ``transaction``, ``user.<key>``, the scalars of ``extra``
-  and the tags stand where that package puts its client-wide ones. Added annotations ``Notes``, ``Local variables`` and
-  ``Chained exceptions`` hold what the format has no field for; the contexts and the rest of ``extra`` stand beside
-  them under their own names.
+* The thread that captured is the one blamed, whatever its name. The others are shown where the event has them: in a
+  burst not with each one (``capture.threads``).
+* Added attributes ``process.parent``, ``process.role`` and ``process.command``, then ``environment``, ``release``,
+  ``level``, ``transaction``, ``user.<key>``, the scalars of ``extra`` and the tags stand where that package puts its
+  client-wide ones. Added annotations ``Notes``, ``Local variables`` and ``Chained exceptions`` hold what the format has
+  no field for, the latter the members of a group too, each with its parent; the contexts and the rest of ``extra``
+  stand beside them under their own names.
 * A fingerprint becomes ``_mod_fingerprint``, the SHA-256 of its parts; one with ``{{ default }}`` in it, which the
   tracker knows nothing of, leaves the grouping to the tracker.
 """
@@ -68,7 +70,7 @@ from itertools import groupby
 from typing import Any, Optional, Union
 
 from lastword.config import Destination
-from lastword.event import Breadcrumb, Event, ExceptionInfo, Frame
+from lastword.event import Breadcrumb, Call, Event, ExceptionInfo, Frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
 from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
@@ -163,8 +165,7 @@ def judge(reply: HttpReply, history: History) -> Verdict:
 def payload(event: Event) -> dict[str, Any]:
     """The report object, before it becomes JSON."""
     exceptions = event["exceptions"]
-    frames = exceptions[0]["frames"] if exceptions else event["stack"]
-    stack = frames[::-1]
+    stack = ((exceptions and exceptions[0]["frames"]) or event["stack"])[::-1]
     thread_id = str(event["thread"]["id"])
     runtime = event["runtime"]
     report: dict[str, Any] = {
@@ -177,14 +178,27 @@ def payload(event: Event) -> dict[str, Any]:
         "mainThread": thread_id,
         "attributes": _attributes(event),
         "annotations": _annotations(event),
-        "threads": {
-            thread_id: {"name": event["thread"]["name"], "stack": [_frame(frame) for frame in stack], "fault": True}
-        },
+        "threads": _threads(event, stack),
     }
     if exceptions:
         report["classifiers"] = [exceptions[0]["type"]]
     report["sourceCode"] = _source_code(stack)
     return report
+
+
+def _threads(event: Event, stack: list[Frame]) -> dict[str, dict[str, Any]]:
+    """The one that captured, then the others."""
+    shown = {
+        str(other["id"]): {
+            "name": other["name"],
+            "stack": [_call(call) for call in other["calls"][::-1]],
+            "fault": False,
+        }
+        for other in event.get("threads", ())
+    }
+    own = event["thread"]
+    captured = {"name": own["name"], "stack": [_frame(frame) for frame in stack], "fault": True}
+    return {str(own["id"]): captured, **shown}
 
 
 def _json(value: Any) -> bytes:
@@ -240,6 +254,11 @@ def _frame(frame: Frame) -> dict[str, Any]:
     return {"funcName": frame["function"], "line": frame["line"], "library": path, "sourceCode": path}
 
 
+def _call(call: Call) -> dict[str, Any]:
+    path, function, line = call
+    return {"funcName": function, "line": line, "library": path, "sourceCode": path}
+
+
 def _attributes(event: Event) -> dict[str, Scalar]:
     host, process = event["host"], event["process"]
     attributes: dict[str, Scalar] = {
@@ -263,6 +282,7 @@ def _attributes(event: Event) -> dict[str, Scalar]:
             "cpu.brand": "",  # Python's platform.processor(), which is empty on most Linux systems and starts a process
         }
     )
+    attributes.update(_more_of_the_process(event))
     attributes.update(_chosen_by_the_program(event))
     attributes["error.type"], attributes["error.message"] = _error(event)
     return attributes
@@ -270,6 +290,12 @@ def _attributes(event: Event) -> dict[str, Scalar]:
 
 def _renamed(figures: dict[str, int], names: dict[str, str]) -> dict[str, int]:
     return {attribute: figures[name] for name, attribute in names.items() if name in figures}
+
+
+def _more_of_the_process(event: Event) -> dict[str, Scalar]:
+    """What is known of it: an older lastword knew less."""
+    told: dict[str, Any] = {**event["process"]}
+    return {f"process.{name}": told[name] for name in ("parent", "role", "command") if told.get(name)}
 
 
 def _chosen_by_the_program(event: Event) -> dict[str, Scalar]:

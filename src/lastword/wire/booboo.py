@@ -35,7 +35,9 @@ What differs from that package, and why:
 * NaN and infinities become ``null``; the package sends them as they are, which is not JSON.
 * Levels that the page does not know are rounded: fatal to error, debug to info.
 * Extra, contexts, breadcrumbs, fingerprint and transaction are not sent: no key is documented for them.
-* Notes (PEP 678) follow the text of their exception in ``exceptions``; members of a group are listed as causes.
+* Notes (PEP 678) follow the text of their exception in ``exceptions``.
+* Members of a group are listed as causes. Where there is a group, the text of each exception but the first ends with
+  what it is to which other one of the list, counted from 1: ``(member of 1. ExceptionGroup)``.
 """
 
 from __future__ import annotations
@@ -83,12 +85,13 @@ def payload(event: Event) -> dict[str, Any]:
     """The documented event object, before it becomes JSON."""
     exceptions = event["exceptions"]
     raised = exceptions[0] if exceptions else None
+    stack = raised["frames"] if raised else []
     return {
         "message": raised["value"] if raised else event["message"] or "",
         "exception_type": raised["type"] if raised else "",
         "level": _KNOWN_LEVELS.get(event["level"], event["level"]),
-        "stacktrace": [_frame(frame) for frame in raised["frames"]] if raised else [],
-        "exceptions": [_exception(exception) for exception in exceptions],
+        "stacktrace": [_frame(frame) for frame in stack],
+        "exceptions": _exceptions(exceptions),
         "context": _context(event),
         "tags": {"runtime": "python", **event["tags"]},
         "environment": event["environment"],
@@ -96,10 +99,22 @@ def payload(event: Event) -> dict[str, Any]:
     }
 
 
-def _exception(exception: ExceptionInfo) -> dict[str, Any]:
+def _exceptions(exceptions: list[ExceptionInfo]) -> list[dict[str, Any]]:
+    in_a_row = all(exception["kind"] != "member" for exception in exceptions)
+    return [_exception(exception, [] if in_a_row else _place(exception, exceptions)) for exception in exceptions]
+
+
+def _place(exception: ExceptionInfo, exceptions: list[ExceptionInfo]) -> list[str]:
+    parent = exception["parent"]
+    if parent is None or not 0 <= parent < len(exceptions):
+        return []
+    return [f"({exception['kind']} of {parent + 1}. {exceptions[parent]['type']})"]
+
+
+def _exception(exception: ExceptionInfo, place: list[str]) -> dict[str, Any]:
     return {
         "type": exception["type"],
-        "value": "\n".join([exception["value"], *exception["notes"]]),
+        "value": "\n".join([exception["value"], *exception["notes"], *place]),
         "stacktrace": [_frame(frame) for frame in exception["frames"]],
         "chain_type": _CHAIN_TYPES[exception["kind"]],
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from lastword.event import Needs
 
 NEEDS = {
-    "backtrace": Needs(message_stack=True, memory=True),
+    "backtrace": Needs(message_stack=True, all_threads=True, memory=True),
     "booboo": Needs(),
 }
 

@@ -3,14 +3,15 @@
 What goes, in this order; within a step, what is farthest from the raise goes first:
 
 1. variables of library frames
-2. the lines around the source line of a frame
-3. breadcrumbs except the last ten: what happened long before tells least of why it failed
-4. frames in the middle of a stack, with a frame in their place that says how many
-5. the ends of long texts
-6. all other variables
-7. items of the user, the tags, extra and the contexts, which the program chose to say; notes, the last breadcrumbs,
+2. the stacks of threads that did not capture
+3. the lines around the source line of a frame
+4. breadcrumbs except the last ten: what happened long before tells least of why it failed
+5. frames in the middle of a stack, with a frame in their place that says how many
+6. the ends of long texts
+7. all other variables
+8. items of the user, the tags, extra and the contexts, which the program chose to say; notes, the last breadcrumbs,
    figures of the machine, exceptions behind the raised one
-8. more frames, the source lines themselves, the ends of shorter texts
+9. more frames, the source lines themselves, the ends of shorter texts
 
 The id, the time, type and value of the exception and the innermost frame always stay. The tag ``lastword.trimmed``
 says what went. Texts are cut at their end and say how long they were.
@@ -26,7 +27,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Callable, Optional, TypeVar
 
-from lastword.event import LEFT_OUT, TRIMMED_TAG, Breadcrumb, Event, ExceptionInfo, Frame, frames_left_out
+from lastword.event import LEFT_OUT, TRIMMED_TAG, Breadcrumb, Event, ExceptionInfo, Frame, ThreadStack, frames_left_out
 from lastword.wire.json_text import encode
 
 _ALL = sys.maxsize
@@ -39,6 +40,7 @@ class Allowance:
     """How much of an event may stay. Distances count frames from the raise: 0 is the innermost."""
 
     library_variables: int = _ALL  # frames of libraries keep their variables below this distance
+    threads: int = _ALL  # that did not capture
     source_context: int = _ALL  # frames keep the lines around their own below this distance
     breadcrumbs: int = _ALL  # the last ones
     frames_per_end: int = _ALL  # of each stack
@@ -54,6 +56,7 @@ _NEARER_AND_NEARER = (64, 32, 16, 8, 4, 2, 1, 0)
 
 _STEPS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("library_variables", _NEARER_AND_NEARER),
+    ("threads", (8, 0)),
     ("source_context", _NEARER_AND_NEARER),
     ("breadcrumbs", (50, 25, 10)),
     ("frames_per_end", (32, 16, 8, 4)),
@@ -118,6 +121,7 @@ class _Trimming:
         smaller = event.copy()
         smaller["exceptions"] = self._exceptions(event["exceptions"])
         smaller["stack"] = self._stack(event["stack"])
+        smaller["threads"] = self._threads(event.get("threads", []))
         smaller["tags"] = self._items(event["tags"])
         smaller["host"] = {**event["host"], "memory": self._figures(event["host"]["memory"])}
         smaller["process"] = {**event["process"], "status": self._figures(event["process"]["status"])}
@@ -140,6 +144,11 @@ class _Trimming:
         kept = exceptions[: self._allowance.chained + 1]
         self._gone["chained exceptions"] += len(exceptions) - len(kept)
         return [self._exception(exception) for exception in kept]
+
+    def _threads(self, threads: list[ThreadStack]) -> list[ThreadStack]:
+        kept = threads[: self._allowance.threads]
+        self._gone["threads"] += len(threads) - len(kept)
+        return kept
 
     def _exception(self, exception: ExceptionInfo) -> ExceptionInfo:
         smaller = exception.copy()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lastword.capture import CaptureSettings, exception_event, message_event
-from lastword.capture.frames import MAX_FRAMES_PER_END
+from lastword.capture.folding import SHOWN_CYCLES
 from lastword.capture.source import MAX_FILE_SIZE, is_in_app
 from lastword.event import LEFT_OUT, Event, Frame, Needs
 from lastword.event_json import own_copy, to_json
@@ -189,9 +189,9 @@ def test_a_working_directory_that_is_gone_costs_nothing_else(tmp_path: Path, mon
     assert last_frame(failing_event("1 / 0", "gone.py"))["path"] == "gone.py"
 
 
-@pytest.mark.parametrize(("depth", "missing"), [(97, 0), (98, 1), (5000, 4903)])
-def test_a_long_stack_keeps_both_ends_and_tells_how_many_are_missing(depth: int, missing: int) -> None:
-    """50 frames at each end, and between them one whose function says how many are left out."""
+@pytest.mark.parametrize(("depth", "missing"), [(97, 0), (98, 98), (5000, 5000)])
+def test_a_deep_recursion_is_told_in_a_few_frames(depth: int, missing: int) -> None:
+    """100 frames are all there; of more, what leads into it, a few rounds of it, and how it ended."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(depth + 500)
     try:
@@ -202,10 +202,16 @@ def test_a_long_stack_keeps_both_ends_and_tells_how_many_are_missing(depth: int,
     if not missing:
         assert len(frames) == depth + 3
         return
-    gap = frames.pop(MAX_FRAMES_PER_END)
-    assert (gap["file"], gap["function"], gap["line"]) == (LEFT_OUT, f"({missing} frames left out)", 0)
-    assert len(frames) == 2 * MAX_FRAMES_PER_END
-    assert [frames[0]["function"], frames[-1]["line"]] == ["failing_event", 3]
+    shown = [(frame["function"], frame["line"]) for frame in frames]
+    assert shown == [
+        ("failing_event", frames[0]["line"]),
+        ("<module>", 4),
+        *[("down", 2)] * SHOWN_CYCLES,
+        (f"({depth - 2 * SHOWN_CYCLES} frames left out)", 0),
+        *[("down", 2)] * SHOWN_CYCLES,
+        ("down", 3),
+    ]
+    assert frames[2 + SHOWN_CYCLES]["file"] == LEFT_OUT
 
 
 def test_the_same_place_is_described_alike_each_time(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import CaptureSettings, host, message_event
+from lastword.capture import CaptureSettings, host, message_event, process
 from lastword.capture.host import host_info
 from lastword.capture.kernel_table import read_table
 from lastword.capture.process import process_info, runtime_info, thread_info
@@ -95,6 +95,50 @@ def test_a_child_of_multiprocessing_is_called_as_it_calls_itself() -> None:
     assert receiving.poll(DEADLINE)
     assert receiving.recv() == "worker-7"
     child.join(DEADLINE)
+
+
+@needs_proc
+def test_the_process_is_told_by_its_parent_its_name_and_its_memory() -> None:
+    """As the kernel has them."""
+    info = process_info(with_status=False)
+    assert info["parent"] == os.getppid()
+    assert info["command"] == Path("/proc/self/comm").read_text().strip()
+    assert 1 << 20 < info["memory"] < 1 << 40
+
+
+@needs_proc
+@needs_fork
+def test_a_forked_child_has_a_parent_and_memory_of_its_own() -> None:
+    """Nothing that was read of the parent is taken for the child's."""
+    block = bytearray(b"x" * (64 << 20))
+    parent = process_info(with_status=False)
+    del block
+
+    def after_the_fork() -> Any:
+        return process_info(with_status=False)
+
+    child = in_forked_child(after_the_fork)
+    assert child["parent"] == os.getpid()
+    assert child["memory"] < parent["memory"]
+
+
+def test_memory_is_read_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it costs as much as a small capture."""
+    read: list[int] = []
+
+    def resident() -> int:
+        read.append(1)
+        return len(read)
+
+    now = [1000.0]
+    monkeypatch.setattr(process, "_memory", process._Memory(-1, 0.0, 0))
+    monkeypatch.setattr(process, "_resident_memory", resident)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    seen = []
+    for passed in (0.0, 0.5, 0.4, 0.2, 0.9, 0.2):
+        now[0] += passed
+        seen.append(process_info(with_status=False)["memory"])
+    assert seen == [1, 1, 1, 2, 2, 3]
 
 
 def test_the_main_thread_is_told_from_others() -> None:

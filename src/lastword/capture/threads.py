@@ -1,0 +1,153 @@
+"""The stacks of the other threads, while they run.
+
+They are not read frame by frame: a thread goes on while its frames are walked, and on Python 3.11 programs crashed of
+that. ``faulthandler`` walks them all in one step of the interpreter, and makes no frame objects. It writes a text, with
+several system calls for each frame, so a burst of events has the stacks with some of them only.
+"""
+
+from __future__ import annotations
+
+import _thread
+import faulthandler
+import os
+import re
+import sys
+import threading
+import time
+from typing import Any, Optional
+
+from lastword.capture.call_site import MAX_NAME, MAX_PATH
+from lastword.capture.room import Room, json_cost
+from lastword.capture.safe_text import clean
+from lastword.event import LEFT_OUT, Call, ThreadStack
+
+#: Calls of one thread; the innermost ones stay.
+MAX_CALLS = 50
+
+#: Bytes of faulthandler's text, which has 100 threads of 100 calls at most.
+MAX_TEXT = 1 << 20
+
+#: So many times as long as one look took passes before the next: 5 % of one processor is the most that looks can cost.
+_PAUSE = 20
+
+_THREAD = re.compile(r"(Current thread|Thread) 0x([0-9a-fA-F]+)")
+_CALL = re.compile(r'  File "(.*)", line (\d+) in (.*?)(?: \[jit[a-z ]*\])?$')  # PyPy marks what it has compiled
+_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+
+_not_before = 0.0  # time.monotonic
+
+
+def other_threads(room: Room, *, at_any_price: bool) -> list[ThreadStack]:
+    """The threads of this process but the calling one, each with its stack; those that Python knows of, at most 99.
+
+    [] where there are no others, and, unless ``at_any_price``, within the pause after another look. Never waits for a
+    thread.
+    """
+    global _not_before
+    if not _may_have_company():
+        return []
+    began = time.monotonic()
+    if not at_any_price and began < _not_before:
+        return []
+    stacks = _stacks(_dump().decode("ascii", "replace"), room)
+    ended = time.monotonic()
+    _not_before = ended + _PAUSE * (ended - began)
+    return stacks
+
+
+def _may_have_company() -> bool:
+    if not _has_gil():
+        return False  # the others would run on under the eyes of faulthandler
+    if threading.get_ident() != threading.main_thread().ident:
+        return True
+    return _thread._count() > 0 or len(_known_threads()) > 1
+
+
+def _has_gil() -> bool:
+    is_enabled = getattr(sys, "_is_gil_enabled", None)
+    return is_enabled is None or bool(is_enabled())
+
+
+def _known_threads() -> dict[int, Any]:
+    # Not ``enumerate``, which takes a lock that a fork may have left held.
+    return getattr(threading, "_active", {})
+
+
+def _dump() -> bytes:
+    """What faulthandler says, by way of memory where there is such a file; else of a pipe, which may be too small."""
+    try:
+        reading = writing = os.memfd_create("lastword-threads")
+    except (AttributeError, OSError):
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        os.set_blocking(reading, False)
+    try:
+        faulthandler.dump_traceback(writing, all_threads=True)
+        if reading == writing:
+            os.lseek(reading, 0, os.SEEK_SET)
+        return os.read(reading, MAX_TEXT)
+    except OSError:  # it had nothing to say
+        return b""
+    finally:
+        os.close(reading)
+        if writing != reading:
+            os.close(writing)
+
+
+def _stacks(text: str, room: Room) -> list[ThreadStack]:
+    stacks: list[ThreadStack] = []
+    own = True
+    for line in text.split("\n"):
+        call = None if own else _call(line)
+        if call is not None:
+            _add(call, stacks[-1], room)
+            continue
+        thread = _THREAD.match(line)
+        if thread is not None:
+            own = thread[1] != "Thread"
+            if not own:
+                stacks.append(_thread_stack(int(thread[2], 16)))
+    for stack in stacks:
+        stack["calls"].reverse()
+    return stacks
+
+
+def _thread_stack(ident: int) -> ThreadStack:
+    known = _known_threads().get(ident)
+    try:
+        name = clean(vars(known)["_name"], MAX_NAME)
+    except Exception:  # a thread that C code started, a name that is no text
+        name = f"Thread-{ident}"
+    return {"id": ident, "name": name, "main": ident == threading.main_thread().ident, "calls": []}
+
+
+def _call(line: str) -> Optional[Call]:
+    if line == "  ...":
+        return LEFT_OUT, "(more frames left out)", 0
+    found = _CALL.match(line)
+    if found is None:
+        return None
+    file = clean(_unescaped(found[1]), MAX_PATH)
+    return _absolute(file), clean(_unescaped(found[3]), MAX_NAME), int(found[2])
+
+
+def _add(call: Call, stack: ThreadStack, room: Room) -> None:
+    calls = stack["calls"]
+    if len(calls) > MAX_CALLS:
+        return
+    if len(calls) == MAX_CALLS or not room.take(json_cost(call[0]) + json_cost(call[1]) + 20):
+        call = (LEFT_OUT, "(more frames left out)", 0)
+    if not calls or calls[-1][0] != LEFT_OUT:
+        calls.append(call)
+
+
+def _unescaped(text: str) -> str:
+    r"""faulthandler writes ``\xe9`` for é; a backslash of a name itself stands as it is."""
+    return _ESCAPE.sub(lambda escape: chr(int(escape[0][2:], 16)), text) if "\\" in text else text
+
+
+def _absolute(file: str) -> str:
+    try:
+        return file if os.path.isabs(file) else os.path.abspath(file)
+    except OSError:  # the working directory is gone
+        return file

@@ -1,0 +1,71 @@
+"""A SyntaxError names a place that no traceback leads to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lastword.capture import CaptureSettings, exception_event
+from lastword.capture.syntax_error import FUNCTION
+from lastword.event import Frame
+from tests.support import needs
+
+
+def frames(error: BaseException, settings: CaptureSettings) -> list[Frame]:
+    event = exception_event(error, handled=False, mechanism="test", settings=settings)  # without its callers
+    json.dumps(event, allow_nan=False)
+    return event["exceptions"][0]["frames"]
+
+
+def broken(source: str, file: str) -> SyntaxError:
+    try:
+        compile(source, file, "exec")
+    except SyntaxError as error:
+        return error
+    raise AssertionError
+
+
+def test_its_own_place_is_the_innermost_frame(tmp_path: Path, settings: CaptureSettings) -> None:
+    """With the line that could not be parsed."""
+    outer, place = frames(broken("x = 1\n  y = 2\n", str(tmp_path / "app.py")), settings)
+    assert outer["function"] == "broken"
+    assert (place["path"], place["line"], place["function"]) == (str(tmp_path / "app.py"), 2, FUNCTION)
+    assert (place["source"], place["first_source_line"], place["in_app"]) == (["  y = 2"], 2, True)
+
+
+@needs.capability(sys.version_info >= (3, 10), "Python 3.10")
+def test_its_columns_count_from_zero(settings: CaptureSettings) -> None:
+    """As those of other frames do."""
+    assert frames(broken("y = é § 1\n", "<string>"), settings)[-1]["columns"] == (1, 6, 6)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"filename": 5},
+        {"filename": None},
+        {"lineno": "3"},
+        {"lineno": None},
+        {"lineno": -1},
+    ],
+)
+def test_one_that_names_no_place_has_no_frame(told: dict[str, Any], settings: CaptureSettings) -> None:
+    """Programs make their own, with anything in them."""
+    error = SyntaxError("made", ("file.py", 1, 1, "text"))
+    for name, value in told.items():
+        setattr(error, name, value)
+    assert frames(error, settings) == []
+
+
+@pytest.mark.parametrize("text", [None, 5, "", "\n", "\udc80x", "x" * 100_000])
+def test_odd_texts_cost_only_the_source(text: Any, settings: CaptureSettings) -> None:
+    """The place is told all the same."""
+    place_told: Any = ("file.py", 7, "one", text)
+    error = SyntaxError("made", place_told)
+    (place,) = frames(error, settings)
+    assert place["line"] == 7
+    assert len("".join(place["source"])) <= 510

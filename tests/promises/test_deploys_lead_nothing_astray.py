@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -95,20 +99,31 @@ def test_the_same_application_under_two_users_has_two_spools_and_two_flushers() 
         assert sorted(event.message for event in tracker.events) == sorted([str(VICTIM), str(ATTACKER)])
 
 
+CAPTURES_LINES = "for line in sys.stdin: acked(lastword.capture_message(line.strip()))"
+
+
+def leading_version(spool: Path) -> str:
+    layout = Layout(str(spool))
+    return leader.version_of(layout, holder(layout.flusher_lock) or 0) or ""
+
+
+@pytest.mark.parametrize("mode", ["process", "thread"])
 def test_a_newer_version_takes_the_lead_and_an_older_one_does_not_take_it_back(
-    newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mode: str, newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deploy while the old program still runs: from its first capture on the newer version sends for both."""
     spool, layout = tmp_path / "spool", Layout(str(tmp_path / "spool"))
-    body = "for line in sys.stdin: acked(lastword.capture_message(line.strip()))"
+    body = CAPTURES_LINES
 
     def version() -> str:
-        return leader.version_of(layout, holder(layout.flusher_lock) or 0) or ""
+        return leading_version(spool)
 
+    monkeypatch.setenv("LASTWORD_FLUSHER", mode)
     with LoopbackTracker() as tracker, Program(body, spool=spool, dsn=tracker.dsn) as old:
         old.tell("old")
         old.line()
         wait_until(lambda: version() == lastword.__version__, "the older flusher")
+        monkeypatch.delenv("LASTWORD_FLUSHER")
         monkeypatch.setenv("PYTHONPATH", str(newer))
         with Program(body, spool=spool, dsn=tracker.dsn) as new:
             new.tell("new")
@@ -124,6 +139,54 @@ def test_a_newer_version_takes_the_lead_and_an_older_one_does_not_take_it_back(
         wait_until_no_flusher(spool)
         assert sorted(event.message for event in tracker.events) == ["new", "old", "old again"]
     assert (spool / "v1" / "flusher.log").read_text() == ""
+
+
+def test_an_older_one_in_the_foreground_makes_way_and_comes_back(
+    newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that nobody has restarted yet: the program's own flusher, which is newer, sends while it is there."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker() as tracker, foreground(spool) as service:
+        wait_until(lambda: leading_version(spool) == lastword.__version__, "the service")
+        monkeypatch.setenv("PYTHONPATH", str(newer))
+        with Program(CAPTURES_LINES, spool=spool, dsn=tracker.dsn) as program:
+            program.tell("new")
+            program.line()
+            wait_until(lambda: leading_version(spool) == "99.10.0", "the newer flusher")
+            wait_for_accounts(spool, lambda accounts: accounts.delivered == 1, "the event")
+            program.end()
+        wait_until(lambda: holder(Layout(str(spool)).flusher_lock) == service.pid, "the service's return")
+
+
+def test_a_newer_one_in_the_foreground_takes_the_lead(
+    newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that was updated: it does not wait until the flusher of an older program has nothing more to do."""
+    spool = tmp_path / "spool"
+    with LoopbackTracker() as tracker, Program(CAPTURES_LINES, spool=spool, dsn=tracker.dsn) as program:
+        program.tell("old")
+        program.line()
+        wait_until(lambda: leading_version(spool) == lastword.__version__, "the older flusher")
+        monkeypatch.setenv("PYTHONPATH", str(newer))
+        with foreground(spool) as service:
+            wait_until(lambda: holder(Layout(str(spool)).flusher_lock) == service.pid, "the service")
+            wait_until(lambda: leading_version(spool) == "99.10.0", "its version")
+            assert holder(Layout(str(spool)).successor_lock) is None
+            program.tell("old again")
+            program.line()
+            wait_for_accounts(spool, lambda accounts: accounts.delivered == 2, "both")
+            program.end()
+
+
+@contextmanager
+def foreground(spool: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`lastword flusher`, of the version that PYTHONPATH leads to."""
+    command = [sys.executable, "-m", "lastword", "flusher", "--spool", str(spool)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_flusher_whose_installation_was_removed_makes_way(

@@ -1,6 +1,7 @@
 """``lastword flusher``: lead a spool in the foreground, for systemd, supervisor, or a container of its own.
 
-It stays for good. Where another one leads, it waits and takes over when that one is gone. One line on standard error
+It stays for good. Where another one leads, it waits and takes over when that one is gone; one of an older version is
+asked to go, and to one of a newer version it gives way itself. One line on standard error
 says each thing that changes: start, who else leads, trouble with a tracker and its end, stop.
 """
 
@@ -18,6 +19,7 @@ from typing import Optional
 from lastword.cli import whose_spool
 from lastword.cli.leading import Leading
 from lastword.errors import ConfigError, SpoolError
+from lastword.flusher.succession import Succession, is_taken
 from lastword.spool import destination
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
@@ -43,15 +45,18 @@ def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
     with _stop_at_signals() as stop:
         _say(f"started, pid {os.getpid()}, spool {layout.spool}")
         while not stop.is_set():
+            succession = Succession(layout, survives_removal=True)
             try:
-                if not _wait_for_others(layout, stop, exit_when_empty=exit_when_empty):
+                if not _wait_for_others(layout, succession, stop, exit_when_empty=exit_when_empty):
                     break
-                _lead(layout, stop, stays=not exit_when_empty)
+                _lead(layout, succession, stop, stays=not exit_when_empty)
                 if exit_when_empty and not read_accounts(layout.spool).sendable:
                     break
             except (SpoolError, OSError) as error:
                 _say(f"trouble: {error}; trying again in {_PAUSE:g} s")
                 stop.wait(_PAUSE)
+            finally:
+                succession.give_up()
             if not stop.is_set():  # the spool was removed under it, or is about to be written to
                 layout = whose_spool.to_lead(spool, "flusher")
                 stop.wait(_LOOK)
@@ -59,16 +64,17 @@ def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
     return 0
 
 
-def _wait_for_others(layout: Layout, stop: threading.Event, *, exit_when_empty: bool) -> bool:
-    """Wait while another one leads; true when it is our turn."""
+def _wait_for_others(layout: Layout, succession: Succession, stop: threading.Event, *, exit_when_empty: bool) -> bool:
+    """Wait while another one leads, or one of a newer version waits to; true when it is our turn."""
     told: Optional[int] = None
     while not stop.is_set():
         leader = holder(layout.flusher_lock)
-        if leader is None:
+        if leader is None and not is_taken(layout):
             if told is not None:
                 _say("nobody leads any more; taking over")
             return True
-        if leader != told:
+        if leader not in (None, told):
+            succession.may_try()
             _say(f"{f'pid {leader}' if leader else 'one that is not visible from here'} leads; waiting to take over")
             told = leader
         if exit_when_empty and not read_accounts(layout.spool).sendable:
@@ -77,8 +83,8 @@ def _wait_for_others(layout: Layout, stop: threading.Event, *, exit_when_empty: 
     return False
 
 
-def _lead(layout: Layout, stop: threading.Event, *, stays: bool) -> None:
-    leading = Leading(layout, stays=stays)
+def _lead(layout: Layout, succession: Succession, stop: threading.Event, *, stays: bool) -> None:
+    leading = Leading(layout, stays=stays, succession=succession)
     told: dict[str, str] = {}
     view = LedgerView(layout)
     while not leading.has_left(_LOOK_LEADING):

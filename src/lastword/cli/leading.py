@@ -8,22 +8,25 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Optional
 
 from lastword.flusher.schedule import DRAIN_AT_TERM
+from lastword.flusher.succession import Succession, is_taken
 from lastword.spool import start
 from lastword.spool.layout import Layout
-from lastword.spool.lock import holder
 
 
 class Leading:
-    """A flusher of this process; it begins at once, and ends by itself where another one leads already."""
+    """A flusher of this process; it begins at once, and ends by itself where another one leads already, or one of a
+    newer version waits to.
+    """
 
-    def __init__(self, layout: Layout, *, stays: bool = False) -> None:
+    def __init__(self, layout: Layout, *, stays: bool = False, succession: Optional[Succession] = None) -> None:
         # Only a command that leads pays for `requests`.
         from lastword.flusher.loop import Flusher
 
         self._layout = layout
+        self._succession = succession or Succession(layout, survives_removal=True)
         self._flusher = Flusher(layout, stays=stays)
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lastword-flusher")
-        self._run = pool.submit(self._flusher.run)
+        self._run = pool.submit(self._flusher.run, self._succession.must_leave)
         pool.shutdown(wait=False)
 
     def has_left(self, within: float) -> bool:
@@ -65,7 +68,7 @@ class StandIn:
 
     def look(self) -> None:
         """Begin where nobody leads any more; to be called again and again. Raises SpoolError or OSError."""
-        if self._leading is None and holder(self._layout.flusher_lock) is None:
+        if self._leading is None and not is_taken(self._layout):
             self._leading = Leading(self._layout)
         elif self._leading is not None and self._leading.has_left(0.0):
             self._leading = None

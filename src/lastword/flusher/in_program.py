@@ -10,19 +10,21 @@ from typing import Callable
 from lastword.errors import SpoolError
 from lastword.flusher import breakdown
 from lastword.flusher.loop import Flusher
+from lastword.flusher.succession import Succession, is_taken
 from lastword.spool.layout import Layout, open_private, write_all
-from lastword.spool.lock import holder
 
 
 def lead(layout: Layout, until: Callable[[], bool] = lambda: False) -> None:
-    """Lead the spool, if nobody else does, until there is nothing more to do or ``until()`` is true.
+    """Lead the spool, if nobody else does, until there is nothing more to do, a newer version waits for it, or
+    ``until()`` is true.
 
     Troubles go to ``flusher.log``, for the program must not be disturbed. Never raises an Exception.
     """
     try:
         layout.check()
-        if holder(layout.flusher_lock) is None:
-            Flusher(layout).run(until)
+        if not is_taken(layout):
+            succession = Succession(layout, survives_removal=True)
+            Flusher(layout).run(lambda: until() or succession.must_leave())
     except Exception:
         breakdown.report(layout, lambda: _log(layout))
 

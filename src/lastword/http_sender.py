@@ -364,7 +364,13 @@ def _host_and_port(url: str) -> str:
 def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or error.__context__ or _wrapped_by(error)
+
+
+def _wrapped_by(error: BaseException) -> Optional[BaseException]:
+    """What urllib3 2 wraps without saying so to the interpreter: the trouble with a certificate behind a proxy."""
+    inner = error.args[0] if error.args else None
+    return inner if isinstance(inner, BaseException) else None
 
 
 def _detail(chain: list[BaseException]) -> str:

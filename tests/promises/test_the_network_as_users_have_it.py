@@ -104,6 +104,15 @@ class TestCertificates:
         assert (raised.value.where, raised.value.ambiguous, server.heads) == ("tls", False, [])
         assert "SECRET" not in str(raised.value)
 
+    def test_behind_a_proxy_the_advice_is_the_same(
+        self, serve: Serve, sender: HttpSender, certificate: Certificate
+    ) -> None:
+        """It is the tracker's certificate that is not trusted, whatever the way there."""
+        server, proxy = serve(answering(OK), certificate), serve(relaying)
+        with pytest.raises(SendError, match=r"certificate.* ca_bundle or REQUESTS_CA_BUNDLE") as raised:
+            sender.send(post_to(server.url), by(proxy=f"http://127.0.0.1:{proxy.port}"))
+        assert (raised.value.where, raised.value.ambiguous, server.heads) == ("tls", False, [])
+
     def test_verify_false_is_an_option(self, serve: Serve, sender: HttpSender, certificate: Certificate) -> None:
         """For trying things out; even in a program that makes errors of warnings it does what it says."""
         server = serve(answering(OK), certificate)

@@ -270,6 +270,24 @@ class _Connection(urllib3.connection.HTTPConnection):
 class _TlsConnection(urllib3.connection.HTTPSConnection):
     response_class = _TimelyResponse
 
+    def _tunnel(self) -> None:
+        """Ask a proxy for the way, and let go of its answer: before Python 3.11 one that says no kept the socket
+        open as long as anybody kept the exception.
+        """
+        answers: list[_TimelyResponse] = []
+
+        def kept(*arguments: Any, **options: Any) -> _TimelyResponse:
+            answers.append(_TimelyResponse(*arguments, **options))
+            return answers[-1]
+
+        self.response_class = kept  # type: ignore[assignment]
+        try:
+            super()._tunnel()
+        finally:
+            del self.response_class
+            for answer in answers:
+                answer.close()
+
 
 class _Pool(urllib3.connectionpool.HTTPConnectionPool):
     ConnectionCls = _Connection

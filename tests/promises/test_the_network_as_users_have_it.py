@@ -6,6 +6,8 @@ Each test talks over real sockets to a server on 127.0.0.1 that behaves as it ha
 from __future__ import annotations
 
 import shutil
+import socket
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from tests.support.loopback_servers import (
     PATIENCE,
     Certificate,
     Serve,
+    Server,
     answering,
     full_backlog,
     in_front_of,
@@ -228,6 +231,21 @@ class TestProxies:
             sender.send(post_to(server.url), by())
         assert (raised.value.where, raised.value.ambiguous, server.connections) == ("proxy", False, 0)
         assert "SECRET" not in str(raised.value)
+
+    def test_a_proxy_that_says_no_is_hung_up_on(self, serve: Serve, sender: HttpSender) -> None:
+        """At once, and not when the last who holds the exception lets go of it."""
+        hung_up = threading.Event()
+
+        def says_no(connection: socket.socket, server: Server) -> None:
+            server.read_request(connection)
+            connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+            assert connection.recv(1) == b""
+            hung_up.set()
+
+        with pytest.raises(SendError) as raised:
+            sender.send(post_to("https://tracker.invalid/"), by(proxy=f"http://127.0.0.1:{serve(says_no).port}"))
+        assert hung_up.wait(PATIENCE / 2)
+        assert raised.value.where == "proxy"
 
     def test_a_proxy_that_wants_a_password_says_so(self, serve: Serve, sender: HttpSender) -> None:
         """Its answer to CONNECT is in the reason."""

@@ -171,7 +171,7 @@ def test_a_newer_one_in_the_foreground_takes_the_lead(
         with foreground(spool) as service:
             wait_until(lambda: holder(Layout(str(spool)).flusher_lock) == service.pid, "the service")
             wait_until(lambda: leading_version(spool) == "99.10.0", "its version")
-            assert holder(Layout(str(spool)).successor_lock) is None
+            wait_until(lambda: holder(Layout(str(spool)).successor_lock) is None, "an end of its waiting")
             program.tell("old again")
             program.line()
             wait_for_accounts(spool, lambda accounts: accounts.delivered == 2, "both")

@@ -42,6 +42,4 @@ class Rules:
         if self._source is None:
             return list(lines)
         suspicion = self._source.suspect(lines)
-        if not suspicion:
-            return list(lines)
-        return self._source.without_secrets("\n".join(lines), suspicion, keep_lines=True).split("\n")
+        return self._source.lines_without_secrets(lines, suspicion) if suspicion else list(lines)

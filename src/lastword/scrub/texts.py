@@ -10,6 +10,9 @@ from lastword.scrub.names import FILTERED
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", b"abcdefghijklmnopqrstuvwxyz0000000000")
 _IGNORED = b" -_"
 
+#: Characters that a text may come to have: an event is bounded before it is scrubbed, and ``pwd=a`` gets longer by it.
+MAX_GROWN = 200
+
 Span = tuple[int, int]
 
 
@@ -45,18 +48,27 @@ class SecretsInTexts:
         all_of_them = folded("\n".join(texts))
         return [one for one in (self._literals if among is None else among) if one[0] in all_of_them]
 
-    def without_secrets(self, text: str, suspicion: Suspicion, *, keep_lines: bool = False) -> str:
-        """``text`` with ``[filtered]`` in the place of each secret; ``keep_lines``: it has as many lines as before."""
+    def without_secrets(self, text: str, suspicion: Suspicion) -> str:
+        """``text`` with ``[filtered]`` in the place of each secret; no longer than it was, or 200 characters."""
+        scrubbed = self._replaced(text, suspicion, keep_lines=False)
+        most = max(len(text), MAX_GROWN)
+        return scrubbed if len(scrubbed) <= most else scrubbed[: most - 1] + "…"
+
+    def lines_without_secrets(self, lines: Sequence[str], suspicion: Suspicion) -> list[str]:
+        """``lines`` likewise, and as many; a secret may begin in one and end in another."""
+        return self._replaced("\n".join(lines), suspicion, keep_lines=True).split("\n")
+
+    def _replaced(self, text: str, suspicion: Suspicion, *, keep_lines: bool) -> str:
         rules: list[Rule] = []
         for _, rule in self.suspect((text,), suspicion):
             if rule not in rules:
                 rules.append(rule)
         for rule in rules:
-            text = _cut(text, rule.spans(text), keep_lines)
+            text = _replaced(text, rule.spans(text), keep_lines)
         return text
 
 
-def _cut(text: str, spans: Iterator[Span], keep_lines: bool) -> str:
+def _replaced(text: str, spans: Iterator[Span], keep_lines: bool) -> str:
     pieces: list[str] = []
     kept_to = 0
     for start, end in spans:

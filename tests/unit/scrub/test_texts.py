@@ -152,6 +152,15 @@ def test_any_text_can_be_scrubbed(text: str) -> None:
     assert scrubbed == text or "[filtered]" in scrubbed
 
 
+@pytest.mark.parametrize("text", ["pwd=a " * 1000, "pwd=a " * 30, "{'password': […"])
+def test_a_text_hardly_grows(text: str) -> None:
+    """Events are bounded when they are scrubbed, so it may not get longer, but for short texts."""
+    scrubbed = RULES.scrub_text(text)
+    assert scrubbed.count("[filtered]") >= len(text) // 50
+    assert len(scrubbed) <= max(len(text), 200)
+    assert RULES.scrub_text(scrubbed) == scrubbed
+
+
 def test_rules_follow_the_options() -> None:
     """Words and names of the program hold for texts too; ``names`` leaves texts alone, ``off`` everything."""
     mine = Rules(Config(scrub_names=("iban",), keep_names=("author",)))

@@ -116,6 +116,11 @@ def lazy_row() -> Any:
     return type("Row", (), {**METHODS, **columns})()
 
 
+def model_class() -> Any:
+    """Its metaclass answers for it, when it is hashed or compared too."""
+    return type("Meta", (type,), {**METHODS, "__call__": type.__call__})("Model", (), {})
+
+
 UNTOUCHED: dict[str, Callable[[], Any]] = {
     "proxy of a dict": lambda: proxy_of(dict),
     "proxy of a text": lambda: proxy_of(str),
@@ -126,9 +131,8 @@ UNTOUCHED: dict[str, Callable[[], Any]] = {
     "lazy text": lambda: type("LazyText", (str,), METHODS)("x"),
     "lazy bytes key": lambda: {b"k": lazy_row(), None: [proxy_of(int)]},
     "generator": lambda: (asked() for _ in range(1)),
-    "class of a metaclass": lambda: type("Meta", (type,), {k: v for k, v in METHODS.items() if k != "__call__"})(
-        "Model", (), {}
-    ),
+    "object of a metaclass": lambda: object.__new__(model_class()),
+    "class of a metaclass": model_class,
 }
 
 

@@ -1,4 +1,4 @@
-"""Settings, checked once: the DSN, the destination it names, and the options of ``init``.
+"""Settings, checked once: the options of ``init``.
 
 Every option can be given in three ways; the first that is given wins: the argument of ``init``, the environment
 variable ``LASTWORD_<OPTION>`` (``LASTWORD_DSN``, ``LASTWORD_SAMPLE_RATE`` …), the default. ``before_send`` has no
@@ -7,194 +7,19 @@ variable: no text can say it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
-from urllib.parse import SplitResult, parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
+from lastword.dsn import Destination, Dsn
 from lastword.errors import ConfigError
 
-try:
-    from _sha2 import sha256  # type: ignore[import-not-found]
-except ImportError:
-    try:
-        from _sha256 import sha256  # type: ignore[import-not-found] # its name before 3.12
-    except ImportError:  # hashlib, which everybody else would use, loads OpenSSL first
-        from hashlib import sha256
-
-ACCEPTED_DSNS = (
-    "backtrace+https://submit.backtrace.io/UNIVERSE/TOKEN/json or backtrace+https://HOST:PORT?token=TOKEN",
-    "booboo+https://TOKEN@HOST/org/project",
-    "sentry+https://KEY@HOST/PROJECT",
-)
 FLUSHER_MODES = ("auto", "process", "thread", "external", "hold")
 SCRUB_MODES = ("all", "names", "off")
 
-_KNOWN_HOSTS = {"backtrace.io": "backtrace", "booboo.dev": "booboo", "sentry.io": "sentry"}
 _LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
-
-
-def _dsn_error(text: str, problem: str) -> ConfigError:
-    forms = "".join(f"\n  {form}" for form in ACCEPTED_DSNS)
-    return ConfigError(f"the DSN {text!r} cannot be used: {problem}. A DSN is one of{forms}")
-
-
-class Dsn(NamedTuple):
-    """Where events go: the wire format, the URL to post to, and the token that is not part of that URL (or '')."""
-
-    wire: str
-    url: str
-    token: str
-
-    @property
-    def place(self) -> str:
-        """Where that is, to be shown to people: without the token."""
-        parts = urlsplit(self.url)
-        return f"{self.wire} at {parts.scheme}://{_host_and_port(parts)}"
-
-    @property
-    def tracker(self) -> tuple[object, ...]:
-        """Equal for DSNs of one tracker, whatever their tokens and projects: wire format, scheme, host and port."""
-        parts = urlsplit(self.url)
-        return self.wire, parts.scheme, parts.hostname, parts.port
-
-    @classmethod
-    def parse(cls, text: str) -> Dsn:
-        """Read a DSN.
-
-        Raises ConfigError, naming the DSN and the accepted forms, for an unknown scheme, a missing token or host, a
-        port that is no port, and for the sentry format, which this version does not have.
-        """
-        text = text.strip()
-        prefix, plus, rest = text.partition("+")
-        address = rest if plus and "://" in rest and "://" not in prefix else text
-        try:
-            parts = urlsplit(address)
-            host = parts.hostname
-            _ = parts.port
-        except ValueError as error:
-            raise _dsn_error(text, str(error)) from None
-        wire = prefix.lower() if address is rest else _wire_of_host(host or "")
-        if parts.scheme.lower() not in ("http", "https"):
-            raise _dsn_error(text, f"its scheme is {parts.scheme!r}, not http or https")
-        if wire not in _PARSERS:
-            known = "its host is none whose format is known" if address is text else f"{prefix!r} is no known format"
-            raise _dsn_error(text, f"{known}, so it needs the prefix backtrace+, booboo+ or sentry+")
-        if not host:
-            raise _dsn_error(text, "it names no host")
-        url, token = _PARSERS[wire](text, parts)
-        return cls(wire=wire, url=url, token=token)
-
-
-def _wire_of_host(host: str) -> str:
-    for domain, wire in _KNOWN_HOSTS.items():
-        if host == domain or host.endswith("." + domain):
-            return wire
-    return ""
-
-
-def _host_and_port(parts: SplitResult) -> str:
-    return parts.netloc.rpartition("@")[2]
-
-
-def _parse_backtrace(text: str, parts: SplitResult) -> tuple[str, str]:
-    """The URL rule of ``backtracepython``, except that a trailing slash does no harm."""
-    origin = f"{parts.scheme.lower()}://{_host_and_port(parts)}"
-    host = parts.hostname or ""
-    if host == "submit.backtrace.io":
-        path = [piece for piece in parts.path.split("/") if piece]
-        if len(path) < 2:
-            raise _dsn_error(text, "its path is not /UNIVERSE/TOKEN/json")
-        return f"{origin}{parts.path}" + (f"?{parts.query}" if parts.query else ""), ""
-    tokens = parse_qs(parts.query).get("token", [])
-    if not tokens:
-        raise _dsn_error(text, "it has no token (?token=TOKEN)")
-    return f"{origin}{parts.path.rstrip('/')}/post?" + urlencode({"token": tokens[0], "format": "json"}), ""
-
-
-def _parse_booboo(text: str, parts: SplitResult) -> tuple[str, str]:
-    """Only the origin and the token count: ``booboo-sdk`` ignores path and query too."""
-    token = unquote(parts.username or "")
-    if not token:
-        raise _dsn_error(text, "it has no token (TOKEN@ before the host)")
-    if not all(" " < character <= "\xff" and character != "\x7f" for character in token):
-        raise _dsn_error(text, "its token holds characters that cannot be sent in an HTTP header")
-    return f"{parts.scheme.lower()}://{_host_and_port(parts)}/", token
-
-
-def _parse_sentry(text: str, parts: SplitResult) -> tuple[str, str]:
-    raise _dsn_error(text, "the sentry format is not there yet in this version of lastword; backtrace and booboo are")
-
-
-_PARSERS = {"backtrace": _parse_backtrace, "booboo": _parse_booboo, "sentry": _parse_sentry}
-
-
-def _all_texts(values: Any) -> tuple[str, ...]:
-    if type(values) is not list or not all(type(value) is str for value in values):
-        raise TypeError(values)
-    return tuple(values)
-
-
-_OPTIONAL: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("proxy", "ca_bundle", "scrub"), str),
-    **dict.fromkeys(("scrub_names", "keep_names"), _all_texts),
-    "connect_timeout": float,
-    "verify": bool,
-}
-
-
-class _DestinationOptions(NamedTuple):
-    dsn: Dsn
-    timeout: float
-    connect_timeout: Optional[float] = None
-    proxy: Optional[str] = None
-    ca_bundle: Optional[str] = None
-    verify: bool = True
-    scrub: str = "all"
-    scrub_names: tuple[str, ...] = ()
-    keep_names: tuple[str, ...] = ()
-
-
-class Destination(_DestinationOptions):
-    """A DSN with the options that decide how events reach it, and what is scrubbed from those made on their way.
-
-    Written to the spool as a file named after its own content, so that whoever sends an event later knows all that
-    the process which captured it knew. Fields are those of ``Config``; ``ca_bundle`` is an absolute path.
-    """
-
-    @property
-    def key(self) -> str:
-        """By which records name it: the first 12 hex digits of the SHA-256 of the file's content."""
-        known: Optional[str] = self.__dict__.get("key")
-        if known is None:
-            # Each capture asks for it. Not functools.cached_property, which takes a lock at its first use.
-            known = self.__dict__["key"] = sha256(self.encode()).hexdigest()[:12]
-        return known
-
-    def with_options(self, **options: Any) -> Destination:
-        """The same but for these."""
-        return Destination(**{**self._asdict(), **options})
-
-    def __repr__(self) -> str:
-        return f"Destination({self.dsn!r}, ...)"  # a proxy may have a password
-
-    def encode(self) -> bytes:
-        """The file's content, without what has its default: a file that is older than an option keeps its key."""
-        told = {name: value for name, value in self._asdict().items() if value != self._field_defaults.get(name, self)}
-        told["dsn"] = self.dsn._asdict()
-        return json.dumps(told, sort_keys=True).encode()
-
-    @classmethod
-    def decode(cls, content: bytes) -> Destination:
-        """Read a destination file; raises ConfigError when it is not one."""
-        try:
-            data = json.loads(content.decode("ascii"))
-            options = {name: kind(data[name]) for name, kind in _OPTIONAL.items() if name in data}
-            return cls(dsn=Dsn(**data["dsn"]), timeout=float(data["timeout"]), **options)
-        except (ValueError, TypeError, KeyError) as error:
-            raise ConfigError(f"not a destination: {error!r}") from None
 
 
 class _Options(NamedTuple):

@@ -32,7 +32,7 @@ import urllib3.connection
 import urllib3.connectionpool
 import urllib3.exceptions
 
-from lastword.config import Destination
+from lastword.dsn import Destination
 from lastword.errors import SendError, WhereItFailed
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__

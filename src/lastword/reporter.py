@@ -13,7 +13,8 @@ from typing import Optional
 from lastword import diagnostics
 from lastword.admission import BeforeSend
 from lastword.capture.safe_text import describe
-from lastword.config import Config, Destination
+from lastword.config import Config
+from lastword.dsn import Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event
 from lastword.event_json import own_copy

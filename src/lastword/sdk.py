@@ -38,7 +38,7 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
     finalizers, and what is logged as an error (``log_events``).
 
     Args:
-        dsn: where events go (see ``config.Dsn``); without one, and without ``LASTWORD_DSN``, they stay in the spool.
+        dsn: where events go (see ``dsn.Dsn``); without one, and without ``LASTWORD_DSN``, they stay in the spool.
         options: the fields of ``config.Config``; each that a text can say can be set by ``LASTWORD_<OPTION>`` instead.
 
     Raises:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.event import new_id
 from lastword.flusher.outbox import PARALLEL
 from lastword.spool.accounts import read_accounts

@@ -13,7 +13,7 @@ from typing import Optional
 
 import pytest
 
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.flusher import outbox, schedule
 from lastword.flusher.loop import Flusher
 from lastword.http_message import HttpReply

@@ -17,7 +17,8 @@ import pytest
 import lastword
 from lastword import launch, sdk
 from lastword.cli import status
-from lastword.config import Config, Destination, Dsn
+from lastword.config import Config
+from lastword.dsn import Destination, Dsn
 from lastword.errors import SpoolError
 from lastword.flusher.process import run_detached
 from lastword.reporter import Reporter

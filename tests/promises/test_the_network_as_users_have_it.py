@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lastword.config import Config, Destination
+from lastword.config import Config
+from lastword.dsn import Destination
 from lastword.errors import SendError
 from lastword.event import TRIMMED_TAG
 from lastword.http_message import HttpRequest

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.event import Breadcrumb, Event, ExceptionInfo, Frame
 
 EVENT_ID = "0123456789ab4def8123456789abcdef"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.event import new_id
 from lastword.spool.layout import Layout
 from lastword.spool.record import encode_event

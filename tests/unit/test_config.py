@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lastword.config import ACCEPTED_DSNS, Config, Destination, Dsn
+from lastword.config import Config
+from lastword.dsn import ACCEPTED_DSNS, Destination, Dsn
 from lastword.errors import ConfigError
 
 SUBMIT = "https://submit.backtrace.io/universe/TOKEN/json"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lastword import http_sender
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.errors import SendError
 from lastword.http_message import HttpRequest
 from lastword.http_sender import MAX_REDIRECTS, MAX_REPLY_BYTES, HttpSender, _TimelyReader

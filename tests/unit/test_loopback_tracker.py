@@ -22,7 +22,7 @@ from typing import Any, Callable, Optional
 import pytest
 
 from lastword import testing
-from lastword.config import Dsn
+from lastword.dsn import Dsn
 from lastword.testing import LoopbackTracker
 
 IP_LOCAL_PORT_RANGE = 51  # Linux 6.3

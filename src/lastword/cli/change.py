@@ -14,7 +14,8 @@ from typing import Optional
 
 from lastword.cli import whose_spool
 from lastword.cli.leading import StandIn
-from lastword.config import Config, Destination, Dsn
+from lastword.config import Config
+from lastword.dsn import Destination, Dsn
 from lastword.errors import ConfigError, SpoolError
 from lastword.spool import destination, kept, orders, redirects
 from lastword.spool.accounts import read_accounts

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Optional
 
-from lastword.config import Dsn
+from lastword.dsn import Dsn
 from lastword.errors import ConfigError, SpoolError
 from lastword.spool import destination, redirects
 from lastword.spool.layout import Layout

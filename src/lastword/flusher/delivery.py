@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, cast
 
-from lastword.config import Destination
+from lastword.dsn import Destination
 from lastword.errors import ConfigError, SendError
 from lastword.event import Event
 from lastword.http_sender import HttpSender

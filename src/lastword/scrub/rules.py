@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Union
 
-from lastword.config import Config, Destination
+from lastword.config import Config
+from lastword.dsn import Destination
 from lastword.scrub.names import SensitiveNames
 from lastword.scrub.pairs import pairs_in_source, pairs_in_text
 from lastword.scrub.texts import SecretsInTexts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from lastword.config import Destination
+from lastword.dsn import Destination
 from lastword.errors import ConfigError
 from lastword.event import new_id
 from lastword.spool.layout import Layout, move_away, read_small_file, write_whole_file

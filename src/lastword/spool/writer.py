@@ -17,7 +17,7 @@ import os
 import time
 from typing import Optional
 
-from lastword.config import Destination
+from lastword.dsn import Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import new_id
 from lastword.spool import blackbox, destination, identity, ledger, start

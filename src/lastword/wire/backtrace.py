@@ -69,7 +69,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, Optional, Union
 
-from lastword.config import Destination
+from lastword.dsn import Destination
 from lastword.event import Breadcrumb, Call, Event, ExceptionInfo, Frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__

@@ -44,7 +44,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from lastword.config import Destination
+from lastword.dsn import Destination
 from lastword.event import Event, ExceptionInfo, Frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Protocol, Union
 
-from lastword.config import Destination
+from lastword.dsn import Destination
 from lastword.event import Event
 from lastword.http_message import HttpReply, HttpRequest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.flusher.backlog import Backlog
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, WriterEntry

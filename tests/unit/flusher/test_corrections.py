@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.flusher.corrections import Corrections
 from lastword.spool import destination
 from lastword.spool.identity import program_of

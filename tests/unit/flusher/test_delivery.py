@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.flusher.delivery import Courier
 from lastword.http_sender import HttpSender
 from lastword.spool import destination as destination_files

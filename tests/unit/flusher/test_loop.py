@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.flusher import schedule
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lastword.capture.context import new_scope, set_user
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.flusher import losses, schedule, upkeep
 from lastword.flusher.loop import Flusher
 from lastword.spool import retention

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.config import Destination, Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.errors import RecordRefused, SpoolError
 from lastword.spool import blackbox
 from lastword.spool import writer as writer_module

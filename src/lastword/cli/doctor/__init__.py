@@ -17,7 +17,8 @@ from lastword.cli.doctor.finding import Finding
 from lastword.cli.doctor.ground import look_at_place
 from lastword.cli.doctor.sending import look_at_sending
 from lastword.cli.doctor.tracker import look_at_tracker
-from lastword.config import Config, Destination
+from lastword.config import Config
+from lastword.dsn import Destination
 from lastword.errors import ConfigError
 from lastword.spool import destination as destinations
 from lastword.spool.accounts import Accounts, read_accounts

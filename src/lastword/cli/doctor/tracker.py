@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from lastword.capture import CaptureSettings, message_event
 from lastword.cli.doctor.finding import Finding
-from lastword.config import Destination
+from lastword.dsn import Destination
 from lastword.errors import SendError, WhereItFailed
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.scrub import is_sensitive

@@ -63,23 +63,22 @@ What differs from that package, and why:
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from lastword.dsn import Destination
 from lastword.event import Breadcrumb, Call, Event, ExceptionInfo, Frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
+from lastword.wire.backtrace_attributes import AGENT, Scalar, attributes, is_scalar
 from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
 from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
 from lastword.wire.status import verdict_without_success, words
 from lastword.wire.trim import fit
 
-AGENT = "lastword"
 TAB_WIDTH = 8
 
 #: Lines that one block of source may span, filled gaps included; an excerpt further away is left out.
@@ -90,48 +89,8 @@ SHOWN_REPEATS = 3
 
 _ALSO_A_WRONG_SUBDOMAIN = 503
 
-#: /proc/meminfo, in the kernel's order.
-_MEMORY_ATTRIBUTES = {
-    "MemTotal": "system.memory.total",
-    "MemFree": "system.memory.free",
-    "MemAvailable": "system.memory.available",
-    "Buffers": "system.memory.buffers",
-    "Cached": "system.memory.cached",
-    "SwapCached": "system.memory.swap.cached",
-    "Active": "system.memory.active",
-    "Inactive": "system.memory.inactive",
-    "SwapTotal": "system.memory.swap.total",
-    "SwapFree": "system.memory.swap.free",
-    "Dirty": "system.memory.dirty",
-    "Writeback": "system.memory.writeback",
-    "Slab": "system.memory.slab",
-    "VmallocTotal": "system.memory.vmalloc.total",
-    "VmallocUsed": "system.memory.vmalloc.used",
-    "VmallocChunk": "system.memory.vmalloc.chunk",
-}
-
-#: /proc/self/status, in the kernel's order.
-_STATUS_ATTRIBUTES = {
-    "FDSize": "descriptor.count",
-    "VmPeak": "vm.vma.peak",
-    "VmSize": "vm.vma.size",
-    "VmLck": "vm.locked.size",
-    "VmHWM": "vm.rss.peak",
-    "VmRSS": "vm.rss.size",
-    "VmData": "vm.data.size",
-    "VmStk": "vm.stack.size",
-    "VmLib": "vm.shared.size",
-    "VmPTE": "vm.pte.size",
-    "VmSwap": "vm.swap.size",
-    "voluntary_ctxt_switches": "sched.cs.voluntary",
-    "nonvoluntary_ctxt_switches": "sched.cs.involuntary",
-}
-
 #: Types of breadcrumbs that the tracker tells apart; any other is ``manual``.
 _BREADCRUMB_TYPES = frozenset(("manual", "log", "navigation", "http", "system", "user", "configuration"))
-_DEFAULT_GROUPING = "{{ default }}"
-
-Scalar = Union[str, int, float, bool, None]
 
 
 def request(event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
@@ -176,7 +135,7 @@ def payload(event: Event) -> dict[str, Any]:
         "agent": AGENT,
         "agentVersion": __version__,
         "mainThread": thread_id,
-        "attributes": _attributes(event),
+        "attributes": attributes(event),
         "annotations": _annotations(event),
         "threads": _threads(event, stack),
     }
@@ -233,7 +192,7 @@ def _breadcrumbs(event: Event) -> list[dict[str, Any]]:
 def _breadcrumb_attributes(crumb: Breadcrumb) -> dict[str, Scalar]:
     category: dict[str, Scalar] = {"category": crumb["category"]} if crumb["category"] else {}
     return category | {
-        name: value if _is_scalar(value) else _json(value).decode("ascii") for name, value in crumb["data"].items()
+        name: value if is_scalar(value) else _json(value).decode("ascii") for name, value in crumb["data"].items()
     }
 
 
@@ -259,75 +218,10 @@ def _call(call: Call) -> dict[str, Any]:
     return {"funcName": function, "line": line, "library": path, "sourceCode": path}
 
 
-def _attributes(event: Event) -> dict[str, Scalar]:
-    host, process = event["host"], event["process"]
-    attributes: dict[str, Scalar] = {
-        "application": process["name"],
-        "process.id": process["pid"],
-        "hostname": host["hostname"],
-        "process.age": int(process["age"]),
-    }
-    attributes.update(_renamed(host["memory"], _MEMORY_ATTRIBUTES))
-    attributes.update(_renamed(process["status"], _STATUS_ATTRIBUTES))
-    attributes.update(
-        {
-            "guid": host["machine_id"],
-            "backtrace.agent": AGENT,
-            "backtrace.version": __version__,
-            "uname.sysname": "Mac OS" if host["sysname"] == "Darwin" else host["sysname"],
-            "uname.version": host["version"],
-            "uname.release": host["release"],
-            "application.session": process["session"],
-            "cpu.arch": host["machine"],
-            "cpu.brand": "",  # Python's platform.processor(), which is empty on most Linux systems and starts a process
-        }
-    )
-    attributes.update(_more_of_the_process(event))
-    attributes.update(_chosen_by_the_program(event))
-    attributes["error.type"], attributes["error.message"] = _error(event)
-    return attributes
-
-
-def _renamed(figures: dict[str, int], names: dict[str, str]) -> dict[str, int]:
-    return {attribute: figures[name] for name, attribute in names.items() if name in figures}
-
-
-def _more_of_the_process(event: Event) -> dict[str, Scalar]:
-    """What is known of it: an older lastword knew less."""
-    told: dict[str, Any] = {**event["process"]}
-    return {f"process.{name}": told[name] for name in ("parent", "role", "command") if told.get(name)}
-
-
-def _chosen_by_the_program(event: Event) -> dict[str, Scalar]:
-    chosen: dict[str, Scalar] = {"environment": event["environment"], "release": event["release"]}
-    chosen = {name: value for name, value in chosen.items() if value}
-    chosen["level"] = event["level"]
-    user = event["user"] or {}
-    chosen.update({f"user.{key}": value for key, value in user.items() if _is_scalar(value)})
-    chosen.update({key: value for key, value in event["extra"].items() if _is_scalar(value)})
-    if event["transaction"]:
-        chosen["transaction"] = event["transaction"]
-    chosen.update(event["tags"])
-    if event["fingerprint"] and _DEFAULT_GROUPING not in event["fingerprint"]:
-        chosen["_mod_fingerprint"] = hashlib.sha256(_json(event["fingerprint"])).hexdigest()
-    return chosen
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, (str, int, float))
-
-
-def _error(event: Event) -> tuple[str, str]:
-    """The values of ``error.type`` and ``error.message``."""
-    if not event["exceptions"]:
-        return "Message", event["message"] or ""
-    return "Exception" if event["handled"] else "Unhandled exception", event["exceptions"][0]["value"]
-
-
 def _annotations(event: Event) -> dict[str, Any]:
     user = event["user"] or {}
-    annotations: dict[str, Any] = {f"user.{key}": value for key, value in user.items() if not _is_scalar(value)}
-    annotations.update({key: value for key, value in event["extra"].items() if not _is_scalar(value)})
+    annotations: dict[str, Any] = {f"user.{key}": value for key, value in user.items() if not is_scalar(value)}
+    annotations.update({key: value for key, value in event["extra"].items() if not is_scalar(value)})
     annotations.update(event["contexts"])
     frames = event["stack"]
     if event["exceptions"]:

@@ -1,0 +1,120 @@
+"""The attributes of a Backtrace report: scalars by which the tracker searches, groups and counts."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Union
+
+from lastword.event import Event
+from lastword.version import __version__
+from lastword.wire.json_text import encode
+
+AGENT = "lastword"
+
+Scalar = Union[str, int, float, bool, None]
+
+#: /proc/meminfo, in the kernel's order.
+_MEMORY_ATTRIBUTES = {
+    "MemTotal": "system.memory.total",
+    "MemFree": "system.memory.free",
+    "MemAvailable": "system.memory.available",
+    "Buffers": "system.memory.buffers",
+    "Cached": "system.memory.cached",
+    "SwapCached": "system.memory.swap.cached",
+    "Active": "system.memory.active",
+    "Inactive": "system.memory.inactive",
+    "SwapTotal": "system.memory.swap.total",
+    "SwapFree": "system.memory.swap.free",
+    "Dirty": "system.memory.dirty",
+    "Writeback": "system.memory.writeback",
+    "Slab": "system.memory.slab",
+    "VmallocTotal": "system.memory.vmalloc.total",
+    "VmallocUsed": "system.memory.vmalloc.used",
+    "VmallocChunk": "system.memory.vmalloc.chunk",
+}
+
+#: /proc/self/status, in the kernel's order.
+_STATUS_ATTRIBUTES = {
+    "FDSize": "descriptor.count",
+    "VmPeak": "vm.vma.peak",
+    "VmSize": "vm.vma.size",
+    "VmLck": "vm.locked.size",
+    "VmHWM": "vm.rss.peak",
+    "VmRSS": "vm.rss.size",
+    "VmData": "vm.data.size",
+    "VmStk": "vm.stack.size",
+    "VmLib": "vm.shared.size",
+    "VmPTE": "vm.pte.size",
+    "VmSwap": "vm.swap.size",
+    "voluntary_ctxt_switches": "sched.cs.voluntary",
+    "nonvoluntary_ctxt_switches": "sched.cs.involuntary",
+}
+
+_DEFAULT_GROUPING = "{{ default }}"
+
+
+def attributes(event: Event) -> dict[str, Scalar]:
+    host, process = event["host"], event["process"]
+    attributes: dict[str, Scalar] = {
+        "application": process["name"],
+        "process.id": process["pid"],
+        "hostname": host["hostname"],
+        "process.age": int(process["age"]),
+    }
+    attributes.update(_renamed(host["memory"], _MEMORY_ATTRIBUTES))
+    attributes.update(_renamed(process["status"], _STATUS_ATTRIBUTES))
+    attributes.update(
+        {
+            "guid": host["machine_id"],
+            "backtrace.agent": AGENT,
+            "backtrace.version": __version__,
+            "uname.sysname": "Mac OS" if host["sysname"] == "Darwin" else host["sysname"],
+            "uname.version": host["version"],
+            "uname.release": host["release"],
+            "application.session": process["session"],
+            "cpu.arch": host["machine"],
+            "cpu.brand": "",  # Python's platform.processor(), which is empty on most Linux systems and starts a process
+        }
+    )
+    attributes.update(_more_of_the_process(event))
+    attributes.update(_chosen_by_the_program(event))
+    attributes["error.type"], attributes["error.message"] = _error(event)
+    return attributes
+
+
+def _renamed(figures: dict[str, int], names: dict[str, str]) -> dict[str, int]:
+    return {attribute: figures[name] for name, attribute in names.items() if name in figures}
+
+
+def _more_of_the_process(event: Event) -> dict[str, Scalar]:
+    """What is known of it: an older lastword knew less."""
+    told: dict[str, Any] = {**event["process"]}
+    return {f"process.{name}": told[name] for name in ("parent", "role", "command") if told.get(name)}
+
+
+def _chosen_by_the_program(event: Event) -> dict[str, Scalar]:
+    chosen: dict[str, Scalar] = {"environment": event["environment"], "release": event["release"]}
+    chosen = {name: value for name, value in chosen.items() if value}
+    chosen["level"] = event["level"]
+    user = event["user"] or {}
+    chosen.update({f"user.{key}": value for key, value in user.items() if is_scalar(value)})
+    chosen.update({key: value for key, value in event["extra"].items() if is_scalar(value)})
+    if event["transaction"]:
+        chosen["transaction"] = event["transaction"]
+    chosen.update(event["tags"])
+    if event["fingerprint"] and _DEFAULT_GROUPING not in event["fingerprint"]:
+        chosen["_mod_fingerprint"] = hashlib.sha256(
+            encode(event["fingerprint"], large_integers_as_text=True)
+        ).hexdigest()
+    return chosen
+
+
+def is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float))
+
+
+def _error(event: Event) -> tuple[str, str]:
+    """The values of ``error.type`` and ``error.message``."""
+    if not event["exceptions"]:
+        return "Message", event["message"] or ""
+    return "Exception" if event["handled"] else "Unhandled exception", event["exceptions"][0]["value"]

@@ -355,7 +355,7 @@ class TestFromProgramToTracker:
         assert body["exception_type"] == "RecursionError"
         assert [frame["function"] for frame in body["stacktrace"][-3:]] == ["deeper"] * 3
         assert body["stacktrace"][-2]["vars"]["local_39"] == "'" + "x" * 198 + "…"
-        assert body["tags"][TRIMMED_TAG].startswith("left out to fit: frames ")
+        assert body["tags"][TRIMMED_TAG].startswith("left out to fit: ")
 
 
 RECURSION = r"""

@@ -11,7 +11,6 @@ from typing import Optional
 from lastword import diagnostics
 from lastword.admission import Gate
 from lastword.capture import CaptureSettings, exception_event
-from lastword.capture.nesting import depth, leave, may_capture
 from lastword.capture.origin import origin_of_exception
 from lastword.capture.release import guessed_release
 from lastword.capture.reported import event_of, mark
@@ -21,6 +20,7 @@ from lastword.event import FLOOD_TAG, Event, Level, Origin
 from lastword.launch import Launcher
 from lastword.launch.mode import Choice, Mode, choose, observe
 from lastword.launch.thread import Lead
+from lastword.nesting import captures, leave, may_capture
 from lastword.reporter import Reporter
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
@@ -125,12 +125,12 @@ class Client:
         Whether it is admitted is decided by what costs little to know, before anything is read. Raises only where the
         stack is full, so that nothing more could be called.
         """
-        before = depth.get()
+        before = captures.level
         if not may_capture(before):
             self.reporter.refuse("nested", "an event was not kept: capturing others led to it, over and over")
             return None
         try:
-            depth.set(before + 1)
+            captures.level = before + 1
             return self._capture(error, locate, read)
         finally:
             leave(before)

@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Optional
 
 from lastword.capture import breadcrumbs, log_records, message_event, uncaught, warnings_shown
-from lastword.capture.nesting import MAX_LOGGED, depth, leave
 from lastword.client import Client
 from lastword.event import Event, Level, Origin
+from lastword.nesting import MAX_LOGGED, captures, leave
 
 if TYPE_CHECKING:
     from logging import LogRecord
@@ -26,6 +26,7 @@ def install(client: Client) -> None:
     import logging  # 15 ms where the program has not done so, which ``import lastword`` shall not cost
 
     listener = _Listener(client)
+    breadcrumbs.watch_collections()
     uncaught.install(listener.hear_uncaught)
     log_records.install(logging, listener.hear_log_record)
     if listener.keeps_breadcrumb(_WARNING):
@@ -38,6 +39,7 @@ def uninstall() -> None:
     """Hear nothing any more."""
     uncaught.uninstall()
     log_records.uninstall()
+    breadcrumbs.unwatch_collections()
     warnings_shown.uninstall()
 
 
@@ -62,11 +64,11 @@ class _Listener:
             return
         keeps_breadcrumb = self.keeps_breadcrumb(record.levelno)
         makes_event = self._makes_event(record)
-        before = depth.get()
+        before = captures.level
         if before >= MAX_LOGGED or not (keeps_breadcrumb or makes_event):
             return
         try:
-            depth.set(before + 1)
+            captures.level = before + 1
             text = log_records.text_of(record)
             if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
                 level, logger = log_records.level_of(record), log_records.logger_name(record)

@@ -68,6 +68,16 @@ class TestTheSource:
         """An import in mid-capture can meet a held import lock, a full descriptor table or a gone file system."""
         assert lazy_imports(tree, CAPTURE_PATH) == []
 
+    def test_no_context_variable_is_set_by_a_capture(self, tree: SourceTree) -> None:
+        """It would crash the program where a finalizer captures in the midst of another set (see `nesting`)."""
+        users = {
+            module
+            for module, imports in tree.modules.items()
+            for found in imports
+            if found.target.startswith("contextvars") and not found.for_typing
+        }
+        assert users == {"lastword.capture.context", "lastword.capture.breadcrumbs", "lastword.flusher.upkeep"}
+
     def test_one_module_alone_can_reach_the_network(self, tree: SourceTree) -> None:
         """`requests` is imported by http_sender and by nothing else."""
         importers = {

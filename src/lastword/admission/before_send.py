@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any, Optional, cast
 
 from lastword.admission.ignore import names_of
 from lastword.admission.shape import Misfit, shape_of
 from lastword.errors import RecordRefused
 from lastword.event import Event
+from lastword.nesting import Nesting
 
 REASON = "before_send"
 
 #: A hook that captures has those events passed to it as well, but what it captures then is refused: it would never end.
 MAX_DEPTH = 2
 
-_depth: ContextVar[int] = ContextVar("lastword_before_send_depth", default=0)
+_hooks = Nesting()
 
 
 class BeforeSend:
@@ -43,13 +43,13 @@ class BeforeSend:
         return fitted
 
     def _call(self, event: Event) -> Any:
-        depth = _depth.get()
+        depth = _hooks.level
         if depth >= MAX_DEPTH:
             raise RecordRefused(REASON, "it was captured by before_send itself, over and over")
-        _depth.set(depth + 1)
+        _hooks.level = depth + 1
         try:
             return self._hook(event)
         except Exception as error:
             raise RecordRefused(REASON, f"before_send raised {names_of(type(error))[1]}") from None
         finally:
-            _depth.set(depth)
+            _hooks.level = depth

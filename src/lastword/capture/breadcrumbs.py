@@ -7,7 +7,10 @@ less than any structure that would share the rest.
 
 from __future__ import annotations
 
+import _thread
+import gc
 import json
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -36,6 +39,30 @@ _Crumb = tuple[float, str, str, Level, str, str, int]
 
 trail: ContextVar[tuple[_Crumb, ...]] = ContextVar("lastword_breadcrumbs", default=())
 
+#: Where garbage is collected in the midst of ``ContextVar.set`` (see ``nesting``).
+_COLLECTS_ANYWHERE = sys.implementation.name == "cpython" and sys.version_info < (3, 12)
+
+_collecting = 0  # the thread that collects garbage at this moment
+
+
+def _watch(phase: str, info: object) -> None:
+    global _collecting
+    _collecting = _thread.get_ident() if phase == "start" else 0
+
+
+def watch_collections() -> None:
+    """From now on what finalizers log while garbage is collected is not kept, where that could crash the program."""
+    if _COLLECTS_ANYWHERE and _watch not in gc.callbacks:
+        gc.callbacks.append(_watch)
+
+
+def unwatch_collections() -> None:
+    """The opposite."""
+    global _collecting
+    _collecting = 0
+    if _watch in gc.callbacks:
+        gc.callbacks.remove(_watch)
+
 
 def add_breadcrumb(
     message: object = "",
@@ -46,6 +73,9 @@ def add_breadcrumb(
     type: str = "default",
 ) -> None:
     """Remember something that happened, for the events that this context captures later. Never raises.
+
+    Before Python 3.12 nothing is kept that comes from a finalizer while garbage is collected; which context it would
+    be in is chance anyway.
 
     The last 100 of a context are kept; an event carries those of them, the newest, that surely fit into
     64 KiB of JSON.
@@ -58,6 +88,8 @@ def add_breadcrumb(
         type: such as ``http``, ``navigation``, ``log`` or ``user``, for trackers that show these differently.
     """
     # Nothing that waits is told from here: a logging handler may be what calls.
+    if _collecting and _collecting == _thread.get_ident():
+        return
     try:
         text = text_of(message, MAX_MESSAGE)
         label = "" if category is None else text_of(category, MAX_CATEGORY)

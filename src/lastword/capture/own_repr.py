@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any, Optional, Union
 
 from lastword.capture.bounded_repr import is_shown_by_content
 from lastword.capture.safe_text import class_name, class_path, clean
+from lastword.nesting import Nesting
 
 #: Seconds that these may take for one event; the objects behind are shown by class and address. One that is running
 #: cannot be stopped.
@@ -19,7 +19,7 @@ _MAX_LOOKED_AT = 8192
 
 _ancestors_of = type.__dict__["__mro__"].__get__
 
-_inside: ContextVar[bool] = ContextVar("lastword_own_repr", default=False)
+_inside = Nesting()
 
 
 class OwnReprs:
@@ -35,9 +35,9 @@ class OwnReprs:
 
         Not to be asked is also an object of which a capture is made while it, or another one, is being asked.
         """
-        if self._left <= 0 or is_shown_by_content(type(value)) or _inside.get() or not self._allows(type(value)):
+        if self._left <= 0 or is_shown_by_content(type(value)) or _inside.level or not self._allows(type(value)):
             return None
-        _inside.set(True)
+        _inside.level = 1
         began = time.perf_counter()
         try:
             return clean(self._scrub_text(clean(repr(value), _MAX_LOOKED_AT)), limit)
@@ -45,7 +45,7 @@ class OwnReprs:
             return None
         finally:
             self._left -= time.perf_counter() - began
-            _inside.set(False)
+            _inside.level = 0
 
     def _allows(self, kind: type) -> bool:
         ancestors: tuple[Any, ...] = _ancestors_of(kind)

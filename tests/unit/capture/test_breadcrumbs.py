@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import json
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from lastword.admission import BeforeSend
-from lastword.capture import CaptureSettings, message_event
+from lastword.capture import CaptureSettings, breadcrumbs, message_event
 from lastword.capture.breadcrumbs import MAX_BREADCRUMBS, MAX_DATA, MAX_MESSAGE, MAX_TRAIL, add_breadcrumb, current
 from lastword.event import Breadcrumb, Event
 
@@ -162,3 +163,29 @@ def test_threads_in_copied_contexts_do_not_see_each_others() -> None:
     half = MAX_BREADCRUMBS // 2
     before = [f"before {number}" for number in range(half, MAX_BREADCRUMBS)]
     assert seen == {name: before + [f"{name} {number}" for number in range(half)] for name in range(4)}
+
+
+def test_a_finalizer_sets_nothing_while_garbage_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Python 3.12 that may happen within any ``ContextVar.set``, and the process would die of it."""
+    monkeypatch.setattr(breadcrumbs, "_COLLECTS_ANYWHERE", True)
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            add_breadcrumb("from a finalizer")
+
+    def run() -> list[str]:
+        add_breadcrumb("before")
+        Cycle()
+        gc.collect()
+        add_breadcrumb("after")
+        return messages()
+
+    breadcrumbs.watch_collections()
+    try:
+        assert contextvars.Context().run(run) == ["before", "after"]
+    finally:
+        breadcrumbs.unwatch_collections()
+    assert breadcrumbs._watch not in gc.callbacks

@@ -154,7 +154,7 @@ class Event(TypedDict):
     tags: dict[str, str]  # the program's, and FLOOD_TAG; TRIMMED_TAG on its way out
     extra: dict[str, Any]  # values of the program's by their names
     contexts: dict[str, dict[str, Any]]  # groups of values of the program's by their names
-    breadcrumbs: list[Breadcrumb]  # the oldest first
+    breadcrumbs: list[Breadcrumb]  # the oldest first; an ``event_json.EncodedList`` as long as no hook asks for more
     fingerprint: list[str]  # events with the same belong together; [] for the tracker's own grouping
     transaction: Optional[str]  # what the program was doing, such as POST /checkout
     sources: dict[str, tuple[int, int]]  # absolute path → (mtime_ns, size) of every file that a frame shows

@@ -1,14 +1,15 @@
 """An Event as JSON text, of which capture has written the larger part already.
 
 Frames make up nearly all of an event, and nearly all of a frame is the same each time: capture keeps the JSON of that
-and hands out frames that carry their text with them. JSON is ASCII without spaces; NaN and infinities are refused.
+and hands out frames that carry their text with them. Breadcrumbs become JSON when they are added, for the many events
+that never need them as anything else. JSON is ASCII without spaces; NaN and infinities are refused.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Union, overload
 
 from lastword.event import Event
 
@@ -44,9 +45,45 @@ class EncodedFrame(dict):  # type: ignore[type-arg]
     json: str
 
 
+class EncodedList(Sequence[Any]):
+    """A list of which there is only the JSON of each item; whoever looks at one gets a copy, read for that.
+
+    Attributes:
+        texts: the JSON of the items, in order.
+    """
+
+    __slots__ = ("texts",)
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: Union[int, slice]) -> Any:
+        return [*self][index] if isinstance(index, slice) else json.loads(self.texts[index])
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(json.loads(self.json))  # all at once, in a third of the time
+
+    def __eq__(self, other: object) -> bool:
+        return [*self] == ([*other] if type(other) is EncodedList else other)
+
+    def __repr__(self) -> str:
+        return self.json
+
+    @property
+    def json(self) -> str:
+        return f"[{','.join(self.texts)}]"
+
+
 def to_json(event: Mapping[str, Any]) -> str:
     """The whole event; raises as ``encode_value`` does."""
-    return _object(event, _WITH_FRAMES)
+    return _object(event, _ENCODERS)
 
 
 def own_copy(event: Event) -> Event:
@@ -60,7 +97,7 @@ def _own(value: Any) -> Any:
         return {key: _own(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_own(item) for item in value]
-    return value
+    return [*value] if type(value) is EncodedList else value
 
 
 def _object(members: Mapping[str, Any], encoders: dict[str, Callable[[Any], str]]) -> str:
@@ -88,4 +125,8 @@ def _holders(holders: Any) -> str:
     return "[" + ",".join(texts) + "]"
 
 
-_WITH_FRAMES: dict[str, Callable[[Any], str]] = {"exceptions": _holders, "stack": _frames}
+def _items(items: Any) -> str:
+    return items.json if type(items) is EncodedList else encode_value(items)
+
+
+_ENCODERS: dict[str, Callable[[Any], str]] = {"exceptions": _holders, "stack": _frames, "breadcrumbs": _items}

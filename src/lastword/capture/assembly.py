@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, Optional, TypeVar
+from typing import Any, Optional, TypeVar, cast
 
 from lastword import diagnostics
 from lastword.capture import breadcrumbs, context
@@ -20,7 +20,7 @@ from lastword.capture.room import Room
 from lastword.capture.safe_text import clean, clean_marked, describe
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.threads import other_threads
-from lastword.event import Event, HostInfo, Level, ProcessInfo, RuntimeInfo, ThreadInfo, ThreadStack, new_id
+from lastword.event import Breadcrumb, Event, HostInfo, Level, ProcessInfo, RuntimeInfo, ThreadInfo, ThreadStack, new_id
 
 MAX_LABEL = 200
 
@@ -155,7 +155,7 @@ def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSetting
         "tags": said.tags,
         "extra": said.extra,
         "contexts": said.contexts,
-        "breadcrumbs": _part("breadcrumbs", breadcrumbs.current) or [],
+        "breadcrumbs": cast("list[Breadcrumb]", _part("breadcrumbs", breadcrumbs.current) or []),
         "fingerprint": said.fingerprint,
         "transaction": said.transaction,
         "sources": {},

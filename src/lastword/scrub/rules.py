@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import Union
 
 from lastword.config import Config
 from lastword.dsn import Destination
-from lastword.scrub.names import SensitiveNames
+from lastword.scrub.names import CLIENT_ADDRESSES, WORDS, SensitiveNames
 from lastword.scrub.pairs import pairs_in_source, pairs_in_text
-from lastword.scrub.texts import SecretsInTexts
+from lastword.scrub.texts import Rule, SecretsInTexts, Span, folded
 from lastword.scrub.values import value_rules
 
 
@@ -19,16 +21,23 @@ class Rules:
     Attributes:
         off: nothing is scrubbed.
         texts: what is looked for in texts; None where texts are let alone.
+        names: what tells that JSON may have a sensitive name, where ``texts`` does not look for it already.
+        are_ascii: whether what they look for is the same in JSON.
     """
 
     def __init__(self, options: Union[Config, Destination]) -> None:
         self._names = SensitiveNames(options.scrub_names, options.keep_names)
         self.off = options.scrub == "off"
         self.texts, self._source = None, None
+        words = [*WORDS, *CLIENT_ADDRESSES, *options.scrub_names]
+        self.are_ascii = all(word.isascii() for word in words)
+        literals = _literals_of(words)
         if options.scrub == "all":
             values, is_sensitive, more = value_rules(), self._names.is_sensitive, options.scrub_names
             self.texts = SecretsInTexts([*values, pairs_in_text(is_sensitive, more)])
             self._source = SecretsInTexts([*values, pairs_in_source(is_sensitive, more)])
+            literals -= set(map(folded, (*WORDS, *more)))
+        self.names = SecretsInTexts([Rule(tuple(sorted(literals)), _no_spans)])
 
     def is_sensitive(self, name: str) -> bool:
         """Whether the value of a variable, key or tag of that name is not to be shown."""
@@ -44,3 +53,18 @@ class Rules:
             return list(lines)
         suspicion = self._source.suspect(lines)
         return self._source.lines_without_secrets(lines, suspicion) if suspicion else list(lines)
+
+
+def _literals_of(words: Iterable[str]) -> set[str]:
+    """One of them is in each folded name that contains one of ``words``: a dot is the only thing left to chance."""
+    literals: set[str] = set()
+    for word in words:
+        first, *others = re.split("[-_. ]", word)
+        if len(first) == 1 and others:  # the x of x_real_ip
+            first, *others = others
+        literals.update(first + "".join(rest) for rest in product(*(("." + piece, piece) for piece in others)))
+    return set(map(folded, literals))
+
+
+def _no_spans(_: str) -> Iterator[Span]:
+    return iter(())

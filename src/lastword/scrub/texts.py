@@ -27,10 +27,13 @@ class Rule(NamedTuple):
     Attributes:
         literals: one of them is in the folded form of each text that has such a secret.
         spans: where the secrets of a text are, in order.
+        look_closer: whether texts that have one of the literals may have such a secret indeed. Asked once for all of
+            them, joined by newlines, plain or as JSON, where the literals alone would find too much.
     """
 
     literals: tuple[str, ...]
     spans: Callable[[str], Iterator[Span]]
+    look_closer: Callable[[str], bool] = lambda texts: True
 
 
 #: What a text, or several, may hold: literals that are in it, each with its rule.
@@ -45,8 +48,10 @@ class SecretsInTexts:
 
     def suspect(self, texts: Iterable[str], among: Optional[Suspicion] = None) -> Suspicion:
         """What may be in any of ``texts``, of all or of ``among``; nothing at all in nearly all cases."""
-        all_of_them = folded("\n".join(texts))
-        return [one for one in (self._literals if among is None else among) if one[0] in all_of_them]
+        all_of_them = "\n".join(texts)
+        in_folded = folded(all_of_them).__contains__
+        found = [one for one in (self._literals if among is None else among) if in_folded(one[0])]
+        return [one for one in found if one[1].look_closer(all_of_them)] if found else found
 
     def without_secrets(self, text: str, suspicion: Suspicion) -> str:
         """``text`` with ``[filtered]`` in the place of each secret; no longer than it was, or 200 characters."""

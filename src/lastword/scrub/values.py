@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from re import Pattern
 
-from lastword.scrub.texts import Rule, Span
+from lastword.scrub.texts import Rule, Span, folded
 
 _PRIVATE_KEY = r"""(?P<secret> -----BEGIN[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----
     [\s\S]*? (?: -----END[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?----- | \Z ) )"""
@@ -20,6 +20,9 @@ _PRIVATE_KEY = r"""(?P<secret> -----BEGIN[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BL
 # was cut off there is no @ any more, only the mark of the cut.
 _URL_CREDENTIALS = r"""://
     (?P<secret> [^\s/?\#@:"'<>]* : [^\s/"'<>]* (?= @ | … ) | [^\s/?\#"'<>]+ (?= @ ) )"""
+
+# A character that ends the credentials, as such or in JSON, before anything that cannot be in them.
+_MAY_HAVE_CREDENTIALS = re.compile(r"""://[^\s/"'<>@…]*(?:[@…]|\\u2026)""")
 
 # Real ones have a digit somewhere; the words of a sentence ("bearer authentication failed") have not.
 _BEARER_TOKEN = r"""(?<![A-Za-z]) (?i:bearer) \s{1,3}
@@ -42,16 +45,22 @@ _CARD_NUMBER = r"""(?<![\w.]) (?P<secret>
     ) (?! \w | \.[0-9] )"""
 
 
+_MANY_DIGITS = ("0" * 13,)  # in folded texts
+
+# The fraction of a float as repr shows it; no card number starts behind a point.
+_LONG_FRACTION = re.compile(r"\.[0-9]{13,}")
+
+
 def value_rules() -> list[Rule]:
     """The rules of this file. Compiling them takes milliseconds: for ``init``, not for an import or a capture."""
     return [
         Rule(("private key",), _spans_of(_PRIVATE_KEY)),
-        Rule(("://",), _spans_of(_URL_CREDENTIALS)),
+        Rule(("://",), _spans_of(_URL_CREDENTIALS), _may_have_credentials),
         Rule(("bearer",), _spans_of(_BEARER_TOKEN)),
         Rule(("basic",), _spans_of(_BASIC_CREDENTIALS)),
         Rule(("eyJ",), _spans_of(_WEB_TOKEN)),
         Rule(("AKIA", "ASIA"), _spans_of(_AWS_KEY)),
-        Rule(("0" * 13,), partial(_card_numbers, re.compile(_CARD_NUMBER, re.VERBOSE))),
+        Rule(_MANY_DIGITS, partial(_card_numbers, re.compile(_CARD_NUMBER, re.VERBOSE)), _may_have_card_number),
     ]
 
 
@@ -61,6 +70,14 @@ def _spans_of(pattern: str) -> partial[Iterator[Span]]:
 
 def _spans(pattern: Pattern[str], text: str) -> Iterator[Span]:
     return (match.span("secret") for match in pattern.finditer(text))
+
+
+def _may_have_credentials(texts: str) -> bool:
+    return ("@" in texts or "…" in texts or r"\u2026" in texts) and _MAY_HAVE_CREDENTIALS.search(texts) is not None
+
+
+def _may_have_card_number(texts: str) -> bool:
+    return _MANY_DIGITS[0] in folded(_LONG_FRACTION.sub(".", texts))
 
 
 def _card_numbers(pattern: Pattern[str], text: str) -> Iterator[Span]:

@@ -17,13 +17,14 @@ from lastword.admission import BeforeSend
 from lastword.capture import CaptureSettings, breadcrumbs, message_event
 from lastword.capture.breadcrumbs import MAX_BREADCRUMBS, MAX_DATA, MAX_MESSAGE, MAX_TRAIL, add_breadcrumb, current
 from lastword.event import Breadcrumb, Event
+from lastword.event_json import own_copy
 
 
 def trail_after(*calls: Callable[[], Any]) -> list[Breadcrumb]:
     def run() -> list[Breadcrumb]:
         for call in calls:
             call()
-        return current()
+        return [*current()]
 
     return contextvars.Context().run(run)
 
@@ -95,7 +96,7 @@ def test_what_is_read_is_a_copy(settings: CaptureSettings) -> None:
 
     def run() -> Event:
         add_breadcrumb("a", data={"rows": [1]})
-        BeforeSend(spoil).apply(message_event("one", level=None, settings=settings))
+        BeforeSend(spoil).apply(own_copy(message_event("one", level=None, settings=settings)))
         return message_event("two", level=None, settings=settings)
 
     [crumb] = contextvars.Context().run(run)["breadcrumbs"]
@@ -117,7 +118,7 @@ def test_a_hook_may_take_them_away(remove: Callable[[Any], Any], settings: Captu
         add_breadcrumb("a")
         return message_event("one", level=None, settings=settings)
 
-    kept = BeforeSend(remove).apply(contextvars.Context().run(run))
+    kept = BeforeSend(remove).apply(own_copy(contextvars.Context().run(run)))
     assert kept is not None
     assert kept["breadcrumbs"] == []
 

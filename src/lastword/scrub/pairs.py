@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from re import Match
 from typing import Callable
 
+from lastword.scrub.late_pattern import LatePattern
 from lastword.scrub.names import WORDS, pattern_of
 from lastword.scrub.texts import Rule, Span
 
@@ -62,12 +63,13 @@ def pairs_in_source(is_sensitive: Callable[[str], bool], more: Iterable[str]) ->
 def _rule(is_sensitive: Callable[[str], bool], more: Iterable[str], equals: str, value: str) -> Rule:
     words = (*WORDS, *more)
     name = pattern_of(words).replace(" ", r"\ ")
-    search = re.compile(f"(?i: {name} ) {_REST_OF_NAME} {equals}", re.VERBOSE).search
-    match_value, match_quoted, match_line = (
-        re.compile(pattern, re.VERBOSE).match for pattern in (value, _QUOTED, f"{_QUOTED} | {_REST_OF_LINE}")
+    pair = LatePattern(f"(?i: {name} ) {_REST_OF_NAME} {equals}", re.VERBOSE)
+    any_value, quoted, line = (
+        LatePattern(pattern, re.VERBOSE) for pattern in (value, _QUOTED, f"{_QUOTED} | {_REST_OF_LINE}")
     )
 
     def spans(text: str) -> Iterator[Span]:
+        search = pair.compiled().search
         found = search(text)
         while found is not None:
             at = found.end()
@@ -75,10 +77,10 @@ def _rule(is_sensitive: Callable[[str], bool], more: Iterable[str], equals: str,
             # Where it is no pair, its value is not even looked for: it may be the next name, and a long text.
             if _is_pair(text, found, name) and is_sensitive(name):
                 groups = found.groupdict()
-                look = match_quoted if groups["comma"] else match_value
+                expected = quoted if groups["comma"] else any_value
                 if groups.get("colon") and name.lower().endswith(_WHOLE_LINE):
-                    look = match_line
-                secret = look(text, at)
+                    expected = line
+                secret = expected.compiled().match(text, at)
                 if secret is not None:
                     at = secret.end()
                     yield secret.span()

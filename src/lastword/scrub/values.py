@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from re import Pattern
 
+from lastword.scrub.late_pattern import LatePattern
 from lastword.scrub.texts import Rule, Span, folded
 
 _PRIVATE_KEY = r"""(?P<secret> -----BEGIN[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----
@@ -22,7 +22,7 @@ _URL_CREDENTIALS = r"""://
     (?P<secret> [^\s/?\#@:"'<>]* : [^\s/"'<>]* (?= @ | … ) | [^\s/?\#"'<>]+ (?= @ ) )"""
 
 # A character that ends the credentials, as such or in JSON, before anything that cannot be in them.
-_MAY_HAVE_CREDENTIALS = re.compile(r"""://[^\s/"'<>@…]*(?:[@…]|\\u2026)""")
+_MAY_HAVE_CREDENTIALS = LatePattern(r"""://[^\s/"'<>@…]*(?:[@…]|\\u2026)""")
 
 # Real ones have a digit somewhere; the words of a sentence ("bearer authentication failed") have not.
 _BEARER_TOKEN = r"""(?<![A-Za-z]) (?i:bearer) \s{1,3}
@@ -48,11 +48,11 @@ _CARD_NUMBER = r"""(?<![\w.]) (?P<secret>
 _MANY_DIGITS = ("0" * 13,)  # in folded texts
 
 # The fraction of a float as repr shows it; no card number starts behind a point.
-_LONG_FRACTION = re.compile(r"\.[0-9]{13,}")
+_LONG_FRACTION = LatePattern(r"\.[0-9]{13,}")
 
 
 def value_rules() -> list[Rule]:
-    """The rules of this file. Compiling them takes milliseconds: for ``init``, not for an import or a capture."""
+    """The rules of this file."""
     return [
         Rule(("private key",), _spans_of(_PRIVATE_KEY)),
         Rule(("://",), _spans_of(_URL_CREDENTIALS), _may_have_credentials),
@@ -60,27 +60,29 @@ def value_rules() -> list[Rule]:
         Rule(("basic",), _spans_of(_BASIC_CREDENTIALS)),
         Rule(("eyJ",), _spans_of(_WEB_TOKEN)),
         Rule(("AKIA", "ASIA"), _spans_of(_AWS_KEY)),
-        Rule(_MANY_DIGITS, partial(_card_numbers, re.compile(_CARD_NUMBER, re.VERBOSE)), _may_have_card_number),
+        Rule(_MANY_DIGITS, partial(_card_numbers, LatePattern(_CARD_NUMBER, re.VERBOSE)), _may_have_card_number),
     ]
 
 
 def _spans_of(pattern: str) -> partial[Iterator[Span]]:
-    return partial(_spans, re.compile(pattern, re.VERBOSE))
+    return partial(_spans, LatePattern(pattern, re.VERBOSE))
 
 
-def _spans(pattern: Pattern[str], text: str) -> Iterator[Span]:
-    return (match.span("secret") for match in pattern.finditer(text))
+def _spans(pattern: LatePattern, text: str) -> Iterator[Span]:
+    return (match.span("secret") for match in pattern.compiled().finditer(text))
 
 
 def _may_have_credentials(texts: str) -> bool:
-    return ("@" in texts or "…" in texts or r"\u2026" in texts) and _MAY_HAVE_CREDENTIALS.search(texts) is not None
+    return ("@" in texts or "…" in texts or r"\u2026" in texts) and _MAY_HAVE_CREDENTIALS.compiled().search(
+        texts
+    ) is not None
 
 
 def _may_have_card_number(texts: str) -> bool:
-    return _MANY_DIGITS[0] in folded(_LONG_FRACTION.sub(".", texts))
+    return _MANY_DIGITS[0] in folded(_LONG_FRACTION.compiled().sub(".", texts))
 
 
-def _card_numbers(pattern: Pattern[str], text: str) -> Iterator[Span]:
+def _card_numbers(pattern: LatePattern, text: str) -> Iterator[Span]:
     return (span for span in _spans(pattern, text) if _is_luhn(text[slice(*span)]))
 
 

@@ -1,0 +1,25 @@
+"""Regular expressions that are compiled when they are first needed.
+
+All those of the rules together take some ten milliseconds, which every start of a program would pay for; most events
+hold nothing that would have any of them looked for.
+"""
+
+from __future__ import annotations
+
+import re
+from re import Pattern
+from typing import Optional
+
+
+class LatePattern:
+    """``compiled()`` is the pattern. Two threads may compile it at once; either result will do."""
+
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        self._pattern = pattern
+        self._flags = flags
+        self._compiled: Optional[Pattern[str]] = None
+
+    def compiled(self) -> Pattern[str]:
+        if self._compiled is None:
+            self._compiled = re.compile(self._pattern, self._flags)
+        return self._compiled

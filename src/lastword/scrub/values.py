@@ -73,9 +73,9 @@ def _spans(pattern: LatePattern, text: str) -> Iterator[Span]:
 
 
 def _may_have_credentials(texts: str) -> bool:
-    return ("@" in texts or "…" in texts or r"\u2026" in texts) and _MAY_HAVE_CREDENTIALS.compiled().search(
-        texts
-    ) is not None
+    if not ("@" in texts or "…" in texts or r"\u2026" in texts):
+        return False
+    return _MAY_HAVE_CREDENTIALS.compiled().search(texts) is not None
 
 
 def _may_have_card_number(texts: str) -> bool:

@@ -60,3 +60,55 @@ def foreign_modules_at_start(spool: Path) -> set[str]:
     body = "print(','.join(n for n, m in sys.modules.items() if 'site-packages' in (getattr(m, '__file__', 0) or '')))"
     told = run(body, spool=spool)
     return set(",".join(told).split(","))
+
+
+GROW = """
+import gc, logging, tracemalloc
+
+class OrderError(Exception):
+    pass
+
+def fail(number):
+    order = {"id": number, "lines": [f"line {number} {n}" for n in range(20)]}
+    note = f"a text of number {number} " * 5
+    raise OrderError(f"order {number} failed", order)
+
+def capture(numbers):
+    for number in numbers:
+        lastword.set_tag("order", number)
+        lastword.add_breadcrumb(f"order {number}", data={"number": number})
+        try:
+            fail(number)
+        except OrderError as error:
+            acked(lastword.capture_exception())
+            logging.getLogger("orders").error("number %d", number)
+        if number % 10 == 0:
+            acked(lastword.capture_message(f"message {number}"))
+
+def held():
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+capture(range(10))
+before = resident()
+capture(range(10, 1000))
+grown = resident() - before
+tracemalloc.start()
+capture(range(10))
+before = held()
+capture(range(10, 300))
+print(f"grown:{grown}:{held() - before}")
+"""
+
+
+@needs.capability(sys.platform.startswith("linux"), "/proc")
+def test_a_thousand_events_leave_nothing_in_memory(tmp_path: Path) -> None:
+    """After 1,000 events a worker has grown by less than 1 MB since its tenth; what is kept for each is nothing."""
+    *_, told = run(GROW, spool=tmp_path / "spool")
+    _, resident, held = told.split(":")
+    assert int(resident) < 1_000_000
+    assert int(held) < 100_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import time
 from typing import Optional
 
 from lastword import diagnostics
@@ -24,7 +25,7 @@ from lastword.spool import retention
 from lastword.spool.ledger import DestinationHealth
 from lastword.spool.ledger_view import LedgerView
 from lastword.spool.limits import Limits
-from lastword.spool.record import encode_event
+from lastword.spool.record import encode_event, encode_rendered
 from lastword.spool.writer import Writer, WriterLost
 
 _Owner = tuple[int, int]  # (pid, effective uid)
@@ -65,15 +66,35 @@ class Reporter:
         except Exception as error:  # whatever it is, it is not the application's trouble
             self.refuse_for_defect(error)
         else:
-            self._look_after(writer, event)
+            self._look_after(writer, _is_last_words(event))
             return event["id"]
         return None
 
-    def _look_after(self, writer: Writer, event: Event) -> None:
+    def record_rendered(
+        self, event_id: str, wire: str, body: bytes, content_type: str, *, last_words: bool = False
+    ) -> Optional[str]:
+        """The same for a body that is to be sent as it stands: neither scrubbed nor shown to ``before_send``.
+
+        ``wire`` is the format that it is of, which must be that of the destination; ``last_words``: it tells why the
+        process ends.
+        """
+        try:
+            to = self._destination.key if self._destination else None
+            writer = self._append(encode_rendered(event_id, to, wire, body, content_type, time.time()))
+        except RecordRefused as refusal:
+            self.refuse(refusal.reason, f"an event was not kept: {refusal}")
+        except Exception as error:
+            self.refuse_for_defect(error)
+        else:
+            self._look_after(writer, last_words)
+            return event_id
+        return None
+
+    def _look_after(self, writer: Writer, last_words: bool) -> None:
         """What is due now and then behind a record that is safe already, so that no trouble here takes its id back."""
         try:
             # Last words: the process is about to end, and perhaps the machine with it.
-            if event["level"] == "fatal" and not event["handled"]:
+            if last_words:
                 writer.sync()
             if writer.has_rolled():
                 retention.make_room_if_nobody_leads(writer.layout)
@@ -226,6 +247,10 @@ class _Refusals:
         while self._arrived:
             reason = self._arrived.pop()
             self._counts[reason] = self._counts.get(reason, 0) + 1
+
+
+def _is_last_words(event: Event) -> bool:
+    return event["level"] == "fatal" and not event["handled"]
 
 
 def _this_process() -> _Owner:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lastword.cli.rendered import is_rendered, rendered_text, rendered_title
+
 _LONGEST_TITLE = 100
 _LINKS = {
     "cause": "The above exception was the direct cause of the following exception:",
@@ -33,8 +35,14 @@ def plain(text: str) -> str:
 
 def title_of(event: Mapping[str, Any]) -> str:
     """The event in one line."""
+    if is_rendered(event):
+        return _one_line(rendered_title(event))
     exceptions = _mappings(event.get("exceptions"))
     title = _headline(exceptions[0]) if exceptions else str(event.get("message") or "an event that cannot be read")
+    return _one_line(title)
+
+
+def _one_line(title: str) -> str:
     one_line = " ".join(title.split())
     return one_line if len(one_line) <= _LONGEST_TITLE else one_line[: _LONGEST_TITLE - 1] + "…"
 
@@ -42,6 +50,10 @@ def title_of(event: Mapping[str, Any]) -> str:
 def pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
     """The whole event."""
     if not event:
+        return
+    if is_rendered(event):
+        yield Span(f"rendered for {event['wire']}\n", "dim")
+        yield Span(rendered_text(event) + "\n")
         return
     yield from _surroundings(event)
     yield from _breadcrumbs(event)

@@ -8,10 +8,11 @@ from typing import Optional, cast
 from lastword.dsn import Destination
 from lastword.errors import ConfigError, SendError
 from lastword.event import Event
+from lastword.http_message import HttpRequest
 from lastword.http_sender import HttpSender
 from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
-from lastword.spool.record import Record
+from lastword.spool.record import EVENT, RENDERED, Record, rendered_body
 from lastword.wire.format import History, Misconfigured, Refused, Retry, Verdict, WireFormat
 from lastword.wire.formats import FORMATS
 
@@ -60,7 +61,7 @@ class Courier:
     ) -> tuple[Attempt, int]:
         """One request; also the size of its body in bytes."""
         try:
-            request = wire.request(cast(Event, record.content), destination, limit)
+            request = _request(record, wire, destination, limit)
         except Exception as error:  # one event that cannot be rendered must not stop the others
             return Attempt(Refused(f"cannot be rendered for {destination.dsn.wire}: {error!r}")), 0
         try:
@@ -76,8 +77,17 @@ class Courier:
         return self._destinations[key]
 
 
+def _request(record: Record, wire: WireFormat, destination: Destination, limit: Optional[int]) -> HttpRequest:
+    if record.kind == EVENT:
+        return wire.request(cast(Event, record.content), destination, limit)
+    of = record.content.get("wire")
+    if of != destination.dsn.wire:
+        raise ValueError(f"it was made for {of!r}")
+    return wire.rendered(rendered_body(record.content), str(record.content.get("type")), destination, limit)
+
+
 def _problem_with(record: Record) -> Optional[str]:
-    if record.kind != "event":
+    if record.kind not in (EVENT, RENDERED):
         return f"records of kind {record.kind!r} are not known to this version"
     if not isinstance(record.content, dict):
         return "the event is no JSON object"

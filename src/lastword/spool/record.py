@@ -14,6 +14,14 @@ A segment is a sequence of lines, each ended by one ``\\n``. A line is a record 
 * ``to`` names a file in ``destinations/``; ``null`` where no DSN was configured, and such a record is held.
 * ``id`` is the event id: 32 lower-case hex digits.
 * ``kind`` is ``event``: the rest is ``"event":{…}``, the neutral Event (``lastword.event``).
+* ``kind`` is ``rendered``: the rest is ``"rendered":{…}``, a body that is sent as it stands, in this order::
+
+      wire         the wire format that it is of, and the only one that it may be sent by
+      timestamp    of the capture, in Unix seconds
+      type         its content type; all other headers follow from the destination
+      text         the body, where it is UTF-8
+      base64       the body otherwise
+
 * The JSON is ASCII and holds no newline, so damage never reaches beyond the line it hits.
 * A record, its newline included, has at most 1 MiB. It is written by one ``os.write`` to an ``O_APPEND`` descriptor.
 
@@ -27,6 +35,7 @@ of a dead one it is a record that lacks nothing but its newline, or was torn by 
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
 import zlib
@@ -36,6 +45,8 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from lastword.event_json import encode_value, to_json
 
 MAX_RECORD = 1 << 20
+
+EVENT, RENDERED = "event", "rendered"
 
 _PREFIX = b'{"c":"'
 _BODY_AT = len(_PREFIX) + 8 + len(b'",')  # {"c":"xxxxxxxx",
@@ -72,6 +83,29 @@ class Damage(NamedTuple):
 def encode_event(event_id: str, to: Optional[str], event: Mapping[str, Any]) -> bytes:
     """The body of a record of kind ``event``: all that stands behind ``n``; raises ValueError for what is no JSON."""
     return f'"to":{encode_value(to)},"id":"{event_id}","kind":"event","event":{to_json(event)}}}'.encode("ascii")
+
+
+def encode_rendered(
+    event_id: str, to: Optional[str], wire: str, body: bytes, content_type: str, captured_at: float
+) -> bytes:
+    """The body of a record of kind ``rendered``."""
+    rendered: dict[str, Any] = {"wire": wire, "timestamp": captured_at, "type": content_type}
+    try:
+        rendered["text"] = body.decode("utf-8")
+    except UnicodeDecodeError:
+        rendered["base64"] = binascii.b2a_base64(body, newline=False).decode("ascii")
+    head = f'"to":{encode_value(to)},"id":"{event_id}","kind":"rendered"'
+    return f'{head},"rendered":{encode_value(rendered)}}}'.encode("ascii")
+
+
+def rendered_body(content: Mapping[str, Any]) -> bytes:
+    """What ``encode_rendered`` was given; raises ValueError for what it has not made."""
+    text, base64 = content.get("text"), content.get("base64")
+    if isinstance(text, str):
+        return text.encode("utf-8")
+    if isinstance(base64, str):
+        return binascii.a2b_base64(base64)
+    raise ValueError("it has no body")
 
 
 def frame(body: bytes, seq: Optional[int]) -> bytes:

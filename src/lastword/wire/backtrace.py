@@ -107,6 +107,15 @@ def request(event: Event, destination: Destination, limit: Optional[int] = None)
     return HttpRequest(url=destination.dsn.url, body=fit(event, body, limit), headers=headers)
 
 
+def rendered(body: bytes, content_type: str, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
+    """The request that delivers ``body``, a multipart form. Where it is too large, its attachments go: the parts behind
+    the first one, which is the report.
+    """
+    if limit is not None and len(body) > limit:
+        body = _without_attachments(body)
+    return HttpRequest(url=destination.dsn.url, body=body, headers={"Content-Type": content_type})
+
+
 def judge(reply: HttpReply, history: History) -> Verdict:
     """What the tracker's answer means for the event."""
     if reply.status == 200 and _has_receipt(reply.body):
@@ -173,6 +182,12 @@ def _multipart(boundary: str, report: bytes, breadcrumbs: bytes) -> bytes:
         head = f"\r\n--{boundary}\r\nContent-Disposition: form-data; {name}\r\n"
         body += f"{head}Content-Type: application/octet-stream\r\n\r\n".encode("ascii") + breadcrumbs
     return body + f"\r\n--{boundary}--\r\n".encode("ascii")
+
+
+def _without_attachments(body: bytes) -> bytes:
+    opening = body.partition(b"\r\n")[0]
+    report, attachment, _ = body.partition(b"\r\n" + opening + b"\r\n")
+    return report + b"\r\n" + opening + b"--\r\n" if attachment and opening.startswith(b"--") else body
 
 
 def _breadcrumbs(event: Event) -> list[dict[str, Any]]:

@@ -51,6 +51,7 @@ from lastword.version import __version__
 from lastword.wire.format import Delivered, History, Verdict
 from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
+from lastword.wire.rendered import fit_rendered
 from lastword.wire.status import verdict_without_success
 from lastword.wire.trim import fit
 
@@ -74,6 +75,13 @@ def request(event: Event, destination: Destination, limit: Optional[int] = None)
     headers = {"X-Booboo-DSN": destination.dsn.token, "Content-Type": "application/json"}
     body = fit(event, lambda smaller: encode(payload(smaller)), MAX_BODY if limit is None else min(limit, MAX_BODY))
     return HttpRequest(url=destination.dsn.url, body=body, headers=headers)
+
+
+def rendered(body: bytes, content_type: str, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
+    """The request that delivers ``body``, trimmed likewise where it is a JSON object of that shape."""
+    most = MAX_BODY if limit is None else min(limit, MAX_BODY)
+    headers = {"X-Booboo-DSN": destination.dsn.token, "Content-Type": content_type}
+    return HttpRequest(url=destination.dsn.url, body=fit_rendered(body, most), headers=headers)
 
 
 def judge(reply: HttpReply, history: History) -> Verdict:

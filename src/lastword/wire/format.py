@@ -72,5 +72,12 @@ class WireFormat(Protocol):
     def request(self, event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
         """The request that delivers ``event``, trimmed to what the format takes, and to ``limit`` bytes of body."""
 
+    def rendered(
+        self, body: bytes, content_type: str, destination: Destination, limit: Optional[int] = None
+    ) -> HttpRequest:
+        """The request that delivers ``body``, which is of this format already: as it stands, as long as it is no larger
+        than what the format takes, and ``limit``. Else trimmed as far as that is possible without the event.
+        """
+
     def judge(self, reply: HttpReply, history: History) -> Verdict:
         """What the tracker's answer means for the event."""

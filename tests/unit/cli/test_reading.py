@@ -138,3 +138,15 @@ def test_one_line_for_each_event(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [line.rpartition("[")[2] for line in lines] == ["no DSN]", "held]"]
     assert main(["ls", "--set-aside", "--spool", str(spool)]) == 0
     assert capsys.readouterr().err == "nothing is set aside\n"
+
+
+def test_a_rendered_event_is_shown_as_the_json_that_it_is() -> None:
+    """`ls` has its type and message, `show` the whole."""
+    body = '{"message": "no such order", "exception_type": "KeyError", "tags": {"queue": "mail"}}'
+    content = {"wire": "booboo", "timestamp": 1.0, "type": "application/json", "text": body}
+    assert title_of(content) == "KeyError: no such order"
+    assert '"queue": "mail"' in text_of(content)
+    report = '{"attributes": {"error.message": "m"}, "classifiers": ["E"]}'
+    form = f"--B\r\nContent-Disposition: form-data\r\n\r\n{report}\r\n--B--"
+    assert title_of({**content, "wire": "backtrace", "type": "multipart/form-data; boundary=B", "text": form}) == "E: m"
+    assert title_of({"wire": "backtrace", "base64": "AAA="}) == "an event for backtrace"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,3 +86,35 @@ def test_a_changed_destination_is_not_trusted(layout: Layout, courier: Courier) 
         Path(layout.destination(key)).write_bytes(Destination(Dsn.parse(tracker.dsn), 5.0).encode())
         assert isinstance(courier.attempt(record(), key, History()).verdict, Misconfigured)
         assert tracker.requests == []
+
+
+def rendered(wire: str, text: str) -> Record:
+    return record("rendered", {"wire": wire, "timestamp": 1.0, "type": "application/json", "text": text})
+
+
+def test_a_rendered_body_is_sent_as_it_stands(layout: Layout, courier: Courier) -> None:
+    """Not a byte is changed, and the headers are those of the format."""
+    text = '{ "message":"x", "odd": [1.0, NaN] }'
+    with LoopbackTracker() as tracker:
+        assert courier.attempt(rendered("booboo", text), stored(layout, tracker.dsn), History()).verdict == Delivered()
+        [request] = tracker.requests
+    assert request.raw == text.encode()
+    assert request.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("broken", [rendered("backtrace", "{}"), record("rendered", {"wire": "booboo"})])
+def test_a_rendered_body_that_cannot_be_sent_is_refused(layout: Layout, courier: Courier, broken: Record) -> None:
+    """One that is of another format than its destination is never sent there."""
+    with LoopbackTracker() as tracker:
+        assert isinstance(courier.attempt(broken, stored(layout, tracker.dsn), History()).verdict, Refused)
+        assert tracker.requests == []
+
+
+def test_a_rendered_body_that_is_refused_as_too_large_is_trimmed(layout: Layout, courier: Courier) -> None:
+    """It goes once more, at most half as large."""
+    text = json.dumps({"message": "m", "tags": {}, "stacktrace": [{"vars": {"a": "x" * 9000}}]})
+    with LoopbackTracker(max_body=5000) as tracker:
+        assert courier.attempt(rendered("booboo", text), stored(layout, tracker.dsn), History()).verdict == Delivered()
+        [event] = tracker.events
+    assert event.message == "m"
+    assert "lastword.trimmed" in (event.body or {})["tags"]

@@ -12,11 +12,13 @@ from lastword.spool.record import (
     Record,
     body_of,
     encode_event,
+    encode_rendered,
     frame,
     parse,
     parse_head,
     pieces,
     readdressed,
+    rendered_body,
 )
 
 BODY = encode_event("ab" * 16, "0123456789ab", {"message": "naïve\nüber \ud800", "n": 1})
@@ -151,3 +153,22 @@ def test_the_same_record_for_another_destination() -> None:
     body = encode_event("ab" * 16, None, {"text": "a,b"})
     assert readdressed(body, "0123456789ab") == encode_event("ab" * 16, "0123456789ab", {"text": "a,b"})
     assert readdressed(readdressed(body, "0123456789ab"), None) == body
+
+
+@pytest.mark.parametrize("body", [b'{"message": "a \\" \\\\ \\u00e9"}', "é\n\x00".encode(), b"\x89PNG\xff", b""])
+def test_a_rendered_body_comes_back_as_it_was(body: bytes) -> None:
+    """Text or not, every byte of a rendered body survives, on one line of ASCII, with its format and content type."""
+    line = frame(encode_rendered("ab" * 16, "0" * 12, "booboo", body, "application/json", 1700000000.5), 3)
+    record = parse(line[:-1])
+    assert isinstance(record, Record)
+    assert line.isascii() and line.count(b"\n") == 1
+    assert (record.kind, record.captured_at) == ("rendered", 1700000000.5)
+    assert (record.content["wire"], record.content["type"]) == ("booboo", "application/json")
+    assert rendered_body(record.content) == body
+
+
+@pytest.mark.parametrize("content", [{}, {"text": 1}, {"base64": None}, {"base64": "A"}])
+def test_what_is_no_rendered_body_is_said_to_be_none(content: dict[str, object]) -> None:
+    """Nothing is sent in its place."""
+    with pytest.raises(ValueError):
+        rendered_body(content)

@@ -152,11 +152,15 @@ class Client:
         except Exception as trouble:  # whatever it is, it is not the application's
             self.reporter.refuse_for_defect(trouble)
             return None
-        event_id = self.reporter.record(event)
+        event_id = self.keep(event)
         # Written first, probed then: a flusher that leaves in between looks once more after its unlock.
         if self.reporter.writer is not None:
             self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
         return event_id
+
+    def keep(self, event: Event) -> Optional[str]:
+        """Put ``event`` on disk; its id, or None where it was refused and counted. Raises nothing."""
+        return self.reporter.record(event)
 
     @property
     def sends(self) -> bool:

@@ -143,10 +143,12 @@ class Config(_Options):
 
     @property
     def destination(self) -> Optional[Destination]:
-        if self.dsn is None:
-            return None
+        return None if self.dsn is None else self.destination_at(Dsn.parse(self.dsn))
+
+    def destination_at(self, dsn: Dsn) -> Destination:
+        """``dsn`` with the options that decide how events get there."""
         return Destination(
-            dsn=Dsn.parse(self.dsn),
+            dsn=dsn,
             timeout=self.timeout,
             connect_timeout=self.connect_timeout,
             proxy=self.proxy,

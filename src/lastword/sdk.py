@@ -44,10 +44,14 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
     Raises:
         ConfigError: an option is unknown, or a value cannot be used; what was set up before stays.
     """
+    start(Client(Config.load({"dsn": dsn, **options})))
+
+
+def start(client: Client) -> None:
+    """Go on with ``client``, and no other: what ``init`` does, for a client that somebody else has made."""
     global _client
-    client = Client(Config.load({"dsn": dsn, **options}))
     previous = _client or _closed
-    if previous is not None:
+    if previous is not None and previous is not client:
         client.take_over(previous)
     _client = client
     diagnostics.tell_every(0.0 if client.config.debug else diagnostics.TELL_INTERVAL)
@@ -62,6 +66,11 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
         if client.choice.mode is Mode.PROCESS and spool.has_writers():
             client.launcher.ensure_flusher(spool, client.choice)
     diagnostics.tell()
+
+
+def current_client() -> Optional[Client]:
+    """What ``init`` has set up last; None before that, and after ``close``."""
+    return _client
 
 
 def capture_exception(error: Union[BaseException, ExcInfo, None] = None) -> Optional[str]:

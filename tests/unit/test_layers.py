@@ -12,7 +12,7 @@ from tests.support.layers import SourceTree, imports_at_load, lazy_imports, read
 ROOT = Path(__file__).parents[2]
 
 #: Layers whose first module comes with a later version.
-TO_COME = {"compat", "integrations"}
+TO_COME: set[str] = set()
 
 #: What the flusher alone may load; a program that reports errors never pays for it.
 READ_HALF = ("lastword.flusher", "lastword.http_sender", "requests", "filelock", "psutil")

@@ -32,7 +32,7 @@ class BeforeSend:
         The id stays what it was. Raises RecordRefused where the hook raises, or returns what is no event.
         """
         event_id = event["id"]
-        returned = self._call(event)
+        returned = self.call(event)
         if returned is None:
             return None
         try:
@@ -42,7 +42,8 @@ class BeforeSend:
         fitted["id"] = event_id
         return fitted
 
-    def _call(self, event: Event) -> Any:
+    def call(self, event: Any) -> Any:
+        """What the hook returns, whatever it is. Raises RecordRefused where the hook raises."""
         depth = _hooks.level
         if depth >= MAX_DEPTH:
             raise RecordRefused(REASON, "it was captured by before_send itself, over and over")

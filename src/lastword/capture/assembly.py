@@ -14,7 +14,6 @@ from lastword.capture import breadcrumbs, context
 from lastword.capture.exception import MAX_VALUE, exception_tree, is_unraised, type_only
 from lastword.capture.frames import StackReader
 from lastword.capture.host import host_info
-from lastword.capture.own_repr import OwnReprs
 from lastword.capture.process import process_info, runtime_info, thread_info
 from lastword.capture.room import Room
 from lastword.capture.safe_text import clean, clean_marked, describe
@@ -72,8 +71,7 @@ def exception_event(
     calls: within some ten calls of the recursion limit parts are missing, at the limit itself RecursionError stands.
     """
     room = Room()
-    own_reprs = OwnReprs(settings.repr_of, settings.scrub_text) if settings.repr_of else None
-    reader = StackReader(settings, room, own_reprs)
+    reader = StackReader(settings, room, settings.own_reprs())
     exceptions = _part("exceptions", exception_tree, error, traceback, reader, room)
     event = _event(context.level_or("error") if handled else "fatal", handled, mechanism, settings)
     event["exceptions"] = exceptions or [type_only(error)]

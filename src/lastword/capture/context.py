@@ -44,6 +44,7 @@ class _Scope(NamedTuple):
     fingerprint: tuple[str, ...] = ()
     transaction: Optional[str] = None
     level: Optional[Level] = None
+    is_new: bool = False  # of a piece of work of its own
 
 
 _NOTHING = _Scope()
@@ -168,11 +169,16 @@ def new_scope() -> AbstractContextManager[None]:
     return _NewScope()
 
 
+def in_new_scope() -> bool:
+    """Whether the caller is inside of a ``new_scope``."""
+    return _scope.get().is_new
+
+
 class _NewScope(AbstractContextManager[None]):
     """Not a generator: that would stand in the traceback of what is raised inside."""
 
     def __enter__(self) -> None:
-        self._scope: Token[_Scope] = _scope.set(_scope.get())
+        self._scope: Token[_Scope] = _scope.set(_scope.get()._replace(is_new=True))
         self._trail = breadcrumbs.trail.set(breadcrumbs.trail.get())
 
     def __exit__(self, *_: object) -> None:

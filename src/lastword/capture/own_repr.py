@@ -54,3 +54,36 @@ class OwnReprs:
                 if ancestor is one if type(one) is not str else one in (class_name(ancestor), class_path(ancestor)):
                     return True
         return False
+
+
+#: Seconds that plain reprs may take for one event: they are what such a program has always paid for.
+PLAIN_TIME_LIMIT = 0.250
+
+
+class PlainReprs(OwnReprs):
+    """Shows every value as ``repr`` does, cut at its end without a mark, as long as that takes no more than a moment.
+
+    What raises is told by its type alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__((), str)
+        self._left = PLAIN_TIME_LIMIT
+
+    def of(self, value: object, limit: int) -> Optional[str]:
+        """Raises what the repr raises."""
+        if self._left <= 0 or _inside.get():
+            return None
+        _inside.set(True)
+        began = time.perf_counter()
+        try:
+            return _head(repr(value), limit)
+        finally:
+            self._left -= time.perf_counter() - began
+            _inside.set(False)
+
+
+def _head(text: str, limit: int) -> str:
+    if type(text) is not str:  # a subclass may have ideas of its own about slicing
+        text = "".join((text,))
+    return clean(text[:limit], 6 * limit)[:limit]  # a lone surrogate takes six characters to show

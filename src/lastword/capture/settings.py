@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Union
+from typing import Optional, Union
 
 from lastword.capture.call_site import CallSites
+from lastword.capture.own_repr import OwnReprs, PlainReprs
 from lastword.capture.variables import VariableReader
 from lastword.event import Needs
 
@@ -20,6 +21,7 @@ class CaptureSettings:
         release: the version of the program; at most 200 characters are kept.
         all_threads: whether the stacks of the other threads are taken, also where ``needs`` has no use for them.
         repr_of: classes, or their names, whose objects are shown by their own ``__repr__``, subclasses included.
+        plain_reprs: whether all values are shown by their own ``__repr__``, cut at its end, instead.
         scrub_text: takes the secrets out of what such a ``__repr__`` says.
         scrub_source: takes them out of lines of source, and gives back as many lines.
         sites: what is known of the places where frames are.
@@ -35,6 +37,7 @@ class CaptureSettings:
         release: str = "",
         all_threads: bool = False,
         repr_of: tuple[Union[type, str], ...] = (),
+        plain_reprs: bool = False,
         scrub_text: Callable[[str], str] = str,
         scrub_source: Callable[[Sequence[str]], list[str]] = list,
     ) -> None:
@@ -44,6 +47,13 @@ class CaptureSettings:
         self.release = release
         self.all_threads = all_threads
         self.repr_of = repr_of
+        self.plain_reprs = plain_reprs
         self.scrub_text = scrub_text
         self.sites = CallSites(scrub_source)
         self.variables = VariableReader(is_sensitive)
+
+    def own_reprs(self) -> Optional[OwnReprs]:
+        """Those of one event; None where no object is asked."""
+        if self.plain_reprs:
+            return PlainReprs()
+        return OwnReprs(self.repr_of, self.scrub_text) if self.repr_of else None

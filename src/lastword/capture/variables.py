@@ -117,7 +117,7 @@ class VariableReader:
             return FILTERED
         try:
             own = own_reprs.of(value, MAX_TEXT) if own_reprs is not None else None
-            return own or self._repr.of(value, MAX_TEXT)
+            return self._repr.of(value, MAX_TEXT) if own is None else own
         except Exception:
             marks[place] = "failed"
             return class_name(type(value))

@@ -1,0 +1,1 @@
+"""Drop-ins: what programs import in place of another package, and go on calling as before."""

@@ -1,0 +1,159 @@
+"""The client that programs may hold, of which ``init`` makes one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Optional
+
+from lastword import diagnostics, integrations, sdk
+from lastword.capture import context, message_event
+from lastword.capture.origin import origin_of_message
+from lastword.capture.safe_text import describe
+from lastword.compat.booboo import _scrubber
+from lastword.compat.booboo._dsn import DEFAULT_ENDPOINT, parse_dsn
+from lastword.compat.booboo._reporting import ReportingClient, config_for, merged
+from lastword.compat.booboo._user import ProcessUser
+from lastword.compat.booboo._warnings import WARN_INTERVAL, Warnings, begin_debugging, logger
+from lastword.event import Event
+from lastword.integrations.reporting import REQUEST_CONTEXT, Failure, request_of
+
+__all__ = ["DEFAULT_ENDPOINT", "VERSION", "WARN_INTERVAL", "BoobooClient", "logger"]
+
+#: Of the package that this stands in for.
+VERSION = "0.16.0"
+
+_HANDSHAKE = b'{"handshake": true, "sdk": "python/%b"}' % VERSION.encode("ascii")
+
+
+class BoobooClient:
+    """Reports to one project; see ``booboo.init`` for the arguments.
+
+    Making one hooks nothing; ``install`` does.
+
+    Attributes:
+        dsn: the token alone.
+        endpoint: the URL that is posted to.
+        environment, release, ignore_errors, before_send, debug: as given; a release of None is "" or that of the
+            environment, and what is to be ignored a tuple.
+    """
+
+    def __init__(
+        self,
+        dsn: Any,
+        environment: str = "",
+        release: Optional[str] = None,
+        ignore_errors: Optional[Iterable[Any]] = None,
+        endpoint: Optional[str] = None,
+        before_send: Optional[Callable[[dict[str, Any]], Optional[dict[str, Any]]]] = None,
+        debug: bool = False,
+    ) -> None:
+        address = parse_dsn(dsn, endpoint)
+        self.dsn, self.endpoint = address
+        self.environment = environment
+        self.release = os.environ.get("BOOBOO_RELEASE", "") if release is None else release
+        self.ignore_errors = tuple(ignore_errors or ())
+        self.before_send = before_send
+        self.debug = bool(debug) or os.environ.get("BOOBOO_DEBUG") in ("1", "true", "yes")
+        self._warnings = Warnings(every_time=self.debug)
+        self._user = ProcessUser()
+        config = config_for(
+            address, str(environment or ""), str(self.release or ""), _exception_classes(self.ignore_errors), self.debug
+        )
+        self._reporting = ReportingClient(config, before_send, self._warnings, self._user)
+        if self.debug:
+            begin_debugging()
+        if not address.token:
+            self._warnings.note("no-dsn", "no DSN configured, nothing is sent: events stay in the spool (lastword ls)")
+
+    def install(self, app: Any = None) -> None:
+        """Hear what nobody catches, and what frameworks do; ``app`` need not be given. Tells the tracker so, once."""
+        sdk.start(self._reporting)
+        if os.environ.get("BOOBOO_HANDSHAKE") not in ("0", "false", "no"):
+            self._reporting.shake_hands(_HANDSHAKE)
+        integrations.install(self._report_failure)
+        if self.debug:
+            logger().debug("booboo: initialised (endpoint=%s, environment=%s)", self.endpoint, self.environment)
+        self._reporting.tell()
+
+    def capture_exception(self, exc: Optional[BaseException] = None) -> None:
+        """Report ``exc``, or the exception that is being handled. Never raises."""
+        self._capture(exc, None)
+
+    def capture_message(self, message: str, level: str = "info") -> None:
+        """Report a message. Never raises."""
+        reporting = self._reporting
+
+        def read() -> Event:
+            event = message_event(message, level="info", settings=reporting.settings)
+            event["level"] = level if type(level) is str else str(level)  # type: ignore[typeddict-item]
+            return event
+
+        try:
+            reporting.capture(None, origin_of_message, read)
+            reporting.tell()
+        except Exception:
+            reporting.uncounted += 1
+
+    def set_user(self, user_data: Optional[dict[str, Any]]) -> None:
+        """Say who is using the program (see ``booboo.set_user``); None forgets. Never raises."""
+        self._user.set(user_data)
+        self._reporting.tell()
+
+    def _capture(self, error: Any, traceback: Optional[TracebackType]) -> None:
+        reporting = self._reporting
+        try:
+            if error is None:
+                error = sys.exc_info()[1]
+            if error is not None and issubclass(type(error), BaseException):
+                reporting.capture_error(error, traceback, "capture_exception", handled=True)
+            reporting.tell()
+        except Exception:
+            reporting.uncounted += 1
+
+    def _capture_and_send(
+        self,
+        exc: BaseException,
+        request_data: Optional[Mapping[str, Any]] = None,
+        user_data: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        """Report ``exc`` with a request and a user that the caller knows of."""
+        with context.new_scope():
+            self._set_around(request_data, user_data)
+            self._capture(exc, None)
+
+    def _report_failure(self, failure: Failure) -> None:
+        """What a framework tells. Not from here are warnings told: the framework may be logging."""
+        with context.new_scope():
+            request = request_of(failure)
+            if request is not None:
+                request = _scrubber.scrub_request(request)
+                self._set_around(request.as_context(), request.user)
+            self._reporting.report(failure.error, failure.traceback, failure.mechanism, handled=False, level="error")
+
+    def _set_around(self, request_data: Optional[Mapping[str, Any]], user_data: Optional[Mapping[str, Any]]) -> None:
+        try:
+            if request_data:
+                context.set_context(REQUEST_CONTEXT, request_data)
+            if user_data:
+                known = context.current().user
+                context.set_user(merged(self._user.get() if known is None else known, user_data))
+        except Exception as trouble:
+            diagnostics.note("request", f"an event went without its request: {describe(trouble)}")
+
+    def _flush(self) -> None:
+        """Wait for what was captured to arrive, as the end of the process does: at most 5 s."""
+        self._reporting.wait_at_end(self._reporting.config.shutdown_timeout)
+
+
+def _exception_classes(ignored: Iterable[Any]) -> tuple[type[BaseException], ...]:
+    """Of what was to be ignored, what can be; tuples of classes hold like their classes."""
+    classes: list[type[BaseException]] = []
+    for one in ignored:
+        if isinstance(one, tuple):
+            classes += _exception_classes(one)
+        elif isinstance(one, type) and issubclass(one, BaseException):
+            classes.append(one)
+    return tuple(classes)

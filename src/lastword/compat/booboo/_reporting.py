@@ -1,0 +1,193 @@
+"""lastword's client, reporting as booboo-sdk does: its variables, its event for ``before_send``, its warnings."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Optional, cast
+
+from lastword import diagnostics
+from lastword.admission import BeforeSend
+from lastword.capture import CaptureSettings
+from lastword.client import Client
+from lastword.compat.booboo import _scrubber
+from lastword.compat.booboo._dsn import Address
+from lastword.compat.booboo._user import ProcessUser
+from lastword.compat.booboo._warnings import Warnings
+from lastword.config import Config
+from lastword.dsn import Destination, Dsn
+from lastword.errors import RecordRefused
+from lastword.event import Event, new_id
+from lastword.event_json import own_copy
+from lastword.wire.booboo_payload import payload
+from lastword.wire.json_text import encode
+from lastword.wire.needs import NEEDS
+
+WIRE, JSON = "booboo", "application/json"
+
+#: Seconds that the tracker has for an answer, and that the end of a process waits.
+TIMEOUT = SHUTDOWN_TIMEOUT = 5.0
+
+#: How often the ledger is asked how sending goes, in seconds.
+LOOK_INTERVAL = 1.0
+
+_DOCUMENTED_LEVELS = ("error", "warning", "info")
+
+#: Decided by the call, so no variable of the environment may.
+_NOT_FROM_ENVIRONMENT = ("LASTWORD_DSN", "LASTWORD_IGNORE_ERRORS", "LASTWORD_REPR_OF")
+
+_STATUS = re.compile("HTTP ([0-9]{3})")
+
+
+class BoobooConfig(Config):
+    """The options of lastword by which it does what booboo-sdk does.
+
+    Attributes:
+        address: where to, since no DSN of lastword's can name a whole URL; its token is "" where nothing is sent.
+    """
+
+    address: Address
+
+    @property
+    def destination(self) -> Optional[Destination]:
+        address = getattr(self, "address", Address("", ""))
+        return self.destination_at(Dsn(WIRE, address.endpoint, address.token)) if address.token else None
+
+
+def config_for(
+    address: Address, environment: str, release: str, ignored: tuple[type[BaseException], ...], debug: bool
+) -> BoobooConfig:
+    """Raises ConfigError where a variable of the environment cannot be used."""
+    options = {
+        "environment": environment,
+        "release": release,
+        "ignore_errors": ignored,
+        "debug": debug,
+        "timeout": TIMEOUT,
+        "shutdown_timeout": SHUTDOWN_TIMEOUT,
+        "flood_burst": 0,
+        "sample_rate": 1.0,
+        "log_events": "off",
+        "log_breadcrumbs": "off",
+        "scrub": "off",  # variables and requests have their own rules, and texts were never looked at
+    }
+    environ = {name: value for name, value in os.environ.items() if name not in _NOT_FROM_ENVIRONMENT}
+    config = cast(BoobooConfig, BoobooConfig.load(options, environ))
+    config.address = address
+    return config
+
+
+class ReportingClient(Client):
+    """The client of one ``BoobooClient``."""
+
+    def __init__(
+        self,
+        config: BoobooConfig,
+        before_send: Optional[Callable[[Any], Any]],
+        warnings: Warnings,
+        process_user: ProcessUser,
+    ) -> None:
+        super().__init__(config)
+        self.address = config.address
+        self.settings = CaptureSettings(
+            needs=NEEDS[WIRE],
+            is_sensitive=_scrubber.is_sensitive,
+            plain_reprs=True,
+            environment=config.environment,
+            release=config.release or "",
+            all_threads=config.all_threads,
+        )
+        self._hook = None if before_send is None else BeforeSend(before_send)
+        self._warnings = warnings
+        self._process_user = process_user
+        self._looked_at = 0.0
+        self._heard_at = time.time()
+
+    def keep(self, event: Event) -> Optional[str]:
+        """Record it in lastword's own form; in the tracker's where only that can say what is to be sent."""
+        if event["user"] is None:
+            event["user"] = self._process_user.get()
+        if self._hook is None and (event["message"] is None or event["level"] in _DOCUMENTED_LEVELS):
+            return self._told(self.reporter.record(event))
+        return self._keep_rendered(event)
+
+    def _told(self, event_id: Optional[str]) -> Optional[str]:
+        if event_id is None:
+            self._warnings.note("enqueue", "could not queue event: " + "; ".join(diagnostics.waiting()[-1:]))
+        return event_id
+
+    def _keep_rendered(self, event: Event) -> Optional[str]:
+        last_words = event["level"] == "fatal" and not event["handled"]
+        try:
+            body = self._body(event)
+        except Exception as error:  # whatever it is, it is not the application's
+            self.reporter.refuse_for_defect(error)
+            return None
+        if body is None:
+            self.reporter.refuse("before_send")
+            return None
+        return self._told(self.reporter.record_rendered(event["id"], WIRE, body, JSON, last_words=last_words))
+
+    def _body(self, event: Event) -> Optional[bytes]:
+        """What is to be sent; None where the hook wants none of it, or could not do its work, which is said."""
+        told: Any = payload(own_copy(event))
+        if event["message"] is not None:
+            told["level"] = event["level"]
+        if self._hook is not None:
+            try:
+                told = self._hook.call(told)
+            except RecordRefused as refusal:
+                self._warnings.note("before-send", f"event dropped, {refusal}")
+                return None
+            if told is None:
+                return None
+        try:
+            return encode(told)
+        except Exception as error:
+            self._warnings.note("serialise", f"could not serialise event: {error!r}")
+            return None
+
+    def shake_hands(self, body: bytes) -> None:
+        """Tell the tracker that there is somebody, unless it was told from this spool before."""
+        if self.config.destination is not None and not self._is_known():
+            self.reporter.record_rendered(new_id(), WIRE, body, JSON)
+            if self.reporter.writer is not None:
+                self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
+
+    def _is_known(self) -> bool:
+        spool, destination = self.reporter.find_spool(), self.config.destination
+        return spool is not None and destination is not None and os.path.exists(spool.destination(destination.key))
+
+    def wait_at_end(self, timeout: float) -> None:
+        super().wait_at_end(timeout)
+        self._looked_at = 0.0
+        self.tell()
+
+    def tell(self) -> None:
+        """Say what there is to say: of captures, and of how sending goes."""
+        with suppress(Exception):  # a spool that cannot be read has nothing to tell
+            if time.monotonic() - self._looked_at >= LOOK_INTERVAL:
+                self._looked_at = time.monotonic()
+                self._look_at_delivery()
+        self._warnings.tell()
+
+    def _look_at_delivery(self) -> None:
+        writer = self.reporter.writer
+        health = self.reporter.health(writer.layout) if writer is not None else None
+        if health is None or health.last_error_at <= self._heard_at:
+            return
+        self._heard_at = health.last_error_at
+        status = _STATUS.match(health.last_error)
+        endpoint = self.address.endpoint
+        if status:
+            self._warnings.note(f"http-{status[1]}", f"event rejected by {endpoint}: {health.last_error}")
+        else:
+            self._warnings.note("transport", f"could not reach {endpoint}: {health.last_error}")
+
+
+def merged(known: Optional[Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:
+    """A user that the program has set, with what a framework knows of it."""
+    return {**(known or {}), **found}

@@ -1,0 +1,81 @@
+"""ASGI: exceptions that leave an application while it serves a request or a websocket. FastAPI and Channels by name.
+
+Any other application is heard through ``ReportingMiddleware``, put around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+
+from lastword.capture.context import new_scope
+from lastword.integrations.on_import import when_imported
+from lastword.integrations.reporting import Failure, Request, tell
+from lastword.integrations.wrapping import Function, wrap
+
+MECHANISM = "asgi"
+
+Scope = dict[str, Any]
+App = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+def install() -> None:
+    """All FastAPI applications are heard, and all Channels routers, those that exist already and later ones."""
+    when_imported("fastapi.applications", lambda module: _hear(module, "FastAPI"))
+    when_imported("channels.routing", lambda module: _hear(module, "ProtocolTypeRouter"))
+
+
+def _hear(module: ModuleType, name: str) -> None:
+    def around(original: Function) -> Function:
+        async def serve(self: Any, scope: Scope, receive: Any, send: Any) -> None:
+            await _serve(lambda *arguments: original(self, *arguments), scope, receive, send)
+
+        return serve
+
+    wrap(getattr(module, name), "__call__", around)
+
+
+class ReportingMiddleware:
+    """``app = ReportingMiddleware(app)``."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        await _serve(self.app, scope, receive, send)
+
+
+async def _serve(app: App, scope: Scope, receive: Any, send: Any) -> None:
+    if scope.get("type") not in ("http", "websocket"):
+        await app(scope, receive, send)
+        return
+    with new_scope():
+        try:
+            await app(scope, receive, send)
+        except Exception as error:
+            own = error.__traceback__
+            tell(Failure(error, own and own.tb_next, MECHANISM, lambda: _read_request(scope)))
+            raise
+
+
+def _read_request(scope: Scope) -> Request:
+    query_string = bytes(scope.get("query_string") or b"").decode("latin-1")
+    headers = {
+        bytes(name).decode("latin-1"): bytes(value).decode("latin-1") for name, value in scope.get("headers") or ()
+    }
+    client = scope.get("client")
+    return Request(
+        method=str(scope.get("method", "")),
+        url=_origin(scope, headers) + str(scope.get("path", "")) + (f"?{query_string}" if query_string else ""),
+        headers=headers,
+        query_string=query_string,
+        user={"ip_address": client[0]} if client else {},
+    )
+
+
+def _origin(scope: Scope, headers: dict[str, str]) -> str:
+    """By the server's own address, not by what the client calls it; a Unix socket has none to show."""
+    server = scope.get("server")
+    where = f"{server[0]}:{server[1]}" if server and server[1] is not None else headers.get("host", "")
+    return f"{scope.get('scheme', 'http')}://{where}" if where else ""

@@ -1,0 +1,90 @@
+"""Django: where it makes a response out of an exception that a view or a middleware let out, sync or async.
+
+``Http404`` is no error. Everything else is, also what Django answers with 400 and 403.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from lastword.capture.context import new_scope
+from lastword.integrations.on_import import when_imported
+from lastword.integrations.reporting import Failure, Request, tell
+from lastword.integrations.wrapping import Function, wrap
+
+MECHANISM = "django"
+
+
+def install() -> None:
+    """Whether Django is configured, or imported, does not matter."""
+    when_imported("django.core.handlers.exception", _hear_responses)
+    when_imported("django.core.handlers.base", _scope_requests)
+
+
+def _hear_responses(module: ModuleType) -> None:
+    not_found: Any = module.Http404
+
+    def around(original: Function) -> Function:
+        def response_for_exception(request: Any, exc: Any) -> Any:
+            if not isinstance(exc, not_found):
+                report(exc, request)
+            return original(request, exc)
+
+        return response_for_exception
+
+    wrap(module, "response_for_exception", around)
+
+
+def report(error: BaseException, request: Any) -> None:
+    """Raises nothing."""
+    tell(Failure(error, None, MECHANISM, lambda: read_request(request)))
+
+
+def _scope_requests(module: ModuleType) -> None:
+    wrap(module.BaseHandler, "get_response", _in_a_scope)
+    wrap(module.BaseHandler, "get_response_async", _in_a_scope_async)
+
+
+def _in_a_scope(original: Function) -> Function:
+    def get_response(*arguments: Any, **options: Any) -> Any:
+        with new_scope():
+            return original(*arguments, **options)
+
+    return get_response
+
+
+def _in_a_scope_async(original: Function) -> Function:
+    async def get_response_async(*arguments: Any, **options: Any) -> Any:
+        with new_scope():
+            return await original(*arguments, **options)
+
+    return get_response_async
+
+
+def read_request(request: Any) -> Request:
+    """Who is asking is looked up, in the database, where nobody has done so for this request."""
+    meta = request.META
+    headers = {
+        name[len("HTTP_") :].replace("_", "-").title(): str(value)
+        for name, value in meta.items()
+        if name.startswith("HTTP_")
+    }
+    return Request(
+        method=str(request.method or ""),
+        url=str(request.get_full_path()),
+        headers=headers,
+        query_string=str(meta.get("QUERY_STRING", "")),
+        user={**_user(request), **({"ip_address": meta["REMOTE_ADDR"]} if meta.get("REMOTE_ADDR") else {})},
+    )
+
+
+def _user(request: Any) -> dict[str, Any]:
+    try:
+        user = getattr(request, "user", None)
+        if user is None or not user.is_authenticated:
+            return {}
+        told = {"id": str(user.pk), "email": getattr(user, "email", ""), "username": user.get_username()}
+        return {name: value for name, value in told.items() if value}
+    except Exception:  # the database may be what failed
+        return {}

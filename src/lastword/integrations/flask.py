@@ -1,0 +1,71 @@
+"""Flask: where it answers 500 to an exception that no error handler of the program has dealt with.
+
+An ``HTTPException`` below 500 is no error; one of 500 and more is, unless the program has a handler for it.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from lastword.capture.context import new_scope
+from lastword.integrations.on_import import when_imported
+from lastword.integrations.reporting import Failure, Request, tell
+from lastword.integrations.wrapping import Function, wrap
+
+MECHANISM = "flask"
+
+
+def install() -> None:
+    """All applications are heard, those that exist already and later ones."""
+    when_imported("flask.app", _hear)
+
+
+def _hear(module: ModuleType) -> None:
+    def around_handle_exception(original: Function) -> Function:
+        def handle_exception(self: Any, e: Exception) -> Any:
+            _report(module, e)
+            return original(self, e)
+
+        return handle_exception
+
+    def around_handle_http_exception(original: Function) -> Function:
+        def handle_http_exception(self: Any, e: Any) -> Any:
+            if (getattr(e, "code", None) or 0) >= 500 and not _has_handler(self, e, module):
+                _report(module, e)
+            return original(self, e)
+
+        return handle_http_exception
+
+    def around_wsgi_app(original: Function) -> Function:
+        def wsgi_app(self: Any, environ: Any, start_response: Any) -> Any:
+            with new_scope():
+                return original(self, environ, start_response)
+
+        return wsgi_app
+
+    flask: Any = module.Flask
+    wrap(flask, "handle_exception", around_handle_exception)
+    wrap(flask, "handle_http_exception", around_handle_http_exception)
+    wrap(flask, "wsgi_app", around_wsgi_app)
+
+
+def _has_handler(app: Any, error: Any, module: ModuleType) -> bool:
+    try:
+        return app._find_error_handler(error, module.request.blueprints) is not None
+    except Exception:  # it is private, and may go
+        return False
+
+
+def _report(module: ModuleType, error: BaseException) -> None:
+    tell(Failure(error, None, MECHANISM, lambda: _read_request(module.request)))
+
+
+def _read_request(request: Any) -> Request:
+    return Request(
+        method=str(request.method),
+        url=str(request.url),
+        headers={str(name): str(value) for name, value in request.headers.items()},
+        query_string=request.query_string.decode("utf-8", "replace"),
+        user={"ip_address": request.remote_addr} if request.remote_addr else {},
+    )

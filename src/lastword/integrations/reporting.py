@@ -1,0 +1,86 @@
+"""From a framework to whoever reports: an exception, and the request that it came of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NamedTuple, Optional
+
+from lastword import diagnostics, sdk
+from lastword.capture.context import new_scope, set_context
+from lastword.capture.safe_text import describe
+
+#: The name of the context that holds the request; formats that have a place for a request know it by this.
+REQUEST_CONTEXT = "request"
+
+
+class Request(NamedTuple):
+    """As the framework has it: nothing is scrubbed yet.
+
+    ``user`` is who the framework says is asking: some of ``id``, ``email``, ``username``, ``ip_address``.
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    query_string: str
+    user: dict[str, Any]
+
+    def as_context(self) -> dict[str, Any]:
+        """All but the user."""
+        return {name: value for name, value in self._asdict().items() if name != "user"}
+
+
+class Failure(NamedTuple):
+    """An exception that left the program's part of a request.
+
+    ``traceback`` is None where it is the exception's own; ``read_request`` may run the program's code, and may raise.
+    """
+
+    error: BaseException
+    traceback: Optional[TracebackType]
+    mechanism: str
+    read_request: Callable[[], Request]
+
+
+Report = Callable[[Failure], None]
+
+_report: Optional[Report] = None
+
+
+def listen(report: Optional[Report]) -> None:
+    """Let ``report`` hear of failures, and nobody else; None: nobody."""
+    global _report
+    _report = report
+
+
+def tell(failure: Failure) -> None:
+    """Raises nothing."""
+    report = _report
+    if report is None:
+        return
+    try:
+        report(failure)
+    except Exception as trouble:
+        diagnostics.note("integrations", f"an error in a request was not reported: {describe(trouble)}")
+
+
+def request_of(failure: Failure) -> Optional[Request]:
+    """None where it cannot be read."""
+    try:
+        return failure.read_request()
+    except Exception as trouble:
+        diagnostics.note("request", f"an event went without its request: {describe(trouble)}")
+        return None
+
+
+def report_to_lastword(failure: Failure) -> None:
+    """With the request, scrubbed like every context, and without the user: ``set_user`` is for the program to call."""
+    client = sdk.current_client()
+    if client is None:
+        return
+    with new_scope():
+        request = request_of(failure)
+        if request is not None:
+            set_context(REQUEST_CONTEXT, request.as_context())
+        client.report(failure.error, failure.traceback, failure.mechanism, handled=False, level="error")

@@ -1,0 +1,96 @@
+"""The event object of ``wire.booboo``, whose specification is there.
+
+Apart, and light, for a program that has a hook for these objects makes them where it captures.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lastword.event import Event, ExceptionInfo, Frame
+from lastword.version import __version__
+from lastword.wire.frames import shown_value, source_context
+
+CONTEXT_LINES = 5
+MAX_VARIABLES = 50
+MAX_VARIABLE_CHARACTERS = 200
+
+#: The context that becomes the request of an exception.
+REQUEST_CONTEXT = "request"
+
+_KNOWN_LEVELS = {"fatal": "error", "debug": "info"}
+_CHAIN_TYPES = {None: None, "cause": "cause", "context": "context", "member": "cause"}
+
+
+def payload(event: Event) -> dict[str, Any]:
+    """The documented event object, before it becomes JSON."""
+    exceptions = event["exceptions"]
+    raised = exceptions[0] if exceptions else None
+    request = event["contexts"].get(REQUEST_CONTEXT)
+    stack = raised["frames"] if raised else []
+    return {
+        "message": raised["value"] if raised else event["message"] or "",
+        "exception_type": raised["type"] if raised else "",
+        "level": _KNOWN_LEVELS.get(event["level"], event["level"]),
+        "stacktrace": [_frame(frame) for frame in stack],
+        "exceptions": _exceptions(exceptions),
+        "context": _context(event),
+        "tags": {"runtime": "python", **event["tags"]},
+        "environment": event["environment"],
+        "release": event["release"],
+        **({"request": request} if request and raised else {}),
+    }
+
+
+def _exceptions(exceptions: list[ExceptionInfo]) -> list[dict[str, Any]]:
+    in_a_row = all(exception["kind"] != "member" for exception in exceptions)
+    return [_exception(exception, [] if in_a_row else _place(exception, exceptions)) for exception in exceptions]
+
+
+def _place(exception: ExceptionInfo, exceptions: list[ExceptionInfo]) -> list[str]:
+    parent = exception["parent"]
+    if parent is None or not 0 <= parent < len(exceptions):
+        return []
+    return [f"({exception['kind']} of {parent + 1}. {exceptions[parent]['type']})"]
+
+
+def _exception(exception: ExceptionInfo, place: list[str]) -> dict[str, Any]:
+    return {
+        "type": exception["type"],
+        "value": "\n".join([exception["value"], *exception["notes"], *place]),
+        "stacktrace": [_frame(frame) for frame in exception["frames"]],
+        "chain_type": _CHAIN_TYPES[exception["kind"]],
+    }
+
+
+def _frame(frame: Frame) -> dict[str, Any]:
+    before, line, after = source_context(frame, CONTEXT_LINES)
+    return {
+        "filename": frame["file"],
+        "function": frame["function"],
+        "lineno": frame["line"],
+        "context_line": line,
+        "pre_context": before,
+        "post_context": after,
+        "vars": _variables(frame),
+        "in_app": frame["in_app"],
+    }
+
+
+def _variables(frame: Frame) -> dict[str, str]:
+    shown = [variable for variable in frame["variables"] if not _is_dunder(variable[0])]
+    return {variable[0]: shown_value(variable)[:MAX_VARIABLE_CHARACTERS] for variable in shown[:MAX_VARIABLES]}
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def _context(event: Event) -> dict[str, Any]:
+    context: dict[str, Any] = {
+        "sdk": {"name": "lastword", "version": __version__},
+        "runtime": {"name": "Python", "version": event["runtime"]["version"]},
+    }
+    if event["user"]:
+        context["user"] = event["user"]
+    return context

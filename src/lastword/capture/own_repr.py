@@ -72,15 +72,15 @@ class PlainReprs(OwnReprs):
 
     def of(self, value: object, limit: int) -> Optional[str]:
         """Raises what the repr raises."""
-        if self._left <= 0 or _inside.get():
+        if self._left <= 0 or _inside.level:
             return None
-        _inside.set(True)
+        _inside.level = 1
         began = time.perf_counter()
         try:
             return _head(repr(value), limit)
         finally:
             self._left -= time.perf_counter() - began
-            _inside.set(False)
+            _inside.level = 0
 
 
 def _head(text: str, limit: int) -> str:

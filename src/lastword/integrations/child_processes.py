@@ -28,7 +28,7 @@ def _hear(module: ModuleType) -> None:
 
         return _bootstrap
 
-    wrap(module.BaseProcess, "_bootstrap", around)  # type: ignore[attr-defined]
+    wrap(module.BaseProcess, "_bootstrap", around)
 
 
 class _Reporting:

@@ -199,6 +199,16 @@ class Client:
             for reporter in self.reporters()
         )
 
+    def look_after_earlier_events(self) -> None:
+        """What other processes, or earlier ones, have left in the spool shall not have to wait for an event of ours."""
+        spool = self.reporter.find_spool()
+        if not self.sends or spool is None:
+            return
+        self.note_wrong_key(spool)
+        # A thread is started only by who has something to say: this may be a server that is about to fork its workers.
+        if self.choice.mode is Mode.PROCESS and spool.has_writers():
+            self.launcher.ensure_flusher(spool, self.choice)
+
     def note_wrong_key(self, spool: Layout) -> None:
         """Have it said that the tracker wants nothing from us, which nobody else notices: every capture succeeds."""
         health = self.reporter.health(spool)

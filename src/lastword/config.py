@@ -142,8 +142,13 @@ class Config(_Options):
             Dsn.parse(self.dsn)
 
     @property
+    def parsed_dsn(self) -> Optional[Dsn]:
+        return None if self.dsn is None else Dsn.parse(self.dsn)
+
+    @property
     def destination(self) -> Optional[Destination]:
-        return None if self.dsn is None else self.destination_at(Dsn.parse(self.dsn))
+        dsn = self.parsed_dsn
+        return None if dsn is None else self.destination_at(dsn)
 
     def destination_at(self, dsn: Dsn) -> Destination:
         """``dsn`` with the options that decide how events get there."""

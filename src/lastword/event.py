@@ -8,7 +8,8 @@ bounded by capture. Lists of frames run from the outermost call to the point of 
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, NamedTuple, Optional, TypedDict
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Optional, TypedDict, cast
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 LEVELS: tuple[Level, ...] = ("fatal", "error", "warning", "info", "debug")
@@ -158,6 +159,22 @@ class Event(TypedDict):
     fingerprint: list[str]  # events with the same belong together; [] for the tracker's own grouping
     transaction: Optional[str]  # what the program was doing, such as POST /checkout
     sources: dict[str, tuple[int, int]]  # absolute path → (mtime_ns, size) of every file that a frame shows
+
+
+#: Parts that were not there at first, and what stands for them where there are none.
+_ADDED: dict[str, Any] = {
+    "threads": [],
+    "extra": {},
+    "contexts": {},
+    "breadcrumbs": [],
+    "fingerprint": [],
+    "transaction": None,
+}
+
+
+def completed(event: Mapping[str, Any]) -> Event:
+    """The event of a record that may have been written by an older lastword, which knew fewer parts."""
+    return cast(Event, {**_ADDED, **event})
 
 
 class Needs(NamedTuple):

@@ -15,7 +15,6 @@ from lastword.capture.reported import event_of
 from lastword.client import Client
 from lastword.config import Config
 from lastword.event import Event, Level, known_level
-from lastword.launch.mode import Mode
 
 #: What ``sys.exc_info()`` returns.
 ExcInfo = Union[
@@ -59,12 +58,7 @@ def start(client: Client) -> None:
     _register_at_exit()
     if client.choice.remark:
         diagnostics.note("mode", client.choice.remark)
-    spool = client.reporter.find_spool()
-    if client.sends and spool is not None:
-        client.note_wrong_key(spool)
-        # A thread is started only by who has something to say: this may be a server that is about to fork its workers.
-        if client.choice.mode is Mode.PROCESS and spool.has_writers():
-            client.launcher.ensure_flusher(spool, client.choice)
+    client.look_after_earlier_events()
     diagnostics.tell()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lastword.event import Event, Needs
-from lastword.wire.backtrace import MAX_BLOCK_LINES
+from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES
 from lastword.wire.formats import FORMATS
 from lastword.wire.needs import NEEDS
 from tests.support.events import EVENT_ID, breadcrumb, destination, exception, exception_event, frame, message_event

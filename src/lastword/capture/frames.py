@@ -33,16 +33,17 @@ class StackReader:
         self.stripped = 0
         self._sites = settings.sites
         self._variables = settings.variables
+        self._with_variables = settings.local_variables
         self._own_reprs = own_reprs
         self._room = room
 
     def of_traceback(self, traceback: Optional[TracebackType]) -> list[Frame]:
-        """The frames of a traceback with their variables, outermost first.
+        """The frames of a traceback with their variables, unless the settings want none, outermost first.
 
         At most 100: of more, both ends (``folding``), with a frame between them that says how many are missing.
         """
         first, between, last = both_ends(_calls_of_traceback(traceback), _same_place)
-        return self._read(first, between, last, with_variables=True)
+        return self._read(first, between, last, with_variables=self._with_variables)
 
     def of_callers(self, frame: Optional[FrameType]) -> list[Frame]:
         """The stack that ends in ``frame``, outermost first, bounded likewise; without variables, without our own."""

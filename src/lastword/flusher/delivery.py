@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, cast
+from typing import Optional
 
 from lastword.dsn import Destination
 from lastword.errors import ConfigError, SendError
-from lastword.event import Event
+from lastword.event import completed
+from lastword.flusher.source_files import with_source_of_files
 from lastword.http_message import HttpRequest
 from lastword.http_sender import HttpSender
 from lastword.spool import destination as destination_files
@@ -79,7 +80,7 @@ class Courier:
 
 def _request(record: Record, wire: WireFormat, destination: Destination, limit: Optional[int]) -> HttpRequest:
     if record.kind == EVENT:
-        return wire.request(cast(Event, record.content), destination, limit)
+        return wire.request(with_source_of_files(completed(record.content)), destination, limit)
     of = record.content.get("wire")
     if of != destination.dsn.wire:
         raise ValueError(f"it was made for {of!r}")

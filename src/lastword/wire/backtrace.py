@@ -27,7 +27,8 @@ ASCII-escaped, NaN and infinities as ``null``, with these keys in this order (ex
 Where there are breadcrumbs, a second part, ``name="attachment_bt-breadcrumbs-0"; filename="bt-breadcrumbs-0"`` with
 Content-Type application/octet-stream: a JSON array, the oldest first, of ``{id, timestamp, type, level, message,
 attributes}``; id from 1, timestamp in whole Unix milliseconds, type one of the names in ``_BREADCRUMB_TYPES``,
-attributes name to scalar.
+attributes name to scalar. Where a program that uses the drop-in for ``backtracepython`` has attached files, one part
+each stands before that, ``name="attachment_<file name>"; filename="<file name>"``, of the same Content-Type.
 
 A frame, innermost call first: funcName, line, library, sourceCode (both the absolute path; the latter is the key of
 ``sourceCode``). One block of source per file; lines between two excerpts that nobody took are empty ones, so that
@@ -59,20 +60,25 @@ What differs from that package, and why:
   stand beside them under their own names.
 * A fingerprint becomes ``_mod_fingerprint``, the SHA-256 of its parts; one with ``{{ default }}`` in it, which the
   tracker knows nothing of, leaves the grouping to the tracker.
+
+A report that the drop-in has prepared (``wire.backtrace_prepared``) is that package's own: it has its agent, its
+attributes and annotations, and nothing is added.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from lastword.dsn import Destination
-from lastword.event import Breadcrumb, Call, Event, ExceptionInfo, Frame
+from lastword.event import TRIMMED_TAG, Breadcrumb, Call, Event, ExceptionInfo, Frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
 from lastword.wire.backtrace_attributes import AGENT, Scalar, attributes, is_scalar
+from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES, Attachment, Prepared, lighter, prepared, shown_stack
 from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
 from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
@@ -81,13 +87,15 @@ from lastword.wire.trim import fit
 
 TAB_WIDTH = 8
 
-#: Lines that one block of source may span, filled gaps included; an excerpt further away is left out.
-MAX_BLOCK_LINES = 10_000
-
 #: A run of equal frames longer than this is cut and counted, as Python's own tracebacks do.
 SHOWN_REPEATS = 3
 
 _ALSO_A_WRONG_SUBDOMAIN = 503
+
+_BREADCRUMBS_FILE = "bt-breadcrumbs-0"
+
+#: What a name in a part's header cannot hold, as browsers write it.
+_QUOTED = {ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"}
 
 #: Types of breadcrumbs that the tracker tells apart; any other is ``manual``.
 _BREADCRUMB_TYPES = frozenset(("manual", "log", "navigation", "http", "system", "user", "configuration"))
@@ -102,9 +110,9 @@ def request(event: Event, destination: Destination, limit: Optional[int] = None)
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
     def body(event: Event) -> bytes:
-        return _multipart(boundary, _json(payload(event)), _json(_breadcrumbs(event)) if event["breadcrumbs"] else b"")
+        return _multipart(boundary, _json(payload(event)), _attached(event))
 
-    return HttpRequest(url=destination.dsn.url, body=fit(event, body, limit), headers=headers)
+    return HttpRequest(url=destination.dsn.url, body=_fitting(event, body, limit), headers=headers)
 
 
 def rendered(body: bytes, content_type: str, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
@@ -130,10 +138,40 @@ def judge(reply: HttpReply, history: History) -> Verdict:
     return verdict
 
 
+def _fitting(event: Event, body: Callable[[Event], bytes], limit: Optional[int]) -> bytes:
+    *heavier, lightest = [event, *lighter(event)]
+    for form in heavier:
+        rendered = body(form)
+        if limit is None or len(rendered) <= limit:
+            return rendered
+    return fit(lightest, body, limit)
+
+
 def payload(event: Event) -> dict[str, Any]:
     """The report object, before it becomes JSON."""
+    told = prepared(event)
+    if told is None:
+        report = _report(event, AGENT, __version__, attributes(event), _annotations(event))
+        report["sourceCode"] = _source_code(shown_stack(event)[::-1])
+        return report
+    report = {**(told["report"] or report_without_source(event, told))}
+    if trimmed := event["tags"].get(TRIMMED_TAG):
+        report["attributes"] = {**report["attributes"], TRIMMED_TAG: trimmed}
+    if told["source_wanted"]:
+        excerpts = _source_code(shown_stack(event)[::-1], told["tab_width"])
+        report["sourceCode"] = {**excerpts, **told["source"]}
+    return report
+
+
+def report_without_source(event: Event, told: Prepared) -> dict[str, Any]:
+    """The report that a program has prepared, but for ``sourceCode``. Attributes and annotations are ``told``'s own."""
+    return _report(event, told["agent"], told["agent_version"], told["attributes"], told["annotations"])
+
+
+def _report(
+    event: Event, agent: str, version: str, attributes: dict[str, Scalar], annotations: dict[str, Any]
+) -> dict[str, Any]:
     exceptions = event["exceptions"]
-    stack = ((exceptions and exceptions[0]["frames"]) or event["stack"])[::-1]
     thread_id = str(event["thread"]["id"])
     runtime = event["runtime"]
     report: dict[str, Any] = {
@@ -141,16 +179,15 @@ def payload(event: Event) -> dict[str, Any]:
         "timestamp": int(event["timestamp"]),
         "lang": "python",
         "langVersion": f"{runtime['name']} {runtime['version']}-{runtime['release_level']}",
-        "agent": AGENT,
-        "agentVersion": __version__,
+        "agent": agent,
+        "agentVersion": version,
         "mainThread": thread_id,
-        "attributes": attributes(event),
-        "annotations": _annotations(event),
-        "threads": _threads(event, stack),
+        "attributes": attributes,
+        "annotations": annotations,
+        "threads": _threads(event, shown_stack(event)[::-1]),
     }
     if exceptions:
         report["classifiers"] = [exceptions[0]["type"]]
-    report["sourceCode"] = _source_code(stack)
     return report
 
 
@@ -162,7 +199,7 @@ def _threads(event: Event, stack: list[Frame]) -> dict[str, dict[str, Any]]:
             "stack": [_call(call) for call in other["calls"][::-1]],
             "fault": False,
         }
-        for other in event.get("threads", ())
+        for other in event["threads"]
     }
     own = event["thread"]
     captured = {"name": own["name"], "stack": [_frame(frame) for frame in stack], "fault": True}
@@ -173,15 +210,30 @@ def _json(value: Any) -> bytes:
     return encode(value, large_integers_as_text=True)
 
 
-def _multipart(boundary: str, report: bytes, breadcrumbs: bytes) -> bytes:
-    """The body. The boundary cannot occur in it: JSON text holds no line break, and a boundary follows one."""
+def _attached(event: Event) -> list[tuple[str, bytes]]:
+    """What goes with the report: names and contents."""
+    told = prepared(event)
+    files = [_file(attachment) for attachment in told["attachments"]] if told else []
+    return [*files, *([(_BREADCRUMBS_FILE, _json(_breadcrumbs(event)))] if event["breadcrumbs"] else [])]
+
+
+def _file(attachment: Attachment) -> tuple[str, bytes]:
+    return attachment["name"], base64.b64decode(attachment["content"])
+
+
+def _multipart(boundary: str, report: bytes, attached: list[tuple[str, bytes]]) -> bytes:
+    """The body. The boundary cannot occur in it: JSON text holds no line break, and a boundary follows one; nobody who
+    wrote an attached file knew the event's id, from which it is made.
+    """
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="upload_file"; filename="upload_file"\r\n\r\n'
-    body = head.encode("ascii") + report
-    if breadcrumbs:
-        name = 'name="attachment_bt-breadcrumbs-0"; filename="bt-breadcrumbs-0"'
-        head = f"\r\n--{boundary}\r\nContent-Disposition: form-data; {name}\r\n"
-        body += f"{head}Content-Type: application/octet-stream\r\n\r\n".encode("ascii") + breadcrumbs
-    return body + f"\r\n--{boundary}--\r\n".encode("ascii")
+    pieces = [head.encode("ascii"), report]
+    for name, content in attached:
+        quoted = name.translate(_QUOTED)
+        head = f"\r\n--{boundary}\r\nContent-Disposition: form-data; "
+        head += f'name="attachment_{quoted}"; filename="{quoted}"\r\nContent-Type: application/octet-stream\r\n\r\n'
+        pieces += [head.encode("utf-8", "replace"), content]
+    pieces.append(f"\r\n--{boundary}--\r\n".encode("ascii"))
+    return b"".join(pieces)
 
 
 def _without_attachments(body: bytes) -> bytes:
@@ -242,7 +294,7 @@ def _annotations(event: Event) -> dict[str, Any]:
     if event["exceptions"]:
         raised, *chain = event["exceptions"]
         frames = raised["frames"]
-        annotations["Exception"] = _exception(raised)
+        annotations["Exception"] = exception_annotation(raised)
         if raised["notes"]:
             annotations["Notes"] = raised["notes"]
         if chain:
@@ -252,7 +304,8 @@ def _annotations(event: Event) -> dict[str, Any]:
     return annotations
 
 
-def _exception(exception: ExceptionInfo) -> dict[str, Any]:
+def exception_annotation(exception: ExceptionInfo) -> dict[str, Any]:
+    """The annotation ``Exception``."""
     return {
         "type": exception["type"],
         "message": exception["value"],
@@ -266,7 +319,7 @@ def _link(number: int, exception: ExceptionInfo) -> dict[str, Any]:
         "number": number,
         "relation": exception["kind"],
         "parent": exception["parent"],
-        **_exception(exception),
+        **exception_annotation(exception),
         "notes": exception["notes"],
         "variables": _local_variables(exception["frames"]),
     }
@@ -302,7 +355,7 @@ def _traceback_entry(frame: Frame) -> str:
     return f"{place}    {line}\n" if line else place
 
 
-def _source_code(stack: list[Frame]) -> dict[str, dict[str, Any]]:
+def _source_code(stack: list[Frame], tab_width: Any = TAB_WIDTH) -> dict[str, dict[str, Any]]:
     """One block for each file, from the lowest line that a frame brought to the highest."""
     files: dict[str, dict[int, str]] = {}
     for frame in stack:
@@ -312,10 +365,10 @@ def _source_code(stack: list[Frame]) -> dict[str, dict[str, Any]]:
         merged = {**excerpt, **files.get(frame["path"], {})}
         if excerpt and max(merged) - min(merged) < MAX_BLOCK_LINES:
             files[frame["path"]] = merged
-    return {path: _block(path, lines) for path, lines in files.items()}
+    return {path: _block(path, lines, tab_width) for path, lines in files.items()}
 
 
-def _block(path: str, lines: dict[int, str]) -> dict[str, Any]:
+def _block(path: str, lines: dict[int, str], tab_width: Any) -> dict[str, Any]:
     start, end = min(lines), max(lines)
     text = "".join(lines.get(number, "") + "\n" for number in range(start, end + 1))
-    return {"startLine": start, "startColumn": 1, "path": path, "tabWidth": TAB_WIDTH, "text": text}
+    return {"startLine": start, "startColumn": 1, "path": path, "tabWidth": tab_width, "text": text}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Union
 
-from lastword.event import Event
+from lastword.event import Event, HostInfo, ProcessInfo
 from lastword.version import __version__
 from lastword.wire.json_text import encode
 
@@ -54,7 +54,15 @@ _DEFAULT_GROUPING = "{{ default }}"
 
 
 def attributes(event: Event) -> dict[str, Scalar]:
-    host, process = event["host"], event["process"]
+    attributes = default_attributes(event["process"], event["host"], AGENT, __version__)
+    attributes.update(_more_of_the_process(event))
+    attributes.update(_chosen_by_the_program(event))
+    attributes["error.type"], attributes["error.message"] = _error(event)
+    return attributes
+
+
+def default_attributes(process: ProcessInfo, host: HostInfo, agent: str, version: str) -> dict[str, Scalar]:
+    """Those that the released package sends of every process, by the names that it has for them."""
     attributes: dict[str, Scalar] = {
         "application": process["name"],
         "process.id": process["pid"],
@@ -66,8 +74,8 @@ def attributes(event: Event) -> dict[str, Scalar]:
     attributes.update(
         {
             "guid": host["machine_id"],
-            "backtrace.agent": AGENT,
-            "backtrace.version": __version__,
+            "backtrace.agent": agent,
+            "backtrace.version": version,
             "uname.sysname": "Mac OS" if host["sysname"] == "Darwin" else host["sysname"],
             "uname.version": host["version"],
             "uname.release": host["release"],
@@ -76,9 +84,6 @@ def attributes(event: Event) -> dict[str, Scalar]:
             "cpu.brand": "",  # Python's platform.processor(), which is empty on most Linux systems and starts a process
         }
     )
-    attributes.update(_more_of_the_process(event))
-    attributes.update(_chosen_by_the_program(event))
-    attributes["error.type"], attributes["error.message"] = _error(event)
     return attributes
 
 

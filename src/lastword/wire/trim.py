@@ -121,7 +121,7 @@ class _Trimming:
         smaller = event.copy()
         smaller["exceptions"] = self._exceptions(event["exceptions"])
         smaller["stack"] = self._stack(event["stack"])
-        smaller["threads"] = self._threads(event.get("threads", []))
+        smaller["threads"] = self._threads(event["threads"])
         smaller["tags"] = self._items(event["tags"])
         smaller["host"] = {**event["host"], "memory": self._figures(event["host"]["memory"])}
         smaller["process"] = {**event["process"], "status": self._figures(event["process"]["status"])}

@@ -1,0 +1,233 @@
+"""A report in the making."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Optional, cast
+
+from lastword import diagnostics
+from lastword.capture import message_event
+from lastword.capture.exception import exception_tree, type_only
+from lastword.capture.frames import StackReader
+from lastword.capture.room import Room
+from lastword.capture.safe_text import clean_marked, describe
+from lastword.capture.settings import CaptureSettings
+from lastword.capture.threads import other_threads
+from lastword.compat.backtracepython.attachments import read_attachments
+from lastword.compat.backtracepython.attributes import AGENT, merged
+from lastword.compat.backtracepython.handler import Handler, globs
+from lastword.compat.backtracepython.values import json_copy
+from lastword.compat.backtracepython.version import version_string
+from lastword.event import Event, Level, Needs, ThreadStack, new_id
+from lastword.event_json import encode_value, to_json
+from lastword.spool.record import MAX_RECORD
+from lastword.wire.backtrace import exception_annotation, report_without_source
+from lastword.wire.backtrace_prepared import Prepared, with_prepared
+
+#: Characters of JSON for all that the program says in a report.
+SAID_ROOM = 300_000
+
+#: What a record has around an event, and what the report's own small parts take.
+_AROUND = 4096
+
+ATTACHMENTS_LEFT_OUT = "Attachments left out"
+
+_MAX_MESSAGE = 8192
+
+
+def _is_never_sensitive(name: str) -> bool:
+    return False
+
+
+_SETTINGS = CaptureSettings(
+    needs=Needs(message_stack=True, memory=True), is_sensitive=_is_never_sensitive, local_variables=False
+)
+
+
+class BacktraceReport:
+    """What happened, as it was when this object was made: time, attributes, the stacks of all threads.
+
+    Can be made before ``initialize``. Its values may be changed until it is sent; what is sent is a copy.
+
+    Attributes:
+        faulting_thread_id: of the thread that is blamed, which is the one that made this object.
+        attachments: paths of files.
+        log_lines: what ``log`` was told.
+        source_code, source_path_dict: empty; there for those who look at them.
+    """
+
+    def __init__(self) -> None:
+        self._event = message_event("", level="error", settings=_SETTINGS, mechanism="BacktraceReport")
+        self._event["threads"] = _other_threads()
+        self._times_sent = 0
+        self._in_programs_hands: Optional[dict[str, Any]] = None
+        self._attributes, self._annotations = merged(self._event["process"], self._event["host"])
+        self._attributes["error.type"] = "Exception"
+        self.faulting_thread_id = str(self._event["thread"]["id"])
+        self.source_code: dict[str, Any] = {}
+        self.source_path_dict: dict[str, Any] = {}
+        self.attachments: list[Any] = []
+        self.log_lines: list[dict[str, Any]] = []
+
+    @property
+    def fault_thread(self) -> threading.Thread:
+        known: dict[int, threading.Thread] = getattr(threading, "_active", {})
+        return known.get(self._event["thread"]["id"], threading.main_thread())
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report itself, which may be changed at any depth; what is sent is what stands in it then."""
+        if self._in_programs_hands is None:
+            self._in_programs_hands = report_without_source(self._event, self._prepared())
+        return self._in_programs_hands
+
+    def set_exception(
+        self, garbage: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]
+    ) -> None:
+        """Make this the report of an exception. Nothing happens without one."""
+        if not issubclass(type(ex_value), BaseException):
+            return
+        error = cast(BaseException, ex_value)
+        room = Room()
+        reader = StackReader(_SETTINGS, room)
+        try:
+            self._event["exceptions"] = exception_tree(error, ex_traceback, reader, room)
+            self._event["sources"] = {**self._event["sources"], **reader.sources}
+        except Exception as trouble:
+            diagnostics.note("capture", f"an exception was reported without its stack: {describe(trouble)}")
+            self._event["exceptions"] = [type_only(error)]
+        raised = self._event["exceptions"][0]
+        self.set_attribute("error.message", raised["value"])
+        self.set_annotation("Exception", exception_annotation(raised))
+        if self._in_programs_hands is not None:
+            fresh = report_without_source(self._event, self._prepared())
+            self._in_programs_hands.update({key: fresh[key] for key in ("mainThread", "threads", "classifiers")})
+
+    def capture_last_exception(self) -> None:
+        """Make this the report of the exception that is being handled, if there is one."""
+        self.set_exception(*sys.exc_info())
+
+    def set_attribute(self, key: Any, value: Any) -> None:
+        self.get_attributes()[key] = value
+
+    def set_dict_attributes(self, target_dict: Any) -> None:
+        self.get_attributes().update(target_dict)
+
+    def get_attributes(self) -> dict[Any, Any]:
+        """Those that will be sent, to be changed by whoever wants to."""
+        return self._attributes if self._in_programs_hands is None else self._in_programs_hands["attributes"]
+
+    def set_annotation(self, key: Any, value: Any) -> None:
+        self.get_annotations()[key] = value
+
+    def get_annotations(self) -> dict[Any, Any]:
+        """Those that will be sent, to be changed by whoever wants to."""
+        return self._annotations if self._in_programs_hands is None else self._in_programs_hands["annotations"]
+
+    def set_dict_annotations(self, target_dict: Any) -> None:
+        self.get_annotations().update(target_dict)
+
+    def log(self, line: Any) -> None:
+        """Add a line, with the time, to what arrives as the annotation ``Log``."""
+        self.log_lines.append({"ts": time.time(), "msg": line})
+
+    def add_attachment(self, attachment_path: Any) -> None:
+        self.attachments.append(attachment_path)
+
+    def get_attachments(self) -> list[Any]:
+        return self.attachments
+
+    def get_data(self) -> dict[str, Any]:
+        """The whole report, to be changed by whoever wants to."""
+        return self.report
+
+    def send(self) -> None:
+        """Send the report as it is now; before ``initialize`` nothing happens.
+
+        A report that is sent again is another one, with a uuid of its own: a tracker refuses a second with the same.
+        """
+        keep(self)
+
+    def _prepared(self) -> Prepared:
+        return {
+            "agent": AGENT,
+            "agent_version": version_string,
+            "attributes": self._attributes,
+            "annotations": self._annotations,
+            "tab_width": 8,
+            "source_wanted": True,
+            "lines_around": 0,
+            "source": {},
+            "report": None,
+            "attachments": [],
+        }
+
+    def _to_send(self, handler: Handler, attachments: Sequence[Any], level: Level) -> Event:
+        """The event as it stands now, which shares nothing with this report that could still change."""
+        if self.log_lines and "Log" not in self.get_annotations():
+            self.set_annotation("Log", self.log_lines)
+        event = cast(Event, {**self._event, "level": level, "handled": level != "fatal"})
+        self._times_sent += 1
+        if self._times_sent > 1:
+            event["id"] = new_id()
+        if not event["exceptions"]:
+            event["message"] = clean_marked(_text(self.get_attributes().get("error.message", "")), _MAX_MESSAGE)
+        told: Prepared = {
+            **self._prepared(),
+            "tab_width": json_copy(handler.tab_width, Room(100)),
+            "source_wanted": bool(handler.collect_source_code),
+            "lines_around": max(0, handler.context_line_count),
+        }
+        if self._in_programs_hands is None:
+            said = json_copy({"attributes": self._attributes, "annotations": self._annotations}, Room(SAID_ROOM))
+            told["attributes"], told["annotations"] = said["attributes"], said.get("annotations", {})
+        else:
+            event["threads"] = []  # they stand in the report
+            room = MAX_RECORD - len(to_json(event)) - _AROUND
+            told["report"] = json_copy({**self._in_programs_hands, **self._own_uuid(event)}, Room(room))
+            told["attributes"], told["annotations"] = {}, {}
+        if files := [*self.attachments, *attachments]:
+            _attach(told, files, MAX_RECORD - _AROUND - len(to_json(event)) - len(encode_value(told)))
+        return with_prepared(event, told)
+
+    def _own_uuid(self, event: Event) -> dict[str, str]:
+        if self._times_sent == 1:
+            return {}
+        return {"uuid": str(report_without_source(event, self._prepared())["uuid"])}
+
+
+def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Level = "error") -> Optional[str]:
+    """Record ``report`` with its own files, those of the client and ``attachments``; its id once it is safe on disk."""
+    handler = globs.handler
+    if handler is None:
+        return None
+    files = [*(globs.attachments or ()), *attachments]
+    return handler.keep(lambda: report._to_send(handler, files, level))
+
+
+def _attach(told: Prepared, paths: Sequence[Any], room: int) -> None:
+    told["attachments"], too_large = read_attachments(paths, room)
+    if too_large:
+        annotations = told["annotations"] if told["report"] is None else told["report"].get("annotations")
+        if isinstance(annotations, dict):
+            annotations[ATTACHMENTS_LEFT_OUT] = too_large
+        diagnostics.note("attachment", f"a report went without an attachment: {'; '.join(too_large)}")
+
+
+def _other_threads() -> list[ThreadStack]:
+    try:
+        return other_threads(Room(), at_any_price=True)
+    except Exception as trouble:
+        diagnostics.note("capture", f"a report went without its other threads: {describe(trouble)}")
+        return []
+
+
+def _text(value: Any) -> str:
+    try:
+        return value if type(value) is str else str(value)
+    except Exception:
+        return ""

@@ -1,0 +1,175 @@
+"""The promise: what the drop-in for ``backtracepython`` was told arrives, whatever becomes of the process.
+
+The original is not run here: it loses all of this (B-4, B-6, B-8 and B-18 of docs/compat.md), which
+test_backtracepython_defects.py shows.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lastword.spool.accounts import read_accounts
+from lastword.testing import LoopbackTracker
+from tests.compat.side_by_side import DROP_IN, TOKEN, run_with
+from tests.support import needs
+from tests.support.programs import wait_until, wait_until_no_flusher
+from tests.support.sites import Site, see_all_arrive, see_all_settled
+
+FORKED = """
+initialize(attributes={"serverId": 7}, disable_global_handler=True)
+def fail(pid):
+    raise ValueError(f"handled {pid}")
+def work(number=0):
+    pid = os.getpid()
+    with reporting(): fail(pid)
+    bt.send_report(f"message {pid}")
+    print(pid, flush=True)
+"""
+
+WAYS_TO_FORK = {
+    "os.fork": "for _ in range(3):\n    if os.fork() == 0:\n        work()\n        os._exit(0)\n"
+    "for _ in range(3): os.wait()",
+    "a child that is killed": "if os.fork() == 0:\n    work()\n    os.kill(os.getpid(), 9)\nos.wait()",
+    "a child of a child": "if os.fork() == 0:\n    if os.fork() == 0:\n        work()\n        os._exit(0)\n"
+    "    os.wait()\n    os._exit(0)\nos.wait()",
+    "multiprocessing": "import multiprocessing\nchildren = [multiprocessing.get_context('fork').Process(target=work)"
+    " for _ in range(3)]\nfor child in children: child.start()\nfor child in children: child.join()",
+    "a pool": "import multiprocessing\n"
+    "with multiprocessing.get_context('fork').Pool(2) as pool: pool.map(work, range(3))",
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_FORK)
+def test_a_forked_child_reports_as_itself(way: str, tmp_path: Path) -> None:
+    """Handled exceptions and messages, each with the child's own pid, however the child was made and ends."""
+
+    def wait(tracker: LoopbackTracker, process: subprocess.Popen[str]) -> None:
+        process.wait(60)
+
+    program = FORKED + WAYS_TO_FORK[way]
+    ours = run_with(DROP_IN, program, tmp_path / "program", during=wait, still_pending=lambda: _held(tmp_path) > 0)
+    pids = ours.stdout.split()
+    assert ours.status == 0 and pids
+    assert ours.messages == sorted(f"{kind} {pid}" for pid in pids for kind in ("handled", "message"))
+    for report in ours.reports:
+        assert report.body is not None
+        attributes = report.body["attributes"]
+        assert (str(attributes["process.id"]), attributes["serverId"]) == (report.message.split()[1], 7)
+
+
+def _held(folder: Path) -> int:
+    return read_accounts(folder / "spool-program").held
+
+
+ENDS = {
+    "SIGKILL": ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+    "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", -signal.SIGTERM),
+    "os._exit": ("os._exit(3)", 3),
+    "an exception that nobody catches": ("raise KeyError('last words')", 1),
+}
+
+
+@pytest.mark.parametrize("way", ENDS)
+def test_a_report_outlives_its_process_and_an_outage(way: str, tmp_path: Path) -> None:
+    """Ended right after the call, while nobody listens: it arrives once somebody does."""
+    end, status = ENDS[way]
+
+    def outage(tracker: LoopbackTracker, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        tracker.go_down()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.wait(60)
+        tracker.come_up()
+
+    program = (
+        "import signal\nsys.stdin.readline()\ninitialize(exit_timeout=0)\nfor number in range(3):\n"
+        f"    bt.send_report(f'report {{number}}')\n{end}"
+    )
+    expected = [f"report {number}" for number in range(3)] + (["'last words'"] if "KeyError" in end else [])
+    ours = run_with(DROP_IN, program, tmp_path / "program", reports=len(expected), during=outage)
+    assert (ours.status, ours.messages) == (status, sorted(expected))
+
+
+def test_the_end_does_not_wait_longer_than_it_may_for_a_tracker_that_hangs(tmp_path: Path) -> None:
+    """It takes `exit_timeout`, and what was pending then is sent all the same."""
+    took = []
+
+    def hang(tracker: LoopbackTracker, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None and process.stdout is not None
+        tracker.be_slow(8)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        began = time.monotonic()
+        process.wait(60)
+        took.append(time.monotonic() - began)
+        tracker.answer_normally()
+
+    program = (
+        "sys.stdin.readline()\ninitialize(exit_timeout=1)\nfor number in range(3):\n"
+        "    bt.send_report(f'{number}')\nprint('told', flush=True)"
+    )
+    ours = run_with(DROP_IN, program, tmp_path / "program", reports=3, during=hang)
+    assert took[0] < 5  # one second, on a busy machine; the tracker would have taken eight for the first alone
+    assert set(ours.messages) == {"0", "1", "2"}
+
+
+APPLICATION = f"""\
+import json, os
+import {DROP_IN} as backtracepython
+
+backtracepython.initialize(os.environ["TEST_URL"], {TOKEN!r})
+
+def application(environ, start_response):
+    _, what, *marker = environ["PATH_INFO"].split("/")
+    answer = {{"pid": os.getpid(), "id": None}}
+    if what == "fail":
+        try:
+            raise ValueError(marker[0])
+        except ValueError:
+            backtracepython.send_last_exception()
+            answer["id"] = marker[0]
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(answer).encode()]
+"""
+
+
+@needs.installed("gunicorn")
+def test_gunicorn_with_preload_whose_workers_are_killed(tmp_path: Path) -> None:
+    """`initialize` runs in the arbiter, reports come from its children, and each killed one has said its last."""
+    command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", "fd://{fd}"]
+    with LoopbackTracker("backtrace", token=TOKEN) as tracker:
+        site = Site("process", tmp_path / "site", tracker)
+        (site.folder / "application.py").write_text(APPLICATION)
+        site.environment["TEST_URL"] = f"http://127.0.0.1:{tracker.port}"
+        with site.served_by(*command, "--log-level", "critical", "application:application"):
+            workers = {site.fail() for _ in range(4)}
+            tracker.go_down()
+            for _ in range(4):
+                os.kill(site.fail(), signal.SIGKILL)
+            tracker.come_up()
+            wait_until(site.all_arrived, f"all of {site.failed}", timeout=60)
+            see_all_arrive(site, workers, fail=site.fail)
+        see_all_settled(site)
+
+
+def test_a_spool_left_by_a_dead_process_is_sent_by_the_next_initialize(tmp_path: Path) -> None:
+    """Without a report of its own."""
+    folder = tmp_path / "program"
+    with LoopbackTracker("backtrace", token=TOKEN) as tracker:
+        url = f"http://127.0.0.1:{tracker.port}"
+        tell = f"initialize(endpoint={url!r}, exit_timeout=0)\n"
+        hold = {"LASTWORD_FLUSHER": "hold"}
+        run_with(DROP_IN, tell + "bt.send_report('of old')", folder, environment=hold)
+        assert not tracker.requests and _held(tmp_path) == 1
+        run_with(DROP_IN, tell, folder)
+        assert [event.message for event in tracker.wait_for(1, timeout=30)] == ["of old"]
+        wait_until_no_flusher(tmp_path / "spool-program")

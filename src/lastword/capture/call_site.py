@@ -98,7 +98,7 @@ def _survey(
         head_json=head_json(known) if known["path"] else "",
         source_json=f'"first_source_line":{source[0]},"source":{encode_value(source[1])},',
         tail_json=f'"in_app":{encode_value(known["in_app"])},"variables":',
-        file_found=file_found(known["path"]) if source[1] and known["path"] else None,
+        file_found=file_found(code.co_filename, known["path"]) if source[1] and known["path"] else None,
     )
 
 

@@ -6,16 +6,21 @@ import codecs
 import linecache
 import os
 import stat
+import time
 import tokenize
 from types import FrameType
 from typing import Optional
 
 from lastword.capture.safe_text import clean
+from lastword.capture.source_match import may_be_source_of
 
 CONTEXT_LINES = 5
 MAX_LINE = 500
 MAX_FILE_SIZE = 4 * 1024 * 1024
 _MAX_FILES_KNOWN = 4096
+
+_LINECACHE_ENTRY = 4  # size, mtime, lines, path; one of another length has still to be read
+_BEGAN = time.time()  # as good as the program, and inherited by a fork with the code that was loaded
 
 _STDLIB = os.path.dirname(os.path.realpath(getattr(os, "__file__", None) or tokenize.__file__)) + os.sep
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -55,34 +60,41 @@ def source_lines(frame: FrameType) -> list[str]:
     """All lines of the file of ``frame``, from the disk or from the loader of its module; [] when there are none.
 
     Asks nothing of files over 4 MiB, and of files that are no regular ones: the file of ``python /dev/stdin`` would
-    be read away from the program.
+    be read away from the program. The lines of a file that has changed since the program began are given only if the
+    code of ``frame`` may have been compiled from them: after a deploy, what runs is yesterday's code for a while.
     """
-    file = frame.f_code.co_filename
+    code = frame.f_code
     try:
-        if not _is_readable(file):
+        found = None if code.co_filename.startswith("<") else _stat(code.co_filename)
+        if found is not None and not (stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_SIZE):
             return []
-        return linecache.getlines(file, frame.f_globals)
+        lines = linecache.getlines(code.co_filename, frame.f_globals)
+        # The time of the inode too, since copies often keep the time of what they are of.
+        is_old = found is None or max(found.st_mtime, found.st_ctime) < _BEGAN
+        return lines if is_old or may_be_source_of(code, lines) else []
     except RecursionError:
         raise  # says nothing about the file, so "no source" must not be remembered
     except Exception:  # from a loader of the application, or a module whose globals are strange
         return []
 
 
-def _is_readable(file: str) -> bool:
-    if file.startswith("<"):
-        return True
+def _stat(file: str) -> Optional[os.stat_result]:
     try:
-        found = os.stat(file)
+        return os.stat(file)
     except (OSError, ValueError):
-        return True  # no file: inside an archive, or registered with linecache under a made-up name
-    return stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_SIZE
+        return None  # no file: inside an archive, or registered with linecache under a made-up name
 
 
-def file_found(path: str) -> Optional[tuple[int, int]]:
-    """Time of the last change, in ns, and size of a file; None where there is none."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
+def file_found(file: str, path: str) -> Optional[tuple[int, int]]:
+    """Time of the last change, in ns, and size of the file at ``path``, which code calls ``file``.
+
+    None where there is none, or another one than that whose lines linecache keeps.
+    """
+    found = _stat(path)
+    if found is None:
+        return None
+    kept = linecache.cache.get(file)
+    if kept and len(kept) == _LINECACHE_ENTRY and kept[:2] != (found.st_size, found.st_mtime):
         return None
     return found.st_mtime_ns, found.st_size
 

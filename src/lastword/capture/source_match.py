@@ -1,0 +1,76 @@
+"""Whether lines of source are those that a code object was compiled from, as far as the code object can tell.
+
+Python keeps no word of the file that it compiled, so the two are compared: where the code begins there has to be its
+``def`` or ``class``; each line that it has instructions of has to be code; and, where Python tells columns
+(from 3.11 on), each expression has to begin and end where words of the source do. What passes unnoticed is a change
+that moves nothing: another number, another operator of the same length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from types import CodeType
+from typing import Any, Optional
+
+_BEGINNINGS = ("@", "def ", "async ", "class ")
+_MAX_DECORATORS = 20  # lines of them, where no line of the body has an instruction
+
+_IN_A_WORD = re.compile(rb"(?<=[\w\x80-\xff])(?=[\w\x80-\xff])")
+
+_Place = tuple[Optional[int], Optional[int], Optional[int], Optional[int]]  # line, end line, column, end column
+
+
+def may_be_source_of(code: CodeType, lines: list[str]) -> bool:
+    """Whether ``lines``, all those of a file, may be what ``code`` was compiled from."""
+    return _begins_there(code, lines) and _lines_are_code(code, lines) and _columns_fit(code, lines)
+
+
+def _begins_there(code: CodeType, lines: list[str]) -> bool:
+    first, name = code.co_firstlineno, code.co_name
+    if name.startswith("<"):
+        return first <= len(lines)
+    if not "".join(lines[first - 1 : first]).lstrip().startswith(_BEGINNINGS):
+        return False
+    definition = re.compile(rf"\s*(?:async\s+def|def|class)\s+{re.escape(name)}\b")
+    last = max(_lines_of(code), default=first) + _MAX_DECORATORS
+    return any(map(definition.match, lines[first - 1 : last]))
+
+
+def _lines_are_code(code: CodeType, lines: list[str]) -> bool:
+    for line in set(_lines_of(code)):
+        if line > len(lines):
+            return False
+        text = lines[line - 1].lstrip()
+        if line > 1 and (not text or text.startswith("#")):
+            return False
+    return True
+
+
+def _lines_of(code: Any) -> Iterable[int]:
+    if hasattr(code, "co_lines"):
+        return [line for _, _, line in code.co_lines() if line]
+    lines, line = [], code.co_firstlineno  # 3.9
+    for instructions, step in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
+        if instructions:
+            lines.append(line)
+        line += step - 256 if step > 127 else step
+    return [*lines, line]
+
+
+def _columns_fit(code: Any, lines: list[str]) -> bool:
+    if not hasattr(code, "co_positions"):
+        return True
+    encoded: dict[int, bytes] = {}
+
+    def is_boundary(line: int, column: int) -> bool:
+        text = encoded.get(line)
+        if text is None:
+            if line > len(lines):
+                return False
+            text = encoded[line] = lines[line - 1].rstrip("\r\n").encode("utf-8", "surrogatepass")
+        return column <= len(text) and _IN_A_WORD.match(text, column) is None
+
+    places: set[_Place] = set(code.co_positions())
+    ends = {end for place in places for end in (place[::2], place[1::2])}
+    return all(is_boundary(line, column) for line, column in ends if line and column)

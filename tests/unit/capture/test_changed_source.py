@@ -1,0 +1,140 @@
+"""Source that was changed after it was loaded is recognised: no event shows today's lines for yesterday's code."""
+
+from __future__ import annotations
+
+import glob
+import linecache
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from lastword.capture import exception_event
+from lastword.capture.settings import CaptureSettings
+from lastword.capture.source_match import may_be_source_of
+from lastword.event import Frame, Needs
+from lastword.scrub import is_sensitive
+
+SOURCE = '''\
+"""A module."""
+
+def ship(order, stock):
+    # a comment
+    left = stock - order
+    return [left / amount for amount in (0, 1)]
+
+def run():
+    ship(1, 2)
+'''
+
+
+def loaded(path: Path, source: str) -> Any:
+    path.write_text(source)
+    scope: dict[str, Any] = {"__name__": "shop"}
+    exec(compile(source, str(path), "exec"), scope)
+    return scope["run"]
+
+
+def new_settings() -> CaptureSettings:
+    """Which have met no call site yet."""
+    return CaptureSettings(needs=Needs(), is_sensitive=is_sensitive)
+
+
+def frames_of(run: Any) -> tuple[dict[str, Frame], dict[str, tuple[int, int]]]:
+    """By function, what is shown of a failing call in another process that has not met the file yet."""
+    linecache.clearcache()
+    try:
+        run()
+    except ZeroDivisionError as error:
+        event = exception_event(error, handled=True, mechanism="t", settings=new_settings())
+        return {frame["function"]: frame for frame in event["exceptions"][0]["frames"]}, event["sources"]
+    raise AssertionError
+
+
+def test_a_file_written_just_before_it_is_loaded_is_shown(tmp_path: Path) -> None:
+    """As test programs and notebooks do."""
+    frames, sources = frames_of(loaded(tmp_path / "shop.py", SOURCE))
+    assert frames["ship"]["source"][-1] == "    ship(1, 2)"
+    assert frames["run"]["source"]
+    assert str(tmp_path / "shop.py") in sources
+
+
+@pytest.mark.parametrize("change", ["import os\n" + SOURCE, "", SOURCE.replace("    # a comment\n", "")])
+def test_a_file_changed_since_is_not_shown(tmp_path: Path, change: str) -> None:
+    """Neither its lines nor, for those who would show more of it later, its time and size."""
+    path = tmp_path / "shop.py"
+    run = loaded(path, SOURCE)
+    path.write_text(change)
+    frames, sources = frames_of(run)
+    assert (frames["ship"]["source"], frames["ship"]["line"]) == ([], 6)
+    assert frames["run"]["source"] == []
+    assert str(path) not in sources
+
+
+def test_a_copy_with_the_time_of_its_original_is_a_change(tmp_path: Path) -> None:
+    """As rsync and tar leave them."""
+    path = tmp_path / "shop.py"
+    run = loaded(path, SOURCE)
+    path.write_text("import os\n" + SOURCE)
+    os.utime(path, (1, 1))
+    assert frames_of(run)[0]["ship"]["source"] == []
+
+
+def test_what_was_read_before_the_change_is_shown(tmp_path: Path) -> None:
+    """linecache keeps it; but the file is no longer the one to read more from."""
+    path = tmp_path / "shop.py"
+    run = loaded(path, SOURCE)
+    linecache.clearcache()
+    linecache.getlines(str(path))
+    path.write_text("import os\n" + SOURCE)
+    try:
+        run()
+    except ZeroDivisionError as error:
+        event = exception_event(error, handled=True, mechanism="t", settings=new_settings())
+    assert event["exceptions"][0]["frames"][-1]["source"][-1] == "    ship(1, 2)"
+    assert str(path) not in event["sources"]
+
+
+def test_a_function_that_did_not_change_is_shown(tmp_path: Path) -> None:
+    """The question is asked of each function."""
+    path = tmp_path / "shop.py"
+    run = loaded(path, SOURCE)
+    path.write_text(SOURCE.replace("    ship(1, 2)", "    # now\n    ship(1, 2)"))
+    frames, _ = frames_of(run)
+    assert frames["ship"]["source"]
+    assert frames["run"]["source"] == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python tells columns from 3.11 on")
+def test_a_change_within_a_line_is_seen_by_its_columns() -> None:
+    """Where it moves anything."""
+    lines = SOURCE.splitlines(keepends=True)
+    code = compile(SOURCE, "shop.py", "exec")
+    ship = next(one for one in codes_in(code) if one.co_name == "ship")
+    assert may_be_source_of(ship, lines)
+    lines[4] = lines[4].replace("stock - order", "max(stock, order)")
+    assert not may_be_source_of(ship, lines)
+
+
+def codes_in(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from codes_in(constant)
+
+
+def test_no_code_of_the_standard_library_is_taken_for_changed() -> None:
+    """Decorators, docstrings, f-strings, comprehensions and all."""
+    files = sorted(glob.glob(os.path.dirname(os.__file__) + "/*.py"))[::12]
+    of_file = {file: linecache.getlines(file) for file in files}
+    codes = [
+        code
+        for file, lines in of_file.items()
+        for code in codes_in(compile("".join(lines), file, "exec", dont_inherit=True))
+    ]
+    assert len(codes) > 100
+    assert [code for code in codes if not may_be_source_of(code, of_file[code.co_filename])] == []

@@ -171,6 +171,11 @@ assert client.send(report, ["a.bin"]) is True
 bt.send_report("the client's alone")
 """,
     ),
+    "a large attachment": (
+        1,
+        "open('large.bin', 'wb').write(bytes(range(256)) * 20_000)\ninitialize(attachments=['large.bin'])\n"
+        "bt.send_report('large')",
+    ),
     "values of all kinds": (
         1,
         """

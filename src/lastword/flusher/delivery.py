@@ -8,6 +8,7 @@ from typing import Optional
 from lastword.dsn import Destination
 from lastword.errors import ConfigError, SendError
 from lastword.event import completed
+from lastword.flusher.attached_files import with_attached_files
 from lastword.flusher.source_files import with_source_of_files
 from lastword.http_message import HttpRequest
 from lastword.http_sender import HttpSender
@@ -80,7 +81,8 @@ class Courier:
 
 def _request(record: Record, wire: WireFormat, destination: Destination, limit: Optional[int]) -> HttpRequest:
     if record.kind == EVENT:
-        return wire.request(with_source_of_files(completed(record.content)), destination, limit)
+        event = with_attached_files(with_source_of_files(completed(record.content)))
+        return wire.request(event, destination, limit)
     of = record.content.get("wire")
     if of != destination.dsn.wire:
         raise ValueError(f"it was made for {of!r}")

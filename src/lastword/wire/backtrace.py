@@ -218,7 +218,8 @@ def _attached(event: Event) -> list[tuple[str, bytes]]:
 
 
 def _file(attachment: Attachment) -> tuple[str, bytes]:
-    return attachment["name"], base64.b64decode(attachment["content"])
+    content = attachment["content"]
+    return attachment["name"], content if isinstance(content, bytes) else base64.b64decode(content)
 
 
 def _multipart(boundary: str, report: bytes, attached: list[tuple[str, bytes]]) -> bytes:

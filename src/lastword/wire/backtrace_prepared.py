@@ -7,8 +7,9 @@ of what is large stay in the event, so that it is trimmed, shown and redirected 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
-from typing import Any, Callable, Optional, TypedDict, cast
+from typing import Any, Callable, Optional, TypedDict, Union, cast
 
 from lastword.event import TRIMMED_TAG, Event, Frame
 
@@ -18,15 +19,28 @@ PREPARED = "backtrace"
 #: Lines that one block of source may span; of a file whose frames are further apart, the event's own excerpts are sent.
 MAX_BLOCK_LINES = 10_000
 
+#: The annotation that names the attached files that did not go with a report.
+ATTACHMENTS_LEFT_OUT = "Attachments left out"
+
 #: The annotation that names the files of which only the few lines are shown that capture took.
 LITTLE_SOURCE = "Source code shown in part"
+
+
+class FileFound(TypedDict):
+    """A file too large for a record, and what it was: as long as it has only grown, its beginning is what was meant."""
+
+    path: str  # absolute
+    device: int
+    inode: int
+    size: int
 
 
 class Attachment(TypedDict):
     """A file that goes with the report, as it was when that was made."""
 
     name: str  # its part of the form is ``attachment_<name>``
-    content: str  # base64
+    content: Union[str, bytes]  # base64; bytes once they were read by the flusher
+    file: Optional[FileFound]  # where they are to be read from, if they do not fit into a record
 
 
 class Prepared(TypedDict):
@@ -51,6 +65,36 @@ def prepared(event: Event) -> Optional[Prepared]:
 def with_prepared(event: Event, changes: Prepared) -> Event:
     """The event with another ``Prepared``."""
     return cast(Event, {**event, PREPARED: changes})
+
+
+def annotate_left_out(told: Prepared, words: list[str]) -> None:
+    """Have the report say which attachments it goes without."""
+    annotations = told["annotations"] if told["report"] is None else told["report"].get("annotations")
+    if isinstance(annotations, dict):
+        known = annotations.get(ATTACHMENTS_LEFT_OUT)
+        annotations[ATTACHMENTS_LEFT_OUT] = [*(known if isinstance(known, list) else []), *words]
+
+
+def with_attachments_read(event: Event, read: Callable[[FileFound], Optional[bytes]]) -> Event:
+    """The event with the contents of those attachments that its record has no room for.
+
+    ``read`` gives what a file was, None where that cannot be had any more.
+    """
+    told = prepared(event)
+    if told is None or not any(attachment["file"] for attachment in told["attachments"]):
+        return event
+    complete: list[Attachment] = []
+    gone: list[str] = []
+    for attachment in told["attachments"]:
+        content = attachment["content"] if attachment["file"] is None else read(attachment["file"])
+        if content is None:
+            gone.append(f"{attachment['name']}: changed or gone before it was sent")
+        else:
+            complete.append({**attachment, "content": content})
+    if gone:
+        told = copy.deepcopy(told)
+        annotate_left_out(told, gone)
+    return with_prepared(event, {**told, "attachments": complete})
 
 
 def with_more_source(event: Event, read_lines: Callable[[str], Optional[list[str]]]) -> Event:

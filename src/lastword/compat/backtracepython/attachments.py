@@ -1,4 +1,4 @@
-"""Files that go with a report, read when it is made."""
+"""Files that go with a report: read when it is made, or, where they are too large for a record, when it is sent."""
 
 from __future__ import annotations
 
@@ -6,45 +6,63 @@ import base64
 import os
 import stat
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Optional
 
-from lastword.wire.backtrace_prepared import Attachment
+from lastword.wire.backtrace_prepared import Attachment, FileFound
+
+#: Bytes of a file that is sent at all.
+MAX_SIZE = 64 << 20
+
+_COST_OF_ONE = 400  # characters of JSON around a content, a path included
 
 
 def read_attachments(paths: Iterable[Any], room: int) -> tuple[list[Attachment], list[str]]:
-    """The files of ``paths`` in that order, and what is to be said of those that do not fit into ``room`` bytes of a
-    record. What is no file, or cannot be read, is passed over.
+    """The files of ``paths`` in that order, and what is to be said of those that are too large. What is no file, or
+    cannot be read, is passed over.
 
-    Files of one name from different directories are told apart by a number.
+    Those that do not fit into ``room`` bytes of a record are only named, for the flusher to read. Files of one name are
+    told apart by a number.
     """
     attachments: list[Attachment] = []
     too_large: list[str] = []
     for path in paths:
         try:
             name = os.path.basename(os.fsdecode(path))
-            size, content = _read(path, room // 4 * 3)
+            found, content = _read(path, (room - _COST_OF_ONE) // 4 * 3)
         except (OSError, ValueError, TypeError):
             continue
-        if content is None:
-            too_large.append(f"{name}: {size} bytes are more than one report has room for")
+        if found["size"] > MAX_SIZE or room < len(found["path"]) * 6 + _COST_OF_ONE:
+            too_large.append(f"{name}: {found['size']} bytes are more than is sent")
             continue
-        text = base64.b64encode(content).decode("ascii")
-        room -= len(text) + len(name) * 12 + 50
-        attachments.append({"name": _unlike_others(name, attachments), "content": text})
+        text = None if content is None else base64.b64encode(content).decode("ascii")
+        attachments.append(
+            {
+                "name": _unlike_others(name, attachments),
+                "content": text or "",
+                "file": found if text is None else None,
+            }
+        )
+        room -= len(text or found["path"]) + len(name) * 12 + _COST_OF_ONE
     return attachments, too_large
 
 
-def _read(path: Any, most: int) -> tuple[int, Any]:
-    """Size and content of a regular file; no content where it has more than ``most`` bytes. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+def _read(path: Any, most: int) -> tuple[FileFound, Optional[bytes]]:
+    """A regular file and its content; no content where it has more than ``most`` bytes. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(f"{path!r} is no regular file")
-        if found.st_size > most:
-            return found.st_size, None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("no regular file")
+        found: FileFound = {
+            "path": os.path.abspath(os.fsdecode(path)),
+            "device": status.st_dev,
+            "inode": status.st_ino,
+            "size": status.st_size,
+        }
+        if status.st_size > most:
+            return found, None
         with open(descriptor, "rb", closefd=False) as file:
-            return found.st_size, file.read(found.st_size)
+            return found, file.read(status.st_size)
     finally:
         os.close(descriptor)
 

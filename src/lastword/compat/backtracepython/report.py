@@ -26,15 +26,13 @@ from lastword.event import Event, Level, Needs, ThreadStack, new_id
 from lastword.event_json import encode_value, to_json
 from lastword.spool.record import MAX_RECORD
 from lastword.wire.backtrace import exception_annotation, report_without_source
-from lastword.wire.backtrace_prepared import Prepared, with_prepared
+from lastword.wire.backtrace_prepared import Prepared, annotate_left_out, with_prepared
 
 #: Characters of JSON for all that the program says in a report.
 SAID_ROOM = 300_000
 
 #: What a record has around an event, and what the report's own small parts take.
 _AROUND = 4096
-
-ATTACHMENTS_LEFT_OUT = "Attachments left out"
 
 _MAX_MESSAGE = 8192
 
@@ -168,14 +166,15 @@ class BacktraceReport:
 
     def _to_send(self, handler: Handler, attachments: Sequence[Any], level: Level) -> Event:
         """The event as it stands now, which shares nothing with this report that could still change."""
-        if self.log_lines and "Log" not in self.get_annotations():
-            self.set_annotation("Log", self.log_lines)
+        attributes, annotations = self._what_is_said()
+        if self.log_lines and "Log" not in annotations:
+            annotations["Log"] = self.log_lines
         event = cast(Event, {**self._event, "level": level, "handled": level != "fatal"})
         self._times_sent += 1
         if self._times_sent > 1:
             event["id"] = new_id()
         if not event["exceptions"]:
-            event["message"] = clean_marked(_text(self.get_attributes().get("error.message", "")), _MAX_MESSAGE)
+            event["message"] = clean_marked(_text(attributes.get("error.message", "")), _MAX_MESSAGE)
         told: Prepared = {
             **self._prepared(),
             "tab_width": json_copy(handler.tab_width, Room(100)),
@@ -183,7 +182,7 @@ class BacktraceReport:
             "lines_around": max(0, handler.context_line_count),
         }
         if self._in_programs_hands is None:
-            said = json_copy({"attributes": self._attributes, "annotations": self._annotations}, Room(SAID_ROOM))
+            said = json_copy({"attributes": attributes, "annotations": annotations}, Room(SAID_ROOM))
             told["attributes"], told["annotations"] = said["attributes"], said.get("annotations", {})
         else:
             event["threads"] = []  # they stand in the report
@@ -193,6 +192,16 @@ class BacktraceReport:
         if files := [*self.attachments, *attachments]:
             _attach(told, files, MAX_RECORD - _AROUND - len(to_json(event)) - len(encode_value(told)))
         return with_prepared(event, told)
+
+    def _what_is_said(self) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """Attributes and annotations; who has the report in hand may have put anything in their place."""
+        if self._in_programs_hands is None:
+            return self._attributes, self._annotations
+        attributes, annotations = (self._in_programs_hands.get(name) for name in ("attributes", "annotations"))
+        return (
+            attributes if isinstance(attributes, dict) else {},
+            annotations if isinstance(annotations, dict) else {},
+        )
 
     def _own_uuid(self, event: Event) -> dict[str, str]:
         if self._times_sent == 1:
@@ -212,9 +221,7 @@ def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Lev
 def _attach(told: Prepared, paths: Sequence[Any], room: int) -> None:
     told["attachments"], too_large = read_attachments(paths, room)
     if too_large:
-        annotations = told["annotations"] if told["report"] is None else told["report"].get("annotations")
-        if isinstance(annotations, dict):
-            annotations[ATTACHMENTS_LEFT_OUT] = too_large
+        annotate_left_out(told, too_large)
         diagnostics.note("attachment", f"a report went without an attachment: {'; '.join(too_large)}")
 
 

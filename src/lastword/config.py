@@ -142,13 +142,8 @@ class Config(_Options):
             Dsn.parse(self.dsn)
 
     @property
-    def parsed_dsn(self) -> Optional[Dsn]:
-        return None if self.dsn is None else Dsn.parse(self.dsn)
-
-    @property
     def destination(self) -> Optional[Destination]:
-        dsn = self.parsed_dsn
-        return None if dsn is None else self.destination_at(dsn)
+        return None if self.dsn is None else self.destination_at(Dsn.parse(self.dsn))
 
     def destination_at(self, dsn: Dsn) -> Destination:
         """``dsn`` with the options that decide how events get there."""

@@ -172,7 +172,7 @@ _ADDED: dict[str, Any] = {
 }
 
 
-def completed(event: Mapping[str, Any]) -> Event:
+def with_all_parts(event: Mapping[str, Any]) -> Event:
     """The event of a record that may have been written by an older lastword, which knew fewer parts."""
     return cast(Event, {**_ADDED, **event})
 

@@ -19,10 +19,10 @@ class CaptureSettings:
         is_sensitive: whether the value of a variable of that name must not be looked at.
         environment: such as ``production``; at most 200 characters are kept.
         release: the version of the program; at most 200 characters are kept.
+        local_variables: whether the local variables of frames are read at all.
         all_threads: whether the stacks of the other threads are taken, also where ``needs`` has no use for them.
         repr_of: classes, or their names, whose objects are shown by their own ``__repr__``, subclasses included.
         plain_reprs: whether all values are shown by their own ``__repr__``, cut at its end, instead.
-        local_variables: whether the local variables of frames are read at all.
         scrub_text: takes the secrets out of what such a ``__repr__`` says.
         scrub_source: takes them out of lines of source, and gives back as many lines.
         sites: what is known of the places where frames are.
@@ -36,10 +36,10 @@ class CaptureSettings:
         is_sensitive: Callable[[str], bool],
         environment: str = "",
         release: str = "",
+        local_variables: bool = True,
         all_threads: bool = False,
         repr_of: tuple[Union[type, str], ...] = (),
         plain_reprs: bool = False,
-        local_variables: bool = True,
         scrub_text: Callable[[str], str] = str,
         scrub_source: Callable[[Sequence[str]], list[str]] = list,
     ) -> None:
@@ -47,10 +47,10 @@ class CaptureSettings:
         self.is_sensitive = is_sensitive
         self.environment = environment
         self.release = release
+        self.local_variables = local_variables
         self.all_threads = all_threads
         self.repr_of = repr_of
         self.plain_reprs = plain_reprs
-        self.local_variables = local_variables
         self.scrub_text = scrub_text
         self.sites = CallSites(scrub_source)
         self.variables = VariableReader(is_sensitive)

@@ -7,9 +7,8 @@ from typing import Optional
 
 from lastword.dsn import Destination
 from lastword.errors import ConfigError, SendError
-from lastword.event import completed
-from lastword.flusher.attached_files import with_attached_files
-from lastword.flusher.source_files import with_source_of_files
+from lastword.event import Event
+from lastword.flusher.files_of_reports import completed
 from lastword.http_message import HttpRequest
 from lastword.http_sender import HttpSender
 from lastword.spool import destination as destination_files
@@ -53,6 +52,7 @@ class Courier:
         problem = _problem_with(record)
         if problem is not None:
             return Attempt(Refused(problem))
+        record = completed(record)
         attempt, size = self._post(record, wire, destination, history, None)
         if isinstance(attempt.verdict, Refused) and attempt.verdict.too_large:
             attempt, _ = self._post(record, wire, destination, history, size // 2)
@@ -81,8 +81,7 @@ class Courier:
 
 def _request(record: Record, wire: WireFormat, destination: Destination, limit: Optional[int]) -> HttpRequest:
     if record.kind == EVENT:
-        event = with_attached_files(with_source_of_files(completed(record.content)))
-        return wire.request(event, destination, limit)
+        return wire.request(cast(Event, record.content), destination, limit)
     of = record.content.get("wire")
     if of != destination.dsn.wire:
         raise ValueError(f"it was made for {of!r}")

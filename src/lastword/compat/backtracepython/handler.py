@@ -10,7 +10,7 @@ from typing import Any, Optional
 from lastword import diagnostics
 from lastword.client import Client
 from lastword.config import Config
-from lastword.dsn import Dsn
+from lastword.dsn import Destination, Dsn
 from lastword.event import Event, Origin
 
 _ORIGIN = Origin("report", "", 0)
@@ -22,8 +22,8 @@ class EndpointConfig(Config):
     submission_url = ""
 
     @property
-    def parsed_dsn(self) -> Dsn:
-        return Dsn(wire="backtrace", url=self.submission_url, token="")
+    def destination(self) -> Destination:
+        return self.destination_at(Dsn(wire="backtrace", url=self.submission_url, token=""))
 
 
 class Handler:

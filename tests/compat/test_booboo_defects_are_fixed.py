@@ -140,7 +140,9 @@ try:
 except ValueError:
     pass
 """,
-        lambda outcome: b"*/*" in outcome.raw[0] and b"hunter2" not in outcome.raw[0],
+        lambda outcome: (
+            "*/*" in str(outcome.events[0]["request"]) and "hunter2" not in str(outcome.events[0]["request"])
+        ),
     ),
     "O-8 a user that is no JSON": Defect(
         "booboo.init(dsn())\nbooboo.set_user({'id': object()})\nbooboo.capture_message('arrives')\n",

@@ -1,1 +1,1 @@
-"""Drop-ins: what programs import in place of another package, and go on calling as before."""
+"""Drop-ins: the calls and the payloads of other packages, on lastword's machinery. One import line changes."""

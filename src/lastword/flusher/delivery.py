@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, cast
 
 from lastword.dsn import Destination
 from lastword.errors import ConfigError, SendError

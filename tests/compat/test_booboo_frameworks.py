@@ -1,0 +1,240 @@
+"""Web frameworks with booboo: what the original reports of them, the drop-in does, and no more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.compat.contest import DROP_IN, Outcome, run_both, run_with
+from tests.support import needs
+
+pytestmark = needs.installed("booboo", "flask", "fastapi", "django", "channels")
+
+FLASK = """
+import flask
+app = flask.Flask("shop")
+class Mine(Exception): pass
+@app.route("/fail")
+def fail(): raise ValueError("flask " + flask.request.path)
+@app.route("/unavailable")
+def unavailable(): flask.abort(503)
+@app.route("/gone")
+def gone(): flask.abort(410)
+@app.route("/mine")
+def mine(): raise Mine
+@app.errorhandler(Mine)
+def handle(error): return "dealt with", 418
+booboo.init(dsn(), app=app)
+client = app.test_client()
+for path in ("/fail?a=1", "/unavailable", "/gone", "/nowhere", "/mine"):
+    answer = client.get(path, headers={"Authorization": "hunter2", "X-Forwarded-For": "9.9.9.9", "Accept": "text/x"})
+    print(path, answer.status_code, answer.data)
+app.testing = True
+try:
+    client.get("/fail?testing")
+except ValueError as error:
+    print("raised", error)
+"""
+
+LATER_FLASK = FLASK.replace("booboo.init(dsn(), app=app)\n", "").replace(
+    "import flask\n", "booboo.init(dsn())\nimport flask\n"
+)
+
+FASTAPI = """
+import asyncio
+from fastapi import FastAPI, HTTPException, WebSocket
+app = FastAPI()
+class Mine(Exception): pass
+@app.get("/fail")
+async def fail(): raise ValueError("fastapi")
+@app.get("/sync")
+def in_a_thread(): raise KeyError("sync")
+@app.get("/unavailable")
+async def unavailable(): raise HTTPException(503)
+@app.get("/mine")
+async def mine(): raise Mine
+@app.exception_handler(Mine)
+async def handle(request, error):
+    from fastapi.responses import PlainTextResponse
+    return PlainTextResponse("dealt with", 418)
+@app.websocket("/ws")
+async def talk(websocket: WebSocket): raise IndexError("websocket")
+booboo.init(dsn(), app=app)
+
+async def call(path, query=b"", kind="http"):
+    async def receive():
+        return {"type": "http.request", "body": b""} if kind == "http" else {"type": "websocket.connect"}
+    async def send(message):
+        if "status" in message:
+            print(path, message["status"])
+    scope = {"type": kind, "path": path, "raw_path": path.encode(), "query_string": query, "headers": HEADERS,
+             "scheme": "http", "server": ("127.0.0.1", 80), "client": ("1.2.3.4", 5), "http_version": "1.1",
+             "root_path": "", "asgi": {"version": "3.0"}}
+    if kind == "http":
+        scope["method"] = "GET"
+    try:
+        await app(scope, receive, send)
+    except Exception as error:
+        print(path, "raised", repr(error))
+HEADERS = [(b"host", b"shop"), (b"authorization", b"hunter2"), (b"accept", b"text/x")]
+async def main():
+    await call("/fail", b"a=1")
+    await call("/sync")
+    await call("/unavailable")
+    await call("/nowhere")
+    await call("/mine")
+    await call("/ws", kind="websocket")
+asyncio.run(main())
+"""
+
+SETTINGS = """
+import os
+import booboo
+SECRET_KEY, ROOT_URLCONF, ALLOWED_HOSTS, DEBUG = "x", "urls", ["testserver"], False
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+if os.environ.get("IN_SETTINGS"):
+    booboo.init(os.environ["TRACKER"])
+"""
+
+URLS = """
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpResponse
+from django.urls import path
+def fail(request): raise ValueError("django")
+async def fail_async(request): raise KeyError("async")
+def denied(request): raise PermissionDenied("denied")
+def suspicious(request): raise SuspiciousOperation("suspicious")
+def missing(request): raise Http404("missing")
+def fine(request): return HttpResponse("fine")
+urlpatterns = [path(view.__name__, view) for view in (fail, fail_async, denied, suspicious, missing, fine)]
+"""
+
+DJANGO = """
+os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+if os.environ.get("IN_SETTINGS"):
+    import django
+    django.setup()
+else:
+    import django
+    django.setup()
+    booboo.init(dsn())
+import asyncio
+from django.test import AsyncClient, Client
+headers = {"Authorization": "hunter2", "Accept": "text/x"}
+client = Client(raise_request_exception=False)
+for name in ("fail?a=1", "fail_async", "denied", "suspicious", "missing", "nowhere", "fine"):
+    print(name, client.get("/" + name, headers=headers).status_code)
+print(client.get("/fine", headers={"host": "another"}).status_code)
+print(asyncio.run(AsyncClient(raise_request_exception=False).get("/fail_async?by=asgi", headers=headers)).status_code)
+"""
+
+CHANNELS = """
+import asyncio
+os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+import django
+django.setup()
+from channels.routing import ProtocolTypeRouter
+async def consumer(scope, receive, send):
+    raise ValueError("in a consumer")
+booboo.init(dsn())
+scope = {"type": "websocket", "path": "/ws", "query_string": b"", "headers": [(b"host", b"shop")], "scheme": "ws",
+         "server": ("127.0.0.1", 80), "client": ("1.2.3.4", 5)}
+try:
+    asyncio.run(ProtocolTypeRouter({"websocket": consumer})(scope, None, None))
+except ValueError as error:
+    print("raised", error)
+"""
+
+DJANGO_FILES = {"settings.py": SETTINGS, "urls.py": URLS}
+
+
+def essence(outcome: Outcome) -> list[str]:
+    """Everything but the stacks' outer frames, which are the framework's: each package hears somewhere else in it."""
+    events = []
+    for event in outcome.in_order():
+        innermost: dict[str, Any] = event["stacktrace"][-1]
+        shown = {key: value for key, value in event.items() if key not in ("stacktrace", "exceptions")}
+        chain = [{**one, "stacktrace": one["stacktrace"][-1:]} for one in event["exceptions"]]
+        events.append(json.dumps({**shown, "raised in": innermost, "chain": chain}, indent=1))
+    return sorted(events)
+
+
+def test_flask(tmp_path: Path) -> None:
+    """Errors that nobody handles and 5xx; not 4xx, not what the program handles itself; testing mode still raises.
+
+    Of an abort with 5xx we have the request as well.
+    """
+    theirs, ours = run_both(FLASK, tmp_path)
+    assert ours.output == theirs.output
+    for event in ours.events:
+        if event["exception_type"] == "ServiceUnavailable":
+            assert event.pop("request")["url"] == "http://localhost/unavailable"
+            assert event["context"].pop("user") == {"ip_address": "127.0.0.1"}
+    assert essence(ours) == essence(theirs)
+    assert len(ours.events) == 3
+
+
+def test_flask_that_is_imported_after_init(tmp_path: Path) -> None:
+    """No application is given, and none is needed."""
+    theirs, ours = run_both(LATER_FLASK, tmp_path)
+    assert ours.output == theirs.output
+    assert ours.messages == theirs.messages
+    assert len(ours.events) == 3
+
+
+def test_fastapi(tmp_path: Path) -> None:
+    """Exceptions that leave the application, of routes and websockets; no HTTPException, nothing that was handled."""
+    theirs, ours = run_both(FASTAPI, tmp_path)
+    assert ours.output == theirs.output
+    assert essence(ours) == essence(theirs)
+    assert len(ours.events) == 3
+
+
+@pytest.mark.parametrize("in_settings", ["", "1"])
+def test_django(tmp_path: Path, in_settings: str) -> None:
+    """`init` in settings.py or later: everything but 404, sync and async, once each, with the request."""
+    theirs, ours = run_both(DJANGO, tmp_path, files=DJANGO_FILES, environment={"IN_SETTINGS": in_settings})
+    assert ours.output == theirs.output
+    assert essence(ours) == essence(theirs)
+    assert len(ours.events) == 6
+
+
+def test_channels(tmp_path: Path) -> None:
+    """What leaves a consumer behind the router."""
+    theirs, ours = run_both(CHANNELS, tmp_path, files=DJANGO_FILES)
+    assert ours.output == theirs.output
+    assert essence(ours) == essence(theirs)
+    assert len(ours.events) == 1
+
+
+def test_a_user_is_forgotten_with_the_request(tmp_path: Path) -> None:
+    """What one request says of its user is not told of the next one, nor of the process."""
+    body = """
+import flask
+app = flask.Flask("shop")
+@app.route("/<user>")
+def view(user):
+    if user != "nobody":
+        booboo.set_user({"id": user})
+    raise ValueError(user)
+booboo.init(dsn())
+for user in ("Ada", "Bob", "nobody"):
+    app.test_client().get("/" + user)
+"""
+    ours = run_with(DROP_IN, body, tmp_path / "ours", wait_for=3)
+    users = {event["message"]: event["context"]["user"].get("id") for event in ours.events}
+    assert users == {"Ada": "Ada", "Bob": "Bob", "nobody": None}
+
+
+def test_the_address_that_a_header_claims_is_nobodys(tmp_path: Path) -> None:
+    """O-7: X-Forwarded-For is filtered from the headers and does not come back as the user's address."""
+    body = DJANGO.replace('"text/x"}', '"text/x", "X-Forwarded-For": "9.9.9.9"}')
+    theirs, ours = run_both(body, tmp_path, files=DJANGO_FILES)
+    assert "9.9.9.9" in str(theirs.events)
+    assert "9.9.9.9" not in str(ours.events)
+    assert {event["context"]["user"]["ip_address"] for event in ours.events} == {"127.0.0.1"}

@@ -1,0 +1,209 @@
+"""The promise: with the drop-in, too, what was captured arrives, whatever becomes of the process and the tracker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from socket import socket
+from urllib.request import urlopen
+
+import pytest
+
+from lastword.spool.accounts import read_accounts
+from lastword.testing import LoopbackTracker
+from tests.support import needs
+from tests.support.programs import wait_for_accounts, wait_until
+
+PRELUDE = """
+import os, signal, sys, time
+import lastword.compat.booboo as booboo
+booboo.init(os.environ["TRACKER"], environment="production")
+"""
+
+
+def environment_of(tmp_path: Path, tracker: LoopbackTracker) -> dict[str, str]:
+    spool = str(tmp_path / "spool")
+    return {**os.environ, "TRACKER": tracker.dsn.partition("+")[2], "LASTWORD_SPOOL": spool}
+
+
+def start(body: str, tmp_path: Path, tracker: LoopbackTracker) -> subprocess.Popen[str]:
+    (tmp_path / "program.py").write_text(PRELUDE + body)
+    return subprocess.Popen(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env=environment_of(tmp_path, tracker),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run(body: str, tmp_path: Path, tracker: LoopbackTracker) -> tuple[int, str]:
+    with start(body, tmp_path, tracker) as program:
+        trouble = program.communicate(timeout=60)[1]
+    return program.returncode, trouble
+
+
+def messages(tracker: LoopbackTracker, count: int) -> list[str]:
+    return sorted(event.message for event in tracker.wait_for(count, timeout=30))
+
+
+ENDS = {
+    "SIGKILL in the next instruction": ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+    "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+    "os._exit": ("os._exit(7)", 7),
+    "an unhandled exception": ("raise ValueError('third')", 1),
+}
+
+
+@pytest.mark.parametrize("hook", ["", ", before_send=lambda event: event"])
+@pytest.mark.parametrize("end", ENDS)
+def test_ends(tmp_path: Path, end: str, hook: str) -> None:
+    """However the process ends, what it captured until then arrives."""
+    body, status = ENDS[end]
+    again = f"booboo.init(os.environ['TRACKER']{hook})\n" if hook else ""
+    program = f"""{again}
+booboo.capture_message("first")
+try:
+    raise KeyError("second")
+except KeyError:
+    booboo.capture_exception()
+{body}
+"""
+    with LoopbackTracker() as tracker:
+        assert run(program, tmp_path, tracker)[0] == status
+        expected = ["'second'", "first", *(["third"] if status == 1 else [])]
+        assert messages(tracker, len(expected)) == expected
+
+
+FORKS = """
+import multiprocessing
+def work(number):
+    booboo.capture_message(f"pool {number}")
+def fail():
+    raise ValueError("process")
+if __name__ == "__main__":
+    booboo.capture_message("parent")
+    if os.fork() == 0:
+        booboo.capture_message("child")
+        os._exit(0)
+    os.wait()
+    for method in ("fork", "spawn", "forkserver"):
+        process = multiprocessing.get_context(method).Process(target=fail)
+        process.start()
+        process.join()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        pool.map(work, range(6), chunksize=1)
+"""
+
+
+def test_children(tmp_path: Path) -> None:
+    """Forked by hand, by multiprocessing in each of its ways, in a pool: handled, unhandled and messages arrive; nobody
+    shakes hands again.
+    """
+    with LoopbackTracker() as tracker:
+        assert run(FORKS, tmp_path, tracker)[0] == 0
+        expected = sorted(["parent", "child", *(f"pool {number}" for number in range(6)), *["process"] * 3])
+        assert messages(tracker, len(expected)) == expected
+        assert len([request for request in tracker.requests if b'"handshake"' in request.raw]) == 1
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_tracker_in_trouble(tmp_path: Path, status: int) -> None:
+    """What it could not take it gets later, from whoever is there then."""
+    with LoopbackTracker() as tracker:
+        tracker.answer(status)
+        assert run("booboo.capture_message('kept')", tmp_path, tracker)[0] == 0
+        wait_until(lambda: len(tracker.requests) > 0, "an attempt")
+        assert tracker.events == []
+        tracker.answer_normally()
+        assert messages(tracker, 1) == ["kept"]
+
+
+def test_a_tracker_that_is_down(tmp_path: Path) -> None:
+    """The program ends meanwhile, and says at its end that nobody was there; its events arrive when somebody is."""
+    with LoopbackTracker() as tracker:
+        tracker.go_down()
+        began = time.monotonic()
+        status, trouble = run(
+            "for n in range(3): booboo.capture_message(f'kept {n}')\ntime.sleep(1)", tmp_path, tracker
+        )
+        assert status == 0
+        assert time.monotonic() - began < 20
+        assert trouble.count("booboo: could not reach http://127.0.0.1:") == 1
+        wait_for_accounts(tmp_path / "spool", lambda accounts: accounts.held == 4, "3 events and the handshake")
+        tracker.come_up()
+        assert messages(tracker, 3) == ["kept 0", "kept 1", "kept 2"]
+
+
+def test_a_tracker_that_hangs(tmp_path: Path) -> None:
+    """The end of the process takes no more than its 5 s, and nothing is lost."""
+    with LoopbackTracker() as tracker:
+        tracker.be_slow(60)
+        with start("booboo.capture_message('kept')\nprint(time.time())", tmp_path, tracker) as program:
+            told = program.communicate(timeout=60)[0]
+        assert 4.0 < time.time() - float(told) < 15.0
+        accounts = read_accounts(tmp_path / "spool")
+        assert accounts.held + accounts.delivered >= 1
+        tracker.be_slow(0)
+
+
+def test_a_wrong_token_is_said(tmp_path: Path) -> None:
+    """With the tracker's status and its words."""
+    with LoopbackTracker() as tracker:
+        tracker.answer(401, body=b'{"detail": "wrong token"}')
+        _, trouble = run("booboo.capture_message('kept')\ntime.sleep(1.5)", tmp_path, tracker)
+        assert "booboo: event rejected by http://127.0.0.1:" in trouble
+        assert "HTTP 401" in trouble
+        assert "wrong token" in trouble
+
+
+GUNICORN_APP = """
+import os
+import lastword.compat.booboo as booboo
+booboo.init(os.environ["TRACKER"])
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    booboo.capture_message("message " + path)
+    try:
+        raise ValueError("error " + path)
+    except ValueError:
+        booboo.capture_exception()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+"""
+
+
+@needs.installed("gunicorn")
+def test_gunicorn_with_preload(tmp_path: Path) -> None:
+    """`init` ran in the master; what its workers capture arrives, also of one that is killed."""
+    (tmp_path / "shop.py").write_text(GUNICORN_APP)
+    with closing(socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with LoopbackTracker() as tracker:
+        environment = {
+            **os.environ,
+            "TRACKER": tracker.dsn.partition("+")[2],
+            "LASTWORD_SPOOL": str(tmp_path / "spool"),
+        }
+        command = [sys.executable, "-m", "gunicorn", "--preload", "-w", "2", "-b", f"127.0.0.1:{port}", "shop:app"]
+        with (tmp_path / "log").open("w") as log:
+            server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+        try:
+            wait_until(lambda: "Listening at" in (tmp_path / "log").read_text(), "gunicorn", 40)
+            for number in range(6):
+                with urlopen(f"http://127.0.0.1:{port}/{number}", timeout=20) as answer:
+                    pid = int(answer.read())
+            os.kill(pid, signal.SIGKILL)
+            expected = sorted(f"{kind} /{number}" for kind in ("message", "error") for number in range(6))
+            assert messages(tracker, 12) == expected
+            assert len([request for request in tracker.requests if b'"handshake"' in request.raw]) == 1
+        finally:
+            server.terminate()
+            server.wait(30)

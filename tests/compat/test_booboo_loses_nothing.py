@@ -14,6 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from lastword.cli.demo.servers import Server, server_environment
 from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.support import needs
@@ -207,3 +208,37 @@ def test_gunicorn_with_preload(tmp_path: Path) -> None:
         finally:
             server.terminate()
             server.wait(30)
+
+
+CELERY_APP = """
+import os
+from celery import Celery
+from celery.signals import worker_process_init
+import lastword.compat.booboo as booboo
+booboo.init(os.environ["TRACKER"])
+app = Celery("tasks", broker="memory://")
+
+@worker_process_init.connect
+def work(**_):
+    booboo.capture_message("message of a child")
+    try:
+        raise ValueError("error of a child")
+    except ValueError:
+        booboo.capture_exception()
+"""
+
+
+@needs.installed("celery")
+def test_celery(tmp_path: Path) -> None:
+    """`init` ran in the worker; its pool's children report."""
+    (tmp_path / "tasks.py").write_text(CELERY_APP)
+    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency", "2"]
+    command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    with LoopbackTracker() as tracker:
+        environment = {**server_environment(tmp_path), **environment_of(tmp_path, tracker)}
+        server = Server("celery", command, tmp_path, environment)
+        try:
+            assert messages(tracker, 4) == ["error of a child"] * 2 + ["message of a child"] * 2
+            assert len([request for request in tracker.requests if b'"handshake"' in request.raw]) == 1
+        finally:
+            server.end(patience=0)

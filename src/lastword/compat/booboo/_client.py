@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from lastword import diagnostics, integrations, sdk
 from lastword.capture import context, message_event
+from lastword.capture.json_copy import text_of
 from lastword.capture.origin import origin_of_message
 from lastword.capture.safe_text import describe
 from lastword.compat.booboo import _scrubber
@@ -24,6 +25,9 @@ __all__ = ["DEFAULT_ENDPOINT", "VERSION", "WARN_INTERVAL", "BoobooClient", "logg
 
 #: Of the package that this stands in for.
 VERSION = "0.16.0"
+
+#: Characters.
+MAX_LEVEL = 200
 
 _HANDSHAKE = b'{"handshake": true, "sdk": "python/%b"}' % VERSION.encode("ascii")
 
@@ -88,7 +92,7 @@ class BoobooClient:
 
         def read() -> Event:
             event = message_event(message, level="info", settings=reporting.settings)
-            event["level"] = level if type(level) is str else str(level)  # type: ignore[typeddict-item]
+            event["level"] = text_of(level, MAX_LEVEL)  # type: ignore[typeddict-item]
             return event
 
         try:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Optional
 
-from lastword.cli import change, demo, doctor, drain, events, foreground, status, test_event
+from lastword.cli import change, demo, doctor, drain, events, foreground, run, status, test_event
 from lastword.errors import ConfigError, SpoolError
 from lastword.version import __version__
 
@@ -46,6 +46,7 @@ def _run(told: argparse.Namespace) -> int:
         "show": lambda: events.run_show(told.id, spool=told.spool),
         "replay": lambda: change.replay(told.id, everything=told.all, spool=told.spool),
         "purge": lambda: change.purge(told.id, everything=told.all, spool=told.spool),
+        "run": lambda: run.run(told.arguments, packages=told.compat),
         "redirect": lambda: change.redirect(told.old, told.new, spool=told.spool),
     }
     return commands[told.command]()
@@ -55,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lastword", description="Error reporting that survives its process.")
     parser.add_argument("--version", action="version", version=f"lastword {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("run", help="run a program with drop-ins for the packages that it imports")
+    command.add_argument(
+        "--compat", required=True, metavar="NAMES", help="backtracepython, booboo, or both with a comma"
+    )
+    command.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- PROGRAM", help="and its arguments")
 
     command = commands.add_parser("demo", help="errors in real gunicorn and Celery workers, with kills and an outage")
     command.add_argument("--backtrace", action="store_true", help="send Backtrace's format instead of booboo's")

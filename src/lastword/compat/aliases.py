@@ -1,0 +1,120 @@
+"""``import booboo`` and ``import backtracepython`` give the drop-ins, for code that cannot be edited."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Optional
+
+from lastword.errors import ConfigError
+
+_HOME = "lastword.compat"
+
+#: Names of packages that have a drop-in.
+PACKAGES = ("backtracepython", "booboo")
+
+
+def install(*packages: str) -> None:
+    """From here on ``import`` of these packages, and of their modules, gives lastword's drop-ins.
+
+    Whether the packages themselves are installed does not matter. Who has imported one of them before keeps it, so this
+    comes first in a program. A forked child inherits it, and children that ``multiprocessing`` starts otherwise set it
+    up themselves once ``lastword.init``, or a drop-in's, has run; for any other Python there is ``lastword run``.
+
+    Args:
+        packages: of ``PACKAGES``; without any, all of them.
+
+    Raises:
+        ConfigError: there is no drop-in of that name.
+    """
+    wanted = packages or PACKAGES
+    for package in wanted:
+        if package not in PACKAGES:
+            raise ConfigError(f"there is no drop-in for {package!r}, only for {' and '.join(PACKAGES)}")
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    for package in wanted:
+        _finder.add(package, f"{_HOME}.{package}")
+
+
+def uninstall() -> None:
+    """Undo ``install``: later imports give what is installed. Who has a drop-in keeps it."""
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+    _finder.remove_all()
+
+
+def installed() -> tuple[str, ...]:
+    """The packages that ``install`` was called for."""
+    return tuple(_finder.targets)
+
+
+class _Aliases:
+    """A finder on ``sys.meta_path``: a module by another name, the same object under both.
+
+    Attributes:
+        targets: name of a package → name of the one that is imported in its place.
+    """
+
+    def __init__(self) -> None:
+        self.targets: dict[str, str] = {}
+        self._displaced: dict[str, ModuleType] = {}
+
+    def add(self, package: str, target: str) -> None:
+        if package not in self.targets:
+            self.targets[package] = target
+            self._displaced.update(_take_out(package))
+
+    def remove_all(self) -> None:
+        for package in self.targets:
+            _take_out(package)
+        sys.modules.update(self._displaced)
+        self.targets.clear()
+        self._displaced.clear()
+
+    def find_spec(
+        self, name: str, path: Optional[Sequence[str]] = None, target: Optional[ModuleType] = None
+    ) -> Optional[ModuleSpec]:
+        package, _, rest = name.partition(".")
+        if package not in self.targets:
+            return None
+        loader: Any = _Loader(f"{self.targets[package]}.{rest}".rstrip("."), self)
+        return ModuleSpec(name, loader, is_package=not rest)
+
+    def name_loaded_modules(self) -> None:
+        """Give each module that a target has loaded its other name, so that no import comes here for it.
+
+        An import that does sets the attribute of the package: ``booboo._client`` is a module and a variable.
+        """
+        for package, target in self.targets.items():
+            if package in sys.modules:
+                for name in [name for name in sys.modules if name.startswith(target + ".")]:
+                    sys.modules.setdefault(package + name[len(target) :], sys.modules[name])
+
+
+class _Loader:
+    def __init__(self, target: str, aliases: _Aliases) -> None:
+        self._target = target
+        self._aliases = aliases
+        self._spec: Any = None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self._target)
+        self._spec = module.__spec__  # which the import is about to replace
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
+        self._aliases.name_loaded_modules()
+
+
+def _take_out(package: str) -> dict[str, ModuleType]:
+    """Remove a package and its modules from those that are loaded; returns them."""
+    names = [name for name in sys.modules if name == package or name.startswith(package + ".")]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+_finder = _Aliases()

@@ -1,0 +1,48 @@
+"""Loaded by every Python that ``lastword run`` starts, and by their children: this directory is on their PYTHONPATH.
+
+It may be any interpreter, with lastword installed or without, old or new. Nothing is imported of lastword until the
+program imports a package that has a drop-in.
+"""
+# mypy: ignore-errors
+
+import os
+import sys
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class _Waiting(object):  # noqa: UP004
+    def __init__(self, packages):
+        self.packages = packages
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.packages or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        try:
+            from lastword.compat import install
+        except ImportError:  # an environment without lastword: it has what it always had
+            return None
+        install(*self.packages)
+        return sys.meta_path[0].find_spec(name, path, target)
+
+
+def _load_the_next():
+    """The sitecustomize that this one stands in front of."""
+    path = sys.path[:]
+    sys.path[:] = [entry for entry in path if os.path.abspath(entry) != _HERE]
+    mine = sys.modules.pop("sitecustomize", None)
+    try:
+        import sitecustomize  # noqa: F401
+    except ImportError as error:
+        sys.modules["sitecustomize"] = mine
+        if getattr(error, "name", "sitecustomize") != "sitecustomize":
+            raise
+    finally:
+        sys.path[:] = path
+
+
+_packages = [name for name in os.environ.get("LASTWORD_RUN_COMPAT", "").split(",") if name]
+if _packages:
+    sys.meta_path.insert(0, _Waiting(_packages))
+_load_the_next()

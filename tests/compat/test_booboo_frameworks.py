@@ -231,6 +231,40 @@ for user in ("Ada", "Bob", "nobody"):
     assert users == {"Ada": "Ada", "Bob": "Bob", "nobody": None}
 
 
+def test_a_user_that_was_set_in_a_thread_pool(tmp_path: Path) -> None:
+    """FastAPI runs plain functions in threads with copies of the context; the report knows the user all the same."""
+    body = """
+import asyncio
+from fastapi import Depends, FastAPI
+app = FastAPI()
+def who(user: str):
+    booboo.set_user({"id": user})
+@app.get("/{user}")
+def route(user: str, _=Depends(who)):
+    raise ValueError(user)
+booboo.init(dsn())
+booboo.set_user({"id": "process"})
+async def call(path):
+    async def receive(): return {"type": "http.request", "body": b""}
+    async def send(message): pass
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
+             "headers": [], "scheme": "http", "server": None, "client": None, "http_version": "1.1", "root_path": "",
+             "asgi": {"version": "3.0"}}
+    try:
+        await app(scope, receive, send)
+    except ValueError:
+        pass
+async def main():
+    await asyncio.gather(call("/Ada"), call("/Bob"))
+asyncio.run(main())
+booboo.capture_message("later")
+"""
+    ours = run_with(DROP_IN, body, tmp_path / "ours", wait_for=3)
+    users = {event["message"]: event["context"]["user"]["id"] for event in ours.events}
+    assert users == {"Ada": "Ada", "Bob": "Bob", "later": "process"}
+    assert [event["request"]["url"] for event in ours.in_order() if "request" in event] == ["/Ada", "/Bob"]
+
+
 def test_the_address_that_a_header_claims_is_nobodys(tmp_path: Path) -> None:
     """O-7: X-Forwarded-For is filtered from the headers and does not come back as the user's address."""
     body = DJANGO.replace('"text/x"}', '"text/x", "X-Forwarded-For": "9.9.9.9"}')

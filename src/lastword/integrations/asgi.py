@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
 
-from lastword.capture.context import new_scope
 from lastword.integrations.on_import import when_imported
 from lastword.integrations.reporting import Failure, Request, tell
+from lastword.integrations.work import WorkScope
 from lastword.integrations.wrapping import Function, wrap
 
 MECHANISM = "asgi"
@@ -50,7 +50,7 @@ async def _serve(app: App, scope: Scope, receive: Any, send: Any) -> None:
     if scope.get("type") not in ("http", "websocket"):
         await app(scope, receive, send)
         return
-    with new_scope():
+    with WorkScope():
         try:
             await app(scope, receive, send)
         except Exception as error:

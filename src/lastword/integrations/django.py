@@ -8,9 +8,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from lastword.capture.context import new_scope
 from lastword.integrations.on_import import when_imported
 from lastword.integrations.reporting import Failure, Request, tell
+from lastword.integrations.work import WorkScope
 from lastword.integrations.wrapping import Function, wrap
 
 MECHANISM = "django"
@@ -48,7 +48,7 @@ def _scope_requests(module: ModuleType) -> None:
 
 def _in_a_scope(original: Function) -> Function:
     def get_response(*arguments: Any, **options: Any) -> Any:
-        with new_scope():
+        with WorkScope():
             return original(*arguments, **options)
 
     return get_response
@@ -56,7 +56,7 @@ def _in_a_scope(original: Function) -> Function:
 
 def _in_a_scope_async(original: Function) -> Function:
     async def get_response_async(*arguments: Any, **options: Any) -> Any:
-        with new_scope():
+        with WorkScope():
             return await original(*arguments, **options)
 
     return get_response_async

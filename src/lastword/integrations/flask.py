@@ -8,9 +8,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from lastword.capture.context import new_scope
 from lastword.integrations.on_import import when_imported
 from lastword.integrations.reporting import Failure, Request, tell
+from lastword.integrations.work import WorkScope
 from lastword.integrations.wrapping import Function, wrap
 
 MECHANISM = "flask"
@@ -39,7 +39,7 @@ def _hear(module: ModuleType) -> None:
 
     def around_wsgi_app(original: Function) -> Function:
         def wsgi_app(self: Any, environ: Any, start_response: Any) -> Any:
-            with new_scope():
+            with WorkScope():
                 return original(self, environ, start_response)
 
         return wsgi_app

@@ -22,6 +22,7 @@ from lastword.dsn import Destination, Dsn
 from lastword.errors import RecordRefused
 from lastword.event import Event, new_id
 from lastword.event_json import own_copy
+from lastword.launch.mode import Mode
 from lastword.wire.booboo_payload import payload
 from lastword.wire.json_text import encode
 from lastword.wire.needs import NEEDS
@@ -154,7 +155,8 @@ class ReportingClient(Client):
         """Tell the tracker that there is somebody, unless it was told from this spool before."""
         if self.config.destination is not None and not self._is_known():
             self.reporter.record_rendered(new_id(), WIRE, body, JSON)
-            if self.reporter.writer is not None:
+            # A thread is started only by who has more to say: this may be a server that is about to fork its workers.
+            if self.reporter.writer is not None and self.choice.mode is Mode.PROCESS:
                 self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
 
     def _is_known(self) -> bool:

@@ -6,11 +6,11 @@ import json
 import sys
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Optional
 
 from lastword.capture import context
 from lastword.capture.json_copy import mapping_json
+from lastword.integrations.work import current_work
 
 
 class ProcessUser:
@@ -24,19 +24,31 @@ class ProcessUser:
 
         Never raises; what cannot be read counts as None.
         """
-        here = {} if user is None else user  # {}: nobody, whoever the process has
-        if _is_a_piece_of_work():
-            context.set_user(here)
+        work = current_work()
+        if work is None and _is_a_piece_of_work():
+            context.set_user({} if user is None else user)  # {}: nobody, whoever the process has
             return
         context.set_user(None)
-        self._json = None
-        with suppress(Exception):  # a mapping of the program's own making
-            if user is not None:
-                self._json = mapping_json(user if isinstance(user, Mapping) else {"id": user}, context.MAX_USER)
+        if work is not None:
+            work.user = _as_json(user) or "{}"
+        else:
+            self._json = _as_json(user)
 
     def get(self) -> Optional[dict[str, Any]]:
-        """A copy."""
-        return None if self._json is None else json.loads(self._json)
+        """A copy of that of the work at hand, else of the process's."""
+        work = current_work()
+        known = self._json if work is None or work.user is None else work.user
+        return None if known is None else json.loads(known)
+
+
+def _as_json(user: Any) -> Optional[str]:
+    """None for None, and for a mapping that cannot be read."""
+    if user is None:
+        return None
+    try:
+        return mapping_json(user if isinstance(user, Mapping) else {"id": user}, context.MAX_USER)
+    except Exception:
+        return None
 
 
 def _is_a_piece_of_work() -> bool:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Optional, Union
 
 from lastword import diagnostics, hooks
-from lastword.capture import message_event
+from lastword.capture import message_event, spawn
 from lastword.capture.catching import Catch
 from lastword.capture.origin import origin_of_message
 from lastword.capture.reported import event_of
@@ -23,6 +23,7 @@ ExcInfo = Union[
 ]
 
 _CALLED = "capture_exception"
+_CARRIED = "init"
 
 _client: Optional[Client] = None
 _closed: Optional[Client] = None  # whose writer goes on if there is another init
@@ -34,7 +35,8 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
 
     Makes no file, thread, process or connection; only where the spool already holds something may it start a flusher.
     From here on exceptions that nobody catches are reported, in the main thread and in others, in asyncio and in
-    finalizers, and what is logged as an error (``log_events``).
+    finalizers, and what is logged as an error (``log_events``). Children are set up likewise, forked ones and those
+    that multiprocessing starts anew; the latter only where every option can be pickled (a lambda cannot).
 
     Args:
         dsn: where events go (see ``dsn.Dsn``); without one, and without ``LASTWORD_DSN``, they stay in the spool.
@@ -44,6 +46,7 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
         ConfigError: an option is unknown, or a value cannot be used; what was set up before stays.
     """
     start(Client(Config.load({"dsn": dsn, **options})))
+    spawn.carry(_CARRIED, init_in_child, {"dsn": dsn, **options})
 
 
 def start(client: Client) -> None:
@@ -65,6 +68,12 @@ def start(client: Client) -> None:
 def current_client() -> Optional[Client]:
     """What ``init`` has set up last; None before that, and after ``close``."""
     return _client
+
+
+def init_in_child(options: dict[str, Any]) -> None:
+    """What ``init`` was in the parent, in a child that multiprocessing has started anew; not if it did so itself."""
+    if _client is None:
+        init(**options)
 
 
 def capture_exception(error: Union[BaseException, ExcInfo, None] = None) -> Optional[str]:
@@ -166,6 +175,7 @@ def close(timeout: Optional[float] = None) -> None:
     _client, _closed = None, client
     try:
         hooks.uninstall()
+        spawn.drop(_CARRIED)
         client.wait_at_end(client.config.shutdown_timeout if timeout is None else timeout)
         diagnostics.tell()
         diagnostics.forget()

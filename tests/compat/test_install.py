@@ -149,6 +149,32 @@ def test_run_gives_a_program_and_its_children_the_drop_ins(program: Path) -> Non
     assert done.stdout.count("the next sitecustomize") >= 4
 
 
+INSTALLS = """\
+import multiprocessing
+from lastword import compat
+
+def child():
+    import {package}
+    print({package}.__name__, flush=True)
+
+if __name__ == "__main__":
+    compat.install()
+    for method in ("fork", "spawn", "forkserver"):
+        process = multiprocessing.get_context(method).Process(target=child)
+        process.start()
+        process.join()
+"""
+
+
+def test_install_holds_in_children(program: Path) -> None:
+    """Forked ones and those that multiprocessing starts anew."""
+    program.write_text(INSTALLS.format(package=PACKAGE))
+    environment = {**os.environ, "PYTHONPATH": str(program.parent)}
+    done = subprocess.run([sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=60)
+    told = [line for line in done.stdout.splitlines() if line != "the next sitecustomize"]
+    assert told == [f"lastword.compat.{PACKAGE}"] * 3, done.stderr
+
+
 def test_the_program_takes_the_place_of_the_command(program: Path) -> None:
     """Its arguments, its exit status, a module or a command instead of a file."""
     assert lastword_run(program, "--compat", PACKAGE, "--", str(program), "--help").returncode == 3

@@ -61,6 +61,7 @@ def test_init_on_an_empty_spool_sets_its_hooks_and_does_nothing_else(tmp_path: P
         "sys.unraisablehook",
         "logging.Logger.filter",
         "warnings.showwarning",
+        "sys.meta_path",
     }
     assert list(tmp_path.glob("spool/*")) == []
     assert spool.exists() == spool_is_there

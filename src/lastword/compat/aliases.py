@@ -9,8 +9,10 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Optional
 
+from lastword.capture import spawn
 from lastword.errors import ConfigError
 
+_CARRIED = "compat"
 _HOME = "lastword.compat"
 
 #: Names of packages that have a drop-in.
@@ -21,8 +23,8 @@ def install(*packages: str) -> None:
     """From here on ``import`` of these packages, and of their modules, gives lastword's drop-ins.
 
     Whether the packages themselves are installed does not matter. Who has imported one of them before keeps it, so this
-    comes first in a program. A forked child inherits it, and children that ``multiprocessing`` starts otherwise set it
-    up themselves once ``lastword.init``, or a drop-in's, has run; for any other Python there is ``lastword run``.
+    comes first in a program. It holds in children too, forked ones and those that multiprocessing starts anew; for any
+    other Python there is ``lastword run``.
 
     Args:
         packages: of ``PACKAGES``; without any, all of them.
@@ -38,6 +40,7 @@ def install(*packages: str) -> None:
         sys.meta_path.insert(0, _finder)
     for package in wanted:
         _finder.add(package, f"{_HOME}.{package}")
+    spawn.carry(_CARRIED, install, *installed())
 
 
 def uninstall() -> None:
@@ -45,6 +48,7 @@ def uninstall() -> None:
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
     _finder.remove_all()
+    spawn.drop(_CARRIED)
 
 
 def installed() -> tuple[str, ...]:

@@ -16,14 +16,14 @@ class _Waiting(object):  # noqa: UP004
         self.packages = packages
 
     def find_spec(self, name, path=None, target=None):
-        if name not in self.packages or self not in sys.meta_path:
+        if name not in self.packages:
             return None
-        sys.meta_path.remove(self)
+        packages, self.packages = self.packages, ()
         try:
             from lastword.compat import install
         except ImportError:  # an environment without lastword: it has what it always had
             return None
-        install(*self.packages)
+        install(*packages)
         return sys.meta_path[0].find_spec(name, path, target)
 
 

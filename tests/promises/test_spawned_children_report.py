@@ -1,0 +1,119 @@
+"""The promise: a child that multiprocessing starts anew reports like its parent, and so do its own children."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import recorded
+
+PROGRAM = """\
+import os, sys
+import lastword
+
+def strip(event):
+    event["tags"]["hook"] = "was here"
+    return event
+
+if __name__ == "__main__":
+    HOOK
+    lastword.init(spool=os.environ["TEST_SPOOL"], environment="parent's", before_send=hook, flood_burst=0)
+
+import concurrent.futures, multiprocessing
+
+def report(name):
+    assert lastword.capture_message(name) is not None or "silent" in sys.argv
+    return name
+
+def grandchild(method):
+    process = multiprocessing.get_context(method).Process(target=report, args=("grandchild",))
+    process.start()
+    process.join()
+
+class Subclass(multiprocessing.Process):
+    def run(self):
+        report("subclass")
+
+def main(method):
+    context = multiprocessing.get_context(method)
+    multiprocessing.set_start_method(method)
+    children = [
+        context.Process(target=report, args=("process",)),
+        Subclass(),
+        context.Process(target=grandchild, args=(method,)),
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    with context.Pool(1) as pool:
+        print(pool.map(report, ["pool"]))
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as executor:
+        print(list(executor.map(report, ["executor"])))
+
+if __name__ == "__main__":
+    main(sys.argv[1])
+"""
+
+
+def run_program(tmp_path: Path, method: str, *, hook: str = "hook = strip", **environment: str) -> str:
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(PROGRAM).replace("HOOK", hook))
+    arguments = [sys.executable, str(path), method, *(["silent"] if "lambda" in hook else [])]
+    done = subprocess.run(
+        arguments,
+        env={**os.environ, "TEST_SPOOL": str(tmp_path / "spool"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["['pool']", "['executor']"]
+    return done.stderr
+
+
+METHODS = ["spawn", "forkserver", "fork"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_children_are_set_up_like_their_parent(tmp_path: Path, method: str) -> None:
+    """Process, subclass, grandchild, Pool and ProcessPoolExecutor, with every option."""
+    run_program(tmp_path, method)
+    events = [record.content for record in recorded(tmp_path / "spool")]
+    messages = {event["message"] for event in events}
+    assert messages == {"process", "subclass", "grandchild", "pool", "executor"}
+    assert {event["environment"] for event in events} == {"parent's"}
+    assert {event["tags"].get("hook") for event in events} == {"was here"}
+    assert len({event["process"]["pid"] for event in events}) == 5
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_an_option_that_cannot_be_pickled_costs_no_child(tmp_path: Path, method: str) -> None:
+    """The child runs as ever and reports nothing, rather than without the hook; the parent says so."""
+    said = run_program(tmp_path, method, hook="hook = lambda event: strip(event)")
+    assert recorded(tmp_path / "spool") == []
+    assert "processes that multiprocessing starts anew are not set up like this one" in said
+
+
+def test_after_close_children_are_as_they_were(tmp_path: Path) -> None:
+    """And multiprocessing is not imported for any of this."""
+    body = (
+        "import sys, lastword\n"
+        "before = list(sys.meta_path)\n"
+        f"lastword.init(spool={str(tmp_path)!r})\n"
+        "assert 'multiprocessing' not in sys.modules\n"
+        "lastword.close()\n"
+        "assert sys.meta_path == before\n"
+        "import multiprocessing\n"
+        "assert not [key for key in multiprocessing.current_process()._config if 'lastword' in key]\n"
+        f"lastword.init(spool={str(tmp_path)!r})\n"
+        "assert [key for key in multiprocessing.current_process()._config if 'lastword' in key]\n"
+        "lastword.close()\n"
+        "assert not [key for key in multiprocessing.current_process()._config if 'lastword' in key]\n"
+    )
+    subprocess.run([sys.executable, "-c", body], check=True, timeout=60)

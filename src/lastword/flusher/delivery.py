@@ -52,7 +52,7 @@ class Courier:
         problem = _problem_with(record)
         if problem is not None:
             return Attempt(Refused(problem))
-        record = completed(record)
+        record = completed(record, destination)
         attempt, size = self._post(record, wire, destination, history, None)
         if isinstance(attempt.verdict, Refused) and attempt.verdict.too_large:
             attempt, _ = self._post(record, wire, destination, history, size // 2)

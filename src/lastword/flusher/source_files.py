@@ -11,19 +11,26 @@ import stat
 import tokenize
 from typing import Optional
 
+from lastword.dsn import Destination
 from lastword.event import Event
+from lastword.scrub import Rules
 from lastword.wire.backtrace_prepared import with_more_source
 
 MAX_FILE_SIZE = 4 * 1024 * 1024
 
 
-def with_source_of_files(event: Event) -> Event:
-    """The event with as much source as its report wants, where that is said; raises nothing for a file's sake."""
+def with_source_of_files(event: Event, destination: Destination) -> Event:
+    """The event with as much source as its report wants, where that is said, scrubbed as ``destination`` has it; raises
+    nothing for a file's sake.
+    """
     found_then = event.get("sources", {})
 
     def read_lines(path: str) -> Optional[list[str]]:
         found = found_then.get(path)
-        return None if found is None else _unchanged_lines(path, tuple(found))
+        lines = None if found is None else _unchanged_lines(path, tuple(found))
+        if lines is None or destination.scrub == "off":
+            return lines
+        return Rules(destination).scrub_source(lines)
 
     return with_more_source(event, read_lines)
 

@@ -11,7 +11,9 @@ import pytest
 from lastword.event import Event
 from lastword.flusher.source_files import with_source_of_files
 from lastword.wire.backtrace_prepared import LITTLE_SOURCE, PREPARED, prepared
-from tests.support.events import exception, exception_event, frame
+from tests.support.events import destination, exception, exception_event, frame
+
+UNSCRUBBED = destination("backtrace+http://127.0.0.1:1?token=TOKEN").with_options(scrub="off")
 
 LINES = [f"line {number}" for number in range(1, 101)]
 
@@ -37,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def source_of(event: Event) -> dict[str, Any]:
-    told = prepared(with_source_of_files(event))
+    told = prepared(with_source_of_files(event, UNSCRUBBED))
     assert told is not None
     return told["source"]
 
@@ -61,7 +63,7 @@ def test_nothing_is_read_for_an_event_that_no_drop_in_has_prepared(path: Path) -
     """It is the very same event."""
     event: Any = event_of(path, 5)
     del event[PREPARED]
-    assert with_source_of_files(event) is event
+    assert with_source_of_files(event, UNSCRUBBED) is event
 
 
 def test_a_program_may_want_no_source(path: Path) -> None:
@@ -87,7 +89,7 @@ def test_a_file_that_changed_is_not_shown(path: Path, change: Any) -> None:
     """The few lines stay that capture took, and an annotation names the file."""
     event = event_of(path, 50)
     change(path)
-    told = prepared(with_source_of_files(event))
+    told = prepared(with_source_of_files(event, UNSCRUBBED))
     assert told is not None
     assert told["source"] == {}
     assert told["annotations"] == {"a": 1, LITTLE_SOURCE: [str(path)]}
@@ -99,3 +101,14 @@ def test_a_file_that_is_no_text_costs_nothing(tmp_path: Path, content: bytes) ->
     path = tmp_path / "odd.py"
     path.write_bytes(content)
     source_of(event_of(path, 1))
+
+
+def test_source_is_scrubbed_where_that_is_wanted(tmp_path: Path) -> None:
+    """By the rules of the destination, as at capture."""
+    path = tmp_path / "secret.py"
+    path.write_text('password = "hunter2"\n' * 3)
+    event = event_of(path, 2)
+    for where, shown in ((UNSCRUBBED, True), (UNSCRUBBED.with_options(scrub="all"), False)):
+        told = prepared(with_source_of_files(event, where))
+        assert told is not None
+        assert ("hunter2" in told["source"][str(path)]["text"]) == shown

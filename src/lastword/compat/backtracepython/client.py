@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -192,7 +193,7 @@ def _config(url: str, timeout: Any, ignore_ssl_certificate: bool, exit_timeout: 
         "connect_timeout": connecting if _is_duration(connecting) else None,
         "verify": not ignore_ssl_certificate,
         "shutdown_timeout": max(0.0, exit_timeout),
-        "scrub": "off",  # so that reports stay what they were
+        "scrub": os.environ.get("LASTWORD_SCRUB") or "off",  # reports stay what they were, unless somebody says so
         "release": "",
         "ignore_errors": (),
         "sample_rate": 1.0,

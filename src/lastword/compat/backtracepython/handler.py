@@ -8,12 +8,25 @@ from contextlib import suppress
 from typing import Any, Optional
 
 from lastword import diagnostics
+from lastword.capture.settings import CaptureSettings
 from lastword.client import Client
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
-from lastword.event import Event, Origin
+from lastword.event import Event, Needs, Origin
 
 _ORIGIN = Origin("report", "", 0)
+
+
+def capture_settings(scrub_source: Callable[[Sequence[str]], list[str]] = list) -> CaptureSettings:
+    """Reports have no local variables; their other threads are taken apart from this."""
+    needs = Needs(message_stack=True, memory=True)
+    return CaptureSettings(
+        needs=needs, is_sensitive=_is_never_sensitive, local_variables=False, scrub_source=scrub_source
+    )
+
+
+def _is_never_sensitive(name: str) -> bool:
+    return False
 
 
 class EndpointConfig(Config):
@@ -33,6 +46,7 @@ class Handler:
         client: what records and sends them.
         tab_width, context_line_count, collect_source_code: as they were given to ``initialize``.
         exit_timeout: seconds that ``finalize`` waits at most.
+        settings: how reports are taken.
     """
 
     def __init__(
@@ -50,6 +64,7 @@ class Handler:
         self.context_line_count = context_line_count
         self.collect_source_code = collect_source_code
         self.exit_timeout = exit_timeout
+        self.settings = capture_settings(client.reporter.rules.scrub_source)
         self._debug = debug
 
     def keep(self, read: Callable[[], Event]) -> Optional[str]:

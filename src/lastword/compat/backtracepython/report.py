@@ -19,11 +19,12 @@ from lastword.capture.settings import CaptureSettings
 from lastword.capture.threads import other_threads
 from lastword.compat.backtracepython.attachments import read_attachments
 from lastword.compat.backtracepython.attributes import AGENT, merged
-from lastword.compat.backtracepython.handler import Handler, globs
+from lastword.compat.backtracepython.handler import Handler, capture_settings, globs
 from lastword.compat.backtracepython.values import json_copy
 from lastword.compat.backtracepython.version import version_string
-from lastword.event import Event, Level, Needs, ThreadStack, new_id
+from lastword.event import Event, Level, ThreadStack, new_id
 from lastword.event_json import encode_value, to_json
+from lastword.scrub import scrub
 from lastword.spool.record import MAX_RECORD
 from lastword.wire.backtrace import exception_annotation, report_without_source
 from lastword.wire.backtrace_prepared import Prepared, annotate_left_out, with_prepared
@@ -37,13 +38,8 @@ _AROUND = 4096
 _MAX_MESSAGE = 8192
 
 
-def _is_never_sensitive(name: str) -> bool:
-    return False
-
-
-_SETTINGS = CaptureSettings(
-    needs=Needs(message_stack=True, memory=True), is_sensitive=_is_never_sensitive, local_variables=False
-)
+#: For those that are made before ``initialize``.
+_EARLY = capture_settings()
 
 
 class BacktraceReport:
@@ -59,7 +55,7 @@ class BacktraceReport:
     """
 
     def __init__(self) -> None:
-        self._event = message_event("", level="error", settings=_SETTINGS, mechanism="BacktraceReport")
+        self._event = message_event("", level="error", settings=_settings(), mechanism="BacktraceReport")
         self._event["threads"] = _other_threads()
         self._times_sent = 0
         self._in_programs_hands: Optional[dict[str, Any]] = None
@@ -91,7 +87,7 @@ class BacktraceReport:
             return
         error = cast(BaseException, ex_value)
         room = Room()
-        reader = StackReader(_SETTINGS, room)
+        reader = StackReader(_settings(), room)
         try:
             self._event["exceptions"] = exception_tree(error, ex_traceback, reader, room)
             self._event["sources"] = {**self._event["sources"], **reader.sources}
@@ -183,11 +179,13 @@ class BacktraceReport:
         }
         if self._in_programs_hands is None:
             said = json_copy({"attributes": attributes, "annotations": annotations}, Room(SAID_ROOM))
+            said = _scrubbed(said, event, handler)
             told["attributes"], told["annotations"] = said["attributes"], said.get("annotations", {})
         else:
             event["threads"] = []  # they stand in the report
             room = MAX_RECORD - len(to_json(event)) - _AROUND
-            told["report"] = json_copy({**self._in_programs_hands, **self._own_uuid(event)}, Room(room))
+            report = json_copy({**self._in_programs_hands, **self._own_uuid(event)}, Room(room))
+            told["report"] = _scrubbed(report, event, handler)
             told["attributes"], told["annotations"] = {}, {}
         if files := [*self.attachments, *attachments]:
             _attach(told, files, MAX_RECORD - _AROUND - len(to_json(event)) - len(encode_value(told)))
@@ -218,11 +216,22 @@ def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Lev
     return handler.keep(lambda: report._to_send(handler, files, level))
 
 
+def _scrubbed(said: dict[str, Any], event: Event, handler: Handler) -> dict[str, Any]:
+    """What the program says, without what the rules find; the event itself is scrubbed on its way to the disk."""
+    rules = handler.client.reporter.rules
+    return said if rules.off else scrub(cast(Event, {**event, "extra": said}), rules)["extra"]
+
+
 def _attach(told: Prepared, paths: Sequence[Any], room: int) -> None:
     told["attachments"], too_large = read_attachments(paths, room)
     if too_large:
         annotate_left_out(told, too_large)
         diagnostics.note("attachment", f"a report went without an attachment: {'; '.join(too_large)}")
+
+
+def _settings() -> CaptureSettings:
+    handler = globs.handler
+    return _EARLY if handler is None else handler.settings
 
 
 def _other_threads() -> list[ThreadStack]:

@@ -88,19 +88,26 @@ def test_only_what_was_asked_for_is_replaced() -> None:
 
 # --- lastword run
 
+#: In one write, since several processes write at a time.
+SAY = """\
+import builtins, os
+builtins.say = lambda *words: os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+say("the next sitecustomize")
+"""
+
 PROGRAM = """\
 import subprocess, sys, os
 import {package}
-print(sys.argv[1:], __name__, {package}.__name__, flush=True)
+say(sys.argv[1:], __name__, {package}.__name__)
 if sys.argv[1:] == ["parent"]:
     if os.fork() == 0:
         import {package}._lazy
-        print("forked", {package}._lazy.__name__, flush=True)
+        say("forked", {package}._lazy.__name__)
         os._exit(0)
     os.wait()
     subprocess.run([sys.executable, __file__, "child"])
     import multiprocessing
-    body = "import {package}; print({package}.__name__, flush=True)"
+    body = "import {package}; say({package}.__name__)"
     for method in ("spawn", "forkserver"):
         process = multiprocessing.get_context(method).Process(target=exec, args=(body,))
         process.start()
@@ -115,7 +122,7 @@ def program(tmp_path: Path) -> Path:
     beside = tmp_path / "program"
     beside.mkdir()
     find = stand_in.make(tmp_path / "more", "booboo", "backtracepython")
-    (beside / "sitecustomize.py").write_text(f"print('the next sitecustomize', flush=True)\n{find}")
+    (beside / "sitecustomize.py").write_text(SAY + find)
     path = beside / "program.py"
     body = textwrap.indent(PROGRAM.format(package=PACKAGE), "    ")
     path.write_text(f"if __name__ == '__main__':\n{body}")
@@ -155,7 +162,7 @@ from lastword import compat
 
 def child():
     import {package}
-    print({package}.__name__, flush=True)
+    say({package}.__name__)
 
 if __name__ == "__main__":
     compat.install()

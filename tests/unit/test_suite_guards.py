@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import tests
+
 ROOT = Path(__file__).parents[2]
 
 RunSuite = Callable[..., str]
@@ -138,3 +140,8 @@ def test_a_test_sees_nothing_of_the_users_home_and_settings(run_suite: RunSuite)
         http_proxy="http://127.0.0.1:9",
     )
     assert "1 passed" in output, output
+
+
+def test_this_suite_is_the_package_tests() -> None:
+    """backtracepython installs a package of that name too, and which one is found hangs on the order of the path."""
+    assert [Path(place) for place in tests.__path__] == [ROOT / "tests"]

@@ -105,6 +105,8 @@ def current() -> Sequence[Breadcrumb]:
 
 def _newest_that_fit(crumbs: tuple[str, ...]) -> tuple[str, ...]:
     left = MAX_TRAIL - len("[]")
+    if sum(map(len, crumbs)) + len(crumbs) <= left:
+        return crumbs
     for count, crumb in enumerate(reversed(crumbs)):
         left -= len(crumb) + len(",")
         if left < 0:

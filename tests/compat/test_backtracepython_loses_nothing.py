@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from lastword.cli.demo.servers import Server, server_environment
 from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.compat.side_by_side import DROP_IN, TOKEN, run_with
@@ -43,6 +44,12 @@ WAYS_TO_FORK = {
     " for _ in range(3)]\nfor child in children: child.start()\nfor child in children: child.join()",
     "a pool": "import multiprocessing\n"
     "with multiprocessing.get_context('fork').Pool(2) as pool: pool.map(work, range(3))",
+    **{
+        way: f"import multiprocessing\nif __name__ == '__main__':\n    made = multiprocessing.get_context('{way}')\n"
+        "    children = [made.Process(target=work) for _ in range(2)]\n"
+        "    for child in children: child.start()\n    for child in children: child.join()"
+        for way in ("spawn", "forkserver")
+    },
 }
 
 
@@ -159,6 +166,50 @@ def test_gunicorn_with_preload_whose_workers_are_killed(tmp_path: Path) -> None:
             wait_until(site.all_arrived, f"all of {site.failed}", timeout=60)
             see_all_arrive(site, workers, fail=site.fail)
         see_all_settled(site)
+
+
+CELERY_APP = f"""\
+import os
+from celery import Celery
+from celery.signals import worker_process_init
+import {DROP_IN} as backtracepython
+
+backtracepython.initialize(os.environ["TEST_URL"], {TOKEN!r})
+app = Celery("tasks", broker="memory://")
+
+@worker_process_init.connect
+def work(**_):
+    backtracepython.send_report(f"message {{os.getpid()}}")
+    try:
+        raise ValueError(f"error {{os.getpid()}}")
+    except ValueError:
+        backtracepython.send_last_exception()
+"""
+
+
+@needs.installed("celery")
+def test_celery(tmp_path: Path) -> None:
+    """`initialize` runs in the worker; each child of its pool reports as itself."""
+    (tmp_path / "tasks.py").write_text(CELERY_APP)
+    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency", "2"]
+    command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    with LoopbackTracker("backtrace", token=TOKEN) as tracker:
+        environment = {
+            **server_environment(tmp_path),
+            "TEST_URL": f"http://127.0.0.1:{tracker.port}",
+            "LASTWORD_SPOOL": str(tmp_path / "spool"),
+        }
+        server = Server("celery", command, tmp_path, environment)
+        try:
+            reports = tracker.wait_for(4, timeout=60)
+        finally:
+            server.end(patience=0)
+        said = [report.message.split() for report in reports]
+        assert sorted(what for what, _ in said) == ["error"] * 2 + ["message"] * 2
+        assert len({pid for _, pid in said}) == 2
+        pids = [str((report.body or {})["attributes"]["process.id"]) for report in reports]
+        assert pids == [pid for _, pid in said]
+        wait_until_no_flusher(tmp_path / "spool")
 
 
 def test_a_spool_left_by_a_dead_process_is_sent_by_the_next_initialize(tmp_path: Path) -> None:

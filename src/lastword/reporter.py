@@ -108,9 +108,13 @@ class Reporter:
         if text:
             diagnostics.note(reason, text)
         refusals = self._own_refusals()
-        refusals.add(reason)
-        if self.writer is not None:
-            refusals.move_to(self.writer)
+        refusals.arrived.append(reason)  # counted with this
+        try:
+            refusals.add_up()
+            if self.writer is not None:
+                refusals.move_to(self.writer)
+        except RecursionError:  # it is counted, and goes to the black box with the next one
+            pass
 
     def refuse_for_defect(self, error: Exception) -> None:
         """Count an event that was lost to an error inside lastword."""
@@ -220,32 +224,38 @@ class _Refusals:
     """Refusals of one process on their way to its black box. However many wait for there to be one, they stay small."""
 
     def __init__(self) -> None:
-        self._arrived: list[str] = []  # appending needs no lock
+        self.arrived: list[str] = []  # appending needs no lock
         self._counts: dict[str, int] = {}
         self._lock = _thread.allocate_lock()  # of this process alone, so that no fork leaves it held
 
-    def add(self, reason: str) -> None:
-        self._arrived.append(reason)
+    def add_up(self) -> None:
         # Whoever has the lock looks again after giving it back, so nobody has to wait for it.
-        while self._arrived and self._lock.acquire(False):
+        while self.arrived and self._lock.acquire(False):
             try:
                 self._sum_up()
             finally:
                 self._lock.release()
 
     def move_to(self, writer: Writer) -> None:
-        while (self._arrived or self._counts) and self._lock.acquire(False):
+        while (self.arrived or self._counts) and self._lock.acquire(False):
             try:
                 self._sum_up()
                 counts, self._counts = self._counts, {}
             finally:
                 self._lock.release()
-            for reason, count in counts.items():
-                writer.refuse(reason, count)
+            while counts:
+                reason = next(iter(counts))
+                try:
+                    writer.refuse(reason, counts[reason])
+                except RecursionError:
+                    for kept, count in counts.items():
+                        self._counts[kept] = self._counts.get(kept, 0) + count
+                    return
+                del counts[reason]
 
     def _sum_up(self) -> None:
-        while self._arrived:
-            reason = self._arrived.pop()
+        while self.arrived:
+            reason = self.arrived.pop()
             self._counts[reason] = self._counts.get(reason, 0) + 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Optional, TypeVar, cast
 
@@ -126,8 +125,10 @@ def _message_text(message: Any) -> str:
 
 
 def _note_missing(name: str, error: Exception) -> None:
-    with suppress(Exception):  # there may be no room on the stack even for that
+    try:
         diagnostics.note("capture", f"an event went without its {name}: {describe(error)}")
+    except Exception:  # noqa: S110 (there may be no room on the stack even for that)
+        pass
 
 
 def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSettings) -> Event:

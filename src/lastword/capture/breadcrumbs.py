@@ -7,11 +7,9 @@ less than any structure that would share the rest.
 
 from __future__ import annotations
 
-import _thread
 import gc
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from time import time
 from typing import Any, Optional
@@ -35,26 +33,28 @@ trail: ContextVar[tuple[str, ...]] = ContextVar("lastword_breadcrumbs", default=
 #: Where garbage is collected in the midst of ``ContextVar.set`` (see ``nesting``).
 _COLLECTS_ANYWHERE = sys.implementation.name == "cpython" and sys.version_info < (3, 12)
 
-_collecting = 0  # the thread that collects garbage at this moment
-
-
-def _watch(phase: str, info: object) -> None:
-    global _collecting
-    _collecting = _thread.get_ident() if phase == "start" else 0
+# The phases of garbage collection, the latest one last. Told by two callables of C: in a function of Python a signal
+# handler could run, and what it raises, such as KeyboardInterrupt, the collector would swallow.
+_phases: dict[str, object] = {}
+_WATCHERS = (_phases.pop, _phases.setdefault)
 
 
 def watch_collections() -> None:
-    """From now on what finalizers log while garbage is collected is not kept, where that could crash the program."""
-    if _COLLECTS_ANYWHERE and _watch not in gc.callbacks:
-        gc.callbacks.append(_watch)
+    """From now on what is logged while garbage is collected is not kept, where that could crash the program."""
+    if _COLLECTS_ANYWHERE and _WATCHERS[0] not in gc.callbacks:
+        gc.callbacks.extend(_WATCHERS)
 
 
 def unwatch_collections() -> None:
     """The opposite."""
-    global _collecting
-    _collecting = 0
-    if _watch in gc.callbacks:
-        gc.callbacks.remove(_watch)
+    for watcher in _WATCHERS:
+        if watcher in gc.callbacks:
+            gc.callbacks.remove(watcher)
+    _phases.clear()
+
+
+def _is_collecting() -> bool:
+    return bool(_phases) and next(reversed(_phases)) == "start"
 
 
 def add_breadcrumb(
@@ -67,8 +67,8 @@ def add_breadcrumb(
 ) -> None:
     """Remember something that happened, for the events that this context captures later. Never raises.
 
-    Before Python 3.12 nothing is kept that comes from a finalizer while garbage is collected; which context it would
-    be in is chance anyway.
+    Before Python 3.12 nothing is kept while garbage is collected, by finalizers above all; which context that would be
+    in is chance anyway.
 
     The last 100 of a context are kept; an event carries those of them, the newest, that fit into 64 KiB
     of JSON.
@@ -81,7 +81,7 @@ def add_breadcrumb(
         type: such as ``http``, ``navigation``, ``log`` or ``user``, for trackers that show these differently.
     """
     # Nothing that waits is told from here: a logging handler may be what calls.
-    if _collecting and _collecting == _thread.get_ident():
+    if _is_collecting():
         return
     try:
         text = text_of(message, MAX_MESSAGE)
@@ -94,8 +94,10 @@ def add_breadcrumb(
         )
         trail.set(trail.get()[1 - MAX_BREADCRUMBS :] + (crumb,))  # noqa: RUF005 (what it proposes takes longer)
     except Exception as error:
-        with suppress(Exception):  # there may be no room on the stack even for that
+        try:
             diagnostics.note("add_breadcrumb", f"a breadcrumb was not kept: {describe(error)}")
+        except Exception:  # noqa: S110 (there may be no room on the stack even for that)
+            pass
 
 
 def current() -> Sequence[Breadcrumb]:

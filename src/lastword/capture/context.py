@@ -62,8 +62,10 @@ def _context_call(call: _Call) -> _Call:
             call(*arguments, **options)
             diagnostics.tell()
         except Exception as error:
-            with suppress(Exception):  # there may be no room on the stack even for that
+            try:
                 diagnostics.note(call.__name__, f"lastword.{call.__name__} failed: {describe(error)}")
+            except Exception:  # noqa: S110 (there may be no room on the stack even for that)
+                pass
 
     return cast(_Call, guarded)
 

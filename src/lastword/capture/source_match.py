@@ -14,6 +14,7 @@ from types import CodeType
 from typing import Any, Optional
 
 _BEGINNINGS = ("@", "def ", "async ", "class ")
+_CO_OPTIMIZED = 1  # of a code object: it is a function's
 _MAX_DECORATORS = 20  # lines of them, where no line of the body has an instruction
 
 _IN_A_WORD = re.compile(rb"(?<=[\w\x80-\xff])(?=[\w\x80-\xff])")
@@ -23,7 +24,11 @@ _Place = tuple[Optional[int], Optional[int], Optional[int], Optional[int]]  # li
 
 def may_be_source_of(code: CodeType, lines: list[str]) -> bool:
     """Whether ``lines``, all those of a file, may be what ``code`` was compiled from."""
-    return _begins_there(code, lines) and _lines_are_code(code, lines) and _columns_fit(code, lines)
+    if not _begins_there(code, lines):
+        return False
+    if code.co_name != "<module>" and not code.co_flags & _CO_OPTIMIZED:
+        return True  # the body of a class, which may have instructions for places in its head
+    return _lines_are_code(code, lines) and _columns_fit(code, lines)
 
 
 def _begins_there(code: CodeType, lines: list[str]) -> bool:

@@ -8,18 +8,24 @@ several system calls for each frame, so a burst of events has the stacks with so
 from __future__ import annotations
 
 import _thread
-import faulthandler
 import os
 import re
 import sys
 import threading
 import time
+from types import ModuleType
 from typing import Any, Optional
 
 from lastword.capture.call_site import MAX_NAME, MAX_PATH
 from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import clean
 from lastword.event import LEFT_OUT, Call, ThreadStack
+
+faulthandler: Optional[ModuleType]
+try:
+    import faulthandler
+except ImportError:  # a subinterpreter may not have it
+    faulthandler = None
 
 #: Calls of one thread; the innermost ones stay.
 MAX_CALLS = 50
@@ -44,12 +50,12 @@ def other_threads(room: Room, *, at_any_price: bool) -> list[ThreadStack]:
     thread.
     """
     global _not_before
-    if not _may_have_company():
+    if faulthandler is None or not _may_have_company():
         return []
     began = time.monotonic()
     if not at_any_price and began < _not_before:
         return []
-    stacks = _stacks(_dump().decode("ascii", "replace"), room)
+    stacks = _stacks(_dump(faulthandler).decode("ascii", "replace"), room)
     ended = time.monotonic()
     _not_before = ended + _PAUSE * (ended - began)
     return stacks
@@ -73,8 +79,8 @@ def _known_threads() -> dict[int, Any]:
     return getattr(threading, "_active", {})
 
 
-def _dump() -> bytes:
-    """What faulthandler says, by way of memory where there is such a file; else of a pipe, which may be too small."""
+def _dump(faulthandler: ModuleType) -> bytes:
+    """What it says, by way of memory where there is such a file; else of a pipe, which may be too small."""
     try:
         reading = writing = os.memfd_create("lastword-threads")
     except (AttributeError, OSError):

@@ -180,11 +180,14 @@ class Writer:
     def refuse(self, reason: str, count: int = 1) -> None:
         """Count events that were captured and not recorded. Never raises."""
         self._unposted.append((reason, count))
-        if self._enter():
-            try:
-                self._store_state()
-            finally:
-                self._leave()
+        try:
+            if self._enter():
+                try:
+                    self._store_state()
+                finally:
+                    self._leave()
+        except RecursionError:  # it goes with the next store
+            pass
 
     def abandon(self) -> None:
         """Let go of what this process holds of it: inherited over a fork, lost, or not needed after all.

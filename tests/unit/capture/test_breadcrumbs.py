@@ -189,4 +189,4 @@ def test_a_finalizer_sets_nothing_while_garbage_is_collected(monkeypatch: pytest
         assert contextvars.Context().run(run) == ["before", "after"]
     finally:
         breadcrumbs.unwatch_collections()
-    assert breadcrumbs._watch not in gc.callbacks
+    assert not any(watcher in gc.callbacks for watcher in breadcrumbs._WATCHERS)

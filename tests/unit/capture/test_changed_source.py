@@ -18,6 +18,7 @@ from lastword.capture.settings import CaptureSettings
 from lastword.capture.source_match import may_be_source_of
 from lastword.event import Frame, Needs
 from lastword.scrub import is_sensitive
+from tests.support import needs
 
 SOURCE = '''\
 """A module."""
@@ -63,6 +64,7 @@ def test_a_file_written_just_before_it_is_loaded_is_shown(tmp_path: Path) -> Non
     assert str(tmp_path / "shop.py") in sources
 
 
+@needs.capability(sys.version_info >= (3, 11), "Python 3.11, which tells columns")
 @pytest.mark.parametrize("change", ["import os\n" + SOURCE, "", SOURCE.replace("    # a comment\n", "")])
 def test_a_file_changed_since_is_not_shown(tmp_path: Path, change: str) -> None:
     """Neither its lines nor, for those who would show more of it later, its time and size."""
@@ -109,7 +111,7 @@ def test_a_function_that_did_not_change_is_shown(tmp_path: Path) -> None:
     assert frames["run"]["source"] == []
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python tells columns from 3.11 on")
+@needs.capability(sys.version_info >= (3, 11), "Python 3.11, which tells columns")
 def test_a_change_within_a_line_is_seen_by_its_columns() -> None:
     """Where it moves anything."""
     lines = SOURCE.splitlines(keepends=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from types import CodeType
 from typing import Any, Optional
 
-_BEGINNINGS = ("@", "def ", "async ", "class ")
+_BEGINNINGS = ("@", "def ", "async ", "class ", "type ")
 _CO_OPTIMIZED = 1  # of a code object: it is a function's
 _MAX_DECORATORS = 20  # lines of them, where no line of the body has an instruction
 
@@ -37,7 +37,8 @@ def _begins_there(code: CodeType, lines: list[str]) -> bool:
         return first <= len(lines)
     if not "".join(lines[first - 1 : first]).lstrip().startswith(_BEGINNINGS):
         return False
-    definition = re.compile(rf"\s*(?:async\s+def|def|class)\s+{re.escape(name)}\b")
+    # or the bound of a type parameter, which has code of its own
+    definition = re.compile(rf"\s*(?:async\s+def|def|class|type)\s+{re.escape(name)}\b|.*[\[,]\s*{re.escape(name)}\s*:")
     last = max(_lines_of(code), default=first) + _MAX_DECORATORS
     return any(map(definition.match, lines[first - 1 : last]))
 

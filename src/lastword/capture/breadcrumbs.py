@@ -81,9 +81,9 @@ def add_breadcrumb(
         type: such as ``http``, ``navigation``, ``log`` or ``user``, for trackers that show these differently.
     """
     # Nothing that waits is told from here: a logging handler may be what calls.
-    if _is_collecting():
-        return
     try:
+        if _is_collecting():
+            return
         text = text_of(message, MAX_MESSAGE)
         label = "" if category is None else text_of(category, MAX_CATEGORY)
         about = "{}" if data is None else mapping_json(data, MAX_DATA)

@@ -105,7 +105,7 @@ print(f"grown:{grown}:{held() - before}")
 """
 
 
-@needs.capability(sys.platform.startswith("linux"), "/proc")
+@needs.capability(sys.platform.startswith("linux") and sys.implementation.name == "cpython", "/proc and tracemalloc")
 def test_a_thousand_events_leave_nothing_in_memory(tmp_path: Path) -> None:
     """After 1,000 events a worker has grown by less than 1 MB since its tenth; what is kept for each is nothing."""
     *_, told = run(GROW, spool=tmp_path / "spool")

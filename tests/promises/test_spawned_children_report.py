@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import needs
 from tests.support.programs import recorded
+
+pytestmark = needs.capability(sys.implementation.name == "cpython", "a ProcessPoolExecutor that works")
 
 PROGRAM = """\
 import os, sys

@@ -445,7 +445,9 @@ acked(lastword.capture_message("now there is a black box"))
 print(refused + len(handled))
 """
     _, total = run(body, spool=tmp_path / "spool")
-    assert read_accounts(tmp_path / "spool").refused == {"ignored": int(total)}
+    refused = read_accounts(tmp_path / "spool").refused
+    assert sum(refused.values()) == int(total)
+    assert set(refused) <= {"ignored", "nested"}  # a storm on a slow machine nests deep
 
 
 def test_a_forked_child_does_not_count_what_its_parent_refused(tmp_path: Path) -> None:

@@ -47,9 +47,10 @@ def watch_collections() -> None:
 
 def unwatch_collections() -> None:
     """The opposite."""
+    callbacks: list[Any] = getattr(gc, "callbacks", [])  # PyPy has none
     for watcher in _WATCHERS:
-        if watcher in gc.callbacks:
-            gc.callbacks.remove(watcher)
+        if watcher in callbacks:
+            callbacks.remove(watcher)
     _phases.clear()
 
 

@@ -18,6 +18,7 @@ from lastword.capture import CaptureSettings, breadcrumbs, message_event
 from lastword.capture.breadcrumbs import MAX_BREADCRUMBS, MAX_DATA, MAX_MESSAGE, MAX_TRAIL, add_breadcrumb, current
 from lastword.event import Breadcrumb, Event
 from lastword.event_json import own_copy
+from tests.support import needs
 
 
 def trail_after(*calls: Callable[[], Any]) -> list[Breadcrumb]:
@@ -166,6 +167,7 @@ def test_threads_in_copied_contexts_do_not_see_each_others() -> None:
     assert seen == {name: before + [f"{name} {number}" for number in range(half)] for name in range(4)}
 
 
+@needs.capability(hasattr(gc, "callbacks"), "gc.callbacks")
 def test_a_finalizer_sets_nothing_while_garbage_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before Python 3.12 that may happen within any ``ContextVar.set``, and the process would die of it."""
     monkeypatch.setattr(breadcrumbs, "_COLLECTS_ANYWHERE", True)

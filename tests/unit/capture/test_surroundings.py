@@ -106,6 +106,7 @@ def test_the_process_is_told_by_its_parent_its_name_and_its_memory() -> None:
     assert 1 << 20 < info["memory"] < 1 << 40
 
 
+@needs.capability(sys.implementation.name == "cpython", "memory that is given back at once")
 @needs_proc
 @needs_fork
 def test_a_forked_child_has_a_parent_and_memory_of_its_own() -> None:

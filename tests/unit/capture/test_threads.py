@@ -69,6 +69,7 @@ def capture(**settings: Any) -> Event:
     return event
 
 
+@needs.capability(sys.implementation.name == "cpython", "a faulthandler that tells lines and names exactly")
 def test_another_thread_is_told_with_its_stack_from_the_outermost_call() -> None:
     """By path, function and line; the thread that captures is not among them."""
     with waiting_thread(call_it, "é 1") as ident:
@@ -91,6 +92,7 @@ def test_the_main_thread_is_told_when_another_one_captures() -> None:
     assert "test_the_main_thread_is_told_when_another_one_captures" in functions(main)
 
 
+@needs.capability(sys.implementation.name == "cpython", "a faulthandler that tells lines and names exactly")
 def test_odd_file_names_and_functions_arrive_as_they_are() -> None:
     """faulthandler escapes what is not ASCII."""
     scope: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,11 +74,12 @@ gevent.joinall([gevent.spawn(work, f"work-{number}", lambda: gevent.sleep(0)) fo
 }
 
 #: Unless Python is told to have threads inherit (3.14), or another version of gevent copies.
+NEEDS_GEVENT = (needs.capability(sys.implementation.name == "cpython", "gevent"), needs.installed("gevent"))
 STARTS_WITH_NOTHING = ("threads that are used again", "greenlets")
 
 
 @pytest.mark.parametrize(
-    "way", [pytest.param(way, marks=needs.installed("gevent") if way == "greenlets" else ()) for way in sorted(WAYS)]
+    "way", [pytest.param(way, marks=NEEDS_GEVENT if way == "greenlets" else ()) for way in sorted(WAYS)]
 )
 def test_an_event_has_only_what_its_own_work_said(way: str, tmp_path: Path) -> None:
     """And what was said before it was begun, where it was begun in a copy of that context."""

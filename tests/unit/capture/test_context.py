@@ -482,6 +482,7 @@ def test_a_forked_child_starts_with_what_its_parent_set_and_keeps_its_own_to_its
     assert parent == ({"id": "parent"}, ["before"])
 
 
+@needs.capability(sys.implementation.name == "cpython", "gevent")
 @needs.installed("gevent")
 def test_greenlets_have_their_own() -> None:
     """They start with nothing, as threads do, or with a copy, as tasks do: that is for gevent to say."""

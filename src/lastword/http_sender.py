@@ -28,13 +28,12 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import requests.adapters
 import requests.utils
-import urllib3.connection
-import urllib3.connectionpool
 import urllib3.exceptions
 
 from lastword.dsn import Destination
 from lastword.errors import SendError, WhereItFailed
 from lastword.http_message import HttpReply, HttpRequest
+from lastword.timely_connections import TIMELY_POOLS
 from lastword.version import __version__
 
 #: Bytes of an answer that are read; what a tracker says fits in a fraction of it.
@@ -80,9 +79,8 @@ class HttpSender:
 
         Connecting may take ``destination.connect_timeout`` seconds, and the answer, from its first byte to its last,
         ``destination.timeout``; of the upload, each block of 16 KiB may, and the whole of it as long again at
-        SLOWEST_UPLOAD. An answer whose body is over MAX_REPLY_BYTES,
-        is cut off or takes too long is returned with what there is of it: its status was said. An answer given before
-        the upload was complete counts as any other.
+        SLOWEST_UPLOAD. An answer whose body is over MAX_REPLY_BYTES, is cut off or takes too long is returned with what
+        there is of it: its status was said. An answer given before the upload was complete counts as any other.
 
         Raises SendError when no answer came; ``ambiguous`` is false as long as a part of the request was still unsent,
         because then no tracker can have taken it.
@@ -225,88 +223,16 @@ class _Upload(io.BytesIO):
         return self._handed_over >= self._size
 
 
-class _TimelyReader(io.RawIOBase):
-    """Reads from a socket whose timeout, meant for each wait, it spends on all of them together."""
-
-    def __init__(self, raw: io.RawIOBase, connection: socket.socket) -> None:
-        self._raw = raw
-        self._connection = connection
-        self._timeout = connection.gettimeout()
-        self._deadline = time.monotonic() + (self._timeout or 0.0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> Optional[int]:
-        if self._timeout is not None:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise socket.timeout("timed out")
-            self._connection.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        if not self.closed:
-            try:
-                self._connection.settimeout(self._timeout)  # it is kept alive
-            except OSError:  # it was not
-                pass
-            self._raw.close()
-        super().close()
-
-
-class _TimelyResponse(http.client.HTTPResponse):
-    """An answer that comes within the time that one read of it may take, head and body, or not at all."""
-
-    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(sock, *arguments, **options)
-        self.fp = io.BufferedReader(_TimelyReader(self.fp.detach(), sock))
-
-
-class _Connection(urllib3.connection.HTTPConnection):
-    response_class = _TimelyResponse
-
-
-class _TlsConnection(urllib3.connection.HTTPSConnection):
-    response_class = _TimelyResponse
-
-    def _tunnel(self) -> None:
-        """Ask a proxy for the way, and let go of its answer: before Python 3.11 one that says no kept the socket
-        open as long as anybody kept the exception.
-        """
-        answers: list[_TimelyResponse] = []
-
-        def kept(*arguments: Any, **options: Any) -> _TimelyResponse:
-            answers.append(_TimelyResponse(*arguments, **options))
-            return answers[-1]
-
-        self.response_class = kept  # type: ignore[assignment]
-        try:
-            super()._tunnel()
-        finally:
-            del self.response_class
-            for answer in answers:
-                answer.close()
-
-
-class _Pool(urllib3.connectionpool.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(urllib3.connectionpool.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
 class _Adapter(requests.adapters.HTTPAdapter):
     """The adapter of ``requests`` with connections of ours, proxied or not."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = TIMELY_POOLS
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, **options)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        manager.pool_classes_by_scheme = TIMELY_POOLS
         return manager
 
 

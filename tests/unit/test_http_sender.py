@@ -14,7 +14,8 @@ from lastword import http_sender
 from lastword.dsn import Destination, Dsn
 from lastword.errors import SendError
 from lastword.http_message import HttpRequest
-from lastword.http_sender import MAX_REDIRECTS, MAX_REPLY_BYTES, HttpSender, _TimelyReader
+from lastword.http_sender import MAX_REDIRECTS, MAX_REPLY_BYTES, HttpSender
+from lastword.timely_connections import TimelyReader
 from lastword.version import __version__
 from tests.support.loopback_servers import (
     OK,
@@ -242,7 +243,7 @@ def test_what_one_answer_has_spent_is_not_taken_from_the_next() -> None:
     here, there = socket.socketpair()
     with here, there:
         here.settimeout(PATIENCE)
-        reader = _TimelyReader(here.makefile("rb", buffering=0), here)
+        reader = TimelyReader(here.makefile("rb", buffering=0), here)
         there.sendall(b"x")
         assert reader.read(1) == b"x"
         assert here.gettimeout() < PATIENCE  # type: ignore[operator]

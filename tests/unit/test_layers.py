@@ -15,7 +15,14 @@ ROOT = Path(__file__).parents[2]
 TO_COME: set[str] = set()
 
 #: What the flusher alone may load; a program that reports errors never pays for it.
-READ_HALF = ("lastword.flusher", "lastword.http_sender", "requests", "filelock", "psutil")
+READ_HALF = (
+    "lastword.flusher",
+    "lastword.http_sender",
+    "lastword.timely_connections",
+    "requests",
+    "filelock",
+    "psutil",
+)
 
 #: Where code runs while an event is captured: under a signal handler, in a finalizer, at interpreter exit.
 CAPTURE_PATH = ("reporter", "launch", "capture", "admission", "scrub", "spool", "wire", "config", "event")

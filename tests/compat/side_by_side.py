@@ -53,6 +53,16 @@ class Outcome:
         return sorted(report.message for report in self.reports)
 
 
+def end_in_an_outage(tracker: LoopbackTracker, process: subprocess.Popen[str]) -> None:
+    """For ``run_with(during=…)``: tell the program to go on while nobody listens; somebody does when it has ended."""
+    assert process.stdin is not None
+    tracker.go_down()
+    process.stdin.write("\n")
+    process.stdin.flush()
+    process.wait(60)
+    tracker.come_up()
+
+
 def run_with(
     package: str,
     program: str,

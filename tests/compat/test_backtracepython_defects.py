@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from lastword.testing import LoopbackTracker
-from tests.compat.side_by_side import DROP_IN, ORIGINAL, Outcome, run_with
+from tests.compat.side_by_side import DROP_IN, ORIGINAL, Outcome, end_in_an_outage, run_with
 from tests.support import needs
 from tests.support.programs import wait_until
 
@@ -216,15 +216,7 @@ class TestAnOutage:
         """SIGKILL as soon as the call has returned."""
         program = "sys.stdin.readline()\ninitialize()\nbt.send_report('last words')\nos.kill(os.getpid(), 9)"
 
-        def hold(tracker: LoopbackTracker, process: subprocess.Popen[str]) -> None:
-            assert process.stdin is not None
-            tracker.go_down()
-            process.stdin.write("\n")
-            process.stdin.flush()
-            process.wait(60)
-            tracker.come_up()
-
-        outcome = run_with(package, program, tmp_path / "program", reports=1, during=hold)
+        outcome = run_with(package, program, tmp_path / "program", reports=1, during=end_in_an_outage)
         assert outcome.status == -signal.SIGKILL
         assert outcome.messages == (["last words"] if package == DROP_IN else [])
 

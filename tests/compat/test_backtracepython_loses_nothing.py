@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from lastword.cli.demo.servers import Server, server_environment
+from lastword.cli.demo.servers import server_environment, start_celery
 from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker
-from tests.compat.side_by_side import DROP_IN, TOKEN, run_with
+from tests.compat.side_by_side import DROP_IN, TOKEN, end_in_an_outage, run_with
 from tests.support import needs
 from tests.support.programs import wait_until, wait_until_no_flusher
 from tests.support.sites import Site, see_all_arrive, see_all_settled
@@ -88,20 +88,12 @@ def test_a_report_outlives_its_process_and_an_outage(way: str, tmp_path: Path) -
     """Ended right after the call, while nobody listens: it arrives once somebody does."""
     end, status = ENDS[way]
 
-    def outage(tracker: LoopbackTracker, process: subprocess.Popen[str]) -> None:
-        assert process.stdin is not None
-        tracker.go_down()
-        process.stdin.write("\n")
-        process.stdin.flush()
-        process.wait(60)
-        tracker.come_up()
-
     program = (
         "import signal\nsys.stdin.readline()\ninitialize(exit_timeout=0)\nfor number in range(3):\n"
         f"    bt.send_report(f'report {{number}}')\n{end}"
     )
     expected = [f"report {number}" for number in range(3)] + (["'last words'"] if "KeyError" in end else [])
-    ours = run_with(DROP_IN, program, tmp_path / "program", reports=len(expected), during=outage)
+    ours = run_with(DROP_IN, program, tmp_path / "program", reports=len(expected), during=end_in_an_outage)
     assert (ours.status, ours.messages) == (status, sorted(expected))
 
 
@@ -191,15 +183,13 @@ def work(**_):
 def test_celery(tmp_path: Path) -> None:
     """`initialize` runs in the worker; each child of its pool reports as itself."""
     (tmp_path / "tasks.py").write_text(CELERY_APP)
-    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency", "2"]
-    command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     with LoopbackTracker("backtrace", token=TOKEN) as tracker:
         environment = {
             **server_environment(tmp_path),
             "TEST_URL": f"http://127.0.0.1:{tracker.port}",
             "LASTWORD_SPOOL": str(tmp_path / "spool"),
         }
-        server = Server("celery", command, tmp_path, environment)
+        server = start_celery(tmp_path, environment, "tasks")
         try:
             reports = tracker.wait_for(4, timeout=60)
         finally:

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from lastword.cli.demo.servers import Server, server_environment
+from lastword.cli.demo.servers import server_environment, start_celery
 from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.support import needs
@@ -232,11 +232,9 @@ def work(**_):
 def test_celery(tmp_path: Path) -> None:
     """`init` ran in the worker; its pool's children report."""
     (tmp_path / "tasks.py").write_text(CELERY_APP)
-    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency", "2"]
-    command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     with LoopbackTracker() as tracker:
         environment = {**server_environment(tmp_path), **environment_of(tmp_path, tracker)}
-        server = Server("celery", command, tmp_path, environment)
+        server = start_celery(tmp_path, environment, "tasks")
         try:
             assert messages(tracker, 4) == ["error of a child"] * 2 + ["message of a child"] * 2
             assert len([request for request in tracker.requests if b'"handshake"' in request.raw]) == 1

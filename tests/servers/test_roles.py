@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.cli.demo.servers import Server, server_environment
+from lastword.cli.demo.servers import Server, server_environment, start_celery
 from tests.support import needs
 from tests.support.programs import wait_until
 
@@ -81,9 +81,7 @@ def test_uwsgi(tmp_path: Path) -> None:
 def test_celery(tmp_path: Path) -> None:
     """The worker and the children of its pool."""
     (tmp_path / "tasks.py").write_text(TASKS)
-    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency", "1"]
-    command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    server = Server("celery", command, tmp_path, server_environment(tmp_path))
+    server = start_celery(tmp_path, server_environment(tmp_path), "tasks", workers=1)
     try:
         for name, role in (("child", "Celery pool child"), ("worker", "Celery worker")):
             said = tmp_path / name

@@ -86,20 +86,25 @@ def start_gunicorn(folder: Path, environment: Mapping[str, str]) -> tuple[Server
         return Server("gunicorn", command, folder, environment, keep=[listener.fileno()]), port
 
 
-def start_celery(folder: Path, environment: Mapping[str, str]) -> Server:
-    """A Celery worker with a pool of forked processes."""
+def start_celery(
+    folder: Path,
+    environment: Mapping[str, str],
+    app: str = "lastword.cli.demo.celery_app",
+    workers: int = CELERY_WORKERS,
+) -> Server:
+    """A Celery worker for ``app`` with a pool of forked processes."""
     command = [
         sys.executable,
         "-m",
         "celery",
         "--quiet",
         "-A",
-        "lastword.cli.demo.celery_app",
+        app,
         "worker",
         "--pool",
         "prefork",
     ]
-    command += ["--concurrency", str(CELERY_WORKERS), "--loglevel", "WARNING"]
+    command += ["--concurrency", str(workers), "--loglevel", "WARNING"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return Server("celery", command, folder, environment)
 

@@ -30,6 +30,9 @@ TRIMMED_TAG = "lastword.trimmed"
 #: The file of a frame that stands where frames were left out; its function says how many.
 LEFT_OUT = "<left out>"
 
+#: What stands for a value that was taken out.
+FILTERED = "[filtered]"
+
 #: How a variable came to its text: shown by its repr, withheld for its name, or its repr failed (text: its type).
 Mark = Literal["repr", "filtered", "failed"]
 

@@ -16,14 +16,12 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from lastword.capture.safe_text import ELLIPSIS, class_path, clean
+from lastword.event import FILTERED
 
 #: Characters that are shown of a variable.
 MAX_TEXT = 200
 
 MAX_DEPTH = 4
-
-#: What stands for the value of a sensitive key.
-FILTERED = "[filtered]"
 
 _MAX_KEY = 1000
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Optional, cast
@@ -12,7 +11,7 @@ from lastword.capture.folding import both_ends
 from lastword.capture.own_repr import OwnReprs
 from lastword.capture.room import Room
 from lastword.capture.settings import CaptureSettings
-from lastword.capture.source import is_own_file
+from lastword.capture.source import absolute_path, is_own_file
 from lastword.capture.variables import NO_VARIABLES
 from lastword.event import Frame, frames_left_out, placeholder
 from lastword.event_json import EncodedFrame
@@ -75,7 +74,7 @@ class StackReader:
         told = EncodedFrame(site.frame)
         head = site.head_json
         if not head:
-            told["path"] = _absolute(site.frame["file"])
+            told["path"] = absolute_path(site.frame["file"])
             head = head_json(cast(Frame, told))
         if not self._room.take(len(head) + len(site.tail_json) + len(NO_SOURCE_JSON)):
             return None
@@ -114,13 +113,6 @@ def _calls_of_stack(frame: Optional[FrameType]) -> Iterator[_Call]:
 
 def _same_place(one: _Call, other: _Call) -> bool:
     return one[0].f_code is other[0].f_code and one[2] == other[2]
-
-
-def _absolute(file: str) -> str:
-    try:
-        return os.path.abspath(file)
-    except OSError:  # the working directory is gone
-        return file
 
 
 def _bare_frame(frame: FrameType, line: int) -> Frame:

@@ -105,3 +105,11 @@ def excerpt(lines: list[str], line: int) -> tuple[int, list[str]]:
         return 0, []
     first = max(1, line - CONTEXT_LINES)
     return first, [clean(text.rstrip("\r\n"), MAX_LINE) for text in lines[first - 1 : line + CONTEXT_LINES]]
+
+
+def absolute_path(file: str) -> str:
+    """``file`` made absolute against the working directory; as it is where that is gone."""
+    try:
+        return os.path.abspath(file)
+    except OSError:
+        return file

@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from types import CodeType
 from typing import Any, Optional
 
+#: Of the flags of a code object: it is a function's, and its locals are.
+CO_OPTIMIZED = 1
+
 _BEGINNINGS = ("@", "def ", "async ", "class ", "type ")
-_CO_OPTIMIZED = 1  # of a code object: it is a function's
 _MAX_DECORATORS = 20  # lines of them, where no line of the body has an instruction
 
 _IN_A_WORD = re.compile(rb"(?<=[\w\x80-\xff])(?=[\w\x80-\xff])")
@@ -26,7 +28,7 @@ def may_be_source_of(code: CodeType, lines: list[str]) -> bool:
     """Whether ``lines``, all those of a file, may be what ``code`` was compiled from."""
     if not _begins_there(code, lines):
         return False
-    if code.co_name != "<module>" and not code.co_flags & _CO_OPTIMIZED:
+    if code.co_name != "<module>" and not code.co_flags & CO_OPTIMIZED:
         return True  # the body of a class, which may have instructions for places in its head
     return _lines_are_code(code, lines) and _columns_fit(code, lines)
 

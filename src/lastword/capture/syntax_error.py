@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Optional
 
 from lastword.capture.call_site import MAX_PATH, Columns
 from lastword.capture.safe_text import clean
-from lastword.capture.source import MAX_LINE, is_in_app
+from lastword.capture.source import MAX_LINE, absolute_path, is_in_app
 from lastword.event import Frame, placeholder
 
 #: Stands for the function, for there is none.
@@ -32,7 +31,7 @@ def syntax_error_place(error: BaseException) -> Optional[Frame]:
     if type(file) is not str or type(line) is not int or line < 1:
         return None
     frame = placeholder(clean(file, MAX_PATH), FUNCTION, line)
-    frame["path"] = _absolute(frame["file"])
+    frame["path"] = absolute_path(frame["file"])
     frame["in_app"] = is_in_app(file)
     if type(text) is str and text.strip():
         frame["source"], frame["first_source_line"] = [clean(text.splitlines()[0], MAX_LINE)], line
@@ -45,10 +44,3 @@ def _columns(line: int, told: dict[str, Any]) -> Optional[Columns]:
     if not (type(start) is type(end_line) is type(end) is int) or start < 1 or end_line < line or end < 1:
         return None
     return end_line, start - 1, end - 1
-
-
-def _absolute(file: str) -> str:
-    try:
-        return os.path.abspath(file)
-    except OSError:  # the working directory is gone
-        return file

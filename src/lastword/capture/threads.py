@@ -19,6 +19,7 @@ from typing import Any, Optional
 from lastword.capture.call_site import MAX_NAME, MAX_PATH
 from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import clean
+from lastword.capture.source import absolute_path
 from lastword.event import LEFT_OUT, Call, ThreadStack
 
 faulthandler: Optional[ModuleType]
@@ -134,7 +135,7 @@ def _call(line: str) -> Optional[Call]:
     if found is None:
         return None
     file = clean(_unescaped(found[1]), MAX_PATH)
-    return _absolute(file), clean(_unescaped(found[3]), MAX_NAME), int(found[2])
+    return file if os.path.isabs(file) else absolute_path(file), clean(_unescaped(found[3]), MAX_NAME), int(found[2])
 
 
 def _add(call: Call, stack: ThreadStack, room: Room) -> None:
@@ -150,10 +151,3 @@ def _add(call: Call, stack: ThreadStack, room: Room) -> None:
 def _unescaped(text: str) -> str:
     r"""faulthandler writes ``\xe9`` for é; a backslash of a name itself stands as it is."""
     return _ESCAPE.sub(lambda escape: chr(int(escape[0][2:], 16)), text) if "\\" in text else text
-
-
-def _absolute(file: str) -> str:
-    try:
-        return file if os.path.isabs(file) else os.path.abspath(file)
-    except OSError:  # the working directory is gone
-        return file

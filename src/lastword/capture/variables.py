@@ -8,10 +8,11 @@ from itertools import islice
 from types import FrameType
 from typing import Any, NamedTuple, Optional
 
-from lastword.capture.bounded_repr import FILTERED, MAX_TEXT, BoundedRepr
+from lastword.capture.bounded_repr import MAX_TEXT, BoundedRepr
 from lastword.capture.own_repr import OwnReprs
 from lastword.capture.safe_text import class_name, clean
-from lastword.event import Mark, Variable
+from lastword.capture.source_match import CO_OPTIMIZED
+from lastword.event import FILTERED, Mark, Variable
 from lastword.event_json import encode_text
 
 MAX_NAMES = 50
@@ -21,8 +22,6 @@ MAX_NAMES = 50
 _MAX_LOOKED_AT = 200
 
 _MAX_KNOWN = 2048
-
-CO_OPTIMIZED = 1  # of a code object: its locals are those of a function
 
 
 def _function_locals_type() -> type:

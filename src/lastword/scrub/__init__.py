@@ -8,7 +8,7 @@ what secrets look like (``values.py``). ``texts.py`` looks for all of these in a
 from __future__ import annotations
 
 from lastword.scrub.event import scrub
-from lastword.scrub.names import FILTERED, is_sensitive
+from lastword.scrub.names import is_sensitive
 from lastword.scrub.rules import Rules
 
-__all__ = ["FILTERED", "Rules", "is_sensitive", "scrub"]
+__all__ = ["Rules", "is_sensitive", "scrub"]

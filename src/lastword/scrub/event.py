@@ -6,9 +6,8 @@ import time
 from functools import partial
 from typing import Any, cast
 
-from lastword.event import Event, Frame
+from lastword.event import FILTERED, Event, Frame
 from lastword.event_json import EncodedList
-from lastword.scrub.names import FILTERED
 from lastword.scrub.open_json import Clean, by_names, by_values, scrub_encoded
 from lastword.scrub.rules import Rules
 from lastword.scrub.texts import SecretsInTexts, Suspicion

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-#: What stands for a value that was taken out.
-FILTERED = "[filtered]"
-
 #: A name that contains one of them is sensitive. ``_`` stands for itself, ``-``, a dot, a blank or nothing.
 WORDS = (
     *("password", "passwd", "pwd", "secret", "token", "api_key", "access_key", "auth", "credential", "private"),

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Optional
 
+from lastword.event import FILTERED
 from lastword.event_json import EncodedList, encode_value
-from lastword.scrub.names import FILTERED
 from lastword.scrub.rules import Rules
 from lastword.scrub.texts import SecretsInTexts, Suspicion
 
@@ -22,19 +22,12 @@ _ALSO_ASCII = re.compile(r"\\u(?:0130|0131|017f|212a)")
 
 def by_names(value: Any, is_sensitive: Callable[[str], bool], texts: list[str]) -> Any:
     """A copy in which the values of sensitive names are filtered; all other texts, and long numbers, go to `texts`."""
-    kind = type(value)
-    if kind is str:
-        texts.append(value)
-    elif kind is int and value > _SHORT_NUMBER:
-        texts.append(str(value))
-    elif kind is dict:
-        return {
-            name: FILTERED if is_sensitive(name) else by_names(item, is_sensitive, texts)
-            for name, item in value.items()
-        }
-    elif kind is list:
-        return [by_names(item, is_sensitive, texts) for item in value]
-    return value
+
+    def collected(text: str) -> str:
+        texts.append(text)
+        return text
+
+    return by_values(value, collected, is_sensitive)
 
 
 def by_values(value: Any, clean: Clean, is_sensitive: Callable[[str], bool] = lambda name: False) -> Any:

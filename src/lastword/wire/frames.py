@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lastword.event import Frame, Variable
+from lastword.event import FILTERED, Frame, Variable
 
 
 class SourceContext(NamedTuple):
@@ -28,5 +28,5 @@ def shown_value(variable: Variable) -> str:
     """The text that stands for a variable's value: its repr, ``[filtered]``, or ``<TypeName>`` where repr failed."""
     _name, mark, text = variable
     if mark == "filtered":
-        return "[filtered]"
+        return FILTERED
     return f"<{text}>" if mark == "failed" else text

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lastword.config import Config
+from lastword.event import FILTERED
 from lastword.integrations.reporting import Request
 from lastword.scrub import Rules
-from lastword.scrub.names import FILTERED
 
 #: Of local variables: a name in which any of these is found, in any case.
 SENSITIVE_PATTERN = re.compile(

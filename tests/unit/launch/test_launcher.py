@@ -14,7 +14,7 @@ import pytest
 from lastword import diagnostics, launch
 from lastword.launch import Launcher
 from lastword.launch.mode import Choice, Mode
-from lastword.launch.thread import Lead
+from lastword.launch.thread import Lead, ThreadStarter
 from lastword.spool import identity, leader, start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
@@ -52,6 +52,19 @@ def spawned(monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
         return 2**22 + 1
 
     monkeypatch.setattr(launch, "spawn", spawn)
+    return starts
+
+
+@pytest.fixture
+def in_threads(monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
+    """Threads that were asked to lead, without starting them."""
+    starts: list[Layout] = []
+
+    def ensure(_: ThreadStarter, layout: Layout) -> bool:
+        starts.append(layout)
+        return True
+
+    monkeypatch.setattr(ThreadStarter, "ensure", ensure)
     return starts
 
 
@@ -194,30 +207,38 @@ def test_after_three_starts_that_came_to_nothing_a_thread_sends(layout: Layout, 
     diagnostics.forget()
 
 
-def test_where_no_thread_may_run_processes_are_tried_on(layout: Layout, spawned: list[Layout]) -> None:
+def test_where_no_thread_may_run_processes_are_tried_on(
+    layout: Layout, spawned: list[Layout], in_threads: list[Layout]
+) -> None:
     """An explicit choice of processes, or a place where threads do not run: another start, and no thread."""
-    led = Led()
     start.store(layout, StartState(failures=7))
-    launcher(led).ensure_flusher(layout, Choice(Mode.PROCESS, Mode.PROCESS))
-    assert (len(spawned), led.spools) == (1, [])
+    launcher().ensure_flusher(layout, Choice(Mode.PROCESS, Mode.PROCESS))
+    assert (len(spawned), len(in_threads)) == (1, 0)
 
 
-@pytest.mark.parametrize(("late_by", "starts"), [(30.0, 0), (start.MAX_WAIT + 5.0, 1)])
+@pytest.mark.parametrize(
+    ("late_by", "failures", "processes", "threads"),
+    [(30.0, 1, 0, 0), (30.0, 3, 0, 0), (start.MAX_WAIT + 5.0, 1, 1, 0), (start.MAX_WAIT + 5.0, 3, 0, 1)],
+)
 def test_a_start_that_is_only_slow_is_waited_for_but_not_for_ever(
-    layout: Layout, spawned: list[Layout], late_by: float, starts: int
+    layout: Layout,
+    spawned: list[Layout],
+    in_threads: list[Layout],
+    late_by: float,
+    failures: int,
+    processes: int,
+    threads: int,
 ) -> None:
     """As long as its helper holds its lock: no other is started, nor a thread. A minute late, it counts as failed."""
-    led = Led()
     coming = LifetimeLock.acquire(layout.helper_lock)
     assert coming is not None
-    for failures in (1, 3):
-        start.store(layout, StartState(failures, time.time() - late_by))
-        assert launcher(led).ensure_flusher(layout, BY_PROCESS)
-    assert (len(spawned), len(led.spools)) == (starts, 0)
+    start.store(layout, StartState(failures, time.time() - late_by))
+    assert launcher().ensure_flusher(layout, BY_PROCESS)
+    assert (len(spawned), len(in_threads)) == (processes, threads)
     coming.release()
     start.store(layout, StartState(1, time.time() - late_by))
-    launcher(led).ensure_flusher(layout, BY_PROCESS)
-    assert len(spawned) == starts + 1
+    launcher().ensure_flusher(layout, BY_PROCESS)
+    assert len(spawned) == processes + 1
 
 
 def test_what_stands_in_the_place_of_the_helpers_lock_stops_no_start(layout: Layout, spawned: list[Layout]) -> None:
@@ -229,16 +250,17 @@ def test_what_stands_in_the_place_of_the_helpers_lock_stops_no_start(layout: Lay
 
 
 @pytest.mark.parametrize("mode", [Mode.EXTERNAL, Mode.IN_FLUSH, Mode.HOLD])
-def test_where_somebody_else_sees_to_it_nothing_is_started(layout: Layout, spawned: list[Layout], mode: Mode) -> None:
+def test_where_somebody_else_sees_to_it_nothing_is_started(
+    layout: Layout, spawned: list[Layout], in_threads: list[Layout], mode: Mode
+) -> None:
     """All that is asked is whether somebody leads."""
-    led = Led()
-    starter = launcher(led)
+    starter = launcher()
     assert not starter.ensure_flusher(layout, Choice(mode, mode))
     leads = LifetimeLock.acquire(layout.flusher_lock)
     assert leads is not None
     assert starter.ensure_flusher(layout, Choice(mode, mode))
     leads.release()
-    assert (spawned, led.spools) == ([], [])
+    assert (spawned, in_threads) == ([], [])
 
 
 @pytest.mark.parametrize(("version", "starts"), [("0.0.9", 1), (__version__, 0), ("99.0", 0)])

@@ -1,8 +1,8 @@
 """Breadcrumbs: what happened before, in the context that captures.
 
 The trail of a context is a tuple that is replaced, never changed: a copied context or a forked child starts with the
-breadcrumbs that were there, and those that either adds are its own. Copying 100 references costs half a microsecond,
-less than any structure that would share the rest.
+breadcrumbs that were there, and those that either adds are its own. Copying 100 references costs some 1 of the 9 µs of
+an addition; what a structure that shares the rest would spare, it would pay for by holding on to what is old.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from lastword.spool.waiting import Waiting
 from lastword.spool.watch import WatchedWriter
 from lastword.wire.format import Delivered, History
 
-#: Requests at the same time to one destination, and to all together.
+#: Threads for each destination that has anything on its way, and for all together.
 PARALLEL = 4
 MOST_THREADS = 16
 

@@ -1,6 +1,6 @@
 """multiprocessing: what ends a child process. It prints that by itself, and ``sys.excepthook`` never hears of it.
 
-Children that begin as a new interpreter (spawn, forkserver) are heard where their program calls ``init`` there, too.
+Children that begin as a new interpreter (spawn, forkserver) are heard where ``install`` is called there, too.
 """
 
 from __future__ import annotations

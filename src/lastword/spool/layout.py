@@ -7,7 +7,7 @@ What is not named here is not ours and is left alone, except for files in a writ
     flusher.lock                 held by the process that sends
     successor.lock               held by a newer version's flusher while it waits for the one that leads to leave
     start.lock, start.json       held by the process that starts one; failures so far and not-before
-    helper.lock                  held by the one that was started, from its first moment until it leads
+    helper.lock                  held by the one that was started, from its second act until it leads
     ledger.a, ledger.b           what was settled (``spool.ledger``)
     birth/<id>/, writers/<id>/   one per process, built aside, then renamed into place
         alive.lock               held by that process for its life

@@ -1,8 +1,8 @@
 """An Event as JSON text, of which capture has written the larger part already.
 
-Frames make up nearly all of an event, and nearly all of a frame is the same each time: capture keeps the JSON of that
-and hands out frames that carry their text with them. Breadcrumbs become JSON when they are added, for the many events
-that never need them as anything else. JSON is ASCII without spaces; NaN and infinities are refused.
+Frames make up nearly all of an event, and nearly all of a frame is the same each time: capture keeps the JSON of that.
+Breadcrumbs become JSON when they are added. Most events never need either as anything else. JSON is ASCII without
+spaces; NaN and infinities are refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Union, overload
 
-from lastword.event import Event
+from lastword.event import Event, Frame
 
 #: A text as a JSON string, with its quotes.
 encode_text = json.encoder.encode_basestring_ascii
@@ -35,14 +35,31 @@ def _refuse(value: object) -> None:
 encode_value = _encoder()
 
 
-class EncodedFrame(dict):  # type: ignore[type-arg]
-    """A Frame and its JSON, which no longer holds once the frame is changed.
+class EncodedFrame(Mapping[str, Any]):
+    """A Frame of which there is only the JSON; whoever looks at it gets a copy, read for that.
 
-    Its lists are shared with those of other events, so whoever wants to change anything takes an ``own_copy`` first.
+    Attributes:
+        json: the whole frame.
+        texts: those of its variables.
     """
 
-    __slots__ = ("json",)
-    json: str
+    __slots__ = ("json", "texts")
+
+    def __init__(self, json: str, texts: Sequence[str]) -> None:
+        self.json = json
+        self.texts = texts
+
+    def __getitem__(self, name: str) -> Any:
+        return _own(self)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_own(self))
+
+    def __len__(self) -> int:
+        return len(_own(self))
+
+    def __repr__(self) -> str:
+        return self.json
 
 
 class EncodedList(Sequence[Any]):
@@ -92,7 +109,15 @@ def own_copy(event: Event) -> Event:
     return copy
 
 
+def own_frame(frame: Frame) -> Frame:
+    """The same of a frame."""
+    copy: Frame = _own(frame)
+    return copy
+
+
 def _own(value: Any) -> Any:
+    if type(value) is EncodedFrame:
+        return json.loads(value.json)
     if isinstance(value, dict):
         return {key: _own(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -17,6 +17,7 @@ import pytest
 from lastword import diagnostics
 from lastword.capture import CaptureSettings, assembly, exception_event, message_event
 from lastword.event import Event, Needs
+from lastword.event_json import own_copy, to_json
 from lastword.scrub import is_sensitive
 from lastword.spool.accounts import read_accounts
 from tests.support import needs
@@ -81,9 +82,9 @@ ODD_VALUES: dict[str, Callable[[], Any]] = {
 
 
 def checked(event: Event) -> Event:
-    assert json.loads(json.dumps(event, allow_nan=False))["id"] == event["id"]
-    assert len(json.dumps(event)) < 1_000_000
-    json.dumps(event, ensure_ascii=False).encode("utf-8")
+    assert json.loads(to_json(event))["id"] == event["id"]
+    assert len(to_json(event)) < 1_000_000
+    json.dumps(own_copy(event), ensure_ascii=False).encode("utf-8")
     return event
 
 

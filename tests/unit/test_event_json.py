@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lastword.capture import CaptureSettings, exception_event, message_event
-from lastword.event import Event, Needs
-from lastword.event_json import EncodedFrame, own_copy, to_json
+from lastword.event import Event, Frame, Needs
+from lastword.event_json import EncodedFrame, own_copy, own_frame, to_json
 from lastword.scrub import is_sensitive
 
 SETTINGS = CaptureSettings(needs=Needs(message_stack=True, memory=True), is_sensitive=is_sensitive)
@@ -42,6 +42,7 @@ def test_the_json_is_that_of_the_event(depth: int) -> None:
     frames = event["exceptions"][0]["frames"]
     assert frames
     assert {type(frame) for frame in frames} == {EncodedFrame}
+    assert {tuple(own_frame(frame)) for frame in frames} == {tuple(Frame.__annotations__)}
     assert json.loads(to_json(event)) == plainly(event)
     assert to_json(event).isascii()
 

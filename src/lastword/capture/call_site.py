@@ -19,24 +19,19 @@ _MAX_SITES_KNOWN = 2048
 
 Columns = tuple[int, int, int]
 
-_HEAD = ("file", "path", "module", "function", "qualname", "line", "columns")
-
 
 class CallSite(NamedTuple):
-    """The unchanging part of a Frame, and the same as JSON, in pieces between which the rest belongs."""
+    """The unchanging part of a Frame, and the same as JSON."""
 
     code: CodeType
     global_name: Any  # the module's __name__ as it stood there
-    frame: Frame  # without source and variables; the path only where it is absolute
-    source: tuple[int, list[str]]  # the number of the first line, and the lines
-    head_json: str  # up to the source; "" where the path is relative, so that it depends on the working directory
-    source_json: str
-    tail_json: str  # from behind the source up to the variables
+    frame: Frame  # without variables; the path only where it is absolute
+    begun_json: str  # up to the variables; "" where the path is relative, so that it depends on the working directory
     file_found: Optional[tuple[int, int]]  # mtime in ns and size of the file that the source is of
 
-
-NO_SOURCE: tuple[int, list[str]] = (0, [])
-NO_SOURCE_JSON = '"first_source_line":0,"source":[],'
+    @property
+    def frame_without_source(self) -> Frame:
+        return {**self.frame, "first_source_line": 0, "source": []}
 
 
 class CallSites:
@@ -59,9 +54,9 @@ class CallSites:
         return site
 
 
-def head_json(frame: Frame) -> str:
-    """The JSON of a frame up to its source."""
-    return encode_value({name: frame[name] for name in _HEAD})[:-1] + ","  # type: ignore[literal-required]
+def begun_json(frame: Frame) -> str:
+    """The JSON of a frame up to its variables, of which it must have none."""
+    return encode_value(frame)[: -len("[]}")]
 
 
 def _global_name(frame: FrameType) -> Any:
@@ -75,7 +70,6 @@ def _survey(
     name = _global_name(frame)
     lines = source_lines(frame)
     first, shown = excerpt(lines, line)
-    source = (first, scrub_source(shown))
     file = clean(code.co_filename, MAX_PATH)
     known: Frame = {
         "file": file,
@@ -85,8 +79,8 @@ def _survey(
         "qualname": clean(getattr(code, "co_qualname", code.co_name), MAX_NAME),
         "line": line,
         "columns": _columns(code, instruction, lines),
-        "first_source_line": 0,
-        "source": [],
+        "first_source_line": first,
+        "source": scrub_source(shown),
         "in_app": is_in_app(code.co_filename),
         "variables": [],
     }
@@ -94,11 +88,8 @@ def _survey(
         code=code,
         global_name=name,
         frame=known,
-        source=source,
-        head_json=head_json(known) if known["path"] else "",
-        source_json=f'"first_source_line":{source[0]},"source":{encode_value(source[1])},',
-        tail_json=f'"in_app":{encode_value(known["in_app"])},"variables":',
-        file_found=file_found(code.co_filename, known["path"]) if source[1] and known["path"] else None,
+        begun_json=begun_json(known) if known["path"] else "",
+        file_found=file_found(code.co_filename, known["path"]) if shown and known["path"] else None,
     )
 
 

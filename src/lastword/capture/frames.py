@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Optional, cast
 
-from lastword.capture.call_site import MAX_NAME, MAX_PATH, NO_SOURCE_JSON, head_json
+from lastword.capture.call_site import MAX_NAME, MAX_PATH, begun_json
 from lastword.capture.folding import both_ends
 from lastword.capture.own_repr import OwnReprs
 from lastword.capture.room import Room
@@ -17,6 +17,8 @@ from lastword.event import Frame, frames_left_out, placeholder
 from lastword.event_json import EncodedFrame
 
 _Call = tuple[FrameType, int, int]  # frame, line, instruction
+
+_END = len("[]}")
 
 
 class StackReader:
@@ -71,27 +73,25 @@ class StackReader:
 
     def _frame(self, frame: FrameType, line: int, instruction: int, with_variables: bool) -> Optional[Frame]:
         site = self._sites.at(frame, line, instruction)
-        told = EncodedFrame(site.frame)
-        head = site.head_json
-        if not head:
-            told["path"] = absolute_path(site.frame["file"])
-            head = head_json(cast(Frame, told))
-        if not self._room.take(len(head) + len(site.tail_json) + len(NO_SOURCE_JSON)):
-            return None
-        source = site.source_json if self._room.take(len(site.source_json)) else NO_SOURCE_JSON
+        begun, without_source = site.begun_json or _begun_here(site.frame), False
+        if not self._room.take(len(begun) + _END):
+            begun, without_source = _begun_here(site.frame_without_source), True
+            if not self._room.take(len(begun) + _END):
+                return None
         variables = self._variables.read(frame, self._own_reprs) if with_variables else NO_VARIABLES
-        if not self._room.take(len(variables.json)):
+        without_variables = not self._room.take(len(variables.json))
+        if without_variables:
             variables = NO_VARIABLES
+        if without_variables or without_source:
             self.stripped += 1
-        elif source is not site.source_json:
-            self.stripped += 1
-        if source is site.source_json:
-            told["first_source_line"], told["source"] = site.source
-            if site.file_found:
-                self.sources[told["path"]] = site.file_found
-        told["variables"] = variables.listed
-        told.json = f"{head}{source}{site.tail_json}{variables.json}}}"
-        return cast(Frame, told)
+        if site.file_found and not without_source:
+            self.sources[site.frame["path"]] = site.file_found
+        return cast(Frame, EncodedFrame(f"{begun}{variables.json}}}", variables.texts))
+
+
+def _begun_here(frame: Frame) -> str:
+    """The beginning of its JSON, by the directory in which the process is now."""
+    return begun_json({**frame, "path": absolute_path(frame["file"])})
 
 
 def _calls_of_traceback(traceback: Optional[TracebackType]) -> Iterator[_Call]:

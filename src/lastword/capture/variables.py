@@ -12,7 +12,7 @@ from lastword.capture.bounded_repr import MAX_TEXT, BoundedRepr
 from lastword.capture.own_repr import OwnReprs
 from lastword.capture.safe_text import class_name, clean
 from lastword.capture.source_match import CO_OPTIMIZED
-from lastword.event import FILTERED, Mark, Variable
+from lastword.event import FILTERED, Mark
 from lastword.event_json import encode_text
 
 MAX_NAMES = 50
@@ -33,9 +33,9 @@ _FUNCTION_LOCALS: Any = _function_locals_type()
 
 
 class Variables(NamedTuple):
-    """The variables of one frame, and the same as JSON."""
+    """The variables of one frame, as JSON, and their texts alone."""
 
-    listed: list[Variable]
+    texts: list[str]
     json: str
 
 
@@ -108,7 +108,7 @@ class VariableReader:
             marks = marks.copy()
             texts = [self._text_and_mark(place, value, marks, own_reprs) for place, value in enumerate(values)]
             template = _template(names.shown, marks)
-        return Variables(list(zip(names.shown, marks, texts)), template % tuple(map(encode_text, texts)))
+        return Variables(texts, template % tuple(map(encode_text, texts)))
 
     def _text_and_mark(self, place: int, value: object, marks: list[Mark], own_reprs: Optional[OwnReprs]) -> str:
         """One of the texts, where not all can be shown alike; marks what cannot be shown."""

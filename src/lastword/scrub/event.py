@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 from lastword.event import FILTERED, Event, Frame
-from lastword.event_json import EncodedList
+from lastword.event_json import EncodedFrame, EncodedList, own_frame
 from lastword.scrub.open_json import Clean, by_names, by_values, scrub_encoded
 from lastword.scrub.rules import Rules
 from lastword.scrub.texts import SecretsInTexts, Suspicion
@@ -66,7 +66,8 @@ def _texts_of(event: Event) -> list[str]:
 
 
 def _texts_of_variables(frame: Frame) -> list[str]:
-    return [text for _, _, text in frame["variables"] if len(text) >= _MIN_TEXT and text[0] != _OBJECT]
+    texts = frame.texts if type(frame) is EncodedFrame else [text for _, _, text in frame["variables"]]
+    return [text for text in texts if len(text) >= _MIN_TEXT and text[0] != _OBJECT]
 
 
 def _clean_texts(scrubbed: dict[str, Any], secrets: SecretsInTexts, suspicion: Suspicion) -> None:
@@ -96,11 +97,13 @@ def _clean_frame(frame: Frame, secrets: SecretsInTexts, suspicion: Suspicion, de
     if not texts:
         return frame
     if _processor_time() > deadline:
-        return {**frame, "variables": [(name, "filtered", OUT_OF_TIME) for name, _, _ in frame["variables"]]}
-    here = secrets.suspect(texts, suspicion)
-    if not here:
+        frame = own_frame(frame)
+        frame["variables"] = [(name, "filtered", OUT_OF_TIME) for name, _, _ in frame["variables"]]
         return frame
-    return {
-        **frame,
-        "variables": [(name, mark, secrets.without_secrets(text, here)) for name, mark, text in frame["variables"]],
-    }
+    here = secrets.suspect(texts, suspicion)
+    if here:
+        frame = own_frame(frame)
+        frame["variables"] = [
+            (name, mark, secrets.without_secrets(text, here)) for name, mark, text in frame["variables"]
+        ]
+    return frame

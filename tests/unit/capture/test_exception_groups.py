@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any, Optional
 
@@ -11,6 +10,7 @@ import pytest
 from lastword.capture import CaptureSettings, exception_event, relations
 from lastword.capture.exception import MAX_DEPTH, MAX_EXCEPTIONS, MAX_MEMBERS
 from lastword.event import Event
+from lastword.event_json import to_json
 from tests.support import needs
 
 needs_groups = needs.capability(sys.version_info >= (3, 11), "Python 3.11")
@@ -29,7 +29,7 @@ def raised(error: BaseException, cause: Optional[BaseException] = None) -> Any:
 
 def capture(error: BaseException, settings: CaptureSettings) -> Event:
     event = exception_event(error, handled=True, mechanism="test", settings=settings)
-    json.dumps(event, allow_nan=False)
+    to_json(event)
     return event
 
 

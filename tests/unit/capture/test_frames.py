@@ -144,7 +144,8 @@ def test_a_long_source_line_is_cut(tmp_path: Path) -> None:
 def test_columns_count_characters(tmp_path: Path) -> None:
     """Python counts bytes of UTF-8, in both lines; people and editors count characters."""
     source = "x = 'äöü'; y = 1 - (\n'ö' )\n"
-    assert last_frame(failing_event(source, written(tmp_path / "m.py", source)))["columns"] == (2, 15, 5)
+    columns = last_frame(failing_event(source, written(tmp_path / "m.py", source)))["columns"]
+    assert tuple(columns or ()) == (2, 15, 5)
 
 
 @needs.capability(sys.version_info >= (3, 11), "Python 3.11")

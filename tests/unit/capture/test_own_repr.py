@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from types import FrameType
 from typing import Any, Union
@@ -101,7 +102,7 @@ def test_local_variables_of_a_named_class_are_shown_by_their_repr() -> None:
         return sys._getframe()
 
     frame = function(Order(), [Order()], Order())
-    (order, orders, password) = VariableReader(is_sensitive).read(frame, OwnReprs((Order,), str)).listed
-    assert order == ("order", "repr", "<order 42>")
+    order, orders, password = json.loads(VariableReader(is_sensitive).read(frame, OwnReprs((Order,), str)).json)
+    assert order == ["order", "repr", "<order 42>"]
     assert orders[2].startswith(f"[<{__name__}.Order object at 0x")
-    assert password == ("password", "filtered", "[filtered]")
+    assert password == ["password", "filtered", "[filtered]"]

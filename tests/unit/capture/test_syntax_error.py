@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ import pytest
 from lastword.capture import CaptureSettings, exception_event
 from lastword.capture.syntax_error import FUNCTION
 from lastword.event import Frame
+from lastword.event_json import to_json
 from tests.support import needs
 
 
 def frames(error: BaseException, settings: CaptureSettings) -> list[Frame]:
     event = exception_event(error, handled=False, mechanism="test", settings=settings)  # without its callers
-    json.dumps(event, allow_nan=False)
+    to_json(event)
     return event["exceptions"][0]["frames"]
 
 

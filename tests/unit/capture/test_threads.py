@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import json
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from lastword.capture import CaptureSettings, exception_event, message_event, th
 from lastword.capture.room import Room
 from lastword.capture.threads import MAX_CALLS, other_threads
 from lastword.event import LEFT_OUT, Event, Needs, ThreadStack
+from lastword.event_json import to_json
 from lastword.scrub import is_sensitive
 from tests.support import needs
 
@@ -65,7 +65,7 @@ def call_it(wait: Callable[[], object]) -> None:
 
 def capture(**settings: Any) -> Event:
     event = message_event("hello", level="info", settings=CaptureSettings(is_sensitive=is_sensitive, **settings))
-    json.dumps(event, allow_nan=False)
+    to_json(event)
     return event
 
 

@@ -23,12 +23,13 @@ def frame_of(source: str, scope: Any = None) -> FrameType:
 
 
 def frame_variables(frame: FrameType, is_sensitive: Callable[[str], bool]) -> list[Variable]:
-    """The variables, which are the same when the frame's names are known already; and their JSON says the same."""
+    """The variables, which are the same when the frame's names are known already; and their texts alone."""
     reader = VariableReader(is_sensitive)
     first, again = reader.read(frame), reader.read(frame)
     assert first == again
-    assert json.loads(first.json) == [list(variable) for variable in first.listed]
-    return first.listed
+    listed: list[Variable] = [(name, mark, text) for name, mark, text in json.loads(first.json)]
+    assert first.texts == [text for _, _, text in listed]
+    return listed
 
 
 def by_name(taken: list[Variable]) -> dict[str, tuple[str, str]]:

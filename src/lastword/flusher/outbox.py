@@ -28,7 +28,8 @@ from lastword.wire.format import Delivered, History
 PARALLEL = 4
 MOST_THREADS = 16
 
-#: Records that are handed over at most for one destination: enough that no thread waits for us.
+#: Records that are handed over at most for one destination: enough that no thread waits for us. Beside others it has
+#: no more than its own threads' worth, for any thread takes the next record, wherever it goes.
 MOST_IN_FLIGHT = 2 * PARALLEL
 
 
@@ -75,8 +76,12 @@ class Outbox:
 
     def has_room_for(self, to: str) -> bool:
         """Whether one more may go there now."""
-        most = MOST_IN_FLIGHT if to in self._healthy else 1
-        return self._by_destination[to] < most and to not in self._in_trouble
+        if to in self._in_trouble:
+            return False
+        under_way = self._by_destination[to]
+        is_alone = under_way == len(self._under_way)
+        most = 1 if to not in self._healthy else MOST_IN_FLIGHT if is_alone else PARALLEL
+        return under_way < most
 
     def send(self, writer: WatchedWriter, line: Waiting, to: str, record: Record) -> None:
         """Hand it over. Raises OSError where not even one thread can be started to send it."""

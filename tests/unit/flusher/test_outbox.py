@@ -43,13 +43,19 @@ class Sent:
 
     def send_what_may_be_sent(self) -> int:
         """Returns how many that were."""
-        sent, self.attempts = 0, []
+        self.attempts = []
         self._all_handed_over.clear()
-        while self.outbox.has_room_for(self.to):
-            line = next(self._lines)
-            self.outbox.send(self._writer, line, self.to, self._writer.read(line))
-            sent += 1
+        sent = self.hand_over(self.to)
         wait_until(lambda: len(self.attempts) == min(sent, PARALLEL), "as many attempts as may be made at once")
+        return sent
+
+    def hand_over(self, to: str) -> int:
+        """As many as may be, to that destination; returns their number."""
+        sent = 0
+        while self.outbox.has_room_for(to):
+            line = next(self._lines)
+            self.outbox.send(self._writer, line, to, self._writer.read(line))
+            sent += 1
         return sent
 
     def await_all(self) -> int:
@@ -104,3 +110,12 @@ def test_what_was_handed_over_behind_trouble_comes_back_untried(sent: Sent, answ
     sent.answer = answer
     assert sent.send_what_may_be_sent() == MOST_IN_FLIGHT
     assert sent.await_all() == len(sent.attempts) == PARALLEL
+
+
+def test_beside_others_a_destination_has_no_more_than_its_own_threads(sent: Sent) -> None:
+    """Any thread takes the next record: with more handed over, one tracker would get those of the others as well."""
+    both = [sent.to, "another"]
+    assert [sent.hand_over(to) for to in both] == [1, 1]
+    sent.await_all()
+    assert [sent.hand_over(to) for to in both] == [MOST_IN_FLIGHT, PARALLEL]
+    sent.await_all()

@@ -77,8 +77,9 @@ def test_an_event_at_which_the_tracker_breaks_down(layout: Layout) -> None:
     assert tries > 1
 
 
-def test_ten_times_while_others_pass(layout: Layout) -> None:
+def test_ten_times_while_others_pass(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time that others pass in between counts, over any number of flushers; after ten it is set aside."""
+    monkeypatch.setattr(schedule, "LINGER_HELD", 0.3)
     with LoopbackTracker() as tracker:
         tracker.answer(500, about=b"bad one", body=b"no idea")
         a_process_captured(layout, tracker.dsn, "bad one", "good")

@@ -257,7 +257,7 @@ def attack(shared: Path, until: Path) -> None:
                 step()
 
 
-ATTEMPTS = 300
+ATTEMPTS = 150
 
 
 @ROOT

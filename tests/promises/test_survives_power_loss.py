@@ -61,7 +61,7 @@ def test_only_the_last_second_is_at_risk(tmp_path: Path) -> None:
 
             capture()
             wait_until(lambda: holder(Layout(str(disk / "spool")).flusher_lock), "a flusher")
-            until = time.time() + 4.5
+            until = time.time() + 3.6
             while time.time() < until:
                 capture()
             after = cut_power(disk, tmp_path / "ext4.img", tmp_path)

@@ -11,7 +11,7 @@ import lastword
 
 @pytest.mark.parametrize("name", lastword.__all__)
 def test_every_public_name_is_checked(name: str) -> None:
-    """So that a new one is not forgotten in the program that mypy sees."""
+    """So that a new one is not forgotten in the program that mypy and pyright see."""
     program = Path(__file__).with_name("typed_program.py").read_text()
     assert f"lastword.{name}" in program or f" {name}" in program
 

@@ -1,4 +1,4 @@
-"""A program that uses every public name. It is never run, but checked by mypy (``scripts/check``), strictly.
+"""A program that uses every public name. Never run, but checked by mypy and pyright, strictly (``scripts/check``).
 
 Right uses have to be found right, and the wrong ones at the end wrong: an ignored error that is none is an error.
 """

@@ -49,7 +49,8 @@ def mark(error: BaseException, mechanism: str, event_id: Optional[str]) -> None:
         return
     try:
         reference = _MarkedReference(error, _forget)
-    except TypeError:  # a class with __slots__: it is reported twice
+    except TypeError:  # a class with __slots__: reported twice, for one with a __setstate__ of its own (as dataclasses
+        # have) would take our key for one of its fields
         return
     reference.address, reference.mark = id(error), new
     _marks[reference.address] = reference

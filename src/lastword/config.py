@@ -18,6 +18,8 @@ from lastword.errors import ConfigError
 FLUSHER_MODES = ("auto", "process", "thread", "external", "hold")
 SCRUB_MODES = ("all", "names", "off")
 
+MAX_CONTEXT_LINES = 50
+
 _LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
@@ -42,6 +44,9 @@ class _Options(NamedTuple):
     scrub_names: tuple[str, ...] = ()
     keep_names: tuple[str, ...] = ()
     repr_of: tuple[Union[type, str], ...] = ()
+    context_lines: int = 5
+    in_app: tuple[str, ...] = ()
+    not_in_app: tuple[str, ...] = ()
     before_send: Optional[Callable[[Any], Any]] = None
     log_events: Optional[int] = 40
     log_breadcrumbs: Optional[int] = 20
@@ -90,6 +95,11 @@ class Config(_Options):
         repr_of: classes, or names of such as in ``ignore_errors``, subclasses included, whose objects are shown by
             their own ``__repr__`` where they are local variables; all others only by class and address. It runs in the
             midst of a capture, whatever it does: query a database, or wait. After 10 ms an event no more are asked.
+        context_lines: lines of source that are shown above each frame's own, and as many below it; 0 to 50. The format
+            of booboo has no more than 5.
+        in_app: modules that are the program's own, with all that is in them (``shop`` has ``shop.cart``), although they
+            are installed; by themselves those are that neither are installed nor come with Python.
+        not_in_app: modules that are not, likewise; where several names fit a module, the longest one counts.
         before_send: is given each event (``lastword.event.Event``, scrubbed, its own to change) before the disk is
             touched, and returns the event to keep, or None. What it raises, or returns that is no event, costs the
             event, and is counted and said. Runs wherever a capture does: keep it short, without locks.
@@ -130,6 +140,8 @@ class Config(_Options):
             raise ConfigError(f"sample_rate={self.sample_rate!r} is not between 0 and 1")
         if self.flood_burst < 0:
             raise ConfigError(f"flood_burst={self.flood_burst!r} is less than 0")
+        if not 0 <= self.context_lines <= MAX_CONTEXT_LINES:
+            raise ConfigError(f"context_lines={self.context_lines!r} is not between 0 and {MAX_CONTEXT_LINES}")
         for name in ("max_spool", "max_age", "max_set_aside"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
@@ -260,15 +272,19 @@ def _listed_classes(value: Any, source: str, base: type, several: str, single: s
         if isinstance(one, type) and issubclass(one, base):
             listed.append(one)
         elif isinstance(one, str):
-            listed += [_class_name(name, source) for name in one.replace(",", " ").split()]
+            listed += [_dotted_name(name, source, "class") for name in one.replace(",", " ").split()]
         else:
             raise ConfigError(f"{source} holds {one!r}, neither {single} nor the name of one")
     return tuple(listed)
 
 
-def _class_name(name: str, source: str) -> str:
+def _modules(value: Any, source: str) -> tuple[str, ...]:
+    return tuple(_dotted_name(name, source, "module") for name in _names(value, source))
+
+
+def _dotted_name(name: str, source: str, what: str) -> str:
     if not all(part.isidentifier() for part in name.split(".")):
-        raise ConfigError(f"{source} holds {name!r}, which is no name of a class")
+        raise ConfigError(f"{source} holds {name!r}, which is no name of a {what}")
     return name
 
 
@@ -305,6 +321,9 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "scrub_names": _names,
     "keep_names": _names,
     "repr_of": _classes,
+    "context_lines": _whole_number,
+    "in_app": _modules,
+    "not_in_app": _modules,
     "before_send": _hook,
     "log_events": _log_level,
     "log_breadcrumbs": _log_level,

@@ -51,7 +51,7 @@ class Frame(TypedDict):
     line: int  # 1-based; the traceback's line, not the frame's current one
     columns: Optional[tuple[int, int, int]]  # (end line, column, end column), 0-based columns; 3.11+ only
     first_source_line: int  # line number of source[0]; 0 when there is no source
-    source: list[str]  # at most 5 lines above and below, without newlines; [] when unknown
+    source: list[str]  # with 5 lines (context_lines) above and below, without newlines; [] when unknown
     in_app: bool  # false for the standard library and for installed packages
     variables: list[Variable]  # locals in order
 

@@ -35,10 +35,21 @@ class CallSite(NamedTuple):
 
 
 class CallSites:
-    """The sites met so far. ``scrub_source`` is given the lines of each once, and gives back as many."""
+    """The sites met so far.
 
-    def __init__(self, scrub_source: Callable[[Sequence[str]], list[str]]) -> None:
+    ``scrub_source`` is given the lines of each once, and gives back as many; for the others see ``CaptureSettings``.
+    """
+
+    def __init__(
+        self,
+        scrub_source: Callable[[Sequence[str]], list[str]],
+        context_lines: int,
+        in_app: tuple[str, ...],
+        not_in_app: tuple[str, ...],
+    ) -> None:
         self._scrub_source = scrub_source
+        self._context_lines = context_lines
+        self._named = {**dict.fromkeys(not_in_app, False), **dict.fromkeys(in_app, True)}
         # By the code object's address, the instruction and its line. Not by the code object itself: its hash and
         # equality look at its constants. The entry holds the code object, so the address cannot come to mean another.
         self._known: dict[tuple[int, int, int], CallSite] = {}
@@ -50,8 +61,44 @@ class CallSites:
         if site is None or site.global_name is not _global_name(frame):
             if len(self._known) >= _MAX_SITES_KNOWN:
                 self._known.clear()
-            site = self._known[key] = _survey(frame, line, instruction, self._scrub_source)
+            site = self._known[key] = self._survey(frame, line, instruction)
         return site
+
+    def _survey(self, frame: FrameType, line: int, instruction: int) -> CallSite:
+        code = frame.f_code
+        name = _global_name(frame)
+        lines = source_lines(frame)
+        first, shown = excerpt(lines, line, self._context_lines)
+        file = clean(code.co_filename, MAX_PATH)
+        module = clean(name, MAX_NAME) if type(name) is str else None
+        known: Frame = {
+            "file": file,
+            "path": os.path.normpath(file) if os.path.isabs(file) else "",
+            "module": module,
+            "function": clean(code.co_name, MAX_NAME),
+            "qualname": clean(getattr(code, "co_qualname", code.co_name), MAX_NAME),
+            "line": line,
+            "columns": _columns(code, instruction, lines),
+            "first_source_line": first,
+            "source": self._scrub_source(shown),
+            "in_app": self._is_in_app(module, code.co_filename),
+            "variables": [],
+        }
+        return CallSite(
+            code=code,
+            global_name=name,
+            frame=known,
+            begun_json=begun_json(known) if known["path"] else "",
+            file_found=file_found(code.co_filename, known["path"]) if shown and known["path"] else None,
+        )
+
+    def _is_in_app(self, module: Optional[str], file: str) -> bool:
+        """By the longest of the names given that ``module`` is, or is in; else by its file."""
+        while module:
+            if module in self._named:
+                return self._named[module]
+            module = module.rpartition(".")[0]
+        return is_in_app(file)
 
 
 def begun_json(frame: Frame) -> str:
@@ -61,36 +108,6 @@ def begun_json(frame: Frame) -> str:
 
 def _global_name(frame: FrameType) -> Any:
     return dict.get(frame.f_globals, "__name__")
-
-
-def _survey(
-    frame: FrameType, line: int, instruction: int, scrub_source: Callable[[Sequence[str]], list[str]]
-) -> CallSite:
-    code = frame.f_code
-    name = _global_name(frame)
-    lines = source_lines(frame)
-    first, shown = excerpt(lines, line)
-    file = clean(code.co_filename, MAX_PATH)
-    known: Frame = {
-        "file": file,
-        "path": os.path.normpath(file) if os.path.isabs(file) else "",
-        "module": clean(name, MAX_NAME) if type(name) is str else None,
-        "function": clean(code.co_name, MAX_NAME),
-        "qualname": clean(getattr(code, "co_qualname", code.co_name), MAX_NAME),
-        "line": line,
-        "columns": _columns(code, instruction, lines),
-        "first_source_line": first,
-        "source": scrub_source(shown),
-        "in_app": is_in_app(code.co_filename),
-        "variables": [],
-    }
-    return CallSite(
-        code=code,
-        global_name=name,
-        frame=known,
-        begun_json=begun_json(known) if known["path"] else "",
-        file_found=file_found(code.co_filename, known["path"]) if shown and known["path"] else None,
-    )
 
 
 def _columns(code: Any, instruction: int, lines: list[str]) -> Optional[Columns]:

@@ -25,6 +25,9 @@ class CaptureSettings:
         plain_reprs: whether all values are shown by their own ``__repr__``, cut at its end, instead.
         scrub_text: takes the secrets out of what such a ``__repr__`` says.
         scrub_source: takes them out of lines of source, and gives back as many lines.
+        context_lines: how many lines of source are shown above a frame's own, and below it.
+        in_app: names of modules that are the program's own, with what is in them, wherever their files are.
+        not_in_app: names of modules that are not; the longest name that fits a module counts.
         sites: what is known of the places where frames are.
         variables: reads the variables of frames, by ``is_sensitive``.
     """
@@ -42,6 +45,9 @@ class CaptureSettings:
         plain_reprs: bool = False,
         scrub_text: Callable[[str], str] = str,
         scrub_source: Callable[[Sequence[str]], list[str]] = list,
+        context_lines: int = 5,
+        in_app: tuple[str, ...] = (),
+        not_in_app: tuple[str, ...] = (),
     ) -> None:
         self.needs = needs
         self.is_sensitive = is_sensitive
@@ -52,7 +58,7 @@ class CaptureSettings:
         self.repr_of = repr_of
         self.plain_reprs = plain_reprs
         self.scrub_text = scrub_text
-        self.sites = CallSites(scrub_source)
+        self.sites = CallSites(scrub_source, context_lines, in_app, not_in_app)
         self.variables = VariableReader(is_sensitive)
 
     def own_reprs(self) -> Optional[OwnReprs]:

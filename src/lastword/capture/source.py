@@ -14,7 +14,6 @@ from typing import Optional
 from lastword.capture.safe_text import clean
 from lastword.capture.source_match import may_be_source_of
 
-CONTEXT_LINES = 5
 MAX_LINE = 500
 MAX_FILE_SIZE = 4 * 1024 * 1024
 _MAX_FILES_KNOWN = 4096
@@ -99,12 +98,14 @@ def file_found(file: str, path: str) -> Optional[tuple[int, int]]:
     return found.st_mtime_ns, found.st_size
 
 
-def excerpt(lines: list[str], line: int) -> tuple[int, list[str]]:
-    """The number of the first line and up to 5 lines above and below ``line``; (0, []) when it is not among them."""
+def excerpt(lines: list[str], line: int, around: int) -> tuple[int, list[str]]:
+    """The number of the first line, and ``line`` with up to ``around`` lines above and below it; (0, []) when it is not
+    among them.
+    """
     if not 1 <= line <= len(lines):
         return 0, []
-    first = max(1, line - CONTEXT_LINES)
-    return first, [clean(text.rstrip("\r\n"), MAX_LINE) for text in lines[first - 1 : line + CONTEXT_LINES]]
+    first = max(1, line - around)
+    return first, [clean(text.rstrip("\r\n"), MAX_LINE) for text in lines[first - 1 : line + around]]
 
 
 def absolute_path(file: str) -> str:

@@ -24,13 +24,13 @@ from tests.support import needs
 WITH_STACK = CaptureSettings(needs=Needs(message_stack=True), is_sensitive=is_sensitive)
 
 
-def failing_event(source: str, file: object, **names: Any) -> Event:
+def failing_event(source: str, file: object, settings: CaptureSettings = WITH_STACK, **names: Any) -> Event:
     """The event of what ``source`` raises, run as if it stood in ``file``."""
     scope: dict[str, Any] = {"__name__": "failing_module", **names}
     try:
         exec(compile(source, str(file), "exec"), scope)
     except Exception as error:
-        return exception_event(error, handled=True, mechanism="test", settings=WITH_STACK)
+        return exception_event(error, handled=True, mechanism="test", settings=settings)
     raise AssertionError("nothing was raised")
 
 
@@ -50,6 +50,37 @@ def test_frames_run_from_the_outermost_call_to_the_raise(tmp_path: Path) -> None
     assert [(frame["function"], frame["line"]) for frame in frames] == [("<module>", 5), ("a", 2), ("b", 4)]
     assert {frame["module"] for frame in frames} == {"failing_module"}
     assert {frame["path"] for frame in frames} == {str(tmp_path / "m.py")}
+
+
+@pytest.mark.parametrize(("around", "shown"), [(0, ["5"]), (2, ["3", "4", "5", "6", "7"]), (50, list("123456789"))])
+def test_as_many_lines_around_are_shown_as_are_wanted(tmp_path: Path, around: int, shown: list[str]) -> None:
+    """Above and below, as far as the file has them."""
+    source = "1\n2\n3\n4\nfail(); 5\n6\n7\n8\n9\n"
+    wanted = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive, context_lines=around)
+    frame = last_frame(failing_event(source, written(tmp_path / "m.py", source), wanted))
+    assert [line[-1] for line in frame["source"]] == shown
+    assert frame["source"][frame["line"] - frame["first_source_line"]] == "fail(); 5"
+
+
+@pytest.mark.parametrize(
+    ("in_app", "not_in_app", "file", "belongs"),
+    [
+        ((), (), "/venv/site-packages/shop/cart.py", False),
+        (("shop",), (), "/venv/site-packages/shop/cart.py", True),
+        (("shop.cart",), (), "/venv/site-packages/shop/cart.py", True),
+        (("sho", "shop.car", "cart"), (), "/venv/site-packages/shop/cart.py", False),
+        ((), ("shop",), "/srv/shop/cart.py", False),
+        (("shop",), ("shop.cart",), "/srv/shop/cart.py", False),
+        (("shop.cart",), ("shop",), "/srv/shop/cart.py", True),
+        (("other",), ("others",), "/srv/shop/cart.py", True),
+    ],
+)
+def test_modules_can_be_named_that_belong_to_the_application_or_do_not(
+    in_app: tuple[str, ...], not_in_app: tuple[str, ...], file: str, belongs: bool
+) -> None:
+    """With what is in them; the longest name counts, and without any the file decides."""
+    wanted = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive, in_app=in_app, not_in_app=not_in_app)
+    assert last_frame(failing_event("fail()", file, wanted, __name__="shop.cart"))["in_app"] is belongs
 
 
 def test_the_line_is_that_of_the_raise_not_of_the_capture(settings: CaptureSettings) -> None:

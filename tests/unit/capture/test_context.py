@@ -555,7 +555,7 @@ ODD = st.recursive(
 
 
 @given(calls=st.lists(st.tuples(st.sampled_from(CALLS), ODD), max_size=6))
-@hypothesis_settings(deadline=None, max_examples=50)
+@hypothesis_settings(deadline=None, max_examples=30)
 def test_whatever_is_given_nothing_is_raised_and_the_event_is_json(calls: Any) -> None:
     """And small, and the same once it has been on disk."""
 

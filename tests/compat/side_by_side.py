@@ -134,7 +134,21 @@ def comparable(report: Received) -> dict[str, Any]:
     for line in body["annotations"].get("Log", ()):
         line["ts"] = type(line["ts"]).__name__
     files = {os.path.basename(name): content for name, content in report.attachments.items()}
-    return {"path": report.path, "body": body, "attachments": list(files.items())}
+    return {
+        "path": report.path,
+        "headers": sorted(report.headers),
+        "parts": [_without_directory(head.decode()) for head in _PART.findall(report.raw)],
+        "body": body,
+        "attachments": list(files.items()),
+    }
+
+
+#: What a part of the form says before its content.
+_PART = re.compile(rb"\r\n(Content-Disposition: .*?)\r\n\r\n", re.DOTALL)
+
+
+def _without_directory(head: str) -> str:
+    return re.sub('filename=".*/', 'filename="', head)
 
 
 def _is_the_programs(call: dict[str, Any]) -> bool:

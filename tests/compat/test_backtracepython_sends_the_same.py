@@ -32,6 +32,26 @@ PROGRAMS: dict[str, tuple[int, str]] = {
     "messages that are no texts": (2, "initialize()\nbt.send_report(17)\nbt.send_report({'a': 1})"),
     "guide 1, unhandled": (1, FAIL + "initialize()\nfail()"),
     "unhandled KeyboardInterrupt": (1, "initialize()\nraise KeyboardInterrupt"),
+    "unhandled, with a hook before": (
+        1,
+        FAIL + "def mine(kind, error, traceback): print('mine', kind.__name__)\nsys.excepthook = mine\n"
+        "initialize()\nfail()",
+    ),
+    "what the hook does not hear": (
+        0,
+        FAIL
+        + """
+import multiprocessing
+initialize()
+child = multiprocessing.get_context("fork").Process(target=fail)
+child.start()
+child.join()
+print(child.exitcode)
+thread = threading.Thread(target=fail, name="fails")
+thread.start()
+thread.join()
+""",
+    ),
     "SystemExit": (0, "initialize()\nraise SystemExit(3)"),
     "guide 2, handled": (
         1,
@@ -87,6 +107,16 @@ data["attributes"]["mine"] = 1
 report.set_attribute("error.message", "told")
 del data["annotations"]
 data["annotations"] = {"only": "this"}
+report.send()
+""",
+    ),
+    "a report put in its place": (
+        1,
+        """
+initialize()
+report = bt.BacktraceReport()
+report.report = dict(report.report, attributes={"only": "this"})
+report.set_attribute("and", "that")
 report.send()
 """,
     ),
@@ -171,6 +201,20 @@ assert client.send(report, ["a.bin"]) is True
 bt.send_report("the client's alone")
 """,
     ),
+    "attachments added to the client's": (
+        2,
+        """
+open("a.txt", "w").write("a")
+initialize()
+client.globs.attachments.append("a.txt")
+bt.send_report("one")
+initialize(attachments=(files := []))
+files.append("a.txt")
+bt.send_report("two")
+print(client.globs.attachments, client.globs.debug_backtrace, client.globs.endpoint.removeprefix(URL))
+""",
+    ),
+    "an attachment that has no size": (1, "initialize(attachments=['/proc/version'])\nbt.send_report('kernel')"),
     "a large attachment": (
         1,
         "open('large.bin', 'wb').write(bytes(range(256)) * 20_000)\ninitialize(attachments=['large.bin'])\n"
@@ -192,6 +236,7 @@ report.set_dict_annotations({"tuple": (1, (2,)), "point": Point(1, 2), "decimal"
 report.send()
 """,
     ),
+    "a syntax error": (1, "initialize()\nwith reporting(): compile('a b', 'theirs.py', 'exec')"),
     "chained": (
         1,
         FAIL + "initialize()\ndef wrap():\n    try: fail()\n    except ValueError as error:\n"
@@ -239,7 +284,9 @@ thread.join()
     "nothing before initialize": (
         0,
         "bt.send_report('early')\nwith reporting(): raise ValueError\nreport = bt.BacktraceReport()\nreport.send()\n"
-        "bt.finalize()",
+        "bt.finalize()\nprint(client.send(report), client.send(report, ['program.py']))\n"
+        "client.create_and_send_report(ValueError, ValueError('early'), None)\nprint(client.get_annotations())\n"
+        "client.set_attribute('later', 1)\nclient.set_attributes({'too': 2})\nprint(client.get_attributes()['later'])",
     ),
     "a report made before initialize": (
         1,
@@ -263,6 +310,18 @@ def test_the_same_reports_arrive(name: str, tmp_path: Path) -> None:
     assert (ours.status, ours.stdout, ours.stderr) == (theirs.status, theirs.stdout, theirs.stderr)
     assert len(theirs.reports) == count, theirs.stderr
     assert _text(in_order(ours)) == _text(in_order(theirs))
+
+
+def test_debugging_changes_what_is_said_and_no_report(tmp_path: Path) -> None:
+    """Guide 6, the last of its options: both say something of each report on standard error, and the traceback."""
+    program = FAIL + "initialize(debug_backtrace=True)\nbt.send_report('one')\nfail()"
+    outcomes = [run_with(package, program, tmp_path / "program", reports=2) for package in (ORIGINAL, DROP_IN)]
+    assert len({_text(in_order(outcome)) for outcome in outcomes}) == 1
+    for outcome in outcomes:
+        assert "Traceback (most recent call last):\n" in outcome.stderr
+        assert outcome.stderr.count("ValueError: no 3\n") == outcome.status == 1
+    assert outcomes[0].stderr.count("Report available") == 2
+    assert outcomes[1].stderr.count("is safe in the spool") == 2
 
 
 def _text(reports: list[dict[str, object]]) -> str:

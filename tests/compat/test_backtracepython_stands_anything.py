@@ -61,6 +61,52 @@ for thread in threads: thread.join()
 os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
 with reporting(): raise ValueError("nowhere")
 """,
+    "attachments that are no list": """
+initialize(attachments=5)
+report = bt.BacktraceReport()
+report.attachments = None
+report.send()
+""",
+    "options that are no numbers": """
+initialize(context_line_count="many", tab_width=object(), timeout="soon")
+with reporting(): raise ValueError("odd")
+""",
+    "attributes of all kinds": """
+class Odd:
+    def __str__(self): raise RuntimeError
+    __repr__ = __eq__ = __bool__ = __len__ = __str__
+    __hash__ = object.__hash__
+class OddDict(dict):
+    def __iter__(self): raise RuntimeError
+    items = keys = __len__ = __iter__
+initialize(attributes={Odd(): Odd(), (1, 2): {3}, "o": OddDict(a=1), "t": type, "m": sys, "f": initialize})
+client.set_attribute(Odd(), Odd())
+client.set_attributes(OddDict(a=1))
+client.set_attributes(7)
+report = bt.BacktraceReport()
+report.set_attribute(Odd(), [Odd()])
+report.set_annotation(None, OddDict(a=1))
+report.log(Odd())
+report.send()
+""",
+    "the end, again and again": """
+threads = [threading.Thread(target=bt.finalize) for _ in range(5)]
+bt.send_report("one")
+for thread in threads: thread.start()
+bt.finalize()
+for thread in threads: thread.join()
+bt.finalize()
+bt.send_report("after the end")
+""",
+    "signals that report in the middle of a report": """
+import signal
+def tell(*_): bt.BacktraceReport()
+signal.signal(signal.SIGALRM, tell)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+for _ in range(20): bt.BacktraceReport()
+signal.setitimer(signal.ITIMER_REAL, 0)
+bt.send_report("one")
+""",
     "a time-out of connecting and reading": """
 initialize(timeout=(3, 27))
 bt.send_report("pair")

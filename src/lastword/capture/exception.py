@@ -117,7 +117,8 @@ def _exception_info(
     info["notes"] = [note for note in _notes(error) if room.take(json_cost(note))]
     stripped_before = reader.stripped
     info["frames"] = _frames(traceback, reader)
-    info["frames"] += _syntax_error_frames(error, room)
+    if reader.syntax_error_places:
+        info["frames"] += _syntax_error_frames(error, room)
     if reader.stripped > stripped_before:
         count = reader.stripped - stripped_before
         info["notes"].append(f"(variables or source of {count} frames left out: the event is full)")

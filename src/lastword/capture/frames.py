@@ -26,6 +26,7 @@ class StackReader:
 
     Attributes:
         sources: absolute path → (mtime in ns, size) of the files whose source was taken so far.
+        syntax_error_places: as in the settings.
         stripped: how many frames went without their variables and source for want of room.
     """
 
@@ -35,6 +36,7 @@ class StackReader:
         self._sites = settings.sites
         self._variables = settings.variables
         self._with_variables = settings.local_variables
+        self.syntax_error_places = settings.syntax_error_places
         self._own_reprs = own_reprs
         self._room = room
 

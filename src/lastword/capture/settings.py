@@ -28,6 +28,7 @@ class CaptureSettings:
         context_lines: how many lines of source are shown above a frame's own, and below it.
         in_app: names of modules that are the program's own, with what is in them, wherever their files are.
         not_in_app: names of modules that are not; the longest name that fits a module counts.
+        syntax_error_places: whether the line that could not be parsed is shown as a frame.
         sites: what is known of the places where frames are.
         variables: reads the variables of frames, by ``is_sensitive``.
     """
@@ -48,6 +49,7 @@ class CaptureSettings:
         context_lines: int = 5,
         in_app: tuple[str, ...] = (),
         not_in_app: tuple[str, ...] = (),
+        syntax_error_places: bool = True,
     ) -> None:
         self.needs = needs
         self.is_sensitive = is_sensitive
@@ -59,6 +61,8 @@ class CaptureSettings:
         self.plain_reprs = plain_reprs
         self.scrub_text = scrub_text
         self.sites = CallSites(scrub_source, context_lines, in_app, not_in_app)
+        self.syntax_error_places = syntax_error_places
+        self.sites = CallSites(scrub_source)
         self.variables = VariableReader(is_sensitive)
 
     def own_reprs(self) -> Optional[OwnReprs]:

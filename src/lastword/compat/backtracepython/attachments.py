@@ -46,6 +46,16 @@ def read_attachments(paths: Iterable[Any], room: int) -> tuple[list[Attachment],
     return attachments, too_large
 
 
+def all_of(paths: Any) -> list[Any]:
+    """What a program has given as its list of paths: it may be a single one, or nothing of the kind."""
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        return [paths]
+    try:
+        return list(paths)
+    except Exception:
+        return []
+
+
 def _read(path: Any, most: int) -> tuple[FileFound, Optional[bytes]]:
     """A regular file and its content; no content where it has more than ``most`` bytes. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -62,7 +72,8 @@ def _read(path: Any, most: int) -> tuple[FileFound, Optional[bytes]]:
         if status.st_size > most:
             return found, None
         with open(descriptor, "rb", closefd=False) as file:
-            return found, file.read(status.st_size)
+            # What the kernel makes as it is read, /proc/self/maps, has no size. Nothing may be there yet: then None.
+            return found, file.read(status.st_size or most) or b""
     finally:
         os.close(descriptor)
 

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _DEFAULT_TIMEOUT = 4.0
+_DEFAULT_LINE_COUNT = 200
 
 _excepthook = HookSlot(sys, "excepthook")
 _last_client: Optional[Client] = None  # whose writer goes on if there is another initialize
@@ -80,11 +81,11 @@ def initialize(
     if attributes is not None:
         add_layer(attributes)
     globs.endpoint, globs.debug_backtrace = url, bool(debug_backtrace)
-    globs.attachments = () if attachments is None else attachments
+    globs.attachments = [] if attachments is None else attachments
     globs.handler = Handler(
         client,
         tab_width=tab_width,
-        context_line_count=context_line_count,
+        context_line_count=context_line_count if isinstance(context_line_count, int) else _DEFAULT_LINE_COUNT,
         collect_source_code=collect_source_code,
         exit_timeout=exit_timeout,
         debug=bool(debug_backtrace),

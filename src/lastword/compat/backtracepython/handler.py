@@ -21,7 +21,11 @@ def capture_settings(scrub_source: Callable[[Sequence[str]], list[str]] = list) 
     """Reports have no local variables; their other threads are taken apart from this."""
     needs = Needs(message_stack=True, memory=True)
     return CaptureSettings(
-        needs=needs, is_sensitive=_is_never_sensitive, local_variables=False, scrub_source=scrub_source
+        needs=needs,
+        is_sensitive=_is_never_sensitive,
+        local_variables=False,
+        scrub_source=scrub_source,
+        syntax_error_places=False,
     )
 
 
@@ -88,7 +92,7 @@ class globs:  # noqa: N801
     """The state of this process, under the names by which programs and their tests reach for it."""
 
     next_except_hook: Optional[Callable[..., Any]] = None
-    attachments: Sequence[Any] = ()
+    attachments: Any = []  # noqa: RUF012  of paths; programs append to it
     handler: Optional[Handler] = None
     endpoint: Optional[str] = None
     debug_backtrace = False

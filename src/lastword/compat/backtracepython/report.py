@@ -17,7 +17,7 @@ from lastword.capture.room import Room
 from lastword.capture.safe_text import clean_marked, describe
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.threads import other_threads
-from lastword.compat.backtracepython.attachments import read_attachments
+from lastword.compat.backtracepython.attachments import all_of, read_attachments
 from lastword.compat.backtracepython.attributes import AGENT, merged
 from lastword.compat.backtracepython.handler import Handler, capture_settings, globs
 from lastword.compat.backtracepython.values import json_copy
@@ -78,6 +78,10 @@ class BacktraceReport:
         if self._in_programs_hands is None:
             self._in_programs_hands = report_without_source(self._event, self._prepared())
         return self._in_programs_hands
+
+    @report.setter
+    def report(self, report: dict[str, Any]) -> None:
+        self._in_programs_hands = report
 
     def set_exception(
         self, garbage: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]
@@ -187,7 +191,7 @@ class BacktraceReport:
             report = json_copy({**self._in_programs_hands, **self._own_uuid(event)}, Room(room))
             told["report"] = _scrubbed(report, event, handler)
             told["attributes"], told["annotations"] = {}, {}
-        if files := [*self.attachments, *attachments]:
+        if files := [*all_of(self.attachments), *attachments]:
             _attach(told, files, MAX_RECORD - _AROUND - len(to_json(event)) - len(encode_value(told)))
         return with_prepared(event, told)
 
@@ -212,7 +216,7 @@ def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Lev
     handler = globs.handler
     if handler is None:
         return None
-    files = [*(globs.attachments or ()), *attachments]
+    files = [*all_of(globs.attachments), *all_of(attachments)]
     return handler.keep(lambda: report._to_send(handler, files, level))
 
 

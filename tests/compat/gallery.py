@@ -83,6 +83,21 @@ def no_text():
 def several_lines():
     raise ValueError("one\\ntwo")
 
+def syntax_error():
+    compile("a b", "theirs.py", "exec")
+
+def in_a_thread():
+    def work():
+        try:
+            handled_there(3)
+        except ValueError:
+            booboo.capture_exception()
+    def handled_there(amount):
+        raise ValueError("in a thread")
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
 namespace = {}
 exec(compile("def from_nowhere():\\n    here = 1\\n    raise OSError('no source')\\n", "<string>", "exec"), namespace)
 
@@ -100,7 +115,7 @@ def show(fail):
         booboo.capture_exception()
 
 SITUATIONS = [handled, chained, in_context, suppressed, of_three, sixty_locals, reprs, secrets, custom, deep,
-              in_library, no_text, several_lines, without_source]
+              in_library, no_text, several_lines, syntax_error, in_a_thread, without_source]
 for situation in SITUATIONS:
     show(situation)
 
@@ -140,6 +155,17 @@ NAMES = [
         "custom",
         "deep",
     ),
-    *("in_library", "no_text", "several_lines", "without_source", "given", "message", "warning", "error"),
+    *(
+        "in_library",
+        "no_text",
+        "several_lines",
+        "syntax_error",
+        "in_a_thread",
+        "without_source",
+        "given",
+        "message",
+        "warning",
+        "error",
+    ),
     *("level_of_their_own", "fatal", "message_with_user", "exception_with_user", "without_user", "unhandled"),
 ]

@@ -102,8 +102,11 @@ except RecursionError:
         lambda outcome: types_of(outcome) == ["RecursionError"] and len(outcome.raw[0]) <= 102_400,
     ),
     "O-5 init twice": Defect(
+        "sys.excepthook = lambda *error: print('by the program')\n"
         "booboo.init(dsn())\nbooboo.init(dsn())\nraise ValueError('once')\n",
-        lambda outcome: outcome.messages == ["once"] and len(outcome.handshakes) == 1,
+        lambda outcome: (
+            outcome.messages == ["once"] and len(outcome.handshakes) == 1 and outcome.output == "by the program\n"
+        ),
     ),
     "O-6 an exception that cannot be shown": Defect(
         """
@@ -111,8 +114,6 @@ booboo.init(dsn())
 class Odd(Exception):
     def __str__(self):
         raise RuntimeError("no text")
-before, sys.excepthook = sys.excepthook, None
-sys.excepthook = before
 try:
     raise Odd
 except Odd:
@@ -122,7 +123,9 @@ except Odd:
         print("raised into the application")
 raise Odd
 """,
-        lambda outcome: types_of(outcome) == ["Odd", "Odd"] and outcome.output == "",
+        lambda outcome: (
+            types_of(outcome) == ["Odd", "Odd"] and outcome.output == "" and "Odd: <exception str()" in outcome.trouble
+        ),
         arriving=2,
     ),
     "O-7 secrets of a request": Defect(

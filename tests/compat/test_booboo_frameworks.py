@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,30 @@ def test_channels(tmp_path: Path) -> None:
     assert ours.output == theirs.output
     assert essence(ours) == essence(theirs)
     assert len(ours.events) == 1
+
+
+@pytest.mark.parametrize("program", [FASTAPI, DJANGO], ids=["fastapi", "django"])
+def test_a_reset_ends_reporting(tmp_path: Path, program: str) -> None:
+    """`booboo._client = None`, as tests of programs begin anew: nothing that follows is told of."""
+    body = re.sub(r"(booboo\.init\(.*\))", r"\1; booboo.capture_message('before'); booboo._client = None", program)
+    theirs, ours = run_both(body, tmp_path, files=DJANGO_FILES)
+    assert ours.output == theirs.output
+    assert ours.messages == theirs.messages
+    assert set(ours.messages) == {"before"}
+
+
+@pytest.mark.parametrize(
+    ("program", "count"), [(FASTAPI, 3), (FLASK, 3), (DJANGO, 6)], ids=["fastapi", "flask", "django"]
+)
+def test_init_twice_reports_once(tmp_path: Path, program: str, count: int) -> None:
+    """O-5: of FastAPI and Django the original then tells twice."""
+    call = re.search(r"booboo\.init\(.*\)", program)
+    assert call is not None
+    body = program.replace(call[0], f"{call[0]}; {call[0]}")
+    theirs, ours = run_both(body, tmp_path, files=DJANGO_FILES, wait_for=count)
+    assert ours.output == theirs.output
+    assert (len(ours.events), len(ours.handshakes)) == (count, 1)
+    assert (len(theirs.events) > count) is (program is not FLASK)
 
 
 def test_a_user_is_forgotten_with_the_request(tmp_path: Path) -> None:

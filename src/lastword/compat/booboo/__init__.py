@@ -55,8 +55,9 @@ def init(
     """
     global _client
     client = BoobooClient(dsn, environment, release, ignore_errors, endpoint, before_send, debug)
-    client.install(app)
+    client.is_reset = _is_reset
     _client = client
+    client.install(app)
 
 
 def capture_exception(exc: Optional[BaseException] = None) -> None:
@@ -79,3 +80,7 @@ def set_user(user_data: Optional[dict[str, Any]]) -> None:
     """
     if _client is not None:
         _client.set_user(user_data)
+
+
+def _is_reset() -> bool:
+    return _client is None

@@ -13,15 +13,14 @@ from lastword.capture import context, message_event
 from lastword.capture.json_copy import text_of
 from lastword.capture.origin import origin_of_message
 from lastword.capture.safe_text import describe
-from lastword.compat.booboo import _scrubber
+from lastword.compat.booboo import _scrubber, _warnings
 from lastword.compat.booboo._dsn import DEFAULT_ENDPOINT, parse_dsn
 from lastword.compat.booboo._reporting import ReportingClient, config_for, merged
 from lastword.compat.booboo._user import ProcessUser
-from lastword.compat.booboo._warnings import WARN_INTERVAL, Warnings, begin_debugging, logger
 from lastword.event import Event
 from lastword.integrations.reporting import REQUEST_CONTEXT, Failure, request_of
 
-__all__ = ["DEFAULT_ENDPOINT", "VERSION", "WARN_INTERVAL", "BoobooClient", "logger"]
+__all__ = ["DEFAULT_ENDPOINT", "VERSION", "BoobooClient"]
 
 #: Of the package that this stands in for.
 VERSION = "0.16.0"
@@ -38,10 +37,11 @@ class BoobooClient:
     Making one hooks nothing; ``install`` does.
 
     Attributes:
-        dsn: the token alone.
+        dsn: the token alone; None where None was given.
         endpoint: the URL that is posted to.
         environment, release, ignore_errors, before_send, debug: as given; a release of None is "" or that of the
             environment, and what is to be ignored a tuple.
+        is_reset: whether the program wants to hear no more of what frameworks tell.
     """
 
     def __init__(
@@ -55,20 +55,22 @@ class BoobooClient:
         debug: bool = False,
     ) -> None:
         address = parse_dsn(dsn, endpoint)
-        self.dsn, self.endpoint = address
+        self.dsn = None if dsn is None else address.token
+        self.endpoint = address.endpoint
         self.environment = environment
         self.release = os.environ.get("BOOBOO_RELEASE", "") if release is None else release
         self.ignore_errors = tuple(ignore_errors or ())
         self.before_send = before_send
         self.debug = bool(debug) or os.environ.get("BOOBOO_DEBUG") in ("1", "true", "yes")
-        self._warnings = Warnings(every_time=self.debug)
+        self._warnings = _warnings.Warnings(every_time=self.debug)
+        self.is_reset: Callable[[], bool] = bool
         self._user = ProcessUser()
         config = config_for(
             address, str(environment or ""), str(self.release or ""), _exception_classes(self.ignore_errors), self.debug
         )
         self._reporting = ReportingClient(config, before_send, self._warnings, self._user)
         if self.debug:
-            begin_debugging()
+            _warnings.begin_debugging()
         if not address.token:
             self._warnings.note("no-dsn", "no DSN configured, nothing is sent: events stay in the spool (lastword ls)")
 
@@ -79,7 +81,7 @@ class BoobooClient:
             self._reporting.shake_hands(_HANDSHAKE)
         integrations.install(self._report_failure)
         if self.debug:
-            logger().debug("booboo: initialised (endpoint=%s, environment=%s)", self.endpoint, self.environment)
+            self._warnings.detail(f"initialised (endpoint={self.endpoint}, environment={self.environment})")
         self._reporting.tell()
 
     def capture_exception(self, exc: Optional[BaseException] = None) -> None:
@@ -130,6 +132,8 @@ class BoobooClient:
 
     def _report_failure(self, failure: Failure) -> None:
         """What a framework tells. Not from here are warnings told: the framework may be logging."""
+        if self.is_reset():
+            return
         with context.new_scope():
             request = request_of(failure)
             if request is not None:
@@ -150,6 +154,13 @@ class BoobooClient:
     def _flush(self) -> None:
         """Wait for what was captured to arrive, as the end of the process does: at most 5 s."""
         self._reporting.wait_at_end(self._reporting.config.shutdown_timeout)
+
+
+def __getattr__(name: str) -> Any:
+    """``logger``, for who takes it from here: logging is not imported before."""
+    if name == "logger":
+        return _warnings.logger()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _exception_classes(ignored: Iterable[Any]) -> tuple[type[BaseException], ...]:

@@ -97,6 +97,7 @@ class ReportingClient(Client):
             needs=NEEDS[WIRE],
             is_sensitive=_scrubber.is_sensitive,
             plain_reprs=True,
+            syntax_error_places=False,
             environment=config.environment,
             release=config.release or "",
             all_threads=config.all_threads,
@@ -118,6 +119,8 @@ class ReportingClient(Client):
     def _told(self, event_id: Optional[str]) -> Optional[str]:
         if event_id is None:
             self._warnings.note("enqueue", "could not queue event: " + "; ".join(diagnostics.waiting()[-1:]))
+        else:
+            self._warnings.detail(f"event {event_id} is safe in the spool")
         return event_id
 
     def _keep_rendered(self, event: Event) -> Optional[str]:
@@ -144,6 +147,7 @@ class ReportingClient(Client):
                 self._warnings.note("before-send", f"event dropped, {refusal}")
                 return None
             if told is None:
+                self._warnings.detail("event dropped by before_send")
                 return None
         try:
             return encode(told)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from types import FrameType
 from typing import Any, Optional
 
@@ -30,15 +31,22 @@ class Warnings:
         self._every_time = every_time
         self._last: dict[str, float] = {}
         self._waiting: dict[str, str] = {}
+        self._details: deque[str] = deque(maxlen=100)
 
     def note(self, cause: str, text: str) -> None:
         """Have ``text`` said soon: one assignment, no lock. Of one cause, the newest is said."""
         self._waiting[cause] = text
 
+    def detail(self, text: str) -> None:
+        """Have ``text`` said soon at the level DEBUG, where everything is said."""
+        if self._every_time:
+            self._details.append(text)
+
     def tell(self) -> None:
         """Say what waits, unless this is called from a logging handler. Raises nothing."""
-        if not self._waiting or _in_a_logging_handler():
+        if not (self._waiting or self._details) or _in_a_logging_handler():
             return
+        self._tell_details()
         for cause in list(self._waiting):
             text = self._waiting.pop(cause, None)
             now = time.monotonic()
@@ -49,6 +57,13 @@ class Warnings:
                 logger().warning("booboo: %s", text)
             except Exception:  # a handler of the program's own
                 return
+
+    def _tell_details(self) -> None:
+        try:
+            while self._details:
+                logger().debug("booboo: %s", self._details.popleft())
+        except Exception:  # a handler of the program's own, or another thread was faster
+            return
 
 
 def begin_debugging() -> None:

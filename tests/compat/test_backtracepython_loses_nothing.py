@@ -23,29 +23,34 @@ from tests.support import needs
 from tests.support.programs import wait_until, wait_until_no_flusher
 from tests.support.sites import Site, see_all_arrive, see_all_settled
 
+#: Each message says who tells it.
 FORKED = """
-initialize(attributes={"serverId": 7}, disable_global_handler=True)
-def fail(pid):
-    raise ValueError(f"handled {pid}")
+import multiprocessing
+initialize(attributes={"serverId": 7})
+if __name__ == "__main__":
+    print(client.get_attributes()["application.session"], flush=True)
+def say(kind):
+    message = f"{kind} {os.getpid()} {multiprocessing.current_process().name}"
+    os.write(1, f"{message}\\n".encode())  # at once, for several processes say something
+    return message
 def work(number=0):
-    pid = os.getpid()
-    with reporting(): fail(pid)
-    bt.send_report(f"message {pid}")
-    print(pid, flush=True)
+    with reporting(): raise ValueError(say("handled"))
+    bt.send_report(say("message"))
+def fail(): raise ValueError(say("uncaught"))
 """
 
 WAYS_TO_FORK = {
     "os.fork": "for _ in range(3):\n    if os.fork() == 0:\n        work()\n        os._exit(0)\n"
     "for _ in range(3): os.wait()",
+    "os.fork, and an exception that nobody catches": "if os.fork() == 0:\n    work()\n    fail()\nos.wait()",
     "a child that is killed": "if os.fork() == 0:\n    work()\n    os.kill(os.getpid(), 9)\nos.wait()",
     "a child of a child": "if os.fork() == 0:\n    if os.fork() == 0:\n        work()\n        os._exit(0)\n"
     "    os.wait()\n    os._exit(0)\nos.wait()",
-    "multiprocessing": "import multiprocessing\nchildren = [multiprocessing.get_context('fork').Process(target=work)"
+    "multiprocessing": "children = [multiprocessing.get_context('fork').Process(target=work)"
     " for _ in range(3)]\nfor child in children: child.start()\nfor child in children: child.join()",
-    "a pool": "import multiprocessing\n"
-    "with multiprocessing.get_context('fork').Pool(2) as pool: pool.map(work, range(3))",
+    "a pool": "with multiprocessing.get_context('fork').Pool(2) as pool: pool.map(work, range(3))",
     **{
-        way: f"import multiprocessing\nif __name__ == '__main__':\n    made = multiprocessing.get_context('{way}')\n"
+        way: f"if __name__ == '__main__':\n    made = multiprocessing.get_context('{way}')\n"
         "    children = [made.Process(target=work) for _ in range(2)]\n"
         "    for child in children: child.start()\n    for child in children: child.join()"
         for way in ("spawn", "forkserver")
@@ -55,20 +60,26 @@ WAYS_TO_FORK = {
 
 @pytest.mark.parametrize("way", WAYS_TO_FORK)
 def test_a_forked_child_reports_as_itself(way: str, tmp_path: Path) -> None:
-    """Handled exceptions and messages, each with the child's own pid, however the child was made and ends."""
+    """Handled exceptions, messages, and what nobody catches: with the child's own pid, name and session, however it was
+    made and ends.
+    """
 
     def wait(tracker: LoopbackTracker, process: subprocess.Popen[str]) -> None:
         process.wait(60)
 
     program = FORKED + WAYS_TO_FORK[way]
     ours = run_with(DROP_IN, program, tmp_path / "program", during=wait, still_pending=lambda: _held(tmp_path) > 0)
-    pids = ours.stdout.split()
-    assert ours.status == 0 and pids
-    assert ours.messages == sorted(f"{kind} {pid}" for pid in pids for kind in ("handled", "message"))
+    session_of_parent, *said = ours.stdout.splitlines()
+    assert ours.status == 0 and said
+    assert ours.messages == sorted(said)
+    sessions: dict[str, set[str]] = {session_of_parent: {"the parent"}}
     for report in ours.reports:
-        assert report.body is not None
-        attributes = report.body["attributes"]
-        assert (str(attributes["process.id"]), attributes["serverId"]) == (report.message.split()[1], 7)
+        attributes = (report.body or {})["attributes"]
+        _, pid, name = report.message.split()
+        assert (attributes["process.id"], attributes["application"], attributes["serverId"]) == (int(pid), name, 7)
+        sessions.setdefault(attributes["application.session"], set()).add(pid)
+    assert all(len(pids) == 1 for pids in sessions.values())
+    assert len(sessions) == 1 + len({line.split()[1] for line in said})
 
 
 def _held(folder: Path) -> int:
@@ -97,7 +108,8 @@ def test_a_report_outlives_its_process_and_an_outage(way: str, tmp_path: Path) -
     assert (ours.status, ours.messages) == (status, sorted(expected))
 
 
-def test_the_end_does_not_wait_longer_than_it_may_for_a_tracker_that_hangs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["", "bt.finalize()\nbt.finalize()\n"], ids=["exit", "finalize"])
+def test_the_end_does_not_wait_longer_than_it_may_for_a_tracker_that_hangs(end: str, tmp_path: Path) -> None:
     """It takes `exit_timeout`, and what was pending then is sent all the same."""
     took = []
 
@@ -114,7 +126,7 @@ def test_the_end_does_not_wait_longer_than_it_may_for_a_tracker_that_hangs(tmp_p
 
     program = (
         "sys.stdin.readline()\ninitialize(exit_timeout=1)\nfor number in range(3):\n"
-        "    bt.send_report(f'{number}')\nprint('told', flush=True)"
+        f"    bt.send_report(f'{{number}}')\nprint('told', flush=True)\n{end}"
     )
     ours = run_with(DROP_IN, program, tmp_path / "program", reports=3, during=hang)
     assert took[0] < 5  # one second, on a busy machine; the tracker would have taken eight for the first alone
@@ -200,6 +212,26 @@ def test_celery(tmp_path: Path) -> None:
         pids = [str((report.body or {})["attributes"]["process.id"]) for report in reports]
         assert pids == [pid for _, pid in said]
         wait_until_no_flusher(tmp_path / "spool")
+
+
+def test_a_large_file_that_vanishes_costs_no_report(tmp_path: Path) -> None:
+    """Nor does one that nobody would take; what did not come is named, what is there comes."""
+    program = """
+for name, size in (("large.bin", 3 << 20), ("gone.bin", 3 << 20), ("huge.bin", 65 << 20), ("small.txt", 5)):
+    open(name, "wb").truncate(size)
+sys.stdin.readline()
+initialize(attachments=["large.bin", "gone.bin", "huge.bin", "small.txt"], exit_timeout=0)
+bt.send_report("with files")
+os.remove("gone.bin")
+"""
+    ours = run_with(DROP_IN, program, tmp_path / "program", reports=1, during=end_in_an_outage)
+    [report] = ours.reports
+    assert {name: len(content) for name, content in report.attachments.items()} == {
+        "large.bin": 3 << 20,
+        "small.txt": 5,
+    }
+    left_out = (report.body or {})["annotations"]["Attachments left out"]
+    assert [line.partition(":")[0] for line in left_out] == ["huge.bin", "gone.bin"]
 
 
 def test_a_spool_left_by_a_dead_process_is_sent_by_the_next_initialize(tmp_path: Path) -> None:

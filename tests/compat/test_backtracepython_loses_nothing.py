@@ -146,7 +146,10 @@ def application(environ, start_response):
         try:
             raise ValueError(marker[0])
         except ValueError:
-            backtracepython.send_last_exception()
+            if marker[0][-1] in "02468":
+                backtracepython.send_last_exception()
+            else:
+                backtracepython.send_report(marker[0])
             answer["id"] = marker[0]
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(answer).encode()]
@@ -155,7 +158,7 @@ def application(environ, start_response):
 
 @needs.installed("gunicorn")
 def test_gunicorn_with_preload_whose_workers_are_killed(tmp_path: Path) -> None:
-    """`initialize` runs in the arbiter, reports come from its children, and each killed one has said its last."""
+    """`initialize` runs in the arbiter; exceptions and messages come from its children, also from each killed one."""
     command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", "fd://{fd}"]
     with LoopbackTracker("backtrace", token=TOKEN) as tracker:
         site = Site("process", tmp_path / "site", tracker)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.compat.contest import DROP_IN, Outcome, run_both, run_with
+from tests.compat.contest import DROP_IN, ORIGINAL, Outcome, run_both, run_with
 from tests.support import needs
 
 pytestmark = needs.installed("booboo", "flask", "fastapi", "django", "channels")
@@ -200,6 +200,19 @@ def test_fastapi(tmp_path: Path) -> None:
 def test_django(tmp_path: Path, in_settings: str) -> None:
     """`init` in settings.py or later: everything but 404, sync and async, once each, with the request."""
     theirs, ours = run_both(DJANGO, tmp_path, files=DJANGO_FILES, environment={"IN_SETTINGS": in_settings})
+    assert ours.output == theirs.output
+    assert essence(ours) == essence(theirs)
+    assert len(ours.events) == 6
+
+
+def test_a_middleware_that_the_settings_name(tmp_path: Path) -> None:
+    """By its dotted path, first as the original puts it: each error is told of once."""
+    outcomes = []
+    for package, home in ((ORIGINAL, "booboo"), (DROP_IN, "lastword.compat.booboo")):
+        named = f'MIDDLEWARE = ["{home}._middleware.BoobooDjangoMiddleware", '
+        files = {**DJANGO_FILES, "settings.py": SETTINGS.replace("MIDDLEWARE = [", named)}
+        outcomes.append(run_with(package, DJANGO, tmp_path / home, files=files, wait_for=6))
+    theirs, ours = outcomes
     assert ours.output == theirs.output
     assert essence(ours) == essence(theirs)
     assert len(ours.events) == 6

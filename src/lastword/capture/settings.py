@@ -62,7 +62,6 @@ class CaptureSettings:
         self.scrub_text = scrub_text
         self.sites = CallSites(scrub_source, context_lines, in_app, not_in_app)
         self.syntax_error_places = syntax_error_places
-        self.sites = CallSites(scrub_source)
         self.variables = VariableReader(is_sensitive)
 
     def own_reprs(self) -> Optional[OwnReprs]:

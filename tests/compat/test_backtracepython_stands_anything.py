@@ -102,9 +102,9 @@ bt.send_report("after the end")
 import signal
 def tell(*_): bt.BacktraceReport()
 signal.signal(signal.SIGALRM, tell)
-signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-for _ in range(20): bt.BacktraceReport()
-signal.setitimer(signal.ITIMER_REAL, 0)
+for moment in range(1, 41):
+    signal.setitimer(signal.ITIMER_REAL, moment / 10_000)
+    bt.BacktraceReport()
 bt.send_report("one")
 """,
     "a time-out of connecting and reading": """

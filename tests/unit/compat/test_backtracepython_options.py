@@ -20,3 +20,9 @@ def test_time_and_certificates(timeout: Any, answering: float, connecting: Optio
     assert destination.dsn.url == "https://h/post"
     assert (destination.timeout, destination.connect_timeout) == (answering, connecting)
     assert destination.verify is not ignoring
+
+
+def test_the_dsn_of_something_else_is_none_of_its_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where it is none that lastword could use."""
+    monkeypatch.setenv("LASTWORD_DSN", "sentry+https://KEY@h.example/1")
+    assert _config("https://h/post", 4, False, 4).destination.dsn.url == "https://h/post"

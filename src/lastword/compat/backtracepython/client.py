@@ -200,7 +200,9 @@ def _config(url: str, timeout: Any, ignore_ssl_certificate: bool, exit_timeout: 
         "sample_rate": 1.0,
         "flood_burst": 0,
     }
-    config = EndpointConfig.load(options)
+    # Where reports go is said by the call, so a DSN for something else in this program may be anything.
+    environ = {name: value for name, value in os.environ.items() if name != "LASTWORD_DSN"}
+    config = EndpointConfig.load(options, environ)
     assert isinstance(config, EndpointConfig)
     config.submission_url = url
     return config

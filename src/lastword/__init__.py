@@ -17,6 +17,7 @@ Importing this package does nothing and loads nothing but the standard library.
 
 from lastword.capture.breadcrumbs import add_breadcrumb
 from lastword.capture.context import (
+    add_attachment,
     new_scope,
     set_context,
     set_extra,
@@ -35,6 +36,7 @@ __all__ = [
     "ConfigError",
     "LastwordError",
     "__version__",
+    "add_attachment",
     "add_breadcrumb",
     "capture_exception",
     "capture_message",

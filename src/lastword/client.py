@@ -10,7 +10,7 @@ from typing import Optional
 
 from lastword import diagnostics
 from lastword.admission import Gate
-from lastword.capture import CaptureSettings, exception_event
+from lastword.capture import CaptureSettings, attachments, context, exception_event
 from lastword.capture.origin import origin_of_exception
 from lastword.capture.release import guessed_release
 from lastword.capture.reported import event_of, mark
@@ -24,6 +24,7 @@ from lastword.nesting import captures, leave, may_capture
 from lastword.reporter import Reporter
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
+from lastword.spool.record import MAX_RECORD
 from lastword.wire.needs import NEEDS, NEEDS_OF_NONE
 
 #: How often ``flush`` and the end of the process look whether everything is settled, in seconds.
@@ -152,6 +153,8 @@ class Client:
             event = read()
             if decision.left_out:
                 event["tags"][FLOOD_TAG] = decision.left_out
+            if wanted := context.attachments():
+                attachments.attach(event, wanted, MAX_RECORD)
         except Exception as trouble:  # whatever it is, it is not the application's
             self.reporter.refuse_for_defect(trouble)
             return None

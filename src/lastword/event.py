@@ -26,6 +26,9 @@ FLOOD_TAG = "lastword.flood"
 #: The tag that says what was left out of an event to make it as small as its tracker wants it.
 TRIMMED_TAG = "lastword.trimmed"
 
+#: The tag that names the attachments of an event where its tracker has no place for them.
+ATTACHMENTS_TAG = "lastword.attachments"
+
 #: The file of a frame that stands where frames were left out; its function says how many.
 LEFT_OUT = "<left out>"
 
@@ -135,6 +138,26 @@ class RuntimeInfo(TypedDict):
     release_level: str  # final, candidate …
 
 
+class FileFound(TypedDict):
+    """A file too large for a record, and what it was: as long as it has only grown, its beginning is what was meant."""
+
+    path: str  # absolute
+    device: int
+    inode: int
+    size: int
+
+
+class Attachment(TypedDict):
+    """A file, or data, that goes with the event, as it was at capture."""
+
+    name: str
+    type: str  # its media type
+    size: int  # bytes; 0 where it could not be read
+    content: Optional[str]  # base64; None where it is not in the record
+    file: Optional[FileFound]  # where the flusher is to read it; for the drop-in for ``backtracepython`` alone
+    left_out: Optional[str]  # why the event goes without it, if it does
+
+
 class Event(TypedDict):
     """What a record of kind ``event`` holds."""
 
@@ -160,6 +183,7 @@ class Event(TypedDict):
     breadcrumbs: list[Breadcrumb]  # the oldest first; an ``event_json.EncodedList`` as long as no hook asks for more
     fingerprint: list[str]  # events with the same belong together; [] for the tracker's own grouping
     transaction: Optional[str]  # what the program was doing, such as POST /checkout
+    attachments: list[Attachment]  # what the program attached, and what of it was left out
     sources: dict[str, tuple[int, int]]  # absolute path → (mtime_ns, size) of every file that a frame shows
 
 
@@ -171,12 +195,27 @@ _ADDED: dict[str, Any] = {
     "breadcrumbs": [],
     "fingerprint": [],
     "transaction": None,
+    "attachments": [],
 }
 
 
 def with_all_parts(event: Mapping[str, Any]) -> Event:
     """The event of a record that may have been written by an older lastword, which knew fewer parts."""
     return cast(Event, {**_ADDED, **event})
+
+
+def attachments_left_out(event: Event, why: str) -> Event:
+    """The event without the contents of its attachments, which says that they were left out, and ``why``."""
+    attachments = event["attachments"]
+    bare = [{**one, "content": None, "file": None, "left_out": one["left_out"] or why} for one in attachments]
+    return cast(Event, {**event, "attachments": bare})
+
+
+def told_of(attachment: Attachment) -> str:
+    """An attachment in a few words."""
+    size, left_out = attachment["size"], attachment["left_out"]
+    name = f"{attachment['name']} ({size} bytes)" if size or not left_out else attachment["name"]
+    return f"{name}: {left_out}" if left_out else name
 
 
 class Needs(NamedTuple):

@@ -17,7 +17,7 @@ from lastword.capture.safe_text import describe
 from lastword.config import Config
 from lastword.dsn import Destination
 from lastword.errors import RecordRefused, SpoolError
-from lastword.event import Event
+from lastword.event import Event, attachments_left_out
 from lastword.event_json import own_copy
 from lastword.scrub import Rules, scrub
 from lastword.spool import layout as layouts
@@ -25,7 +25,7 @@ from lastword.spool import retention
 from lastword.spool.ledger import DestinationHealth
 from lastword.spool.ledger_view import LedgerView
 from lastword.spool.limits import Limits
-from lastword.spool.record import encode_event, encode_rendered
+from lastword.spool.record import MAX_BODY, encode_event, encode_rendered
 from lastword.spool.writer import Writer, WriterLost
 
 _Owner = tuple[int, int]  # (pid, effective uid)
@@ -166,12 +166,12 @@ class Reporter:
         """What goes on disk; None where the user's hook wants none of it. The hook is the last to touch it."""
         to = self._destination.key if self._destination else None
         if self._before_send is None:
-            return encode_event(event["id"], to, scrub(event, self.rules))
+            return _encoded(scrub(event, self.rules), to)
         kept = self._before_send.apply(own_copy(scrub(event, self.rules)))
         if kept is None:
             return None
         try:
-            return encode_event(event["id"], to, kept)
+            return _encoded(kept, to)
         except Exception as error:
             raise RecordRefused("before_send", f"what it returned is no JSON: {describe(error)}") from None
 
@@ -257,6 +257,19 @@ class _Refusals:
         while self.arrived:
             reason = self.arrived.pop()
             self._counts[reason] = self._counts.get(reason, 0) + 1
+
+
+def _encoded(event: Event, to: Optional[str]) -> bytes:
+    """The body of its record: without attachments where these are what makes it too large, for by scrubbing, or by the
+    user's hook, an event may have become larger than when there was room for them.
+    """
+    body = encode_event(event["id"], to, event)
+    if len(body) > MAX_BODY and event["attachments"]:
+        event = attachments_left_out(event, "there was no room for it")
+        body = encode_event(event["id"], to, event)
+        if len(body) > MAX_BODY:
+            body = encode_event(event["id"], to, {**event, "attachments": []})
+    return body
 
 
 def _is_last_words(event: Event) -> bool:

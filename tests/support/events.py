@@ -159,6 +159,7 @@ def _event(changes: dict[str, Any]) -> Event:
         "breadcrumbs": [],
         "fingerprint": [],
         "transaction": None,
+        "attachments": [],
         "sources": {},
         **changes,
     }

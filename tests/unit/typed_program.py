@@ -5,6 +5,7 @@ Right uses have to be found right, and the wrong ones at the end wrong: an ignor
 
 from __future__ import annotations
 
+import pathlib
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Optional
@@ -65,6 +66,10 @@ lastword.set_fingerprint(["{{ default }}", "7"])
 lastword.set_transaction("GET /orders")
 lastword.set_level("warning")
 lastword.add_breadcrumb("cache miss", category="cache", level="debug", data={"key": "a"}, type="query")
+lastword.add_attachment("/var/log/shop.log")
+lastword.add_attachment(pathlib.Path("cart.json"), name="cart", content_type="application/json")
+lastword.add_attachment(data="a text", name="text.txt")
+lastword.add_attachment(data=b"bytes")
 with lastword.new_scope():
     lastword.set_user({"id": "43"})
 settled: bool = lastword.flush(timeout=1)
@@ -76,6 +81,7 @@ numbers: list[int] = list(count(3))
 lastword.capture_message("x", level="loud")  # type: ignore[arg-type]
 lastword.capture_exception("x")  # type: ignore[arg-type]
 lastword.set_user(42)
+lastword.add_attachment(data=7)  # type: ignore[arg-type]
 lastword.flush("soon")  # type: ignore[arg-type]
 lastword.close(now=True)  # type: ignore[call-arg]
 lastword.catch(ValueError)  # type: ignore[call-arg]

@@ -18,8 +18,8 @@ DESTINATION = destination("backtrace+http://127.0.0.1:1?token=TOKEN")
 BLOCK = {"startLine": 1, "startColumn": 1, "path": "/app/shop.py", "tabWidth": 3, "text": "x" * 50_000}
 
 
-def event_with(**changes: Any) -> Event:
-    event: Any = exception_event()
+def event_with(*attachments: dict[str, Any], **changes: Any) -> Event:
+    event: Any = exception_event(attachments=[*attachments])
     event[PREPARED] = {
         "agent": "backtrace-python",
         "agent_version": "0.4.3",
@@ -30,7 +30,6 @@ def event_with(**changes: Any) -> Event:
         "lines_around": 2,
         "source": {"/app/shop.py": BLOCK},
         "report": None,
-        "attachments": [],
         **changes,
     }
     return event  # type: ignore[no-any-return]
@@ -46,7 +45,8 @@ def received(request: HttpRequest) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def attached(name: str, content: bytes) -> dict[str, Any]:
-    return {"name": name, "content": base64.b64encode(content).decode(), "file": None}
+    text = base64.b64encode(content).decode()
+    return {"name": name, "type": "", "size": len(content), "content": text, "file": None, "left_out": None}
 
 
 def test_attributes_annotations_and_agent_are_those_of_the_program() -> None:
@@ -72,14 +72,14 @@ def test_attachments_of_any_name_and_content_arrive() -> None:
     """Names as browsers write them; bytes as they are."""
     content = bytes(range(256)) + b"\r\n--lastword-\r\n"
     files = [attached("a.bin", content), attached('q"uo\r\nte', b""), attached("é", b"e")]
-    _, attachments = received(FORMATS["backtrace"].request(event_with(attachments=files), DESTINATION))
+    _, attachments = received(FORMATS["backtrace"].request(event_with(*files), DESTINATION))
     assert list(attachments.values()) == [content, b"", b"e"]
     assert list(attachments)[:2] == ["a.bin", "q%22uo%0D%0Ate"]
 
 
 def test_a_tracker_that_takes_less_gets_less_source_then_no_attachments_then_less_of_the_rest() -> None:
     """In this order, the files that went being named."""
-    event = event_with(attachments=[attached("log.txt", b"y" * 30_000)], annotations={"big": "z" * 20_000})
+    event = event_with(attached("log.txt", b"y" * 30_000), annotations={"big": "z" * 20_000})
     whole = len(FORMATS["backtrace"].request(event, DESTINATION).body)
 
     def within(limit: int) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -91,6 +91,7 @@ def test_a_tracker_that_takes_less_gets_less_source_then_no_attachments_then_les
     assert report["sourceCode"].get("/app/shop.py") != BLOCK and list(attachments) == ["log.txt"]
     report, attachments = within(whole - 60_000)
     assert not attachments and report["attributes"][TRIMMED_TAG] == "left out to fit: log.txt"
+    assert report["annotations"]["Attachments left out"] == ["log.txt (30000 bytes): too large for the tracker"]
     report, attachments = within(10_000)
     assert len(report["annotations"]["big"]) < 20_000 and report["attributes"]["error.message"] == "told"
 

@@ -157,5 +157,6 @@ def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSetting
         "breadcrumbs": cast("list[Breadcrumb]", _part("breadcrumbs", breadcrumbs.current) or []),
         "fingerprint": said.fingerprint,
         "transaction": said.transaction,
+        "attachments": [],
         "sources": {},
     }

@@ -4,7 +4,8 @@ All of it lives in two context variables, one of them for breadcrumbs, so each t
 greenlet has its own. A task starts with a copy of what its creator had, and a forked child with what the code had that
 forked. A new thread or greenlet starts with nothing, unless it is run in a copied context
 (``contextvars.copy_context().run``) or Python was told to have threads inherit. What is set is made JSON-safe, bounded
-and copied at once: a later change of the caller's object does not show, and a capture has nothing left to fail at.
+and copied at once: a later change of the caller's object does not show, and a capture has nothing left to fail at. An
+attached file alone is read at the capture, and may be missing then.
 
 These calls work before ``init`` as well. None of them raises, and None always forgets.
 """
@@ -13,14 +14,16 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar, Token
 from itertools import islice
-from typing import Any, NamedTuple, Optional, TypeVar, cast
+from typing import Any, NamedTuple, Optional, TypeVar, Union, cast
 
 from lastword import diagnostics
 from lastword.capture import breadcrumbs
+from lastword.capture.attachments import MAX_ATTACHMENTS, Wanted, wanted_data, wanted_file
 from lastword.capture.json_copy import MAX_ITEMS, MAX_KEY, encode, mapping_json, text_of, value_json
 from lastword.capture.safe_text import describe
 from lastword.event import LEVELS, Level, known_level
@@ -44,6 +47,7 @@ class _Scope(NamedTuple):
     fingerprint: tuple[str, ...] = ()
     transaction: Optional[str] = None
     level: Optional[Level] = None
+    attachments: tuple[Wanted, ...] = ()
     is_new: bool = False  # of a piece of work of its own
 
 
@@ -163,6 +167,37 @@ def set_level(level: Optional[Level]) -> None:
         diagnostics.note("set_level", f"the level was not set: it is none of {', '.join(LEVELS)}")
 
 
+@_context_call
+def add_attachment(
+    path: Union[str, os.PathLike[str], None] = None,
+    *,
+    data: Union[str, bytes, None] = None,
+    name: Optional[str] = None,
+    content_type: Optional[str] = None,
+) -> None:
+    """Attach a file, or ``data``, to the events of the current context; ``new_scope`` forgets what was attached inside.
+
+    Args:
+        path: a regular file. It is read at each capture, and may be gone a moment later.
+        data: a text or bytes, copied at once.
+        name: what the tracker shows; without one, that of the file.
+        content_type: its media type, such as ``text/plain``.
+
+    At most 10 are kept; further ones are not attached. An event takes those with it for which its record, of 1 MiB, has
+    room: some 700 KB of all of them together, less where the event itself is large. It says which were left out. What
+    is in them is not scrubbed. Never raises.
+    """
+    scope = _scope.get()
+    if (path is None) is (data is None):
+        diagnostics.note("add_attachment", "nothing was attached: it takes either a path or data")
+    elif len(scope.attachments) >= MAX_ATTACHMENTS:
+        diagnostics.note("add_attachment", f"not attached: there are {MAX_ATTACHMENTS} attachments already")
+    else:
+        wanted = wanted_data(data, scope.attachments) if path is None else wanted_file(path)
+        wanted = wanted.named(name, content_type)
+        _scope.set(scope._replace(attachments=(*scope.attachments, wanted)))
+
+
 def new_scope() -> AbstractContextManager[None]:
     """A ``with`` block that starts with what is set, and behind which everything set inside is forgotten.
 
@@ -218,6 +253,11 @@ def current() -> Current:
         fingerprint=list(scope.fingerprint),
         transaction=scope.transaction,
     )
+
+
+def attachments() -> tuple[Wanted, ...]:
+    """What events of the current context are to take with them."""
+    return _scope.get().attachments
 
 
 def level_or(default: Level) -> Level:

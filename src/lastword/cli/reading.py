@@ -56,6 +56,7 @@ def pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
         yield Span(rendered_text(event) + "\n")
         return
     yield from _surroundings(event)
+    yield from _attachments(event)
     yield from _breadcrumbs(event)
     if event.get("message"):
         yield Span(f"\n{event['message']}\n", "bold")
@@ -93,6 +94,17 @@ def _surroundings(event: Mapping[str, Any]) -> Iterator[Span]:
         if value:
             yield Span(f"{name + ':':<13}", "dim")
             yield Span(f"{value}\n")
+
+
+def _attachments(event: Mapping[str, Any]) -> Iterator[Span]:
+    """What they are, not what is in them."""
+    attachments = _mappings(event.get("attachments"))
+    if attachments:
+        yield Span("\nAttachments:\n")
+    for one in attachments:
+        yield Span(f"  {one.get('name')}  {one.get('type')}, {one.get('size')} bytes\n")
+        if one.get("left_out"):
+            yield Span(f"    left out: {one['left_out']}\n", "dim")
 
 
 def _breadcrumbs(event: Mapping[str, Any]) -> Iterator[Span]:

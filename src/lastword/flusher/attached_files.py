@@ -9,13 +9,13 @@ import os
 import stat
 from typing import Optional
 
-from lastword.event import Event
-from lastword.wire.backtrace_prepared import FileFound, with_attachments_read
+from lastword.event import Event, FileFound
+from lastword.wire.backtrace_attachments import with_files_read
 
 
 def with_attached_files(event: Event) -> Event:
     """The event with the contents of all its attachments; raises nothing for a file's sake."""
-    return with_attachments_read(event, _beginning)
+    return with_files_read(event, _beginning)
 
 
 def _beginning(then: FileFound) -> Optional[bytes]:

@@ -46,6 +46,9 @@ from lastword.event_json import encode_value, to_json
 
 MAX_RECORD = 1 << 20
 
+#: Of what ``encode_event`` returns: room is left for its number, the checksum and the newline.
+MAX_BODY = MAX_RECORD - 64
+
 EVENT, RENDERED = "event", "rendered"
 
 _PREFIX = b'{"c":"'

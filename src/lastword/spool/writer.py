@@ -35,7 +35,7 @@ from lastword.spool.layout import (
 )
 from lastword.spool.limits import Limits
 from lastword.spool.lock import LifetimeLock, close_if_same
-from lastword.spool.record import MAX_RECORD, frame
+from lastword.spool.record import MAX_BODY, MAX_RECORD, frame
 
 MAX_SEGMENT = 1 << 20
 
@@ -159,7 +159,7 @@ class Writer:
         ``body`` comes from ``record.encode_event``. Raises RecordRefused with the reason to count it under, or
         WriterLost.
         """
-        if len(body) + 64 > MAX_RECORD:
+        if len(body) > MAX_BODY:
             raise RecordRefused("too large", f"the record has {len(body)} bytes, the limit is {MAX_RECORD}")
         try:
             if to is not None and to.key not in self._destinations:

@@ -27,8 +27,9 @@ ASCII-escaped, NaN and infinities as ``null``, with these keys in this order (ex
 Where there are breadcrumbs, a second part, ``name="attachment_bt-breadcrumbs-0"; filename="bt-breadcrumbs-0"`` with
 Content-Type application/octet-stream: a JSON array, the oldest first, of ``{id, timestamp, type, level, message,
 attributes}``; id from 1, timestamp in whole Unix milliseconds, type one of the names in ``_BREADCRUMB_TYPES``,
-attributes name to scalar. Where a program that uses the drop-in for ``backtracepython`` has attached files, one part
-each stands before that, ``name="attachment_<file name>"; filename="<file name>"``, of the same Content-Type.
+attributes name to scalar. Where the program has attached something, one part each stands before that,
+``name="attachment_<name>"; filename="<name>"``, with its own Content-Type or the same. What had to be left out is told
+in the annotation ``Attachments left out``.
 
 A frame, innermost call first: funcName, line, library, sourceCode (both the absolute path; the latter is the key of
 ``sourceCode``). One block of source per file; lines between two excerpts that nobody took are empty ones, so that
@@ -62,12 +63,12 @@ What differs from that package, and why:
   tracker knows nothing of, leaves the grouping to the tracker.
 
 A report that the drop-in has prepared (``wire.backtrace_prepared``) is that package's own: it has its agent, its
-attributes and annotations, and nothing is added.
+attributes and annotations, and nothing is added but what ``lastword.add_attachment`` has attached, and the annotation
+on what was left out.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import replace
 from itertools import groupby
@@ -77,8 +78,17 @@ from lastword.dsn import Destination
 from lastword.event import TRIMMED_TAG, Breadcrumb, Call, Event, ExceptionInfo, Frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
+from lastword.wire.backtrace_attachments import (
+    BREADCRUMBS,
+    BYTES,
+    Part,
+    form,
+    parts,
+    with_left_out_told,
+    without_attachments,
+)
 from lastword.wire.backtrace_attributes import AGENT, Scalar, attributes, is_scalar
-from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES, Attachment, Prepared, lighter, prepared, shown_stack
+from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES, Prepared, prepared, shown_stack, without_wider_source
 from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
 from lastword.wire.frames import shown_value, source_context
 from lastword.wire.json_text import encode
@@ -91,11 +101,6 @@ TAB_WIDTH = 8
 SHOWN_REPEATS = 3
 
 _ALSO_A_WRONG_SUBDOMAIN = 503
-
-_BREADCRUMBS_FILE = "bt-breadcrumbs-0"
-
-#: What a name in a part's header cannot hold, as browsers write it.
-_QUOTED = {ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"}
 
 #: Types of breadcrumbs that the tracker tells apart; any other is ``manual``.
 _BREADCRUMB_TYPES = frozenset(("manual", "log", "navigation", "http", "system", "user", "configuration"))
@@ -110,7 +115,7 @@ def request(event: Event, destination: Destination, limit: Optional[int] = None)
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
     def body(event: Event) -> bytes:
-        return _multipart(boundary, _json(payload(event)), _attached(event))
+        return form(boundary, _json(payload(event)), _parts(event))
 
     return HttpRequest(url=destination.dsn.url, body=_fitting(event, body, limit), headers=headers)
 
@@ -139,23 +144,31 @@ def judge(reply: HttpReply, history: History) -> Verdict:
 
 
 def _fitting(event: Event, body: Callable[[Event], bytes], limit: Optional[int]) -> bytes:
-    *heavier, lightest = [event, *lighter(event)]
-    for form in heavier:
-        rendered = body(form)
-        if limit is None or len(rendered) <= limit:
-            return rendered
-    return fit(lightest, body, limit)
+    """First goes the wider source, then what is attached, and only then is anything trimmed."""
+    rendered = body(event)
+    if limit is None or len(rendered) <= limit:
+        return rendered
+    if less := without_wider_source(event):
+        event, rendered = less, body(less)
+    if len(rendered) > limit and any(one["content"] is not None for one in event["attachments"]):
+        event = without_attachments(event)
+    return fit(event, body, limit)
 
 
 def payload(event: Event) -> dict[str, Any]:
     """The report object, before it becomes JSON."""
     told = prepared(event)
     if told is None:
-        report = _report(event, AGENT, __version__, attributes(event), _annotations(event))
+        annotations = with_left_out_told(_annotations(event), event)
+        report = _report(event, AGENT, __version__, attributes(event), annotations)
         report["sourceCode"] = _source_code(shown_stack(event)[::-1])
         return report
     report = {**(told["report"] or report_without_source(event, told))}
-    if trimmed := event["tags"].get(TRIMMED_TAG):
+    # Who had the report in hand may have put anything in their place.
+    if isinstance(report.get("annotations"), dict):
+        report["annotations"] = with_left_out_told(report["annotations"], event)
+    trimmed = event["tags"].get(TRIMMED_TAG)
+    if trimmed and isinstance(report.get("attributes"), dict):
         report["attributes"] = {**report["attributes"], TRIMMED_TAG: trimmed}
     if told["source_wanted"]:
         excerpts = _source_code(shown_stack(event)[::-1], told["tab_width"])
@@ -210,31 +223,10 @@ def _json(value: Any) -> bytes:
     return encode(value, large_integers_as_text=True)
 
 
-def _attached(event: Event) -> list[tuple[str, bytes]]:
-    """What goes with the report: names and contents."""
-    told = prepared(event)
-    files = [_file(attachment) for attachment in told["attachments"]] if told else []
-    return [*files, *([(_BREADCRUMBS_FILE, _json(_breadcrumbs(event)))] if event["breadcrumbs"] else [])]
-
-
-def _file(attachment: Attachment) -> tuple[str, bytes]:
-    content = attachment["content"]
-    return attachment["name"], content if isinstance(content, bytes) else base64.b64decode(content)
-
-
-def _multipart(boundary: str, report: bytes, attached: list[tuple[str, bytes]]) -> bytes:
-    """The body. The boundary cannot occur in it: JSON text holds no line break, and a boundary follows one; nobody who
-    wrote an attached file knew the event's id, from which it is made.
-    """
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="upload_file"; filename="upload_file"\r\n\r\n'
-    pieces = [head.encode("ascii"), report]
-    for name, content in attached:
-        quoted = name.translate(_QUOTED)
-        head = f"\r\n--{boundary}\r\nContent-Disposition: form-data; "
-        head += f'name="attachment_{quoted}"; filename="{quoted}"\r\nContent-Type: application/octet-stream\r\n\r\n'
-        pieces += [head.encode("utf-8", "replace"), content]
-    pieces.append(f"\r\n--{boundary}--\r\n".encode("ascii"))
-    return b"".join(pieces)
+def _parts(event: Event) -> list[Part]:
+    """What goes with the report."""
+    crumbs = event["breadcrumbs"]
+    return [*parts(event), *([Part(BREADCRUMBS, BYTES, _json(_breadcrumbs(event)))] if crumbs else [])]
 
 
 def _without_attachments(body: bytes) -> bytes:

@@ -7,11 +7,10 @@ of what is large stay in the event, so that it is trimmed, shown and redirected 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
-from typing import Any, Callable, Optional, TypedDict, Union, cast
+from typing import Any, Callable, Optional, TypedDict, cast
 
-from lastword.event import TRIMMED_TAG, Event, Frame
+from lastword.event import Event, Frame
 
 #: The key of an event under which a ``Prepared`` stands.
 PREPARED = "backtrace"
@@ -19,28 +18,8 @@ PREPARED = "backtrace"
 #: Lines that one block of source may span; of a file whose frames are further apart, the event's own excerpts are sent.
 MAX_BLOCK_LINES = 10_000
 
-#: The annotation that names the attached files that did not go with a report.
-ATTACHMENTS_LEFT_OUT = "Attachments left out"
-
 #: The annotation that names the files of which only the few lines are shown that capture took.
 LITTLE_SOURCE = "Source code shown in part"
-
-
-class FileFound(TypedDict):
-    """A file too large for a record, and what it was: as long as it has only grown, its beginning is what was meant."""
-
-    path: str  # absolute
-    device: int
-    inode: int
-    size: int
-
-
-class Attachment(TypedDict):
-    """A file that goes with the report, as it was when that was made."""
-
-    name: str  # its part of the form is ``attachment_<name>``
-    content: Union[str, bytes]  # base64; bytes once they were read by the flusher
-    file: Optional[FileFound]  # where they are to be read from, if they do not fit into a record
 
 
 class Prepared(TypedDict):
@@ -55,7 +34,6 @@ class Prepared(TypedDict):
     lines_around: int  # above each frame's line, one more below it
     source: dict[str, dict[str, Any]]  # blocks by path, as far as the files could be read; {} until then
     report: Optional[dict[str, Any]]  # the whole report but ``sourceCode``, where the program has had hold of it
-    attachments: list[Attachment]
 
 
 def prepared(event: Event) -> Optional[Prepared]:
@@ -65,36 +43,6 @@ def prepared(event: Event) -> Optional[Prepared]:
 def with_prepared(event: Event, changes: Prepared) -> Event:
     """The event with another ``Prepared``."""
     return cast(Event, {**event, PREPARED: changes})
-
-
-def annotate_left_out(told: Prepared, words: list[str]) -> None:
-    """Have the report say which attachments it goes without."""
-    annotations = told["annotations"] if told["report"] is None else told["report"].get("annotations")
-    if isinstance(annotations, dict):
-        known = annotations.get(ATTACHMENTS_LEFT_OUT)
-        annotations[ATTACHMENTS_LEFT_OUT] = [*(known if isinstance(known, list) else []), *words]
-
-
-def with_attachments_read(event: Event, read: Callable[[FileFound], Optional[bytes]]) -> Event:
-    """The event with the contents of those attachments that its record has no room for.
-
-    ``read`` gives what a file was, None where that cannot be had any more.
-    """
-    told = prepared(event)
-    if told is None or not any(attachment["file"] for attachment in told["attachments"]):
-        return event
-    complete: list[Attachment] = []
-    gone: list[str] = []
-    for attachment in told["attachments"]:
-        content = attachment["content"] if attachment["file"] is None else read(attachment["file"])
-        if content is None:
-            gone.append(f"{attachment['name']}: changed or gone before it was sent")
-        else:
-            complete.append({**attachment, "content": content})
-    if gone:
-        told = copy.deepcopy(told)
-        annotate_left_out(told, gone)
-    return with_prepared(event, {**told, "attachments": complete})
 
 
 def with_more_source(event: Event, read_lines: Callable[[str], Optional[list[str]]]) -> Event:
@@ -118,20 +66,10 @@ def with_more_source(event: Event, read_lines: Callable[[str], Optional[list[str
     return with_prepared(event, {**told, "source": blocks, "annotations": annotations})
 
 
-def lighter(event: Event) -> list[Event]:
-    """What is left of the event where a tracker finds it too large, before anything is trimmed: first without the wider
-    source, then without attachments too.
-    """
+def without_wider_source(event: Event) -> Optional[Event]:
+    """The event without the source that was read for its report; None where there is none."""
     told = prepared(event)
-    if told is None:
-        return []
-    less: Prepared = {**told, "source": {}}
-    forms = [with_prepared(event, less)] if told["source"] else []
-    if told["attachments"]:
-        gone = ", ".join(attachment["name"] for attachment in told["attachments"])
-        left_out = {**told["attributes"], TRIMMED_TAG: f"left out to fit: {gone}"}
-        forms.append(with_prepared(event, {**less, "attachments": [], "attributes": left_out}))
-    return forms
+    return with_prepared(event, {**told, "source": {}}) if told and told["source"] else None
 
 
 def shown_stack(event: Event) -> list[Frame]:

@@ -35,7 +35,8 @@ What differs from that package, and why:
 * ``context.sdk`` names lastword. Nothing documented depends on the value, and who reads it wants to know what sent it.
 * NaN and infinities become ``null``; the package sends them as they are, which is not JSON.
 * Levels that the page does not know are rounded: fatal to error, debug to info.
-* Extra, other contexts, breadcrumbs, fingerprint and transaction are not sent: no key is documented for them.
+* Extra, other contexts, breadcrumbs, fingerprint and transaction are not sent: no key is documented for them. Nor are
+  attachments: the tag ``lastword.attachments`` names them, with their sizes.
 * Notes (PEP 678) follow the text of their exception in ``exceptions``.
 * Members of a group are listed as causes. Where there is a group, the text of each exception but the first ends with
   what it is to which other one of the list, counted from 1: ``(member of 1. ExceptionGroup)``.

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastword.event import Event, ExceptionInfo, Frame
+from lastword.event import ATTACHMENTS_TAG, Event, ExceptionInfo, Frame, told_of
 from lastword.version import __version__
 from lastword.wire.frames import shown_value, source_context
 
 CONTEXT_LINES = 5
 MAX_VARIABLES = 50
 MAX_VARIABLE_CHARACTERS = 200
+
+#: Characters of the tag that names the attachments.
+MAX_TOLD = 1000
 
 #: The context that becomes the request of an exception.
 REQUEST_CONTEXT = "request"
@@ -35,11 +38,17 @@ def payload(event: Event) -> dict[str, Any]:
         "stacktrace": [_frame(frame) for frame in stack],
         "exceptions": _exceptions(exceptions),
         "context": _context(event),
-        "tags": {"runtime": "python", **event["tags"]},
+        "tags": {"runtime": "python", **event["tags"], **_attachments(event)},
         "environment": event["environment"],
         "release": event["release"],
         **({"request": request} if request and raised else {}),
     }
+
+
+def _attachments(event: Event) -> dict[str, str]:
+    """There is no place for them; what there was is said in a tag."""
+    told = "; ".join(told_of(one) for one in event["attachments"])
+    return {ATTACHMENTS_TAG: f"not sent: {told}"[:MAX_TOLD]} if told else {}
 
 
 def _exceptions(exceptions: list[ExceptionInfo]) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ What goes, in this order; within a step, what is farthest from the raise goes fi
 5. frames in the middle of a stack, with a frame in their place that says how many
 6. the ends of long texts
 7. all other variables
-8. items of the user, the tags, extra and the contexts, which the program chose to say; notes, the last breadcrumbs,
-   figures of the machine, exceptions behind the raised one
+8. items of the user, the tags, extra and the contexts, which the program chose to say; notes, attachments, the last
+   breadcrumbs, figures of the machine, exceptions behind the raised one
 9. more frames, the source lines themselves, the ends of shorter texts
 
 The id, the time, type and value of the exception and the innermost frame always stay. The tag ``lastword.trimmed``
@@ -27,7 +27,17 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Callable, Optional, TypeVar
 
-from lastword.event import LEFT_OUT, TRIMMED_TAG, Breadcrumb, Event, ExceptionInfo, Frame, ThreadStack, frames_left_out
+from lastword.event import (
+    LEFT_OUT,
+    TRIMMED_TAG,
+    Attachment,
+    Breadcrumb,
+    Event,
+    ExceptionInfo,
+    Frame,
+    ThreadStack,
+    frames_left_out,
+)
 from lastword.wire.json_text import encode
 
 _ALL = sys.maxsize
@@ -46,7 +56,7 @@ class Allowance:
     frames_per_end: int = _ALL  # of each stack
     characters: int = _ALL  # of each text
     variables: int = _ALL  # frames keep their variables below this distance
-    items: int = _ALL  # of the user, of the tags, of extra, of the contexts and of each, and of each exception's notes
+    items: int = _ALL  # of user, tags, extra, contexts and each of these, attachments, and each exception's notes
     figures: int = _ALL  # of memory and of scheduling, each
     chained: int = _ALL  # exceptions behind the raised one
     source_line: int = _ALL  # frames keep their own source line below this distance
@@ -123,6 +133,7 @@ class _Trimming:
         smaller["stack"] = self._stack(event["stack"])
         smaller["threads"] = self._threads(event["threads"])
         smaller["tags"] = self._items(event["tags"])
+        attachments = self._attachments(event["attachments"])
         smaller["host"] = {**event["host"], "memory": self._figures(event["host"]["memory"])}
         smaller["process"] = {**event["process"], "status": self._figures(event["process"]["status"])}
         user, extra = self._items(event["user"] or {}), self._items(event["extra"])
@@ -131,12 +142,15 @@ class _Trimming:
         if self._allowance.characters < _ALL:
             # These may be of any depth, unlike all the rest; and a fingerprint that is cut would be another.
             smaller.update({"user": None, "extra": {}, "contexts": {}, "breadcrumbs": [], "fingerprint": []})
+            smaller["attachments"] = []
             smaller = self._cut_texts(smaller)
+            attachments = [{**one, "name": self._cut(one["name"])} for one in attachments]
             user, extra = self._cut_nested(user), self._cut_nested(extra)
             contexts = {self._cut(name): self._cut_nested(context) for name, context in contexts.items()}
             breadcrumbs = [self._cut_breadcrumb(crumb) for crumb in breadcrumbs]
         smaller["user"], smaller["extra"], smaller["contexts"] = user or None, extra, contexts
         smaller["breadcrumbs"], smaller["fingerprint"] = breadcrumbs, event["fingerprint"]
+        smaller["attachments"] = attachments
         smaller["tags"] = {**smaller["tags"], TRIMMED_TAG: self._said()}
         return smaller
 
@@ -187,6 +201,11 @@ class _Trimming:
             smaller["source"], smaller["first_source_line"] = lines, frame["line"] if lines else 0
             self._gone["source of frames"] += 1
         return smaller
+
+    def _attachments(self, attachments: list[Attachment]) -> list[Attachment]:
+        kept = attachments[: self._allowance.items]
+        self._gone["attachments"] += len(attachments) - len(kept)
+        return kept
 
     def _breadcrumbs(self, breadcrumbs: list[Breadcrumb]) -> list[Breadcrumb]:
         gone = max(len(breadcrumbs) - self._allowance.breadcrumbs, 0)

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from lastword import diagnostics
 from lastword.capture import CaptureSettings, breadcrumbs, exception_event, message_event
+from lastword.capture.attachments import attach
 from lastword.capture.breadcrumbs import add_breadcrumb
 from lastword.capture.context import (
     MAX_CONTEXTS,
@@ -30,6 +31,8 @@ from lastword.capture.context import (
     MAX_TAG,
     MAX_TAGS,
     MAX_USER,
+    add_attachment,
+    attachments,
     current,
     level_or,
     new_scope,
@@ -46,7 +49,7 @@ from lastword.capture.json_copy import MAX_ITEMS
 from lastword.capture.room import EVENT_ROOM
 from lastword.event import Event
 from lastword.spool.record import MAX_RECORD, encode_event
-from tests.support import needs
+from tests.support import events, needs
 
 
 @pytest.fixture(autouse=True)
@@ -518,6 +521,8 @@ CALLS: list[Callable[[Any], None]] = [
     lambda value: set_tag(value, value),
     lambda value: set_extra(value, value),
     lambda value: set_context(value, value),
+    lambda value: add_attachment(value, name=value, content_type=value),
+    lambda value: add_attachment(data=value, name=value, content_type=value),
     lambda value: add_breadcrumb(value, category=value, level=value, data=value, type=value),
 ]
 
@@ -562,7 +567,9 @@ def test_whatever_is_given_nothing_is_raised_and_the_event_is_json(calls: Any) -
     def run() -> Any:
         for call, value in calls:
             call(value)
-        return current()._asdict(), [*breadcrumbs.current()]
+        event = events.message_event()
+        attach(event, attachments(), MAX_RECORD)
+        return current()._asdict(), [*breadcrumbs.current()], event["attachments"]
 
     said = json.loads(json.dumps(in_new_context(run), allow_nan=False))
     assert json.dumps(said).isascii()

@@ -57,6 +57,20 @@ def test_a_message_and_its_surroundings() -> None:
     assert len(title_of(message_event("x" * 200))) == 100
 
 
+def test_attachments_by_name_type_and_size() -> None:
+    """Not what is in them; and why one is missing."""
+    one = {"name": "cart.json", "type": "application/json", "size": 6, "content": "c2VjcmV0", "left_out": None}
+    gone = {**one, "name": "shop.log", "size": 7, "content": None, "left_out": "there was no room for it"}
+    text = text_of(message_event("deployed", attachments=[one, gone, "odd", {}]))
+    assert (
+        "\nAttachments:\n"
+        "  cart.json  application/json, 6 bytes\n"
+        "  shop.log  application/json, 7 bytes\n"
+        "    left out: there was no room for it\n"
+    ) in text
+    assert "c2VjcmV0" not in text and "secret" not in text
+
+
 def test_what_the_program_said_of_its_work() -> None:
     """Each value under its name, and the breadcrumbs in order, before what they led to."""
     crumbs = [

@@ -10,23 +10,20 @@ import pytest
 
 from lastword.event import Event
 from lastword.flusher.attached_files import with_attached_files
-from lastword.wire.backtrace_prepared import ATTACHMENTS_LEFT_OUT, PREPARED, prepared
+from lastword.wire.backtrace_attachments import LEFT_OUT, with_left_out_told
 from tests.support.events import exception_event
 
 
 def event_of(path: Path) -> Event:
     found = path.stat()
     file = {"path": str(path), "device": found.st_dev, "inode": found.st_ino, "size": found.st_size}
-    event: Any = exception_event()
-    event[PREPARED] = {
-        "annotations": {},
-        "report": None,
-        "attachments": [
-            {"name": "small", "content": "eA==", "file": None},
-            {"name": path.name, "content": "", "file": file},
-        ],
-    }
-    return event  # type: ignore[no-any-return]
+    both: dict[str, Any] = {"type": "", "left_out": None}
+    return exception_event(
+        attachments=[
+            {**both, "name": "small", "size": 1, "content": "eA==", "file": None},
+            {**both, "name": path.name, "size": found.st_size, "content": None, "file": file},
+        ]
+    )
 
 
 @pytest.fixture
@@ -59,13 +56,10 @@ def test_a_file_that_has_only_grown_is_sent_as_it_was(path: Path, change: Callab
     """Beside what the record itself holds, in order."""
     event = event_of(path)
     change(path)
-    told = prepared(with_attached_files(event))
-    assert told is not None
-    assert [(one["name"], one["content"]) for one in told["attachments"]] == [
-        ("small", "eA=="),
-        ("large.log", b"a line\n" * 1000),
-    ]
-    assert told["annotations"] == {}
+    complete = with_attached_files(event)
+    contents: list[tuple[str, Any]] = [(one["name"], one["content"]) for one in complete["attachments"]]
+    assert contents == [("small", "eA=="), ("large.log", b"a line\n" * 1000)]
+    assert with_left_out_told({}, complete) == {}
 
 
 @pytest.mark.parametrize("change", [_rotate, _truncate, Path.unlink])
@@ -73,12 +67,12 @@ def test_a_file_that_is_another_now_is_named_as_missing(path: Path, change: Call
     """Nothing that was written later is sent in its place; the record is left as it is."""
     event = event_of(path)
     change(path)
-    told = prepared(with_attached_files(event))
-    assert told is not None
-    assert [one["name"] for one in told["attachments"]] == ["small"]
-    assert told["annotations"] == {ATTACHMENTS_LEFT_OUT: ["large.log: changed or gone before it was sent"]}
-    before = prepared(event)
-    assert before is not None and before["annotations"] == {}
+    complete = with_attached_files(event)
+    assert [one["content"] for one in complete["attachments"]] == ["eA==", None]
+    assert with_left_out_told({}, complete) == {
+        LEFT_OUT: ["large.log (7000 bytes): changed or gone before it was sent"]
+    }
+    assert with_left_out_told({}, event) == {}
 
 
 def test_an_event_without_such_files_is_left_alone() -> None:

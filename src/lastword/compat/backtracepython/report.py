@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Optional, cast
 
 from lastword import diagnostics
 from lastword.capture import message_event
+from lastword.capture.attachments import Wanted, attach, wanted_file
 from lastword.capture.exception import exception_tree, type_only
 from lastword.capture.frames import StackReader
 from lastword.capture.room import Room
 from lastword.capture.safe_text import clean_marked, describe
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.threads import other_threads
-from lastword.compat.backtracepython.attachments import all_of, read_attachments
 from lastword.compat.backtracepython.attributes import AGENT, merged
 from lastword.compat.backtracepython.handler import Handler, capture_settings, globs
 from lastword.compat.backtracepython.values import json_copy
 from lastword.compat.backtracepython.version import version_string
 from lastword.event import Event, Level, ThreadStack, new_id
-from lastword.event_json import encode_value, to_json
+from lastword.event_json import to_json
 from lastword.scrub import scrub
 from lastword.spool.record import MAX_RECORD
 from lastword.wire.backtrace import exception_annotation, report_without_source
-from lastword.wire.backtrace_prepared import Prepared, annotate_left_out, with_prepared
+from lastword.wire.backtrace_prepared import Prepared, with_prepared
 
 #: Characters of JSON for all that the program says in a report.
 SAID_ROOM = 300_000
+
+#: Bytes of a file that is sent at all.
+MAX_FILE = 64 << 20
 
 #: What a record has around an event, and what the report's own small parts take.
 _AROUND = 4096
@@ -161,7 +166,6 @@ class BacktraceReport:
             "lines_around": 0,
             "source": {},
             "report": None,
-            "attachments": [],
         }
 
     def _to_send(self, handler: Handler, attachments: Sequence[Any], level: Level) -> Event:
@@ -191,9 +195,10 @@ class BacktraceReport:
             report = json_copy({**self._in_programs_hands, **self._own_uuid(event)}, Room(room))
             told["report"] = _scrubbed(report, event, handler)
             told["attributes"], told["annotations"] = {}, {}
-        if files := [*all_of(self.attachments), *attachments]:
-            _attach(told, files, MAX_RECORD - _AROUND - len(to_json(event)) - len(encode_value(told)))
-        return with_prepared(event, told)
+        event = with_prepared(event, told)
+        if files := [*_all_of(self.attachments), *attachments]:
+            attach(event, _wanted(files), MAX_RECORD, MAX_FILE)
+        return event
 
     def _what_is_said(self) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """Attributes and annotations; who has the report in hand may have put anything in their place."""
@@ -216,7 +221,7 @@ def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Lev
     handler = globs.handler
     if handler is None:
         return None
-    files = [*all_of(globs.attachments), *all_of(attachments)]
+    files = [*_all_of(globs.attachments), *_all_of(attachments)]
     return handler.keep(lambda: report._to_send(handler, files, level))
 
 
@@ -226,11 +231,23 @@ def _scrubbed(said: dict[str, Any], event: Event, handler: Handler) -> dict[str,
     return said if rules.off else scrub(cast(Event, {**event, "extra": said}), rules)["extra"]
 
 
-def _attach(told: Prepared, paths: Sequence[Any], room: int) -> None:
-    told["attachments"], too_large = read_attachments(paths, room)
-    if too_large:
-        annotate_left_out(told, too_large)
-        diagnostics.note("attachment", f"a report went without an attachment: {'; '.join(too_large)}")
+def _all_of(paths: Any) -> list[Any]:
+    """What a program has given as its list of paths: it may be a single one, or nothing of the kind."""
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        return [paths]
+    try:
+        return list(paths)
+    except Exception:
+        return []
+
+
+def _wanted(paths: Sequence[Any]) -> list[Wanted]:
+    """What is no path is passed over, as is later what is no file."""
+    wanted: list[Wanted] = []
+    for path in paths:
+        with suppress(ValueError, TypeError):
+            wanted.append(wanted_file(path, by_flusher=True))
+    return wanted
 
 
 def _settings() -> CaptureSettings:

@@ -18,8 +18,8 @@ from lastword.capture.context import add_attachment, attachments, new_scope
 from lastword.event import Attachment, Event
 from lastword.event_json import to_json
 from lastword.spool.record import MAX_BODY, MAX_RECORD, encode_event
-from tests.support import needs
 from tests.support.events import exception_event
+from tests.support.second_user import VICTIM, as_user, open_ground
 
 MAX_FILE = 1 << 20
 
@@ -108,12 +108,19 @@ class TestFiles:
             writer.join(30)
             os.close(reading)
 
-    @needs.capability(os.geteuid() != 0, "user other than root")
-    def test_one_that_may_not_be_read_is_told(self, tmp_path: Path) -> None:
+    def test_one_that_may_not_be_read_is_told(self) -> None:
         """As one that is not there."""
-        (tmp_path / "secret").touch(mode=0)
-        add_attachment(tmp_path / "secret")
-        assert copies() == [("secret", "it could not be read")]
+        with open_ground() as ground:
+            (ground / "secret").touch(mode=0)
+
+            def capture() -> None:
+                add_attachment(ground / "secret")
+                assert copies() == [("secret", "it could not be read")]
+
+            if os.geteuid() == 0:  # who may read everything
+                as_user(VICTIM, capture)
+            else:
+                capture()
 
     def test_a_full_descriptor_table_costs_no_event(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The file is told of."""

@@ -9,7 +9,7 @@ from typing import Any, Optional, cast
 from lastword.capture.call_site import MAX_NAME, MAX_PATH, begun_json
 from lastword.capture.folding import both_ends
 from lastword.capture.own_repr import OwnReprs
-from lastword.capture.room import Room
+from lastword.capture.room import LEFT_BY_VARIABLES, Room
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.source import absolute_path, is_own_file
 from lastword.capture.variables import NO_VARIABLES
@@ -81,7 +81,7 @@ class StackReader:
             if not self._room.take(len(begun) + _END):
                 return None
         variables = self._variables.read(frame, self._own_reprs) if with_variables else NO_VARIABLES
-        without_variables = not self._room.take(len(variables.json))
+        without_variables = not self._room.take(len(variables.json), leaving=LEFT_BY_VARIABLES)
         if without_variables:
             variables = NO_VARIABLES
         if without_variables or without_source:

@@ -9,6 +9,9 @@ from __future__ import annotations
 #: Characters of JSON for the exceptions and the stack of one event.
 EVENT_ROOM = 600_000
 
+#: What variables leave of it, for the frames farther from the raise: to know of a call is worth more.
+LEFT_BY_VARIABLES = 100_000
+
 _ASCII_COST = 2  # a backslash or a quote becomes two characters
 _UNICODE_COST = 12  # a character beyond the BMP becomes two \uXXXX
 _CONTROL_COST = 6  # a control character becomes one \uXXXX
@@ -20,9 +23,9 @@ class Room:
     def __init__(self, size: int = EVENT_ROOM) -> None:
         self.left = size
 
-    def take(self, cost: int) -> bool:
-        """Pay ``cost`` characters; false, and nothing is paid, when there is not that much left."""
-        if cost > self.left:
+    def take(self, cost: int, leaving: int = 0) -> bool:
+        """Pay ``cost`` characters; false, and nothing is paid, where less than ``leaving`` would be left."""
+        if cost + leaving > self.left:
             return False
         self.left -= cost
         return True

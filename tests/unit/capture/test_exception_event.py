@@ -187,6 +187,7 @@ def test_an_event_fits_into_a_record_whatever_is_in_it(settings: CaptureSettings
     assert len(to_json(event)) < 1_000_000
     assert len(event["exceptions"]) == MAX_DEPTH
     assert first["frames"][-1]["variables"], "the frame of the raise is the last to lose its variables"
+    assert len(first["frames"]) == 100 + 1, "no variables are worth a call"
     assert any("the event is full" in note for note in first["notes"])
     assert all(info["value"] for info in event["exceptions"])
     assert "frames left out" in last["frames"][0]["function"]

@@ -66,10 +66,10 @@ def _no_process_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """With ``-n auto`` twice as many workers as there are processors: most tests wait for other processes most of the
-    time.
+    """With ``-n auto`` twice as many workers as there are processors, and one: most tests wait for other processes most
+    of the time.
     """
-    return 2 * (os.cpu_count() or 1)
+    return 2 * (os.cpu_count() or 1) + 1
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

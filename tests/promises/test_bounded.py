@@ -12,13 +12,13 @@ from tests.support.programs import Program, run, wait_for_accounts, wait_until_n
 
 MIB = 1 << 20
 
-#: Processes that capture as fast as they can, 20 MB in all, with 4 MiB of room.
+#: Processes that capture as fast as they can, 10 MB in all, with 2 MiB of room.
 FLOOD = """
 lastword.init(os.environ.get("TEST_DSN"), spool=os.environ["TEST_SPOOL"],
-              max_spool=4 << 20, flood_burst=0, flusher="{mode}")
+              max_spool=2 << 20, flood_burst=0, flusher="{mode}")
 for _ in range({processes}):
     if os.fork() == 0:
-        for number in range(2400 // {processes}):
+        for number in range(1200 // {processes}):
             lastword.capture_message("x" * 8000)
         os._exit(0)
 for _ in range({processes}):
@@ -38,11 +38,11 @@ def test_an_outage_fills_no_disk(tmp_path: Path, mode: str, processes: int) -> N
         tracker.go_down()
         run(FLOOD.format(mode=mode, processes=processes), spool=spool, dsn=tracker.dsn)
         if mode == "auto":
-            wait_for_accounts(spool, lambda seen: size_of(spool) <= 4 * MIB, "room")
-        assert size_of(spool) <= 4 * MIB + processes * MIB  # and one segment for each writer
+            wait_for_accounts(spool, lambda seen: size_of(spool) <= 2 * MIB, "room")
+        assert size_of(spool) <= 2 * MIB + processes * MIB  # and one segment for each writer
         accounts = wait_for_accounts(spool, lambda seen: seen.missing == 0, "the balance")
-        assert accounts.recorded == 2400
-        assert accounts.held + accounts.dropped["spool full"] == 2400
+        assert accounts.recorded == 1200
+        assert accounts.held + accounts.dropped["spool full"] == 1200
         assert accounts.held > 0
         if mode == "auto":
             tracker.come_up()

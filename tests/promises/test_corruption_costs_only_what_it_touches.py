@@ -81,7 +81,7 @@ def test_a_segment_changed_anywhere(layout: Layout, change: str) -> None:
 SIZES = st.lists(st.sampled_from([0, 10, 500, 70_000, 260_000, 700_000]), min_size=1, max_size=8)
 
 
-@settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(sizes=SIZES, changes=st.integers(0, 6), chance=st.randoms(use_true_random=True), finished=st.booleans())
 def test_a_segment_changed_in_many_ways(sizes: list[int], changes: int, chance: Random, finished: bool) -> None:
     """However a segment of any size was changed, reading it comes to an end, gives each whole record once, in order,

@@ -64,7 +64,7 @@ def messages(tracker: LoopbackTracker) -> list[str]:
 
 def test_an_event_at_which_the_tracker_breaks_down(layout: Layout) -> None:
     """More events than a window holds go past it; it is tried ten times, alone, and then set aside with the reason."""
-    rest = [f"good {number}" for number in range(2 * WINDOW)]
+    rest = [f"good {number}" for number in range(WINDOW + 64)]
     with LoopbackTracker() as tracker:
         tracker.answer(500, about=b"bad one", body=b"no idea")
         a_process_captured(layout, tracker.dsn, "bad one", *rest)

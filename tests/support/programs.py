@@ -110,7 +110,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = PATI
         if condition():
             return
         assert asked < deadline, f"waited {timeout:.0f} s in vain for: {what}"
-        time.sleep(max(0.01, 2 * (time.monotonic() - asked)))  # what is waited for needs the processor as well
+        time.sleep(max(0.01, 5 * (time.monotonic() - asked)))  # what is waited for needs the processor as well
 
 
 def wait_while(

@@ -29,7 +29,7 @@ def has_all(acked: list[str]):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("wire", ["booboo", "backtrace"])
 def test_killed_in_the_next_instruction(tmp_path: Path, wire: str) -> None:
     """A program that is SIGKILLed right after `capture` returned has still reported, every time."""
-    spool, rounds = tmp_path / "spool", 6
+    spool, rounds = tmp_path / "spool", 4
     with LoopbackTracker(wire) as tracker:
         for number in range(rounds):
             body = f"acked(lastword.capture_message('last words {number}')); die()"

@@ -257,7 +257,7 @@ def attack(shared: Path, until: Path) -> None:
                 step()
 
 
-ATTEMPTS = 150
+ATTEMPTS = 100
 
 
 @ROOT

@@ -81,7 +81,7 @@ class StackReader:
             if not self._room.take(len(begun) + _END):
                 return None
         variables = self._variables.read(frame, self._own_reprs) if with_variables else NO_VARIABLES
-        without_variables = not self._room.take(len(variables.json), leaving=LEFT_BY_VARIABLES)
+        without_variables = bool(variables.texts) and not self._room.take(len(variables.json), LEFT_BY_VARIABLES)
         if without_variables:
             variables = NO_VARIABLES
         if without_variables or without_source:

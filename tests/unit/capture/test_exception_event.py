@@ -11,8 +11,11 @@ import pytest
 
 from lastword.capture import CaptureSettings, exception_event
 from lastword.capture.exception import MAX_DEPTH, MAX_NOTE, MAX_NOTES, MAX_VALUE
-from lastword.event import Event, ExceptionInfo
+from lastword.capture.frames import StackReader
+from lastword.capture.room import EVENT_ROOM, LEFT_BY_VARIABLES, Room
+from lastword.event import Event, ExceptionInfo, Needs
 from lastword.event_json import to_json
+from lastword.scrub import is_sensitive
 
 
 def raised(error: BaseException) -> BaseException:
@@ -159,6 +162,16 @@ def test_notes_of_odd_types_are_shown(notes: object, shown: list[str], settings:
     error: Any = ValueError()
     error.__notes__ = notes
     assert only(error, settings)["notes"] == shown
+
+
+def test_frames_that_have_no_variables_lose_none() -> None:
+    """Nothing is said to be left out of them, however little room there is."""
+    settings = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive, local_variables=False)
+    room = Room()
+    room.take(EVENT_ROOM - LEFT_BY_VARIABLES // 2)
+    reader = StackReader(settings, room)
+    frames = reader.of_traceback(raised(ValueError()).__traceback__)
+    assert (len(frames), reader.stripped) == (1, 0)
 
 
 def test_an_event_fits_into_a_record_whatever_is_in_it(settings: CaptureSettings) -> None:

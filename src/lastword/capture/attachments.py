@@ -87,11 +87,12 @@ def attach(event: Event, wanted: Sequence[Wanted], most: int, largest: int = 0) 
             copy = _copy(one, room, largest)
             if copy is None:
                 continue
-            if copy["left_out"] or _cost(copy) > room:
+            cost = _cost(copy)
+            if copy["left_out"] or cost > room:
                 missing.append(told_of(copy))
-            if _cost(copy) <= room:
+            if cost <= room:
                 attachments.append(copy)
-                room -= _cost(copy)
+                room -= cost
         event["attachments"] = [*event["attachments"], *attachments]
         if missing:
             _note(f"an attachment: {'; '.join(missing)}")

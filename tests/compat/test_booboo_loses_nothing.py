@@ -7,14 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
-from socket import socket
 from urllib.request import urlopen
 
 import pytest
 
-from lastword.cli.demo.servers import server_environment, start_celery
+from lastword.cli.demo.servers import server_environment, start_celery, start_gunicorn
 from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.support import needs
@@ -191,24 +189,14 @@ def app(environ, start_response):
 def test_gunicorn_with_preload(tmp_path: Path) -> None:
     """`init` ran in the master; what its workers capture arrives, also in an outage in which each of them is killed."""
     (tmp_path / "shop.py").write_text(GUNICORN_APP)
-    with closing(socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with LoopbackTracker() as tracker:
-        environment = {
-            **os.environ,
-            "TRACKER": tracker.dsn.partition("+")[2],
-            "LASTWORD_SPOOL": str(tmp_path / "spool"),
-        }
-        command = [sys.executable, "-m", "gunicorn", "--preload", "-w", "2", "-b", f"127.0.0.1:{port}", "shop:app"]
-        with (tmp_path / "log").open("w") as log:
-            server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+        environment = environment_of(tmp_path, tracker)
+        server, port = start_gunicorn(tmp_path, environment, "shop:app", workers=2)
         try:
-            wait_until(lambda: "Listening at" in (tmp_path / "log").read_text(), "gunicorn", 40)
             for number in range(6):
                 if number == 2:
                     tracker.go_down()
-                with urlopen(f"http://127.0.0.1:{port}/{number}", timeout=20) as answer:
+                with urlopen(f"http://127.0.0.1:{port}/{number}", timeout=60) as answer:
                     pid = int(answer.read())
                 if number >= 2:
                     os.kill(pid, signal.SIGKILL)
@@ -217,8 +205,9 @@ def test_gunicorn_with_preload(tmp_path: Path) -> None:
             assert messages(tracker, 12) == expected
             assert len([request for request in tracker.requests if b'"handshake"' in request.raw]) == 1
         finally:
-            server.terminate()
-            server.wait(30)
+            server.ask_to_stop()
+            server.end(patience=30)
+        assert server._process.returncode == 0, server.log_tail()
 
 
 CELERY_APP = """

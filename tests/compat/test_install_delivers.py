@@ -10,16 +10,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from socket import socket
 from urllib.request import urlopen
 
 import pytest
 
+from lastword.cli.demo.servers import start_gunicorn
 from lastword.testing import LoopbackTracker
 from tests.support import needs
-from tests.support.programs import wait_until
 
 pytestmark = needs.installed("booboo", "backtracepython")
 
@@ -129,25 +128,20 @@ def app(environ, start_response):
 def test_gunicorn_under_lastword_run(tmp_path: Path) -> None:
     """An application that imports the original, preloaded; its workers are killed in an outage."""
     (tmp_path / "shop.py").write_text(APPLICATION)
-    with closing(socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    run = [sys.executable, "-m", "lastword", "run", "--compat", "booboo", "--"]
     with trackers(tmp_path) as (booboo, _, environment):
-        served = ["-m", "gunicorn", "--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}", "shop:app"]
-        command = [sys.executable, "-m", "lastword", "run", "--compat", "booboo", "--", *served]
-        with (tmp_path / "log").open("w") as log:
-            server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+        server, port = start_gunicorn(tmp_path, environment, "shop:app", workers=2, python=run)
         try:
-            wait_until(lambda: "Listening at" in (tmp_path / "log").read_text(), "gunicorn", 40)
             booboo.go_down()
             for number in range(4):
-                with urlopen(f"http://127.0.0.1:{port}/{number}", timeout=20) as answer:
+                with urlopen(f"http://127.0.0.1:{port}/{number}", timeout=60) as answer:
                     os.kill(int(answer.read()), signal.SIGKILL)
             booboo.come_up()
             assert sorted(event.message for event in booboo.wait_for(4, timeout=30)) == ["/0", "/1", "/2", "/3"]
         finally:
-            server.terminate()
-            server.wait(30)
+            server.ask_to_stop()
+            server.end(patience=30)
+        assert server._process.returncode == 0, server.log_tail()
 
 
 BOTH = """

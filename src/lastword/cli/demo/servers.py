@@ -76,13 +76,19 @@ class Server:
         self._process.wait()
 
 
-def start_gunicorn(folder: Path, environment: Mapping[str, str]) -> tuple[Server, int]:
-    """gunicorn on a free port of 127.0.0.1; returns it with the port."""
+def start_gunicorn(
+    folder: Path,
+    environment: Mapping[str, str],
+    app: str = "lastword.cli.demo.wsgi_app:application",
+    workers: int = GUNICORN_WORKERS,
+    python: Sequence[str] = (sys.executable,),
+) -> tuple[Server, int]:
+    """gunicorn for ``app``, preloaded, on a free port of 127.0.0.1; returns it with the port. ``python`` runs it."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         port: int = listener.getsockname()[1]
-        command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", str(GUNICORN_WORKERS)]
+        command = [*python, "-m", "gunicorn", "--preload", "--workers", str(workers)]
         command += ["--worker-class", "sync", "--bind", f"fd://{listener.fileno()}", "--graceful-timeout", "5"]
-        command += ["--log-level", "warning", "lastword.cli.demo.wsgi_app:application"]
+        command += ["--log-level", "warning", app]
         return Server("gunicorn", command, folder, environment, keep=[listener.fileno()]), port
 
 

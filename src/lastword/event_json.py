@@ -126,11 +126,10 @@ def _own(value: Any) -> Any:
 
 
 def _object(members: Mapping[str, Any], encoders: dict[str, Callable[[Any], str]]) -> str:
-    """``members``, some of them by encoders of their own."""
+    """``members``, some of them by encoders of their own, which come last: what is short comes first."""
     rest = {name: value for name, value in members.items() if name not in encoders}
-    texts = [f'"{name}":{encode(members[name])}' for name, encode in encoders.items() if name in members]
-    if rest:
-        texts.append(encode_value(rest)[1:-1])
+    texts = [encode_value(rest)[1:-1]] if rest else []
+    texts += [f'"{name}":{encode(members[name])}' for name, encode in encoders.items() if name in members]
     return "{" + ",".join(texts) + "}"
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from lastword.flusher.leadership import Leadership
 from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.limits import Limits
+from lastword.spool.record import encode_event
+from lastword.spool.watch import WatchedWriter
+from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.programs import Program, run, wait_for_accounts, wait_until_no_flusher
 
@@ -50,6 +57,31 @@ def test_an_outage_fills_no_disk(tmp_path: Path, mode: str, processes: int) -> N
             wait_until_no_flusher(spool)
             accounts = read_accounts(spool)
             assert (accounts.held, accounts.missing, accounts.writers) == (0, 0, [])
+
+
+def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flusher that comes to a spool that is much too large has removed what is too much once it begins to read:
+    those who go on writing meanwhile never have to wait for room longer than counting takes.
+    """
+    sizes: list[int] = []
+    take_in = WatchedWriter.take_in
+
+    def watched(self: WatchedWriter) -> None:
+        sizes.append(size_of(Path(layout.spool)))
+        take_in(self)
+
+    monkeypatch.setattr(WatchedWriter, "take_in", watched)
+    writer = Writer.born(layout, Limits(spool=3 * MIB))
+    for _ in range(40):
+        writer.append(encode_event("ab" * 16, None, {"text": "x" * 600_000}), None)
+    leadership = Leadership(layout)
+    leadership.look(time.time())
+    leadership.finish()
+    writer.abandon()
+    assert [size <= 3 * MIB for size in sizes] == [True]
+    accounts = read_accounts(layout.spool)
+    assert (accounts.recorded, accounts.missing) == (40, 0)
+    assert accounts.held >= 3
 
 
 def test_a_record_that_is_too_large_is_refused_alone(tmp_path: Path) -> None:

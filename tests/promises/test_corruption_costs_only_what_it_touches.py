@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
 from lastword.spool import start
 from lastword.spool.accounts import read_accounts
@@ -23,11 +24,12 @@ from lastword.spool.findings import findings
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.reader import read_lines_of
-from lastword.spool.record import Record, encode_event, frame
+from lastword.spool.record import Record, body_of, encode_event, frame
 from lastword.testing import LoopbackTracker
 from tests.chaos import damage
 from tests.support.damage import CHANGES, Victim, spoil
 from tests.support.events import message_event
+from tests.support.programs import wait_until
 from tests.support.spools import Process, flush, impatient_flushers, messages, set_aside
 
 
@@ -76,6 +78,31 @@ def test_a_segment_changed_anywhere(layout: Layout, change: str) -> None:
         assert isinstance(writer, str) and isinstance(offset, int) and isinstance(length, int)
         assert content == changed[writer][offset : offset + length]
         assert content.strip(b"\n")
+
+
+@pytest.mark.parametrize("how", ["a byte is another", "it was never JSON"])
+def test_a_record_that_is_damaged_while_it_waits(layout: Layout, how: str) -> None:
+    """A record that was whole when the flusher saw it, and is not when its turn comes, is set aside like any other that
+    is damaged, and the one behind it is delivered.
+    """
+    with LoopbackTracker() as tracker:
+        process = Process(layout, tracker.dsn, "before", "hit", "behind").ends()
+        leadership = Leadership(layout)
+        _, first, last, _ = process.bounds()
+        content = process.segment.read_bytes()
+        if how == "a byte is another":
+            spoilt = content[first:last].replace(b'"hit"', b'"h-t"')
+        else:
+            spoilt = frame(body_of(content[first:last].replace(b'"hit"', b'"hit')), 2)
+            process.segment.write_bytes(content[:first] + spoilt + content[last:])
+        leadership.look(time.time())
+        process.segment.write_bytes(content[:first] + spoilt + content[last:])
+        wait_until(lambda: leadership.work() is False and not leadership.holds_anything, "an end")
+        leadership.finish()
+        assert messages(tracker) == {"before": 1, "behind": 1}
+    accounts = read_accounts(layout.spool)
+    assert (accounts.missing, accounts.held, accounts.delivered, accounts.dropped) == (0, 0, 2, {"damaged": 1})
+    assert [content for _, content in set_aside(layout)] == [spoilt]
 
 
 SIZES = st.lists(st.sampled_from([0, 10, 500, 70_000, 260_000, 700_000]), min_size=1, max_size=8)

@@ -14,7 +14,7 @@ from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.reader import read_lines
-from lastword.spool.record import Record
+from lastword.spool.record import Record, parse
 
 #: Every program begins like this; ``acked`` says on standard output that ``capture`` has returned.
 PRELUDE = """\
@@ -91,7 +91,7 @@ def recorded(spool: Path) -> list[Record]:
     """All records in a spool that nobody sends from; fails if any line is no record."""
     found = []
     for segment in sorted(spool.glob("v1/writers/*/*.seg")):
-        for line in read_lines(str(segment), 0, finished=True):
+        for line in read_lines(str(segment), 0, finished=True, parse=parse):
             assert isinstance(line.found, Record), (segment, line)
             found.append(line.found)
     return found

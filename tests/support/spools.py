@@ -18,6 +18,7 @@ from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.record import encode_event
+from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
@@ -32,6 +33,14 @@ def impatient_flushers() -> Iterator[None]:
         patch.setattr(schedule, "LINGER_HELD", 0.2)
         patch.setattr(settle, "GRAVE_TIME", 0.02)
         yield
+
+
+def look(watched: WatchedWriter, now: float, *, closely: bool = True) -> bool:
+    """Look again at one writer, as a flusher does where there is no want of room; whether anything may be new."""
+    changed = watched.refresh(now, closely=closely)
+    if changed:
+        watched.take_in()
+    return changed
 
 
 class Process:

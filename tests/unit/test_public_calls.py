@@ -20,7 +20,7 @@ from lastword.client import Client
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.reader import list_segments, read_lines
-from lastword.spool.record import Record
+from lastword.spool.record import Record, parse
 from tests.support.programs import run
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
@@ -33,7 +33,7 @@ def records(spool: Path) -> list[Record]:
     for writer_id in sorted(os.listdir(layout.writers)):
         for number in list_segments(layout.writer(writer_id)).numbered:
             path = os.path.join(layout.writer(writer_id), f"{number:06d}.seg")
-            found += [line.found for line in read_lines(path, 0, finished=True)]
+            found += [line.found for line in read_lines(path, 0, finished=True, parse=parse)]
     return [record for record in found if isinstance(record, Record)]
 
 

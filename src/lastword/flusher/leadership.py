@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-from lastword.errors import RecordRefused
 from lastword.flusher import schedule
 from lastword.flusher.backlog import Backlog, Candidate
 from lastword.flusher.consequences import Consequences
@@ -20,6 +19,7 @@ from lastword.spool.glance import IDLE_LOOK, may_have_changed
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.reader import list_segments
+from lastword.spool.record import Damage
 from lastword.spool.waiting import Waiting
 from lastword.spool.watch import WatchedWriter
 
@@ -58,7 +58,10 @@ class Leadership:
                 entry = self._ledger.entry(writer_id)
                 self._writers[writer_id] = WatchedWriter(self._layout, writer_id, entry, self._orders.redirects)
         changed = [writer for writer in self._writers.values() if writer.refresh(now, closely=closely)]
+        if changed:  # before anything is read: what has to go is not worth the time, while others go on writing
+            self._upkeep.make_room(self._writers.values(), now)
         for writer in changed:
+            writer.take_in()
             writer.entry.first_seen = writer.entry.first_seen or now
             if writer.gone:
                 self._books.write_off(writer, now)
@@ -66,7 +69,7 @@ class Leadership:
         self._own_writers.end(self._writers)
         self._orders.look(self._writers, now)
         self._corrections.look(self._writers.values())
-        self._upkeep.look_after(self._writers, now, changed=bool(changed))
+        self._upkeep.look_after(self._writers, now)
         self._asleep, self._asleep_since = [], now
         if changed:
             self.changed_at = time.monotonic()
@@ -224,8 +227,11 @@ class Leadership:
                 return False
             line.ambiguous = line.ambiguous or self._strikes.is_suspect(line.event_id)
             record = writer.read(line)
+            if isinstance(record, Damage):
+                self._books.settle_damage(writer, line, record, now)
+                return True
             self._strikes.sends(line.event_id, [*self._outbox.ids, line.event_id, *self._backlog.upcoming(to, 32)])
             self._outbox.send(writer, line, to, record)
-        except (OSError, RecordRefused):  # no room to set it aside, or unreadable just now: it stays
+        except OSError:  # no room to set it aside, or unreadable just now: it stays
             line.not_before = now + schedule.STUCK_WAIT
         return True

@@ -88,6 +88,7 @@ class Bookkeeper:
             if not torn:
                 raise
         writer.entry.interrupted += torn
+        line.seq = None  # of a record that was one when it was first seen
         self._settle(writer, line, None, now)
 
     def checkpoint_is_due(self, now: float) -> bool:

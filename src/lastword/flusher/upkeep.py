@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextvars import Context
 
 from lastword.capture import CaptureSettings, message_event
@@ -26,6 +26,8 @@ from lastword.spool.writer import WriterLost
 SYNC_INTERVAL = 1.0
 MINUTE = 60.0
 
+_MOST_AT_ONCE = 8  # segments
+
 _SETTINGS = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive)
 
 
@@ -39,10 +41,16 @@ class Upkeep:
         self._synced_at = 0.0
         self._minute_at = 0.0
 
-    def look_after(self, writers: Mapping[str, WatchedWriter], now: float, *, changed: bool) -> None:
-        """Keep the spool of these writers in order; ``now`` in Unix seconds. ``changed``: any of them has."""
-        if changed and retention.drop_oldest(self._layout, writers.values()):
+    def make_room(self, writers: Collection[WatchedWriter], now: float) -> None:
+        """Keep the spool of these writers within its limit; ``now`` in Unix seconds. A few segments at a time, so that
+        their room is there soon: while many write, counting what is in there takes long.
+        """
+        while retention.drop_oldest(self._layout, writers, _MOST_AT_ONCE):
             self._books.mark_changed(now)
+            self._books.clean_up(writers, now)
+
+    def look_after(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
+        """Keep the spool of these writers in order."""
         ticks = time.monotonic()
         if ticks - self._synced_at >= SYNC_INTERVAL:
             for writer in writers.values():

@@ -28,7 +28,7 @@ from lastword.spool.ledger import (
 )
 from lastword.spool.lock import holder
 from lastword.spool.reader import Segments, list_segments, read_lines
-from lastword.spool.record import Record, parse_head
+from lastword.spool.record import Record
 from lastword.spool.redirects import Redirects
 
 _ATTEMPTS = 5
@@ -197,7 +197,7 @@ class _Sight:
         path = os.path.join(self.layout.writer(writer_id), name)
         heads, end = self._read.get(path, ([], offset))
         with suppress(OSError):
-            for line in read_lines(path, end, finished=False, parse=parse_head):
+            for line in read_lines(path, end, finished=False):
                 end = line.end
                 if isinstance(line.found, Record):
                     to = self._redirects.resolve(line.found.to, writer_id, name, line.start)

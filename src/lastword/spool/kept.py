@@ -85,7 +85,7 @@ def _held_of(layout: Layout, writer_id: str, entry: WriterEntry) -> Iterator[tup
 
 def _records(path: str, offset: int) -> Iterator[tuple[int, Kept]]:
     with suppress(OSError):
-        for line in read_lines(path, offset, finished=False):
+        for line in read_lines(path, offset, finished=False, parse=parse):
             if isinstance(line.found, Record):
                 yield line.start, Kept(line.found.id, line.found.to, line.found, path)
 

@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple, Optional, Union
 
-from lastword.errors import RecordRefused
 from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
-from lastword.spool.record import MAX_RECORD, Damage, Parser, Record, parse, pieces
+from lastword.spool.record import MAX_RECORD, Damage, Parser, Record, parse, parse_head, pieces
 
 #: A segment has at most 1 MiB. Bytes may have come in between; what lies beyond this place is not looked at.
 MOST_READ = 8 << 20
@@ -51,12 +50,12 @@ def list_segments(directory: str) -> Segments:
     return Segments(tuple(numbers), tuple(sorted(filter(is_extra_segment, names))))
 
 
-def read_lines(path: str, offset: int, *, finished: bool, parse: Parser = parse) -> Iterator[Line]:
+def read_lines(path: str, offset: int, *, finished: bool, parse: Parser = parse_head) -> Iterator[Line]:
     """Every line of the segment at ``path`` from ``offset`` on, empty lines left out; damage is as large as can be.
 
     What follows the last newline is left for later, or, where the segment is ``finished`` (its writer sealed it or is
     dead), yielded too: the record that it is, or damage with the reason ``torn``. A missing file yields nothing; raises
-    OSError where there is something that cannot be read. ``parse`` may be ``record.parse_head`` for those who count.
+    OSError where there is something that cannot be read. ``parse`` is ``record.parse`` for those who want the content.
     """
     try:
         descriptor = open_private(path, os.O_RDONLY)
@@ -68,7 +67,7 @@ def read_lines(path: str, offset: int, *, finished: bool, parse: Parser = parse)
         os.close(descriptor)
 
 
-def read_lines_of(descriptor: int, offset: int, *, finished: bool, parse: Parser = parse) -> Iterator[Line]:
+def read_lines_of(descriptor: int, offset: int, *, finished: bool, parse: Parser = parse_head) -> Iterator[Line]:
     """The same for an open descriptor."""
     buffer = b""  # the line that begins at ``offset``, as far as it is read
     broken_from: Optional[int] = None  # where that line really begins, if it is longer than a record can be
@@ -127,12 +126,9 @@ def read_bytes(path: str, start: int, end: int) -> bytes:
         os.close(descriptor)
 
 
-def read_record(path: str, start: int, end: int) -> Record:
-    """The record at these bytes, read anew; raises OSError, or RecordRefused when it is no longer one."""
-    found = parse(read_bytes(path, start, end).rstrip(b"\n"))
-    if isinstance(found, Damage):
-        raise RecordRefused("damaged", found.reason)
-    return found
+def read_record(path: str, start: int, end: int) -> Union[Record, Damage]:
+    """The record at these bytes, read anew and in full; raises OSError."""
+    return parse(read_bytes(path, start, end).rstrip(b"\n"))
 
 
 def size_of(path: str) -> Optional[int]:

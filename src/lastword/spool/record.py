@@ -22,6 +22,8 @@ A segment is a sequence of lines, each ended by one ``\\n``. A line is a record 
       text         the body, where it is UTF-8
       base64       the body otherwise
 
+* An event begins with its ``id`` and its ``timestamp``, unless a hook put something before them. So what has to be
+  known of a record that waits is in its first bytes.
 * The JSON is ASCII and holds no newline, so damage never reaches beyond the line it hits.
 * A record, its newline included, has at most 1 MiB. It is written by one ``os.write`` to an ``O_APPEND`` descriptor.
 
@@ -57,7 +59,9 @@ _BEGINNING = re.compile(rb'\{"c":"[0-9a-f]{8}",(?:"n":[0-9]+,)?"to":')
 _ID = re.compile("[0-9a-f]{32}")
 _KEY = re.compile("[0-9a-f]{12}")
 _HEAD = re.compile(
-    rb'(?:"n":([1-9][0-9]{0,17}),)?"to":(?:null|"([0-9a-f]{12})"),"id":"([0-9a-f]{32})","kind":"([a-z]+)",'
+    rb'(?:"n":([1-9][0-9]{0,17}),)?"to":(?:null|"([0-9a-f]{12})"),"id":"([0-9a-f]{32})",'
+    rb'"kind":"(?:(event)","event":\{"id":"[0-9a-f]{32}"|rendered","rendered":\{"wire":"[a-z]+"),'
+    rb'"timestamp":([0-9]+(?:\.[0-9]+)?)[,}]'
 )
 
 
@@ -148,7 +152,9 @@ def parse(line: bytes) -> Union[Record, Damage]:
 
 
 def parse_head(line: bytes) -> Union[Record, Damage]:
-    """The same without the content, which is {}: for those who count. The checksum vouches for what is not decoded."""
+    """The same in a third of the time, with the time of capture for its content: for those who only need to know what
+    is there. The checksum vouches for what is not decoded; what does not begin as we write it is read as a whole.
+    """
     head = _HEAD.match(line, _BODY_AT)
     if (
         head is None
@@ -156,13 +162,13 @@ def parse_head(line: bytes) -> Union[Record, Damage]:
         or line[len(_PREFIX) : _BODY_AT] != b'%08x",' % zlib.crc32(memoryview(line)[_BODY_AT:])
     ):
         return parse(line)
-    seq, to, event_id, kind = head.groups()
+    seq, to, event_id, is_event, timestamp = head.groups()
     return Record(
-        seq=int(seq) if seq else None,
-        to=to.decode("ascii") if to else None,
-        id=event_id.decode("ascii"),
-        kind=kind.decode("ascii"),
-        content={},
+        int(seq) if seq else None,
+        to.decode("ascii") if to else None,
+        event_id.decode("ascii"),
+        EVENT if is_event else RENDERED,
+        {"timestamp": float(timestamp)},
     )
 
 

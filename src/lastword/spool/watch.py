@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from lastword.spool import blackbox
 from lastword.spool.glance import Glance, may_have_changed
@@ -80,8 +80,9 @@ class WatchedWriter:
         self._unreadable = False  # something is there that could not be read the last time
 
     def refresh(self, now: float, *, closely: bool = True) -> bool:
-        """Look again: is it alive, what is new. ``now`` in Unix seconds. False if nothing was new at a glance, which is
-        enough where no writer came or went or began a segment (not ``closely``).
+        """Look again: is it alive, which segments are there. ``now`` in Unix seconds. False if nothing was new at a
+        glance, which is enough where no writer came or went or began a segment (not ``closely``); otherwise ``take_in``
+        is due.
         """
         idle = not (closely or self._window or self._extras or self._unreadable or self.dead)
         if idle and self._glance.shows_no_change(now):
@@ -89,13 +90,16 @@ class WatchedWriter:
         open_one = [os.path.join(self.directory, segment_name(number)) for number in self.segments.numbered[-1:]]
         self.changed = self._glance.remember(open_one[0] if open_one else None, now) or self.changed
         self.look_at_files(now)
+        return True
+
+    def take_in(self) -> None:
+        """Read on, up to where the last look saw records, as far as there is room in the window."""
         if not self.gone:
             self._read_numbered()
             self._read_extras()
-        return True
 
     def look_at_files(self, now: float) -> None:
-        """The part of ``refresh`` that reads no records."""
+        """``refresh`` for one look alone."""
         self.dead = self.dead or is_dead(self.directory)
         self._unreadable = False
         self._list(now)
@@ -122,12 +126,12 @@ class WatchedWriter:
         """Whether anything waits, or may turn up when it is read on."""
         return bool(self._window or self._extras or not self._caught_up)
 
-    def read(self, line: Waiting) -> Record:
-        """The record itself; raises OSError, or RecordRefused if it was damaged meanwhile."""
+    def read(self, line: Waiting) -> Union[Record, Damage]:
+        """The record itself; raises OSError."""
         return read_record(os.path.join(self.directory, line.segment), line.start, line.end)
 
     def refill(self) -> None:
-        """Take in more of what the last look has seen, if the window has room for a good part."""
+        """Read on in what the last look has seen, if the window has room for a good part."""
         if not (self._caught_up or self.gone) and len(self._window) <= WINDOW // 2:
             self._read_numbered()
 

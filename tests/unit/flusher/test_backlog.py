@@ -12,6 +12,7 @@ from lastword.spool.record import encode_event
 from lastword.spool.watch import WINDOW, WatchedWriter
 from lastword.spool.writer import Writer
 from tests.support.events import message_event
+from tests.support.spools import look
 
 HERE, THERE = (Destination(Dsn.parse(f"booboo+http://token@127.0.0.1:{port}/o/p"), 5.0) for port in (1, 2))
 
@@ -25,7 +26,7 @@ def watched(layout: Layout, to: Destination, *times: float) -> WatchedWriter:
         event = message_event(f"{at:g}", timestamp=at, stack=[])
         writer.append(encode_event(f"{int(at):032x}", to.key, event), to)
     seen = WatchedWriter(layout, writer.id, WriterEntry())
-    seen.refresh(time.time())
+    look(seen, time.time())
     writer.abandon()
     return seen
 

@@ -17,7 +17,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger, WriterEntry
 from lastword.spool.redirects import Redirects
 from lastword.spool.watch import WatchedWriter
-from tests.support.spools import Process
+from tests.support.spools import Process, look
 
 TRACKER = "https://tracker.example:6098"
 WRONG, RIGHT = f"backtrace+{TRACKER}?token=wrong", f"backtrace+{TRACKER}?token=right"
@@ -64,7 +64,7 @@ class Scene:
         destination.store(layout, process.destination)
         os.utime(layout.destination(process.destination.key), (KNOWN_SINCE, KNOWN_SINCE))
         writer = WatchedWriter(layout, process.writer.id, WriterEntry())
-        writer.refresh(AFTER)
+        look(writer, AFTER)
         writer.dead = not alive
         return writer
 

@@ -24,6 +24,7 @@ from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
+from tests.support.spools import look
 
 NOW = 1_800_000_000.0
 
@@ -100,7 +101,7 @@ def test_the_loss_of_a_report_is_never_told(tmp_path: Path) -> None:
     ledger = Ledger()
     watched = WatchedWriter(layout, writer.id, ledger.entry(writer.id))
     watched.dead = True
-    watched.refresh(NOW)
+    look(watched, NOW)
     retention.drop_oldest(layout, [watched])
     assert watched.entry.tally == {dropped(OWN_REPORT): 1}
     writer.abandon()

@@ -18,6 +18,7 @@ from lastword.spool.ledger import Ledger, set_aside
 from lastword.spool.orders import Answer, Order
 from lastword.spool.watch import WatchedWriter
 from tests.support.planted import record, writer_of
+from tests.support.spools import look
 
 NOW = 1_800_000_000.0
 
@@ -31,7 +32,7 @@ class Desk:
             self.ids = record(writer, count)
         self.books = Bookkeeper(self.layout, Ledger())
         self.watched = WatchedWriter(self.layout, writer.id, self.books.ledger.entry(writer.id))
-        self.watched.refresh(NOW)
+        look(self.watched, NOW)
         for line in list(self.watched.waiting()):
             self.books.settle_refused(self.watched, line, "refused", "HTTP 400", NOW)
         self.books.checkpoint()
@@ -82,7 +83,7 @@ def test_the_leaders_own_writer_is_done_for(tmp_path: Path) -> None:
     desk.carry_out(Order(orders.REPLAY))
     [own] = desk.layout.writer_ids() - {desk.watched.id}
     replaying = WatchedWriter(desk.layout, own, desk.books.ledger.entry(own))
-    replaying.refresh(NOW)
+    look(replaying, NOW)
     assert not replaying.dead
     desk.own_writers.end({own: replaying})
     assert replaying.dead

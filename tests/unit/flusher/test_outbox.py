@@ -12,11 +12,12 @@ from lastword.flusher.delivery import Attempt, Courier
 from lastword.flusher.outbox import MOST_IN_FLIGHT, PARALLEL, Outbox
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import WriterEntry
+from lastword.spool.record import Record
 from lastword.spool.waiting import Waiting
 from lastword.spool.watch import WatchedWriter
 from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
 from tests.support.programs import wait_until
-from tests.support.spools import Process
+from tests.support.spools import Process, look
 
 EVENTS = 3 * MOST_IN_FLIGHT
 
@@ -31,7 +32,7 @@ class Sent:
         self.attempts: list[object] = []  # appended to by several threads
         self._all_handed_over = threading.Event()
         self._writer = WatchedWriter(layout, process.writer.id, WriterEntry())
-        self._writer.refresh(0.0)
+        look(self._writer, 0.0)
         self._lines: Iterator[Waiting] = iter(list(self._writer.waiting()))
         assert process.destination is not None
         self.to = process.destination.key
@@ -54,7 +55,9 @@ class Sent:
         sent = 0
         while self.outbox.has_room_for(to):
             line = next(self._lines)
-            self.outbox.send(self._writer, line, to, self._writer.read(line))
+            record = self._writer.read(line)
+            assert isinstance(record, Record)
+            self.outbox.send(self._writer, line, to, record)
             sent += 1
         return sent
 

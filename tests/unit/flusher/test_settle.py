@@ -14,6 +14,7 @@ from lastword.spool.reader import list_segments
 from lastword.spool.record import encode_event, frame
 from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
+from tests.support.spools import look
 
 NOW = 1_800_000_000.0
 
@@ -34,12 +35,12 @@ class Desk:
             self.writer.append(encode_event("ab" * 16, "0" * 12, {"text": "x" * size}), None)
 
     def deliver_all(self) -> None:
-        self.watched.refresh(NOW)
+        look(self.watched, NOW)
         for line in list(self.watched.waiting()):
             self.books.settle_delivered(self.watched, line, NOW)
 
     def clean_up(self, at: float) -> bool:
-        self.watched.refresh(at)
+        look(self.watched, at)
         return self.books.clean_up([self.watched], at)
 
     def kill(self) -> None:
@@ -73,7 +74,7 @@ def test_a_flusher_that_is_killed_before_the_checkpoint_sends_again(desk: Desk) 
     desk.append(2)
     desk.deliver_all()
     again = WatchedWriter(desk.layout, desk.writer.id, Ledger.load(desk.layout).entry(desk.writer.id))
-    again.refresh(NOW)
+    look(again, NOW)
     assert [line.seq for line in again.waiting()] == [1, 2]
 
 
@@ -121,7 +122,7 @@ def test_a_writer_that_only_seemed_dead(desk: Desk) -> None:
     os.close(descriptor)
     assert desk.clean_up(NOW + GRAVE_TIME)
     assert len(list_segments(str(desk.directory)).extras) == 1
-    desk.watched.refresh(NOW + 2)
+    look(desk.watched, NOW + 2)
     assert [line.event_id for line in desk.watched.waiting()] == ["cd" * 16]
 
 
@@ -130,7 +131,7 @@ def test_what_was_written_after_the_last_look_is_not_taken_for_settled(desk: Des
     desk.append(1)
     desk.deliver_all()
     desk.watched.dead = True
-    desk.watched.refresh(NOW)
+    look(desk.watched, NOW)
     desk.append(1)
     assert desk.books.clean_up([desk.watched], NOW)
     desk.books.clean_up([desk.watched], NOW + GRAVE_TIME)
@@ -140,11 +141,11 @@ def test_what_was_written_after_the_last_look_is_not_taken_for_settled(desk: Des
 def test_a_removed_directory_is_written_off(desk: Desk) -> None:
     """Events that were held when somebody removed their files are counted as dropped, so that accounts balance."""
     desk.append(3)
-    desk.watched.refresh(NOW)
+    look(desk.watched, NOW)
     line = next(iter(desk.watched.waiting()))
     desk.books.settle_delivered(desk.watched, line, NOW)
     desk.writer.discard()
-    desk.watched.refresh(NOW)
+    look(desk.watched, NOW)
     desk.books.write_off(desk.watched, NOW)
     totals = desk.books.ledger.totals
     assert (totals.recorded, totals.tally) == (3, {DELIVERED: 1, dropped("removed"): 2})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
-from lastword.spool.record import encode_event, parse_head
+from lastword.spool.record import Damage, Parser, Record, encode_event, pieces
 from lastword.spool.writer import Writer
 from tests.support.planted import record, writer_of
 
@@ -124,12 +125,12 @@ def test_nothing_is_read_twice(layout: Layout, monkeypatch: pytest.MonkeyPatch) 
             writer.append(encode_event("ab" * 16, None, {}), None)
         return ledger
 
-    def watched(line: bytes) -> object:
+    def watched(line: bytes, parse: Parser) -> Iterator[tuple[int, int, Record | Damage]]:
         seen.append(len(line))
-        return parse_head(line)
+        return pieces(line, parse)
 
     monkeypatch.setattr("lastword.spool.accounts.Ledger.load", load)
-    monkeypatch.setattr("lastword.spool.accounts.parse_head", watched)
+    monkeypatch.setattr("lastword.spool.reader.pieces", watched)
     assert read_accounts(layout.spool).held == 4
     assert len(seen) == 4
     writer.abandon()

@@ -12,6 +12,7 @@ from lastword.spool.ledger import WriterEntry
 from lastword.spool.redirects import Redirect, Redirects, resolve
 from lastword.spool.watch import WatchedWriter
 from tests.support.planted import hold, record, writer_of
+from tests.support.spools import look
 
 
 def test_what_it_covers() -> None:
@@ -58,14 +59,14 @@ def test_obeyed_as_records_are_read(layout: Layout) -> None:
     with writer_of(Path(layout.spool)) as writer:
         record(writer, 2)
         early = WatchedWriter(layout, writer.id, WriterEntry())
-        early.refresh(time.time())
+        look(early, time.time())
         redirects.give(layout, None, "0123456789ab")
         record(writer, 1)
         known = Redirects(layout)
         late = WatchedWriter(layout, writer.id, WriterEntry(), known)
         early.redirect(known.refresh(time.time()))
         for watched in (early, late):
-            watched.refresh(time.time())
+            look(watched, time.time())
         assert [line.to for line in late.waiting()] == ["0123456789ab", "0123456789ab", None]
         assert [line.to for line in early.waiting()] == ["0123456789ab", "0123456789ab", None]
 

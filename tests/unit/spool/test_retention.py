@@ -17,6 +17,7 @@ from lastword.spool.lock import LifetimeLock
 from lastword.spool.record import encode_event
 from lastword.spool.watch import Removable, WatchedWriter
 from lastword.spool.writer import Writer
+from tests.support.spools import look
 
 MIB = 1 << 20
 NOW = 1_800_000_000.0
@@ -35,7 +36,7 @@ def writer_of(layout: Layout, segments: int, limit: int, *, written_at: float = 
 
 def watch(writer: Writer, ledger: Ledger) -> WatchedWriter:
     watched = WatchedWriter(writer.layout, writer.id, ledger.entry(writer.id))
-    watched.refresh(time.time())
+    look(watched, time.time())
     return watched
 
 

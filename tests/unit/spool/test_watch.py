@@ -11,9 +11,10 @@ import pytest
 from lastword.spool import blackbox
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import DELIVERED, WriterEntry, dropped
-from lastword.spool.record import encode_event, frame
+from lastword.spool.record import Record, encode_event, frame
 from lastword.spool.watch import WINDOW, WatchedWriter
 from lastword.spool.writer import Writer
+from tests.support.spools import look
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def body(text: str = "x") -> bytes:
 
 def watch(writer: Writer, entry: WriterEntry | None = None) -> WatchedWriter:
     watched = WatchedWriter(writer.layout, writer.id, entry or WriterEntry())
-    watched.refresh(time.time())
+    look(watched, time.time())
     return watched
 
 
@@ -38,7 +39,7 @@ def settle_all(watched: WatchedWriter) -> int:
         for line in lines:
             watched.settle(line, DELIVERED)
             count += 1
-        watched.refresh(time.time())
+        look(watched, time.time())
     return count
 
 
@@ -53,7 +54,7 @@ def test_records_are_seen_as_they_come(writer: Writer) -> None:
     """What was appended since the last look is there at the next one, and only once."""
     watched = watch(writer)
     for expected in ([], [1], [1, 2]):
-        watched.refresh(time.time())
+        look(watched, time.time())
         assert [line.seq for line in watched.waiting()] == expected
         writer.append(body(), None)
     assert not watched.dead
@@ -93,7 +94,7 @@ def test_what_may_be_removed(writer: Writer) -> None:
     assert watched.settled_segments() == [segment_name(1), segment_name(2)]
     assert not watched.exhausted
     kill(writer)
-    watched.refresh(time.time())
+    look(watched, time.time())
     assert watched.exhausted
     assert watched.settled_segments() == [segment_name(number) for number in (1, 2, 3)]
 
@@ -105,14 +106,14 @@ def test_a_segment_that_is_not_sealed_yet(layout: Layout, writer: Writer) -> Non
     watched = watch(writer)
     settle_all(watched)
     (directory / segment_name(2)).touch()
-    watched.refresh(time.time())
+    look(watched, time.time())
     assert watched.settled_segments() == []
     writer.append(body(), None)
-    watched.refresh(time.time())
+    look(watched, time.time())
     assert [line.seq for line in watched.waiting()] == [2]
     settle_all(watched)
     blackbox.store(str(directory / "blackbox"), blackbox.WriterState(generation=8, sealed_upto=1))
-    watched.refresh(time.time())
+    look(watched, time.time())
     assert watched.settled_segments() == [segment_name(1)]
 
 
@@ -123,13 +124,15 @@ def test_segments_past_the_lock(writer: Writer) -> None:
     writer._leave()
     watched = watch(writer)
     [line] = watched.waiting()
-    assert (line.seq, line.number, watched.read(line).content) == (None, None, {"text": "inside"})
+    found = watched.read(line)
+    assert isinstance(found, Record)
+    assert (line.seq, line.number, found.content) == (None, None, {"text": "inside"})
     watched.settle(line, DELIVERED)
     assert watched.settled_segments() == [line.segment]
     assert watched.entry.extras_seen == 1
     assert list(watch(writer, watched.entry).waiting()) == []
     os.unlink(os.path.join(watched.directory, line.segment))
-    watched.refresh(time.time())
+    look(watched, time.time())
     watched.forget_unlinked()
     assert watched.entry.extras == set()
 
@@ -143,7 +146,7 @@ def test_a_torn_tail_is_waited_for_while_its_writer_lives(layout: Layout, writer
     watched = watch(writer)
     assert [line.damage for line in watched.waiting()] == [None]
     kill(writer)
-    watched.refresh(time.time())
+    look(watched, time.time())
     assert [line.damage and line.damage.reason for line in watched.waiting()] == [None, "torn"]
     assert not watched.exhausted
 
@@ -171,5 +174,5 @@ def test_a_directory_that_is_gone(writer: Writer) -> None:
     """A writer whose directory was removed is gone, and asking about it raises nothing."""
     watched = watch(writer)
     writer.discard()
-    watched.refresh(time.time())
+    look(watched, time.time())
     assert watched.gone

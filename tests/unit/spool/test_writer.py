@@ -19,7 +19,7 @@ from lastword.spool.identity import is_dead, read_who
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.reader import list_segments, read_lines
-from lastword.spool.record import MAX_RECORD, Record, encode_event
+from lastword.spool.record import MAX_RECORD, Record, encode_event, parse
 from lastword.spool.writer import MAX_SEGMENT, Writer, WriterLost
 
 TO = Destination(Dsn("booboo", "http://127.0.0.1:9/", "t"), 1.0)
@@ -43,7 +43,8 @@ def body(text: str = "hello") -> bytes:
 def records(writer: Writer) -> list[Record]:
     found = list_segments(str(directory(writer)))
     names = [f"{number:06d}.seg" for number in found.numbered] + list(found.extras)
-    lines = [line for name in names for line in read_lines(str(directory(writer) / name), 0, finished=False)]
+    paths = [str(directory(writer) / name) for name in names]
+    lines = [line for path in paths for line in read_lines(path, 0, finished=False, parse=parse)]
     return [line.found for line in lines if isinstance(line.found, Record)]
 
 

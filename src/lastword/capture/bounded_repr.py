@@ -9,7 +9,6 @@ changing the original, Python's own repr is as safe, and many times faster.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -25,25 +24,25 @@ MAX_DEPTH = 4
 
 _MAX_KEY = 1000
 
-# repr of an int costs the square of its length.
-_LARGE_INT = 1 << 512  # about 154 digits
+# repr of an int costs the square of its length; these have about 154 digits.
+_MOST = 1 << 512
+_LEAST = -_MOST
 
-#: A container with a longer text, or with more members, is read member by member, as far as there is room to show them.
+#: A list with a longer text, or with more members, is read member by member, as far as there is room to show them.
 _LONG = 200
 _MANY = 64
+_FEW = 8
+
+#: Names that are known to be no secret are remembered: so many, of so many characters at most.
+_MAX_NAMES_KNOWN = 4096
+_MAX_HARMLESS = 50
 
 _module_dict: Callable[[ModuleType], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
 
 
 #: Types are told by their addresses, for hashing a class may run its metaclass.
+_ONLY_TEXTS = {id(str)}
 _PLAIN = frozenset(map(id, (type(None), bool, float, complex, type(Ellipsis), type(NotImplemented))))
-
-_most_digits: Callable[[], int] = getattr(sys, "get_int_max_str_digits", lambda: 0)
-
-
-def _python_bounds_ints() -> bool:
-    """Whether repr refuses to show an int that would take it long; the program may have told it not to."""
-    return 0 < _most_digits() <= 10_000
 
 
 def bounded_repr(value: object, limit: int) -> str:
@@ -65,6 +64,7 @@ class BoundedRepr:
 
     def __init__(self, is_sensitive: Callable[[str], bool]) -> None:
         self._is_sensitive = is_sensitive
+        self._harmless: set[str] = set()
         self._writers: dict[int, Callable[..., str]] = {
             **dict.fromkeys(_PLAIN, _plain),
             **{
@@ -83,8 +83,7 @@ class BoundedRepr:
                 )
             },
         }
-        # Where Python bounds ints, most values need no more than its own repr.
-        self._shortcuts = {**self._writers, **dict.fromkeys((id(int), *_PLAIN), repr)}
+        self._shortcuts = {**self._writers, **dict.fromkeys(_PLAIN, repr)}
 
     def of(self, value: object, limit: int) -> str:
         """``value`` in at most ``limit`` characters; what was cut shows as ``…``.
@@ -95,11 +94,8 @@ class BoundedRepr:
         return _cut(self._write(value, limit, 0), limit)
 
     def of_each(self, values: Iterable[object]) -> list[str]:
-        """The same of many values, in at most ``MAX_TEXT`` characters each, and faster.
-
-        Raises ValueError, too, where one of them has to be looked at for itself.
-        """
-        show = (self._shortcuts if _python_bounds_ints() else self._writers).get
+        """The same of many values, in at most ``MAX_TEXT`` characters each, and faster."""
+        show = self._shortcuts.get
         texts = [show(id(type(value)), _object)(value) for value in values]
         return texts if max(map(len, texts), default=0) <= MAX_TEXT else [_cut(text, MAX_TEXT) for text in texts]
 
@@ -115,7 +111,7 @@ class BoundedRepr:
             return opening + ELLIPSIS + closing
         text = opening
         for member in members:
-            text += self._write(member, limit, depth + 1) + ", "
+            text += f"{self._write(member, limit, depth + 1)}, "
             if len(text) > limit:
                 return text
         return text[:-2] + closing
@@ -152,21 +148,31 @@ class BoundedRepr:
             return "{}"
         if len(value) <= _MANY:
             members = value.copy()
-            if _has_plain_repr((*members, *members.values())) and not any(map(self._names_a_secret, members)):
+            # The types of its keys first: to look for a key in a set runs its __hash__.
+            all_texts = {*map(id, map(type, members))} == _ONLY_TEXTS
+            if all_texts and self._harmless.issuperset(members) and _has_plain_repr(members.values()):
                 return repr(members)
         if depth >= MAX_DEPTH:
             return "{" + ELLIPSIS + "}"
         text = "{"
         for key, item in list(islice(value.items(), limit)):
-            shown = FILTERED if self._names_a_secret(key) else self._write(item, limit, depth + 1)
-            text += f"{self._write(key, limit, depth + 1)}: {shown}, "
+            if type(key) is str and key in self._harmless:
+                text += f"{key!r}: {self._write(item, limit, depth + 1)}, "
+            else:
+                shown = FILTERED if self._names_a_secret(key) else self._write(item, limit, depth + 1)
+                text += f"{self._write(key, limit, depth + 1)}: {shown}, "
             if len(text) > limit:
                 return text
         return text[:-2] + "}"
 
     def _names_a_secret(self, key: object) -> bool:
         if type(key) is str:
-            return self._is_sensitive(key if len(key) <= _MAX_KEY else key[:_MAX_KEY])
+            secret = self._is_sensitive(key if len(key) <= _MAX_KEY else key[:_MAX_KEY])
+            if not secret and len(key) <= _MAX_HARMLESS:
+                if len(self._harmless) >= _MAX_NAMES_KNOWN:
+                    self._harmless.clear()
+                self._harmless.add(key)
+            return secret
         return type(key) is bytes and self._is_sensitive(key[:_MAX_KEY].decode("latin-1"))
 
 
@@ -174,21 +180,33 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
 
 
-def _has_plain_repr(members: Collection[object]) -> bool:
-    """Whether Python's own repr of a container with these members runs nobody's code, and is neither slow nor long."""
-    if len(members) > 2 * _MANY:
+def _has_plain_repr(members: Collection[object], *, with_tuples: bool = True) -> bool:
+    """Whether Python's own repr of a container with these members runs nobody's code, and is neither slow nor long.
+
+    A few members may have a few each, where they are tuples: those nobody can change before the repr.
+    """
+    if len(members) > _MANY:
         return False
+    with_tuples = with_tuples and len(members) <= _FEW
     for member in members:
         kind = type(member)
-        if kind is str or kind is bytes:
+        if kind is int:
+            if not _LEAST < member < _MOST:  # type: ignore[operator]
+                return False
+        elif kind is str:
             if len(member) > _LONG:  # type: ignore[arg-type]
                 return False
-        elif kind is int:
-            if not -_LARGE_INT < member < _LARGE_INT:  # type: ignore[operator]
+        elif kind is tuple and with_tuples:
+            if not _is_plain_tuple(member):  # type: ignore[arg-type]
                 return False
         elif id(kind) not in _PLAIN:
             return False
     return True
+
+
+def _is_plain_tuple(value: tuple[object, ...]) -> bool:
+    # Two may be a name and its secret.
+    return len(value) != 2 and len(value) <= _FEW and _has_plain_repr(value, with_tuples=False)
 
 
 def _object(value: object, limit: int = MAX_TEXT, depth: int = 0) -> str:
@@ -200,7 +218,7 @@ def _plain(value: object, limit: int = MAX_TEXT, depth: int = 0) -> str:
 
 
 def _int(value: int, limit: int = MAX_TEXT, depth: int = 0) -> str:
-    if -_LARGE_INT < value < _LARGE_INT:
+    if _LEAST < value < _MOST:
         return repr(value)
     return f"<int of {value.bit_length()} bits>"
 

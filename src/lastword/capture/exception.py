@@ -30,6 +30,7 @@ MAX_NOTES = 10
 MAX_NOTE = 1024
 
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
+_dict_of = BaseException.__dict__["__dict__"].__get__
 
 
 class _Waiting(NamedTuple):
@@ -96,10 +97,11 @@ def is_unraised(error: BaseException, traceback: Optional[TracebackType]) -> boo
 
 def type_only(error: BaseException) -> ExceptionInfo:
     """The least that can be said of an exception."""
+    name = class_name(type(error))
     return {
-        "type": class_name(type(error)),
+        "type": name,
         "module": class_module(type(error)),
-        "value": _unprintable(error),
+        "value": f"<unprintable {name}>",
         "kind": None,
         "parent": None,
         "notes": [],
@@ -153,10 +155,7 @@ def _with_room(text: str, room: Room) -> str:
 
 def _notes(error: BaseException) -> list[str]:
     """The notes of PEP 678, which are a list of texts only by convention."""
-    try:
-        notes: Any = object.__getattribute__(error, "__notes__")
-    except Exception:
-        return []
+    notes: Any = dict.get(_dict_of(error), "__notes__", ())
     try:
         if type(notes) not in (list, tuple):
             return [bounded_repr(notes, MAX_NOTE)]

@@ -67,12 +67,7 @@ class VariableReader:
         a class with a ``__prepare__``) nothing is taken: reading it would run its code. ``own_reprs``: of the objects
         that are shown by their own ``__repr__``, if any are; what containers hold is not asked.
         """
-        items = _items(frame.f_locals)
-        if (
-            not frame.f_code.co_flags & CO_OPTIMIZED
-        ):  # a function's names are plain texts, a namespace's may be anything
-            items = [item for item in items if type(item[0]) is str]
-        keys, values = zip(*items) if items else ((), ())
+        keys, values = _locals_of(frame)
         names = self._known.get(keys) or self._learn(keys)
         return self._shown(names, values if names.is_all else [values[place] for place in names.taken], own_reprs)
 
@@ -125,6 +120,18 @@ class VariableReader:
 def _template(shown: list[str], marks: list[Mark]) -> str:
     rows = [f'[{encode_text(name)},"{mark}",'.replace("%", "%%") + "%s]" for name, mark in zip(shown, marks)]
     return f"[{','.join(rows)}]"
+
+
+def _locals_of(frame: FrameType) -> tuple[tuple[str, ...], Sequence[object]]:
+    local_names: Any = frame.f_locals
+    if frame.f_code.co_flags & CO_OPTIMIZED and type(local_names) is _FUNCTION_LOCALS:
+        # A copy, since another thread that asks for the same may change it. A function's names are plain texts.
+        local_names = local_names.copy()
+        if len(local_names) <= _MAX_LOOKED_AT:
+            return tuple(local_names), [*local_names.values()]
+    items = [item for item in _items(local_names) if type(item[0]) is str]
+    keys, values = zip(*items) if items else ((), ())
+    return keys, values
 
 
 def _items(local_names: Any) -> list[tuple[Any, object]]:

@@ -51,6 +51,7 @@ class Client:
             is_sensitive=self.reporter.rules.is_sensitive,
             scrub_text=self.reporter.rules.scrub_text,
             scrub_source=self.reporter.rules.scrub_source,
+            local_variables=config.local_variables,
             repr_of=config.repr_of,
             context_lines=config.context_lines,
             in_app=config.in_app,

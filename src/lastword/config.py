@@ -43,6 +43,7 @@ class _Options(NamedTuple):
     scrub: str = "all"
     scrub_names: tuple[str, ...] = ()
     keep_names: tuple[str, ...] = ()
+    local_variables: bool = True
     repr_of: tuple[Union[type, str], ...] = ()
     context_lines: int = 5
     in_app: tuple[str, ...] = ()
@@ -92,6 +93,7 @@ class Config(_Options):
             texts are let alone; ``off``: nothing.
         scrub_names: more names that say so: whoever contains one of them, in any case. ``-`` and ``_`` are alike.
         keep_names: names that do not, although they contain such a word: whole names (``author``), in any case.
+        local_variables: whether the local variables of frames are in events. Where not, they are not even read.
         repr_of: classes, or names of such as in ``ignore_errors``, subclasses included, whose objects are shown by
             their own ``__repr__`` where they are local variables; all others only by class and address. It runs in the
             midst of a capture, whatever it does: query a database, or wait. After 10 ms an event no more are asked.
@@ -315,6 +317,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "ca_bundle": _path,
     "verify": _switch,
     "all_threads": _switch,
+    "local_variables": _switch,
     "ignore_errors": _errors,
     "sample_rate": _number,
     "flood_burst": _whole_number,

@@ -223,6 +223,7 @@ def test_every_option_has_its_variable(tmp_path: Path) -> None:
         "LASTWORD_MAX_AGE": "3600.5",
         "LASTWORD_MAX_SET_ASIDE": "2000",
         "LASTWORD_ALL_THREADS": "on",
+        "LASTWORD_LOCAL_VARIABLES": "off",
         "LASTWORD_DEBUG": "yes",
     }
     loaded = Config.load({}, environ)
@@ -246,6 +247,7 @@ def test_every_option_has_its_variable(tmp_path: Path) -> None:
         scrub="names",
         scrub_names=("iban", "tax_id"),
         keep_names=("author",),
+        local_variables=False,
         repr_of=("shop.Order",),
         context_lines=2,
         in_app=("shop", "cart.core"),

@@ -78,6 +78,19 @@ def test_what_is_captured_is_on_disk_under_the_returned_id(tmp_path: Path) -> No
     assert found[0].content["exceptions"][0]["type"] == "KeyError"
 
 
+def test_local_variables_can_be_left_out(tmp_path: Path) -> None:
+    """They are in each frame, unless the program wants none."""
+    for wanted in (True, False):
+        lastword.init(spool=tmp_path / str(wanted), local_variables=wanted)
+        try:
+            raise ValueError("boom")
+        except ValueError:
+            lastword.capture_exception()
+        [record] = records(tmp_path / str(wanted))
+        [frame] = record.content["exceptions"][0]["frames"]
+        assert [name for name, _, _ in frame["variables"]] == (["tmp_path", "wanted"] if wanted else [])
+
+
 def test_nothing_to_capture(tmp_path: Path) -> None:
     """`capture_exception` without an exception, or with something else, is None."""
     lastword.init(spool=tmp_path / "spool")

@@ -34,7 +34,7 @@ _MANY = 64
 _FEW = 8
 
 #: Names that are known to be no secret are remembered: so many, of so many characters at most.
-_MAX_NAMES_KNOWN = 4096
+_MAX_NAMES_KNOWN = 1024
 _MAX_HARMLESS = 50
 
 _module_dict: Callable[[ModuleType], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__

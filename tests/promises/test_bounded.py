@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -82,6 +83,35 @@ def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytes
     accounts = read_accounts(layout.spool)
     assert (accounts.recorded, accounts.missing) == (40, 0)
     assert accounts.held >= 3
+
+
+def test_what_cannot_be_removed_is_no_reason_to_try_for_ever(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a segment that has to go cannot be removed, the flusher goes on with its work, and removes it later."""
+    writer = Writer.born(layout, Limits(spool=3 * MIB))
+    for _ in range(40):
+        writer.append(encode_event("ab" * 16, None, {"text": "x" * 600_000}), None)
+    leadership = Leadership(layout)
+    unlink = os.unlink
+    with monkeypatch.context() as patch:
+        refusals: list[str] = []
+
+        def refuse(path: str) -> None:
+            if not path.endswith(".seg"):
+                return unlink(path)
+            refusals.append(path)
+            assert len(refusals) < 1000, "it goes round in circles"
+            raise PermissionError(path)
+
+        patch.setattr("os.unlink", refuse)
+        leadership.look(time.time())
+        assert refusals
+    leadership.look(time.time())
+    leadership.work()
+    assert size_of(Path(layout.spool)) <= 3 * MIB
+    leadership.finish()
+    writer.abandon()
+    accounts = read_accounts(layout.spool)
+    assert (accounts.recorded, accounts.missing) == (40, 0)
 
 
 def test_a_record_that_is_too_large_is_refused_alone(tmp_path: Path) -> None:

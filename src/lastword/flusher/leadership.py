@@ -77,7 +77,8 @@ class Leadership:
             self._sort_backlog()
         else:
             self._asleep = [each for writer in self._writers.values() if (each := writer.open_segment)]
-        self._clean_up_due = bool(self._ledger.retired) or any(writer.dead for writer in changed)
+        leavings = any(writer.dead or writer.settled_segments() for writer in changed)
+        self._clean_up_due = bool(self._ledger.retired) or leavings
 
     def work(self) -> bool:
         """Act on what came back and send what may be sent; true when anything came of it."""

@@ -34,9 +34,8 @@ def limits_of(writers: Collection[WatchedWriter]) -> Limits:
 
 
 def drop_oldest(layout: Layout, writers: Collection[WatchedWriter], most: int | None = None) -> list[Removable]:
-    """Settle the oldest segments as dropped until the rest is within the limit; returns those segments.
-
-    They are still there: only a checkpoint makes it right to unlink them.
+    """Settle the oldest segments as dropped until the rest is within the limit, ``most`` of them at most; returns those
+    segments. They are still there: only a checkpoint makes it right to unlink them.
     """
     total, removable = 0, []
     for writer in writers:
@@ -109,10 +108,10 @@ def _make_room(layout: Layout, lock: LifetimeLock) -> None:
             writer = WatchedWriter(layout, writer_id, ledger.entry(writer_id))
             writer.look_at_files(time.time())
             writers.append(writer)
-        gone = drop_oldest(layout, writers, _MOST_BY_A_WRITER)
-        if gone:
+        if drop_oldest(layout, writers, _MOST_BY_A_WRITER):
             ledger.store(layout)
-        for segment in gone:
-            os.unlink(os.path.join(segment.writer.directory, segment.name))
+        for writer in writers:
+            for name in writer.settled_segments():
+                os.unlink(os.path.join(writer.directory, name))
     finally:
         lock.release()

@@ -40,7 +40,7 @@ WINDOW = MAX_ABOVE
 
 
 class Removable(NamedTuple):
-    """A segment that its writer will never write to again, settled or not; the lowest ``written_at`` is the oldest."""
+    """A segment that its writer will never write to again; the lowest ``written_at`` is the oldest."""
 
     written_at: int
     size: int
@@ -198,14 +198,16 @@ class WatchedWriter:
         return numbered + [name for name in self.segments.extras if name in self.entry.extras]
 
     def sizes(self) -> tuple[int, list[Removable]]:
-        """The bytes of all segments, and the segments that could be removed for want of room.
+        """The bytes of all segments with anything unsettled, and of these the ones that could go for want of room.
 
         Of the numbered ones, those are offered whose writer is done with them, up to the first that is on its way to
         the tracker; they must be dropped in the order of their numbers.
         """
-        total, removable, in_order = 0, [], True
+        total, removable, in_order, settled = 0, [], True, set(self.settled_segments())
         busy = {line.segment for line in self.waiting() if line.in_flight}
         for name in (*map(segment_name, self.segments.numbered), *self.segments.extras):
+            if name in settled:
+                continue
             try:
                 found = os.stat(os.path.join(self.directory, name))
             except OSError:

@@ -26,13 +26,13 @@ PROMISE = "one flusher is at work, never two; killed, it is followed by another,
 PROCESSES = 32
 KILLS = 50
 
-#: Each process captures some four times a second, until there is a line to read; once more then, for the last flusher.
+#: Each process captures every now and then, until there is a line to read; once more then, for the last flusher.
 PROCESSES_THAT_CAPTURE = """
 import random, select
 for number in range({processes}):
     if os.fork() == 0:
         chance = random.Random(os.getpid())
-        while not select.select([0], [], [], chance.uniform(0, 0.5))[0]:
+        while not select.select([0], [], [], chance.uniform(0, {pause}))[0]:
             acked(lastword.capture_message("again"))
         acked(lastword.capture_message("the last one"))
         os._exit(0)
@@ -64,12 +64,13 @@ class Listener:
         return next(at for at, _ in self.acked if at > moment)
 
 
-def prove(directory: Path, kills: int = KILLS, processes: int = PROCESSES) -> str:
+def prove(directory: Path, kills: int = KILLS, pause: float = 0.5) -> str:
+    """``pause``: at most so many seconds lie between two captures of a process."""
     spool = directory / "spool"
     lock = Layout(str(spool)).flusher_lock
     chance = random.Random()
     killed, followed = [], []
-    body = PROCESSES_THAT_CAPTURE.format(processes=processes)
+    body = PROCESSES_THAT_CAPTURE.format(processes=PROCESSES, pause=pause)
     with WitnessTracker() as tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:
         listener = Listener(program)
         for _ in range(kills):
@@ -93,7 +94,7 @@ def prove(directory: Path, kills: int = KILLS, processes: int = PROCESSES) -> st
     assert (accounts.held, accounts.missing) == (0, 0), accounts
     waits = [max(lead - listener.first_after(kill), 0.0) for kill, lead in zip(killed, followed[1:])]
     return (
-        f"{processes} processes, {kills} kills, {len(acked)} captured and delivered, {repeats} repeats; "
+        f"{PROCESSES} processes, {kills} kills, {len(acked)} captured and delivered, {repeats} repeats; "
         f"the next one led after {statistics.median(waits):.2f} s (median), {max(waits):.2f} s (longest)"
     )
 

@@ -50,7 +50,7 @@ def test_a_segment_changed_anywhere(layout: Layout, change: str) -> None:
         model = Process(layout, tracker.dsn, "model 1", "model 2", "model 3").ends()
         bounds = model.bounds()
         near_bounds = {bound + step for bound in bounds for step in (-1, 0, 1)}
-        places = sorted({*range(0, bounds[-1], 211), *(place for place in near_bounds if 0 <= place < bounds[-1])})
+        places = sorted({*range(0, bounds[-1], 401), *(place for place in near_bounds if 0 <= place < bounds[-1])})
         wanted = {"model 1", "model 2", "model 3"}
         allowed = set(wanted)
         for place in places:

@@ -146,7 +146,7 @@ def test_idle_exit_against_a_late_capture(tmp_path: Path) -> None:
     comes after it who would start a flusher for what is stranded. The flushers are real processes that leave as soon as
     they have nothing to do, instead of a second later, and that need no new interpreter to start.
     """
-    spool, rounds = tmp_path / "spool", 30
+    spool, rounds = tmp_path / "spool", 20
     body = f"""
 import random
 from lastword import launch

@@ -64,6 +64,7 @@ def test_only_the_last_second_is_at_risk(tmp_path: Path) -> None:
             until = time.time() + 3.6
             while time.time() < until:
                 capture()
+                time.sleep(0.02)  # a program that captures, not one that does nothing else
             after = cut_power(disk, tmp_path / "ext4.img", tmp_path)
             cut_at = time.time()
             try:

@@ -60,6 +60,14 @@ def test_an_outage_fills_no_disk(tmp_path: Path, mode: str, processes: int) -> N
             assert (accounts.held, accounts.missing, accounts.writers) == (0, 0, [])
 
 
+def writer_of_40_events(layout: Layout) -> Writer:
+    """They take 24 MB, where 3 MiB are allowed."""
+    writer = Writer.born(layout, Limits(spool=3 * MIB))
+    for _ in range(40):
+        writer.append(encode_event("ab" * 16, None, {"text": "x" * 600_000}), None)
+    return writer
+
+
 def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flusher that comes to a spool that is much too large has removed what is too much once it begins to read:
     those who go on writing meanwhile never have to wait for room longer than counting takes.
@@ -72,9 +80,7 @@ def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytes
         take_in(self)
 
     monkeypatch.setattr(WatchedWriter, "take_in", watched)
-    writer = Writer.born(layout, Limits(spool=3 * MIB))
-    for _ in range(40):
-        writer.append(encode_event("ab" * 16, None, {"text": "x" * 600_000}), None)
+    writer = writer_of_40_events(layout)
     leadership = Leadership(layout)
     leadership.look(time.time())
     leadership.finish()
@@ -87,9 +93,7 @@ def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytes
 
 def test_what_cannot_be_removed_is_no_reason_to_try_for_ever(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a segment that has to go cannot be removed, the flusher goes on with its work, and removes it later."""
-    writer = Writer.born(layout, Limits(spool=3 * MIB))
-    for _ in range(40):
-        writer.append(encode_event("ab" * 16, None, {"text": "x" * 600_000}), None)
+    writer = writer_of_40_events(layout)
     leadership = Leadership(layout)
     unlink = os.unlink
     with monkeypatch.context() as patch:

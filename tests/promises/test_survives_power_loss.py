@@ -13,7 +13,7 @@ from pathlib import Path
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.reader import list_segments, read_lines
-from lastword.spool.record import Record, parse
+from lastword.spool.record import Record
 from lastword.testing import LoopbackTracker
 from tests.support import filesystems
 from tests.support.programs import Program, wait_until, wait_until_no_flusher
@@ -32,7 +32,7 @@ def ids_on(disk: Path) -> set[str]:
     found = set()
     for directory in (disk / "spool/v1/writers").glob("*"):
         for number in list_segments(str(directory)).numbered:
-            lines = read_lines(str(directory / f"{number:06d}.seg"), 0, finished=True, parse=parse)
+            lines = read_lines(str(directory / f"{number:06d}.seg"), 0, finished=True)
             found |= {line.found.id for line in lines if isinstance(line.found, Record)}
     return found
 

@@ -28,7 +28,8 @@ _MAX_KEY = 1000
 _MOST = 1 << 512
 _LEAST = -_MOST
 
-#: A list with a longer text, or with more members, is read member by member, as far as there is room to show them.
+#: A container with a longer text, or with more members, is read member by member, as far as there is room to show them;
+#: so is one with tuples in it, unless there are few of all.
 _LONG = 200
 _MANY = 64
 _FEW = 8
@@ -111,7 +112,7 @@ class BoundedRepr:
             return opening + ELLIPSIS + closing
         text = opening
         for member in members:
-            text += f"{self._write(member, limit, depth + 1)}, "
+            text += self._write(member, limit, depth + 1) + ", "
             if len(text) > limit:
                 return text
         return text[:-2] + closing
@@ -156,17 +157,16 @@ class BoundedRepr:
             return "{" + ELLIPSIS + "}"
         text = "{"
         for key, item in list(islice(value.items(), limit)):
-            if type(key) is str and key in self._harmless:
-                text += f"{key!r}: {self._write(item, limit, depth + 1)}, "
-            else:
-                shown = FILTERED if self._names_a_secret(key) else self._write(item, limit, depth + 1)
-                text += f"{self._write(key, limit, depth + 1)}: {shown}, "
+            shown = FILTERED if self._names_a_secret(key) else self._write(item, limit, depth + 1)
+            text += f"{self._write(key, limit, depth + 1)}: {shown}, "
             if len(text) > limit:
                 return text
         return text[:-2] + "}"
 
     def _names_a_secret(self, key: object) -> bool:
         if type(key) is str:
+            if key in self._harmless:
+                return False
             secret = self._is_sensitive(key if len(key) <= _MAX_KEY else key[:_MAX_KEY])
             if not secret and len(key) <= _MAX_HARMLESS:
                 if len(self._harmless) >= _MAX_NAMES_KNOWN:

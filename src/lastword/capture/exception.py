@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Optional
 from lastword.capture.bounded_repr import bounded_repr
 from lastword.capture.frames import StackReader
 from lastword.capture.relations import Kind, members_of, next_in_chain
+from lastword.capture.reported import dict_of
 from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import class_module, class_name, clean_marked
 from lastword.capture.syntax_error import syntax_error_place
@@ -30,7 +31,6 @@ MAX_NOTES = 10
 MAX_NOTE = 1024
 
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
-_dict_of = BaseException.__dict__["__dict__"].__get__
 
 
 class _Waiting(NamedTuple):
@@ -97,11 +97,10 @@ def is_unraised(error: BaseException, traceback: Optional[TracebackType]) -> boo
 
 def type_only(error: BaseException) -> ExceptionInfo:
     """The least that can be said of an exception."""
-    name = class_name(type(error))
     return {
-        "type": name,
+        "type": class_name(type(error)),
         "module": class_module(type(error)),
-        "value": f"<unprintable {name}>",
+        "value": _unprintable(error),
         "kind": None,
         "parent": None,
         "notes": [],
@@ -155,7 +154,7 @@ def _with_room(text: str, room: Room) -> str:
 
 def _notes(error: BaseException) -> list[str]:
     """The notes of PEP 678, which are a list of texts only by convention."""
-    notes: Any = dict.get(_dict_of(error), "__notes__", ())
+    notes: Any = dict.get(dict_of(error), "__notes__", ())
     try:
         if type(notes) not in (list, tuple):
             return [bounded_repr(notes, MAX_NOTE)]

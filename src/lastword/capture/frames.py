@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Optional, cast
 
-from lastword.capture.call_site import MAX_NAME, MAX_PATH, CallSite, begun_json
+from lastword.capture.call_site import MAX_NAME, MAX_PATH, begun_json
 from lastword.capture.folding import both_ends
 from lastword.capture.own_repr import OwnReprs
 from lastword.capture.room import LEFT_BY_VARIABLES, Room
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.source import absolute_path, is_own_file
-from lastword.capture.variables import NO_VARIABLES, Variables
+from lastword.capture.variables import NO_VARIABLES
 from lastword.event import Frame, frames_left_out, placeholder
 from lastword.event_json import EncodedFrame
 
@@ -75,19 +75,12 @@ class StackReader:
 
     def _frame(self, frame: FrameType, line: int, instruction: int, with_variables: bool) -> Optional[Frame]:
         site = self._sites.at(frame, line, instruction)
-        variables = self._variables.read(frame, self._own_reprs) if with_variables else NO_VARIABLES
-        if site.begun_json and self._room.take(len(site.begun_json) + len(variables.json) + 1, LEFT_BY_VARIABLES):
-            if site.file_found:
-                self.sources[site.frame["path"]] = site.file_found
-            return EncodedFrame(f"{site.begun_json}{variables.json}}}", variables.texts)  # type: ignore[return-value]
-        return self._frame_as_far_as_it_fits(site, variables)
-
-    def _frame_as_far_as_it_fits(self, site: CallSite, variables: Variables) -> Optional[Frame]:
         begun, without_source = site.begun_json or _begun_here(site.frame), False
         if not self._room.take(len(begun) + _END):
             begun, without_source = _begun_here(site.frame_without_source), True
             if not self._room.take(len(begun) + _END):
                 return None
+        variables = self._variables.read(frame, self._own_reprs) if with_variables else NO_VARIABLES
         without_variables = bool(variables.texts) and not self._room.take(len(variables.json), LEFT_BY_VARIABLES)
         if without_variables:
             variables = NO_VARIABLES

@@ -6,8 +6,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 from lastword.capture.kernel_table import read_table
@@ -87,10 +85,11 @@ def _process_name() -> str:
     return clean(name, MAX_NAME) if type(name) is str else "MainProcess"
 
 
-#: Seconds on the clock by which the kernel notes when a process started.
-_boot_time: Callable[[], float] = (
-    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
-)
+def _boot_time() -> float:
+    """Seconds on the clock by which the kernel notes when a process started."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def _command_and_start_time() -> tuple[str, float]:

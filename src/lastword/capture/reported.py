@@ -24,7 +24,8 @@ _KEY = "__lastword__"
 #: pid, time (monotonic), mechanism, event id or None where the event was refused.
 Mark = tuple[int, float, str, Optional[str]]
 
-_dict_of = BaseException.__dict__["__dict__"].__get__  # a class of the application may have a property of that name
+#: The ``__dict__`` of an exception. A class of the application may have a property of that name.
+dict_of = BaseException.__dict__["__dict__"].__get__
 
 _marks: dict[int, _MarkedReference] = {}  # by the exception's address, which is its own as long as it lives
 
@@ -41,7 +42,7 @@ def mark(error: BaseException, mechanism: str, event_id: Optional[str]) -> None:
     """Remember that ``mechanism`` reported ``error`` as ``event_id``; None where it was refused. Raises nothing."""
     new: Mark = (os.getpid(), time.monotonic(), mechanism, event_id)
     if is_builtin_class(type(error)):
-        dict.__setitem__(_dict_of(error), _KEY, new)
+        dict.__setitem__(dict_of(error), _KEY, new)
         return
     known = _reference_to(error)
     if known is not None:
@@ -60,7 +61,7 @@ def event_of(error: BaseException) -> Optional[tuple[str, Optional[str]]]:
     """Who reported ``error``, and the event's id (None: it was refused). None where nobody did, or long ago."""
     known: Any
     if is_builtin_class(type(error)):
-        known = dict.get(_dict_of(error), _KEY)
+        known = dict.get(dict_of(error), _KEY)
     else:
         reference = _reference_to(error)
         known = None if reference is None else reference.mark

@@ -140,6 +140,4 @@ def _items(local_names: Any) -> list[tuple[Any, object]]:
             return list(islice(dict.items(local_names), _MAX_LOOKED_AT))
         except RuntimeError:  # a finalizer or another thread has changed it in between; hardly twice
             return list(islice(dict.items(local_names), _MAX_LOOKED_AT))
-    if type(local_names) is _FUNCTION_LOCALS:
-        return list(islice(local_names.items(), _MAX_LOOKED_AT))
     return []

@@ -59,7 +59,7 @@ class Leadership:
                 self._writers[writer_id] = WatchedWriter(self._layout, writer_id, entry, self._orders.redirects)
         changed = [writer for writer in self._writers.values() if writer.refresh(now, closely=closely)]
         if changed:  # before anything is read: what has to go is not worth the time, while others go on writing
-            self._upkeep.make_room(self._writers.values(), now)
+            self._upkeep.make_room(self._writers, now)
         for writer in changed:
             writer.take_in()
             writer.entry.first_seen = writer.entry.first_seen or now

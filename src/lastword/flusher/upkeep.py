@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextvars import Context
 
 from lastword.capture import CaptureSettings, message_event
@@ -41,13 +41,13 @@ class Upkeep:
         self._synced_at = 0.0
         self._minute_at = 0.0
 
-    def make_room(self, writers: Collection[WatchedWriter], now: float) -> None:
+    def make_room(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
         """Keep the spool of these writers within its limit; ``now`` in Unix seconds. A few segments at a time, so that
         their room is there soon: while many write, counting what is in there takes long.
         """
-        while retention.drop_oldest(self._layout, writers, _MOST_AT_ONCE):
+        while retention.drop_oldest(self._layout, writers.values(), _MOST_AT_ONCE):
             self._books.mark_changed(now)
-            self._books.clean_up(writers, now)
+            self._books.clean_up(writers.values(), now)
 
     def look_after(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
         """Keep the spool of these writers in order."""

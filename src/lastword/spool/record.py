@@ -164,11 +164,11 @@ def parse_head(line: bytes) -> Union[Record, Damage]:
         return parse(line)
     seq, to, event_id, is_event, timestamp = head.groups()
     return Record(
-        int(seq) if seq else None,
-        to.decode("ascii") if to else None,
-        event_id.decode("ascii"),
-        EVENT if is_event else RENDERED,
-        {"timestamp": float(timestamp)},
+        seq=int(seq) if seq else None,
+        to=to.decode("ascii") if to else None,
+        id=event_id.decode("ascii"),
+        kind=EVENT if is_event else RENDERED,
+        content={"timestamp": float(timestamp)},
     )
 
 

@@ -201,14 +201,14 @@ _ADDED: dict[str, Any] = {
 
 def with_all_parts(event: Mapping[str, Any]) -> Event:
     """The event of a record that may have been written by an older lastword, which knew fewer parts."""
-    return cast(Event, {**_ADDED, **event})
+    return cast("Event", {**_ADDED, **event})
 
 
 def attachments_left_out(event: Event, why: str) -> Event:
     """The event without the contents of its attachments, which says that they were left out, and ``why``."""
     attachments = event["attachments"]
     bare = [{**one, "content": None, "file": None, "left_out": one["left_out"] or why} for one in attachments]
-    return cast(Event, {**event, "attachments": bare})
+    return cast("Event", {**event, "attachments": bare})
 
 
 def told_of(attachment: Attachment) -> str:

@@ -67,7 +67,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 def by(**options: Any) -> Destination:
     """A destination as ``init`` makes it from these options."""
     made = Config.load({"dsn": "booboo+https://TOKEN@127.0.0.1:1/o/p", "timeout": PATIENCE, **options}, {}).destination
-    return cast(Destination, made)
+    return cast("Destination", made)
 
 
 def post_to(url: str) -> HttpRequest:

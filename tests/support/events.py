@@ -75,7 +75,7 @@ def frame(function: str = "pay", *, line: int = 4, path: str = "/app/shop.py", *
         "variables": [],
         **changes,
     }
-    return cast(Frame, complete)
+    return cast("Frame", complete)
 
 
 def exception(
@@ -92,7 +92,7 @@ def exception(
         "frames": [frame()] if frames is None else frames,
         **changes,
     }
-    return cast(ExceptionInfo, complete)
+    return cast("ExceptionInfo", complete)
 
 
 def exception_event(**changes: Any) -> Event:
@@ -103,7 +103,7 @@ def exception_event(**changes: Any) -> Event:
 def breadcrumb(message: str = "GET /cart", **changes: Any) -> Breadcrumb:
     """Something that happened a little before the event."""
     defaults = {"timestamp": 1699999998.25, "type": "default", "category": "", "level": "info", "data": {}}
-    return cast(Breadcrumb, {**defaults, "message": message, **changes})
+    return cast("Breadcrumb", {**defaults, "message": message, **changes})
 
 
 def message_event(message: str = "deployed", **changes: Any) -> Event:
@@ -163,4 +163,4 @@ def _event(changes: dict[str, Any]) -> Event:
         "sources": {},
         **changes,
     }
-    return cast(Event, complete)
+    return cast("Event", complete)

@@ -300,7 +300,7 @@ class TestBeforeSend:
     def test_the_id_stays_what_it_was(self) -> None:
         """It is what the capture returns, and what a repeat is recognised by."""
         for hook in (lambda event: {**event, "id": "mine"}, lambda event: event.pop("id") and event):
-            assert cast(Event, BeforeSend(hook).apply(rich_event()))["id"] == EVENT_ID
+            assert cast("Event", BeforeSend(hook).apply(rich_event()))["id"] == EVENT_ID
 
     @pytest.mark.parametrize("wire", sorted(FORMATS))
     def test_whatever_is_taken_away_the_rest_can_be_sent(self, wire: str) -> None:
@@ -336,7 +336,7 @@ class TestBeforeSend:
 
     def test_what_the_hook_adds_stays(self) -> None:
         """It is on disk, should somebody look for it there."""
-        kept = cast(Any, BeforeSend(lambda event: {**event, "mine": [1]}).apply(rich_event()))
+        kept = cast("Any", BeforeSend(lambda event: {**event, "mine": [1]}).apply(rich_event()))
         assert kept["mine"] == [1]
 
     @pytest.mark.parametrize(

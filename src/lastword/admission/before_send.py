@@ -36,7 +36,7 @@ class BeforeSend:
         if returned is None:
             return None
         try:
-            fitted = cast(Event, self._fit(returned))
+            fitted = cast("Event", self._fit(returned))
         except Misfit as misfit:
             raise RecordRefused(REASON, f"what before_send returned is no event: {misfit}") from None
         fitted["id"] = event_id

@@ -71,7 +71,7 @@ def _context_call(call: _Call) -> _Call:
             except Exception:  # noqa: S110 (there may be no room on the stack even for that)
                 pass
 
-    return cast(_Call, guarded)
+    return cast("_Call", guarded)
 
 
 @_context_call

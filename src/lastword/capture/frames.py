@@ -88,7 +88,7 @@ class StackReader:
             self.stripped += 1
         if site.file_found and not without_source:
             self.sources[site.frame["path"]] = site.file_found
-        return cast(Frame, EncodedFrame(f"{begun}{variables.json}}}", variables.texts))
+        return cast("Frame", EncodedFrame(f"{begun}{variables.json}}}", variables.texts))
 
 
 def _begun_here(frame: Frame) -> str:

@@ -81,7 +81,7 @@ class Courier:
 
 def _request(record: Record, wire: WireFormat, destination: Destination, limit: Optional[int]) -> HttpRequest:
     if record.kind == EVENT:
-        return wire.request(cast(Event, record.content), destination, limit)
+        return wire.request(cast("Event", record.content), destination, limit)
     of = record.content.get("wire")
     if of != destination.dsn.wire:
         raise ValueError(f"it was made for {of!r}")

@@ -18,4 +18,4 @@ def completed(record: Record, destination: Destination) -> Record:
     if record.kind != "event":
         return record
     event = with_attached_files(with_source_of_files(with_all_parts(record.content), destination))
-    return record._replace(content=cast(dict[str, Any], event))
+    return record._replace(content=cast("dict[str, Any]", event))

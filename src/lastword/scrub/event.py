@@ -34,7 +34,7 @@ def scrub(event: Event, rules: Rules) -> Event:
     """
     if rules.off:
         return event
-    scrubbed = cast(dict[str, Any], event.copy())
+    scrubbed = cast("dict[str, Any]", event.copy())
     texts: list[str] = []
     crumbs: Any = event["breadcrumbs"]
     encoded = crumbs if type(crumbs) is EncodedList and rules.are_ascii else EncodedList(())
@@ -53,7 +53,7 @@ def scrub(event: Event, rules: Rules) -> Event:
             _clean_texts(scrubbed, rules.texts, suspicion)
     if encoded.texts:
         scrubbed["breadcrumbs"] = scrub_encoded(encoded, rules, suspicion)
-    return cast(Event, scrubbed)
+    return cast("Event", scrubbed)
 
 
 def _texts_of(event: Event) -> list[str]:

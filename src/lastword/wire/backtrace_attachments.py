@@ -89,7 +89,7 @@ def with_files_read(event: Event, read: Callable[[FileFound], Optional[bytes]]) 
         content = read(one["file"])
         left_out = "changed or gone before it was sent" if content is None else None
         # Bytes, which need not become base64 to be sent.
-        complete.append({**one, "content": cast(Optional[str], content), "left_out": left_out})
+        complete.append({**one, "content": cast("Optional[str]", content), "left_out": left_out})
     return {**event, "attachments": complete}
 
 

@@ -37,12 +37,12 @@ class Prepared(TypedDict):
 
 
 def prepared(event: Event) -> Optional[Prepared]:
-    return cast(Optional[Prepared], cast("dict[str, Any]", event).get(PREPARED))
+    return cast("Optional[Prepared]", cast("dict[str, Any]", event).get(PREPARED))
 
 
 def with_prepared(event: Event, changes: Prepared) -> Event:
     """The event with another ``Prepared``."""
-    return cast(Event, {**event, PREPARED: changes})
+    return cast("Event", {**event, PREPARED: changes})
 
 
 def with_more_source(event: Event, read_lines: Callable[[str], Optional[list[str]]]) -> Event:

@@ -94,7 +94,7 @@ class BacktraceReport:
         """Make this the report of an exception. Nothing happens without one."""
         if not issubclass(type(ex_value), BaseException):
             return
-        error = cast(BaseException, ex_value)
+        error = cast("BaseException", ex_value)
         room = Room()
         reader = StackReader(_settings(), room)
         try:
@@ -173,7 +173,7 @@ class BacktraceReport:
         attributes, annotations = self._what_is_said()
         if self.log_lines and "Log" not in annotations:
             annotations["Log"] = self.log_lines
-        event = cast(Event, {**self._event, "level": level, "handled": level != "fatal"})
+        event = cast("Event", {**self._event, "level": level, "handled": level != "fatal"})
         self._times_sent += 1
         if self._times_sent > 1:
             event["id"] = new_id()
@@ -228,7 +228,7 @@ def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Lev
 def _scrubbed(said: dict[str, Any], event: Event, handler: Handler) -> dict[str, Any]:
     """What the program says, without what the rules find; the event itself is scrubbed on its way to the disk."""
     rules = handler.client.reporter.rules
-    return said if rules.off else scrub(cast(Event, {**event, "extra": said}), rules)["extra"]
+    return said if rules.off else scrub(cast("Event", {**event, "extra": said}), rules)["extra"]
 
 
 def _all_of(paths: Any) -> list[Any]:

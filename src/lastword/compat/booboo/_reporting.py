@@ -76,7 +76,7 @@ def config_for(
         "scrub": "off",  # variables and requests have their own rules, and texts were never looked at
     }
     environ = {name: value for name, value in os.environ.items() if name not in _NOT_FROM_ENVIRONMENT}
-    config = cast(BoobooConfig, BoobooConfig.load(options, environ))
+    config = cast("BoobooConfig", BoobooConfig.load(options, environ))
     config.address = address
     return config
 

@@ -11,7 +11,6 @@ from lastword.flusher.consequences import Consequences
 from lastword.flusher.corrections import Corrections
 from lastword.flusher.orders import Orders
 from lastword.flusher.outbox import Outbox
-from lastword.flusher.own_writers import OwnWriters
 from lastword.flusher.settle import Bookkeeper, sweep_births
 from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
@@ -32,13 +31,12 @@ class Leadership:
         self._layout = layout
         self._ledger = Ledger.load(layout)
         self._books = Bookkeeper(layout, self._ledger)
-        self._own_writers = OwnWriters(layout)
         self._outbox = Outbox(layout)
         self._backlog = Backlog()
         self._strikes = Strikes(layout)
         self._consequences = Consequences(self._books)
-        self._upkeep = Upkeep(layout, self._books, self._own_writers)
-        self._orders = Orders(layout, self._books, self._own_writers)
+        self._upkeep = Upkeep(layout, self._books)
+        self._orders = Orders(layout, self._books)
         self._corrections = Corrections(layout, self._ledger)
         self._writers: dict[str, WatchedWriter] = {}
         self._clean_up_due = True
@@ -66,7 +64,6 @@ class Leadership:
             if writer.gone:
                 self._books.write_off(writer, now)
         self._forget_retired()
-        self._own_writers.end(self._writers)
         self._orders.look(self._writers, now)
         self._corrections.look(self._writers.values())
         self._upkeep.look_after(self._writers, now)

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from lastword.errors import ConfigError, RecordRefused, SpoolError
-from lastword.flusher.own_writers import OwnWriters
 from lastword.flusher.settle import Bookkeeper
 from lastword.spool import destination, kept, orders
 from lastword.spool.kept import Kept
@@ -39,11 +38,10 @@ _BATCH = 64
 class Orders:
     """Looks for orders at every look of the leader, and obeys them."""
 
-    def __init__(self, layout: Layout, books: Bookkeeper, own_writers: OwnWriters) -> None:
+    def __init__(self, layout: Layout, books: Bookkeeper) -> None:
         self.redirects = Redirects(layout)
         self._layout = layout
         self._books = books
-        self._own_writers = own_writers
 
     def look(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
         """Obey what is new; ``now`` in Unix seconds. Raises SpoolError where the ledger cannot be written."""
@@ -74,11 +72,16 @@ class Orders:
         trouble = [f"{one.id} is damaged and cannot be sent" for one in chosen if one.record is None]
         if not events:
             return Answer(0, trouble)
-        done: list[Kept] = []
         try:
-            writer = self._own_writers.born("replay")
+            writer = Writer.born(self._layout, role="replay")
         except (OSError, SpoolError) as error:
             return Answer(0, [*trouble, str(error)])
+        with writer:
+            done = self._record_anew(writer, events, trouble)
+        return Answer(done, trouble)
+
+    def _record_anew(self, writer: Writer, events: list[Kept], trouble: list[str]) -> int:
+        done: list[Kept] = []
         for one in events:
             try:
                 self._append(writer, one)
@@ -90,9 +93,8 @@ class Orders:
             done.append(one)
             if len(done) % _BATCH == 0:
                 self._remove(done[-_BATCH:])
-        writer.abandon()
         self._remove(done)
-        return Answer(len(done), trouble)
+        return len(done)
 
     def _append(self, writer: Writer, one: Kept) -> None:
         line = read_small_file(one.path, kept.MOST_OF_A_FILE).partition(b"\n")[2]

@@ -12,7 +12,6 @@ from lastword.capture import CaptureSettings, message_event
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.event import Needs
 from lastword.flusher import losses
-from lastword.flusher.own_writers import OwnWriters
 from lastword.flusher.settle import Bookkeeper
 from lastword.scrub import Rules, is_sensitive, scrub
 from lastword.spool import blackbox, destination, retention
@@ -20,7 +19,7 @@ from lastword.spool.layout import BLACKBOX, Layout
 from lastword.spool.ledger import reasons_of_dropped
 from lastword.spool.record import encode_event
 from lastword.spool.watch import WatchedWriter
-from lastword.spool.writer import WriterLost
+from lastword.spool.writer import Writer, WriterLost
 
 #: Seconds between two of each. Power loss costs at most what was written since the last sync.
 SYNC_INTERVAL = 1.0
@@ -34,10 +33,9 @@ _SETTINGS = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive)
 class Upkeep:
     """Called at every look; does each thing when its time has come."""
 
-    def __init__(self, layout: Layout, books: Bookkeeper, own_writers: OwnWriters) -> None:
+    def __init__(self, layout: Layout, books: Bookkeeper) -> None:
         self._layout = layout
         self._books = books
-        self._own_writers = own_writers
         self._synced_at = 0.0
         self._minute_at = 0.0
 
@@ -98,9 +96,8 @@ class Upkeep:
         event["tags"] = {f"lost.{reason}": str(count) for reason, count in lost.items()}
         try:
             to = destination.load(self._layout, key)
-            writer = self._own_writers.born("flusher")
-            writer.append(encode_event(event["id"], key, scrub(event, Rules(to))), to)
+            with Writer.born(self._layout, role="flusher") as writer:
+                writer.append(encode_event(event["id"], key, scrub(event, Rules(to))), to)
         except (OSError, ConfigError, SpoolError, RecordRefused, WriterLost):
             return False
-        writer.abandon()
         return True

@@ -1,8 +1,8 @@
 """Which process a writer is: ``who.json``.
 
 ``{"pid":…,"start_time":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"directory":…,"arguments":…,"uid":…,
-"lastword":…,"born":…,"modules":…}``, and from its writer ``"role"`` (``flusher`` or empty) and ``"limits"``
-(``spool.limits``).
+"lastword":…,"born":…,"modules":…}``, and from its writer ``"role"`` (empty, or what a flusher made it for) and
+``"limits"`` (``spool.limits``).
 ``modules`` are name and version of what is installed where the program imports from (``spool.installed``).
 ``arguments`` is a checksum of the command line's: they may hold secrets, and are only compared.
 
@@ -76,9 +76,10 @@ def read_who(path: str) -> dict[str, Any]:
 def may_be_alive(who: dict[str, Any]) -> bool:
     """Whether the process described by ``who`` can be seen alive from here: same boot, same namespace, same start.
 
-    False when it cannot be told: the free lock then decides.
+    False when it cannot be told: the free lock then decides. And for a writer with a role: a flusher lets go of it long
+    before it ends itself.
     """
-    if who.get("boot_id") != boot_id() or who.get("pid_namespace") != pid_namespace():
+    if who.get("role") or who.get("boot_id") != boot_id() or who.get("pid_namespace") != pid_namespace():
         return False
     pid, started = who.get("pid"), who.get("start_time")
     return type(pid) is int and started is not None and start_time(pid) == started

@@ -87,7 +87,8 @@ class Writer:
     def born(cls, layout: Layout, limits: Limits = DEFAULT_LIMITS, role: str = "") -> Writer:
         """Make this process's writer: built aside, locked, then renamed into place. Raises OSError or SpoolError.
 
-        ``limits`` are what this program asks of the spool; ``role`` says what it is to the spool: ``flusher``, or ''.
+        ``limits`` are what this program asks of the spool. A ``role`` have those that a flusher makes beside its work,
+        and lets go of at once: ``flusher`` for its reports, ``replay``.
         """
         who = {**identity.describe_this_process(), "role": role, "limits": limits.encode()}
         trouble = None
@@ -126,6 +127,12 @@ class Writer:
             remove_directory(cradle)
             raise
         return writer
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abandon()
 
     def _is_complete(self) -> bool:
         try:

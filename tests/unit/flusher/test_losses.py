@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,10 +12,11 @@ from lastword.capture.context import new_scope, set_user
 from lastword.dsn import Destination, Dsn
 from lastword.flusher import losses, schedule, upkeep
 from lastword.flusher.loop import Flusher
+from lastword.spool import destination as destination_files
 from lastword.spool import retention
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
-from lastword.spool.ledger import Ledger, dropped
+from lastword.spool.ledger import DestinationHealth, Ledger, dropped
 from lastword.spool.limits import Limits
 from lastword.spool.record import encode_event
 from lastword.spool.retention import OWN_REPORT
@@ -89,7 +89,26 @@ def test_the_tracker_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert before <= ledger.told_at <= time.time()
     accounts = read_accounts(layout.spool)
     assert (accounts.recorded, accounts.delivered, accounts.missing) == (5, 2, 0)
-    assert [writer.pid for writer in accounts.writers] in ([], [os.getpid()])  # its own, until its process ends
+    assert accounts.writers == []  # its own too, although this process is alive
+
+
+def test_a_flusher_leaves_behind_a_report_of_its_own(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells of losses in the very look after which it leaves: it leads once more, sends that, and then does leave.
+    Its writer is not its process's for life.
+    """
+    monkeypatch.setattr(schedule, "LINGER_EMPTY", 0.0)
+    with LoopbackTracker() as tracker:
+        destination = Destination(Dsn.parse(tracker.dsn), 5.0)
+        destination_files.store(layout, destination)
+        ledger = Ledger()
+        ledger.destinations[destination.key] = DestinationHealth(last_success_at=NOW)
+        ledger.totals.recorded = ledger.totals.tally[dropped("spool full")] = 3
+        ledger.store(layout)
+        deadline = time.monotonic() + 20
+        Flusher(layout).run(until=lambda: time.monotonic() > deadline)
+        assert time.monotonic() < deadline
+        assert [event.message.rpartition(": ")[2] for event in tracker.events] == ["spool full 3"]
+    assert read_accounts(layout.spool).writers == []
 
 
 def test_the_loss_of_a_report_is_never_told(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from lastword.errors import SpoolError
 from lastword.flusher.orders import Orders
-from lastword.flusher.own_writers import OwnWriters
 from lastword.flusher.settle import Bookkeeper
 from lastword.spool import aside, kept, orders
 from lastword.spool.accounts import read_accounts
@@ -36,8 +35,7 @@ class Desk:
         for line in list(self.watched.waiting()):
             self.books.settle_refused(self.watched, line, "refused", "HTTP 400", NOW)
         self.books.checkpoint()
-        self.own_writers = OwnWriters(self.layout)
-        self.orders = Orders(self.layout, self.books, self.own_writers)
+        self.orders = Orders(self.layout, self.books)
 
     def carry_out(self, order: Order) -> Answer | None:
         order_id = orders.give(self.layout, order)
@@ -62,7 +60,7 @@ def test_a_kill_before_the_checkpoint_loses_nothing(tmp_path: Path, monkeypatch:
     assert len(orders.waiting(desk.layout)) == 1
     assert read_accounts(desk.layout.spool).missing == 0
     books = Bookkeeper(desk.layout, Ledger.load(desk.layout))
-    successor = Orders(desk.layout, books, OwnWriters(desk.layout))
+    successor = Orders(desk.layout, books)
     successor.look({}, NOW)
     assert desk.aside() == []
     assert read_accounts(desk.layout.spool).missing == 0
@@ -78,14 +76,12 @@ def test_many_at_once(tmp_path: Path) -> None:
 
 
 def test_the_leaders_own_writer_is_done_for(tmp_path: Path) -> None:
-    """The writer of replayed events counts as dead at the next look, although its process is alive: it is retired."""
+    """The writer of replayed events counts as dead at once, although its process is alive: it is retired."""
     desk = Desk(tmp_path / "spool", 1)
     desk.carry_out(Order(orders.REPLAY))
     [own] = desk.layout.writer_ids() - {desk.watched.id}
     replaying = WatchedWriter(desk.layout, own, desk.books.ledger.entry(own))
     look(replaying, NOW)
-    assert not replaying.dead
-    desk.own_writers.end({own: replaying})
     assert replaying.dead
 
 

@@ -132,5 +132,7 @@ def may_leave(*, idle_for: float, held: bool) -> bool:
 
 
 def checkpoint_due(*, verdicts: int, since: float) -> bool:
-    """Whether ``verdicts`` that are not in the ledger yet have waited long enough; the first of them for ``since``."""
-    return verdicts >= CHECKPOINT_VERDICTS or (verdicts > 0 and since >= CHECKPOINT_INTERVAL)
+    """Whether ``verdicts`` that are not in the ledger yet have waited long enough; the first of them for ``since``,
+    which is below 0 where the clock was set back.
+    """
+    return verdicts >= CHECKPOINT_VERDICTS or (verdicts > 0 and not 0 <= since < CHECKPOINT_INTERVAL)

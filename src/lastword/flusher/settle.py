@@ -44,6 +44,10 @@ class Grave:
     size: int
     closes_at: float
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is time, or the clock was set back."""
+        return not now < self.closes_at <= now + GRAVE_TIME
+
 
 class Bookkeeper:
     """Keeps the ledger, and is the only one that removes anything from the spool."""
@@ -186,8 +190,8 @@ class Bookkeeper:
 
     def _open_graves(self, now: float) -> int:
         rescued = 0
-        due = [grave for grave in self._graves if grave.closes_at <= now]
-        self._graves = [grave for grave in self._graves if grave.closes_at > now]
+        due = [grave for grave in self._graves if grave.is_due(now)]
+        self._graves = [grave for grave in self._graves if not grave.is_due(now)]
         for grave in due:
             for line in read_lines_of(grave.descriptor, grave.size, finished=False):
                 if not isinstance(line.found, Damage):

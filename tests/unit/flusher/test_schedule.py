@@ -119,8 +119,8 @@ def test_when_a_flusher_leaves(idle_for: float, held: bool, leaves: bool) -> Non
 
 @pytest.mark.parametrize(
     ("verdicts", "since", "due"),
-    [(0, 100.0, False), (1, 0.1, False), (1, 0.2, True), (63, 0.0, False), (64, 0.0, True)],
+    [(0, 100.0, False), (1, 0.1, False), (1, 0.2, True), (1, -0.1, True), (63, 0.0, False), (64, 0.0, True)],
 )
 def test_when_a_checkpoint_is_due(verdicts: int, since: float, due: bool) -> None:
-    """After 200 ms or 64 verdicts, and never for nothing."""
+    """After 200 ms or 64 verdicts, and never for nothing; a clock that was set back holds nothing up."""
     assert schedule.checkpoint_due(verdicts=verdicts, since=since) is due

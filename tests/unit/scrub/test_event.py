@@ -109,14 +109,12 @@ def test_what_there_is_no_time_for_goes(monkeypatch: pytest.MonkeyPatch) -> None
     assert [one["variables"] for one in info["frames"]] == [in_time, too_late, too_late]
 
 
-def test_the_largest_event_is_scrubbed_in_time() -> None:
-    """However many secrets there are, the limit is kept but for the frame at which it was reached."""
+def test_the_largest_event_holds_no_secret() -> None:
+    """However many there are: what is not scrubbed in time is not kept."""
     variables = [(f"name_{number}", "repr", repr(f"token={number} " * 12)) for number in range(50)]
     frames = [frame(variables=variables) for _ in range(60)]
     event: Event = exception_event(exceptions=[exception(frames=frames)])
-    began = scrub_event._processor_time()
     (info,) = scrub(event, RULES)["exceptions"]
-    assert scrub_event._processor_time() - began < 10 * scrub_event.TIME_LIMIT
     for one in info["frames"]:
         for _, _, text in one["variables"]:
             assert "token=1" not in text

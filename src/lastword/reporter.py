@@ -66,7 +66,8 @@ class Reporter:
         except Exception as error:  # whatever it is, it is not the application's trouble
             self.refuse_for_defect(error)
         else:
-            self._look_after(writer, _is_last_words(event))
+            if _is_last_words(event):
+                _sync(writer)
             return event["id"]
         return None
 
@@ -86,22 +87,10 @@ class Reporter:
         except Exception as error:
             self.refuse_for_defect(error)
         else:
-            self._look_after(writer, last_words)
+            if last_words:
+                _sync(writer)
             return event_id
         return None
-
-    def _look_after(self, writer: Writer, last_words: bool) -> None:
-        """What is due now and then behind a record that is safe already, so that no trouble here takes its id back."""
-        try:
-            # Last words: the process is about to end, and perhaps the machine with it.
-            if last_words:
-                writer.sync()
-            if writer.has_rolled():
-                retention.make_room_if_nobody_leads(writer.layout)
-        except Exception as error:
-            diagnostics.note(
-                "upkeep", f"the spool was not looked after, which is a defect of lastword: {describe(error)}"
-            )
 
     def refuse(self, reason: str, text: str = "") -> None:
         """Count an event that was captured and is not recorded; ``text``, if any, waits to be told. Never raises."""
@@ -193,7 +182,7 @@ class Reporter:
             return writer
         candidates = layouts.candidates(self._config.spool, os.environ, os.geteuid())
         try:
-            newborn = Writer.born(layouts.first_usable(candidates), self._limits)
+            newborn = Writer.born(layouts.first_usable(candidates), self._limits, has_room=self._has_room)
         except (SpoolError, OSError) as error:
             raise RecordRefused("no spool", str(error)) from None
         writer = self._writers.setdefault(owner, newborn)  # one step, without a lock that a fork could leave held
@@ -204,6 +193,13 @@ class Reporter:
             self._writers.pop(other).abandon()
         self._own_refusals().move_to(writer)
         return writer
+
+    def _has_room(self, layout: layouts.Layout) -> bool:
+        try:
+            return retention.has_room(layout, self._limits)
+        except Exception as error:  # a defect of ours, which must not cost the event
+            _note_upkeep(error)
+            return True
 
     def _own_refusals(self) -> _Refusals:
         pid = os.getpid()
@@ -270,6 +266,20 @@ def _encoded(event: Event, to: Optional[str]) -> bytes:
         if len(body) > MAX_BODY:
             body = encode_event(event["id"], to, {**event, "attachments": []})
     return body
+
+
+def _sync(writer: Writer) -> None:
+    """The process is about to end, and perhaps the machine with it. The record is safe from the former already, so no
+    trouble here takes its id back.
+    """
+    try:
+        writer.sync()
+    except Exception as error:
+        _note_upkeep(error)
+
+
+def _note_upkeep(error: Exception) -> None:
+    diagnostics.note("upkeep", f"the spool was not looked after, which is a defect of lastword: {describe(error)}")
 
 
 def _is_last_words(event: Event) -> bool:

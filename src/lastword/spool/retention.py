@@ -1,7 +1,8 @@
 """Making room: dropping what is too much, the oldest first, with a count and a reason.
 
-The flusher does it while it leads. Where nobody leads, the writer that has just filled a segment does it once, bounded,
-under the flusher's lock: nobody else may settle or remove anything.
+The flusher does it while it leads. Where nobody leads, the writer that has filled a segment does it once, bounded,
+under the flusher's lock: nobody else may settle or remove anything. And where who leads does not keep up, or stands
+still, writers stop: what they are done with never comes to more than the limit.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import os
 import stat
 import time
 from collections.abc import Collection
+from contextlib import suppress
 
 from lastword.errors import SpoolError
 from lastword.spool import aside
-from lastword.spool.layout import Layout
+from lastword.spool.layout import SEGMENT_SUFFIX, Layout
 from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
 from lastword.spool.lock import LifetimeLock
@@ -90,7 +92,47 @@ def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
     return count
 
 
-def make_room_if_nobody_leads(layout: Layout) -> None:
+def has_room(layout: Layout, asked: Limits) -> bool:
+    """Make room where nobody leads; whether a writer that asks for ``asked`` may go on where it has begun a segment."""
+    _make_room_if_nobody_leads(layout)
+    try:
+        used = _size_of_segments(layout)
+        return used <= spool_limit(asked.spool, layout.base, used) or not _is_full(layout)
+    except OSError:  # something comes or goes just now, or nothing can be read there
+        return True
+
+
+def _size_of_segments(layout: Layout) -> int:
+    """What is quickly counted: all of them, whoever still writes to them."""
+    total = 0
+    for writer_id in layout.writer_ids():
+        with suppress(OSError), os.scandir(layout.writer(writer_id)) as found:
+            for one in found:
+                if one.name.endswith(SEGMENT_SUFFIX):
+                    with suppress(OSError):  # removed just now
+                        total += one.stat(follow_symlinks=False).st_size
+    return total
+
+
+def _is_full(layout: Layout) -> bool:
+    """Whether what nobody will write to again is too much by itself; whoever leads makes room then."""
+    writers = _seen(layout, Ledger())
+    sizes = [writer.sizes() for writer in writers]
+    finished = sum(segment.size for _, removable in sizes for segment in removable)
+    limit = spool_limit(limits_of(writers).spool, layout.base, sum(total for total, _ in sizes))
+    return finished > limit
+
+
+def _seen(layout: Layout, ledger: Ledger) -> list[WatchedWriter]:
+    writers = []
+    for writer_id in layout.writer_ids() - ledger.retired:
+        writer = WatchedWriter(layout, writer_id, ledger.entry(writer_id))
+        writer.look_at_files(time.time())
+        writers.append(writer)
+    return writers
+
+
+def _make_room_if_nobody_leads(layout: Layout) -> None:
     """One bounded pass by a writer; what it cannot do is left to the next one, or to a flusher."""
     try:
         lock = LifetimeLock.acquire(layout.flusher_lock)
@@ -103,11 +145,7 @@ def make_room_if_nobody_leads(layout: Layout) -> None:
 def _make_room(layout: Layout, lock: LifetimeLock) -> None:
     try:
         ledger = Ledger.load(layout)
-        writers = []
-        for writer_id in layout.writer_ids() - ledger.retired:
-            writer = WatchedWriter(layout, writer_id, ledger.entry(writer_id))
-            writer.look_at_files(time.time())
-            writers.append(writer)
+        writers = _seen(layout, ledger)
         if drop_oldest(layout, writers, _MOST_BY_A_WRITER):
             ledger.store(layout)
         for writer in writers:

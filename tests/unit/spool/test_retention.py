@@ -135,8 +135,7 @@ def test_what_was_set_aside_is_bounded(layout: Layout) -> None:
 def test_a_writer_makes_room_where_nobody_leads(layout: Layout) -> None:
     """Without a flusher the spool is bounded all the same, the accounts balance, and one pass is short."""
     writer = writer_of(layout, 8, 3 * MIB)
-    for _ in range(2):
-        retention.make_room_if_nobody_leads(layout)
+    assert retention.has_room(layout, Limits(spool=3 * MIB))
     accounts = read_accounts(layout.spool)
     assert accounts.dropped == {"spool full": 12}
     assert (accounts.recorded, accounts.held, accounts.missing) == (17, 5, 0)
@@ -148,6 +147,29 @@ def test_a_writer_leaves_it_to_the_flusher(layout: Layout) -> None:
     writer_of(layout, 4, 0)
     lock = LifetimeLock.acquire(layout.flusher_lock)
     assert lock is not None
-    retention.make_room_if_nobody_leads(layout)
+    retention.has_room(layout, Limits(spool=0))
     lock.release()
     assert read_accounts(layout.spool).held == 9
+
+
+@pytest.mark.parametrize(
+    ("segments", "limit", "room"),
+    [
+        (4, 4 * MIB, True),
+        (4, 3 * MIB, False),
+        (0, 0, True),
+        (1, 0, False),
+    ],
+)
+def test_writers_stop_where_the_flusher_does_not_keep_up(layout: Layout, segments: int, limit: int, room: bool) -> None:
+    """They go on as long as the segments that are done with stay within the limit; what is written to does not count.
+    What other programs ask for counts as well.
+    """
+    writer_of(layout, segments, limit)
+    lock = LifetimeLock.acquire(layout.flusher_lock)
+    assert lock is not None
+    assert retention.has_room(layout, Limits(spool=limit)) is room
+    assert retention.has_room(layout, Limits(spool=0)) is room
+    Writer.born(layout, Limits(spool=100 * MIB))
+    assert retention.has_room(layout, Limits(spool=limit))
+    lock.release()

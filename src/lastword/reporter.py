@@ -24,8 +24,9 @@ from lastword.spool import layout as layouts
 from lastword.spool import retention
 from lastword.spool.ledger import DestinationHealth
 from lastword.spool.ledger_view import LedgerView
-from lastword.spool.limits import Limits
+from lastword.spool.limits import SPOOL_FULL, Limits
 from lastword.spool.record import MAX_BODY, encode_event, encode_rendered
+from lastword.spool.room import Room
 from lastword.spool.writer import Writer, WriterLost
 
 _Owner = tuple[int, int]  # (pid, effective uid)
@@ -45,6 +46,7 @@ class Reporter:
         self.rules = Rules(config)
         self._before_send = BeforeSend(config.before_send) if config.before_send else None
         self._writers: dict[_Owner, Writer] = {}
+        self._room: Optional[tuple[Writer, Room]] = None
         self._refusals: dict[int, _Refusals] = {}  # by pid
         self._ledger: Optional[tuple[str, LedgerView]] = None  # with the spool that it is of
 
@@ -167,6 +169,8 @@ class Reporter:
     def _append(self, body: bytes) -> Writer:
         for _ in range(3):
             writer = self._own_writer()
+            if not self._room_of(writer).for_segment(writer.segment):
+                raise RecordRefused(SPOOL_FULL, f"the spool {writer.layout.spool} is full: see `lastword status`")
             try:
                 writer.append(body, self._destination)
                 return writer
@@ -182,7 +186,7 @@ class Reporter:
             return writer
         candidates = layouts.candidates(self._config.spool, os.environ, os.geteuid())
         try:
-            newborn = Writer.born(layouts.first_usable(candidates), self._limits, has_room=self._has_room)
+            newborn = Writer.born(layouts.first_usable(candidates), self._limits)
         except (SpoolError, OSError) as error:
             raise RecordRefused("no spool", str(error)) from None
         writer = self._writers.setdefault(owner, newborn)  # one step, without a lock that a fork could leave held
@@ -194,10 +198,17 @@ class Reporter:
         self._own_refusals().move_to(writer)
         return writer
 
+    def _room_of(self, writer: Writer) -> Room:
+        if self._room is None or self._room[0] is not writer:
+            self._room = writer, Room(lambda: self._has_room(writer.layout))
+        return self._room[1]
+
     def _has_room(self, layout: layouts.Layout) -> bool:
         try:
             return retention.has_room(layout, self._limits)
-        except Exception as error:  # a defect of ours, which must not cost the event
+        except RecursionError:  # with no room on the stack to tell
+            return True
+        except Exception as error:
             _note_upkeep(error)
             return True
 
@@ -269,7 +280,7 @@ def _encoded(event: Event, to: Optional[str]) -> bytes:
 
 
 def _sync(writer: Writer) -> None:
-    """The process is about to end, and perhaps the machine with it. The record is safe from the former already, so no
+    """The process is about to end, and perhaps the machine with it. From the former the record is safe already, so no
     trouble here takes its id back.
     """
     try:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from lastword.flusher.leadership import Leadership
+from lastword.spool import leader
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.limits import Limits
-from lastword.spool.lock import holder
+from lastword.spool.lock import LifetimeLock, holder
 from lastword.spool.record import encode_event
 from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
@@ -21,6 +22,9 @@ from lastword.testing import LoopbackTracker
 from tests.support.programs import Program, run, wait_for_accounts, wait_until_no_flusher
 
 MIB = 1 << 20
+
+#: The most bytes of one of those in a flood.
+AN_EVENT = 10_000
 
 #: Processes that capture as fast as they can, 10 MB in all, with 2 MiB of room.
 FLOOD = """
@@ -40,7 +44,7 @@ def size_of(spool: Path) -> int:
     return sum(path.stat().st_size for path in spool.glob("v1/writers/*/*.seg"))
 
 
-@pytest.mark.parametrize(("mode", "processes"), [("auto", 4), ("hold", 1)])
+@pytest.mark.parametrize(("mode", "processes"), [("auto", 4), ("hold", 1), ("hold", 4)])
 def test_an_outage_fills_no_disk(tmp_path: Path, mode: str, processes: int) -> None:
     """With a flusher or without one, the oldest events make room; all are accounted for."""
     spool = tmp_path / "spool"
@@ -49,9 +53,10 @@ def test_an_outage_fills_no_disk(tmp_path: Path, mode: str, processes: int) -> N
         run(FLOOD.format(mode=mode, processes=processes), spool=spool, dsn=tracker.dsn)
         if mode == "auto":
             wait_for_accounts(spool, lambda seen: size_of(spool) <= 2 * MIB, "room")
-        assert size_of(spool) <= 2 * MIB + processes * MIB  # and one segment for each writer
+        assert size_of(spool) <= 2 * MIB + processes * (MIB + AN_EVENT)  # one segment for each writer
         accounts = wait_for_accounts(spool, lambda seen: seen.missing == 0, "the balance")
-        # Four of them may be too fast for a flusher that has two segments' room: then the newest are refused.
+        # Four of them may be too fast for a flusher that has two segments' room: then the newest are refused. Without
+        # one, each makes room for itself.
         assert accounts.recorded + accounts.refused["spool full"] == 1200
         assert accounts.held + accounts.dropped["spool full"] == accounts.recorded
         assert accounts.held > 0
@@ -78,7 +83,7 @@ def test_a_flusher_that_stands_still_fills_no_disk(tmp_path: Path) -> None:
         os.kill(leader, signal.SIGSTOP)
         try:
             run(FLOOD.format(mode="auto", processes=2), spool=spool, dsn=tracker.dsn)
-            assert size_of(spool) <= 2 * MIB + 2 * MIB
+            assert size_of(spool) <= 2 * MIB + 2 * (MIB + AN_EVENT)
             refused = read_accounts(spool).refused["spool full"]
             assert refused > 600
         finally:
@@ -88,6 +93,33 @@ def test_a_flusher_that_stands_still_fills_no_disk(tmp_path: Path) -> None:
     accounts = read_accounts(spool)
     assert accounts.recorded + refused in (1201, 1202)  # with the flusher's own report, if its minute has come
     assert (accounts.held, accounts.missing, accounts.writers) == (0, 0, [])
+
+
+#: Processes one after the other, none of which ever fills a segment: 13 MB in all, with 2 MiB of room.
+SHORT_LIVES = """
+lastword.init(spool=os.environ["TEST_SPOOL"], max_spool=2 << 20, flood_burst=0, flusher="hold")
+for _ in range(16):
+    if os.fork() == 0:
+        for number in range(100):
+            lastword.capture_message("x" * 8000)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.parametrize("led", [False, True], ids=["nobody leads", "who leads stands still"])
+def test_short_lives_fill_no_disk(layout: Layout, led: bool) -> None:
+    """Processes that end before their first segment is full look for room as well."""
+    lock = LifetimeLock.acquire(layout.flusher_lock) if led else None
+    leader.announce(layout)
+    run(SHORT_LIVES, spool=Path(layout.spool))
+    if lock is not None:
+        lock.release()
+    assert size_of(Path(layout.spool)) <= 2 * MIB + MIB
+    accounts = read_accounts(layout.spool)
+    assert accounts.recorded + accounts.refused["spool full"] == 1600
+    assert bool(accounts.refused) is led
+    assert (accounts.held + accounts.dropped.get("spool full", 0), accounts.missing) == (accounts.recorded, 0)
 
 
 def writer_of_40_events(layout: Layout) -> Writer:

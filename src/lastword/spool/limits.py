@@ -2,7 +2,7 @@
 
 * All segments together: ``spool`` bytes; the oldest sealed segment goes first, by the time it was last written. A
   living writer's open segment is never touched, so the spool stays below its limit plus one segment for each of them.
-  Where nobody makes room in time, a writer that has filled its segment stops: what it captures is refused, and counted.
+  Where the flusher does not make room in time, writers stop there, give or take an event: what follows is refused.
 * One record: until it is ``age`` seconds old, by the event's clock *and* by the time since a flusher first saw its
   writer: a clock that was wrong at either end throws nothing away.
 * Everything set aside: ``set_aside`` bytes; the oldest file goes first.
@@ -24,9 +24,6 @@ MIN_SPOOL = 1 << 20
 
 #: File systems that are the memory of the machine.
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
-
-#: A segment with a record in it takes another one only up to here, in bytes.
-MAX_SEGMENT = 1 << 20
 
 SPOOL_FULL, TOO_OLD = "spool full", "too old"
 

@@ -1,8 +1,8 @@
 """Making room: dropping what is too much, the oldest first, with a count and a reason.
 
 The flusher does it while it leads. Where nobody leads, the writer that has filled a segment does it once, bounded,
-under the flusher's lock: nobody else may settle or remove anything. And where who leads does not keep up, or stands
-still, writers stop: what they are done with never comes to more than the limit.
+under the flusher's lock: nobody else may settle or remove anything. Where a flusher that leads does not keep up, or
+stands still, writers stop (``room``).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from lastword.errors import SpoolError
-from lastword.spool import aside
+from lastword.spool import aside, leader
 from lastword.spool.layout import SEGMENT_SUFFIX, Layout
 from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
-from lastword.spool.lock import LifetimeLock
+from lastword.spool.lock import LifetimeLock, holder
 from lastword.spool.watch import Removable, WatchedWriter
 
 #: Reason for what the flusher itself had to say: a loss of these is never told of.
@@ -93,13 +93,25 @@ def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
 
 
 def has_room(layout: Layout, asked: Limits) -> bool:
-    """Make room where nobody leads; whether a writer that asks for ``asked`` may go on where it has begun a segment."""
-    _make_room_if_nobody_leads(layout)
+    """Whether a writer whose own limits are ``asked`` may go on: where nobody leads, it makes room and may; else only
+    while what nobody writes to any more is within the limit.
+
+    Up to its own limit, or the default one, it looks no closer: a lower one that others ask for is left to the flusher.
+    """
     try:
         used = _size_of_segments(layout)
-        return used <= spool_limit(asked.spool, layout.base, used) or not _is_full(layout)
+        if used <= spool_limit(asked.spool, layout.base, used):
+            return True
+        _make_room_if_nobody_leads(layout)
+        return not (_is_led(layout) and _is_full(layout))
     except OSError:  # something comes or goes just now, or nothing can be read there
         return True
+
+
+def _is_led(layout: Layout) -> bool:
+    """By a flusher: another writer has the lock while it makes room."""
+    pid = holder(layout.flusher_lock)
+    return pid is not None and leader.version_of(layout, pid) is not None
 
 
 def _size_of_segments(layout: Layout) -> int:
@@ -115,7 +127,7 @@ def _size_of_segments(layout: Layout) -> int:
 
 
 def _is_full(layout: Layout) -> bool:
-    """Whether what nobody will write to again is too much by itself; whoever leads makes room then."""
+    """Whether what nobody will write to again is too much by itself."""
     writers = _seen(layout, Ledger())
     sizes = [writer.sizes() for writer in writers]
     finished = sum(segment.size for _, removable in sizes for segment in removable)

@@ -1,9 +1,9 @@
 """A writer: one process's own directory in the spool, and the only way into it.
 
 Appending is ``fstat → write → count → roll`` under one lock of this process's threads, and nothing else is. It waits
-for no other process: where there is no room for another segment, because whoever leads does not make any, the record is
-refused. A thread that finds the lock taken by itself (a signal handler or a finalizer interrupted an append) does not
-wait, another one waits at most 5 ms; whoever does not get it writes a segment of its own, ``x-<random>.seg``.
+for no other process. A thread that finds the lock taken by itself (a signal handler or a finalizer interrupted an
+append) does not wait, another one waits at most 5 ms; whoever does not get it writes a segment of its own,
+``x-<random>.seg``.
 
 The lock cannot be left out: without it two threads that rolled at once lost acknowledged records and wrote others into
 a file of the application.
@@ -15,7 +15,7 @@ import _thread
 import errno
 import os
 import time
-from typing import Callable, Optional
+from typing import Optional
 
 from lastword.dsn import Destination
 from lastword.errors import RecordRefused, SpoolError
@@ -33,30 +33,20 @@ from lastword.spool.layout import (
     remove_directory,
     segment_name,
 )
-from lastword.spool.limits import MAX_SEGMENT, SPOOL_FULL, Limits
+from lastword.spool.limits import Limits
 from lastword.spool.lock import LifetimeLock, close_if_same
 from lastword.spool.record import MAX_BODY, MAX_RECORD, frame
+
+MAX_SEGMENT = 1 << 20
 
 DEFAULT_LIMITS = Limits()
 
 _fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
-#: Seconds until it is asked again whether there is room: about how often a flusher looks. And where many write, so that
-#: it takes long to tell, so many times as long as that took.
-_ROOM_INTERVAL = 0.25
-_ROOM_FACTOR = 20
-
 _LOCK_WAIT = 0.005
 _PATH_CHECK_INTERVAL = 1.0
 _BIRTH_ATTEMPTS = 20
 _NEW_SEGMENT = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-
-
-HasRoom = Callable[[Layout], bool]
-
-
-def _always(_: Layout) -> bool:
-    return True
 
 
 class WriterLost(Exception):
@@ -71,15 +61,12 @@ class Writer:
         pid: the process it belongs to.
     """
 
-    def __init__(self, layout: Layout, writer_id: str, alive: LifetimeLock, has_room: HasRoom) -> None:
+    def __init__(self, layout: Layout, writer_id: str, alive: LifetimeLock) -> None:
         self.layout = layout
         self.id = writer_id
         self.pid = os.getpid()
         self._directory = layout.writer(writer_id)
         self._alive = alive
-        self._has_room = has_room
-        self._room_for = 1  # the number of the segment for which there was room
-        self._full_until = 0.0  # by the monotonic clock: for another one there is none before
         self._destinations: set[str] = set()
         self._lock = _thread.allocate_lock()
         self._inside = 0  # the thread that holds the lock
@@ -96,21 +83,18 @@ class Writer:
         self._path_checked = time.monotonic()
 
     @classmethod
-    def born(
-        cls, layout: Layout, limits: Limits = DEFAULT_LIMITS, role: str = "", has_room: HasRoom = _always
-    ) -> Writer:
+    def born(cls, layout: Layout, limits: Limits = DEFAULT_LIMITS, role: str = "") -> Writer:
         """Make this process's writer: built aside, locked, then renamed into place. Raises OSError or SpoolError.
 
         ``limits`` are what this program asks of the spool. A ``role`` have those that a flusher makes beside its work,
-        and lets go of at once: ``flusher`` for its reports, ``replay``. ``has_room`` is asked before anything is
-        written to any segment but the first.
+        and lets go of at once: ``flusher`` for its reports, ``replay``.
         """
         who = {**identity.describe_this_process(), "role": role, "limits": limits.encode()}
         trouble = None
         for _ in range(_BIRTH_ATTEMPTS):
             layout.check()
             try:
-                writer = cls._built(layout, identity.encode(who), has_room)
+                writer = cls._built(layout, identity.encode(who))
             except FileNotFoundError as error:
                 trouble = error
                 continue
@@ -121,7 +105,7 @@ class Writer:
         raise SpoolError(f"no writer could be made in {layout.birth}: its files disappear ({trouble})")
 
     @classmethod
-    def _built(cls, layout: Layout, who: bytes, has_room: HasRoom) -> Writer:
+    def _built(cls, layout: Layout, who: bytes) -> Writer:
         writer_id = new_id()
         cradle = os.path.join(layout.birth, writer_id)
         _make_cradle(cradle)
@@ -131,7 +115,7 @@ class Writer:
         try:
             _write_new_file(os.path.join(cradle, WHO), who)
             blackbox.create(os.path.join(cradle, BLACKBOX))
-            writer = cls(layout, writer_id, alive, has_room)
+            writer = cls(layout, writer_id, alive)
             writer._open_segment(cradle, 1)
             alive.moves_to(os.path.join(layout.writer(writer_id), ALIVE_LOCK))
             ledger.preallocate(layout)
@@ -160,6 +144,11 @@ class Writer:
     def recorded(self) -> int:
         """How many records this writer has acknowledged."""
         return self._position[0] + len(self._extras)
+
+    @property
+    def segment(self) -> int:
+        """The number of the open segment."""
+        return self._number
 
     def sync(self) -> None:
         """Wait until the open segment is on the disk itself; troubles are left to the flusher's next look."""
@@ -249,8 +238,6 @@ class Writer:
             line = b"\n" + line
         if self._stored_for != self._number:  # just rolled, or an earlier roll was interrupted or found no black box
             self._store_state()
-        if self._room_for != self._number:  # others have been told by now, so of two that roll at once one sees both
-            self._find_room()
         self._attempted = len(line)
         if os.write(self._descriptor, line) != len(line):
             raise OSError(errno.ENOSPC, "the write came up short")
@@ -280,16 +267,6 @@ class Writer:
             self._torn = not whole
             self._position = (seq + whole, found.st_size)
 
-    def _find_room(self) -> None:
-        asked = time.monotonic()
-        if asked >= self._full_until:
-            if self._has_room(self.layout):
-                self._room_for = self._number
-                return
-            answered = time.monotonic()
-            self._full_until = answered + max(_ROOM_INTERVAL, _ROOM_FACTOR * (answered - asked))
-        raise _full(self.layout)
-
     def _roll(self) -> None:
         descriptor, identity = self._descriptor, self._identity
         try:
@@ -312,8 +289,6 @@ class Writer:
         self._torn = False
 
     def _append_extra(self, body: bytes) -> None:
-        if time.monotonic() < self._full_until:
-            raise _full(self.layout)
         path = os.path.join(self._directory, f"{EXTRA_PREFIX}{new_id()}{SEGMENT_SUFFIX}")
         _write_new_file(path, frame(body, None))
         self._extras.append(None)
@@ -354,10 +329,6 @@ def _write_new_file(path: str, content: bytes) -> None:
         raise
     finally:
         os.close(descriptor)
-
-
-def _full(layout: Layout) -> RecordRefused:
-    return RecordRefused(SPOOL_FULL, f"the spool {layout.spool} is full, and no room is made: see `lastword status`")
 
 
 def _refusal(error: OSError) -> RecordRefused:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.spool import retention
+from lastword.spool import leader, retention
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import Ledger, dropped, set_aside
@@ -168,6 +168,8 @@ def test_writers_stop_where_the_flusher_does_not_keep_up(layout: Layout, segment
     writer_of(layout, segments, limit)
     lock = LifetimeLock.acquire(layout.flusher_lock)
     assert lock is not None
+    assert retention.has_room(layout, Limits(spool=0))  # another writer, which makes room at the moment
+    leader.announce(layout)
     assert retention.has_room(layout, Limits(spool=limit)) is room
     assert retention.has_room(layout, Limits(spool=0)) is room
     Writer.born(layout, Limits(spool=100 * MIB))

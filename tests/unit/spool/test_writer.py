@@ -17,11 +17,10 @@ from lastword.spool import blackbox
 from lastword.spool import writer as writer_module
 from lastword.spool.identity import is_dead, read_who
 from lastword.spool.layout import Layout
-from lastword.spool.limits import MAX_SEGMENT
 from lastword.spool.lock import holder
 from lastword.spool.reader import list_segments, read_lines
 from lastword.spool.record import MAX_RECORD, Record, encode_event, parse
-from lastword.spool.writer import Writer, WriterLost
+from lastword.spool.writer import MAX_SEGMENT, Writer, WriterLost
 
 TO = Destination(Dsn("booboo", "http://127.0.0.1:9/", "t"), 1.0)
 
@@ -94,41 +93,6 @@ def test_rolling(writer: Writer) -> None:
     assert all((directory(writer) / f"{number:06d}.seg").stat().st_size <= MAX_SEGMENT for number in found.numbered)
     assert [record.seq for record in records(writer)] == list(range(1, 13))
     assert blackbox.load(str(directory(writer) / "blackbox")).sealed_upto == 3
-
-
-def test_no_room_for_another_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once its segment is full, and others see that it is, what does not fit is refused, in segments beside it too;
-    room is looked for now and then.
-    """
-    clock, answers = [1000.0], [False, False, True]
-    asked: list[float] = []
-    monkeypatch.setattr("lastword.spool.writer.time.monotonic", lambda: clock[0])
-
-    def has_room(_: Layout) -> bool:
-        asked.append(clock[0])
-        assert blackbox.load(str(directory(mine) / "blackbox")).sealed_upto == 1
-        return answers[len(asked) - 1]
-
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    mine = Writer.born(layout, has_room=has_room)
-    half = body("x" * (MAX_SEGMENT // 2))
-    mine.append(half, None)
-    for after in (0.0, 0.1, 0.2):
-        clock[0] += after
-        with pytest.raises(RecordRefused, match="is full") as refusal:
-            mine.append(half, None)
-        assert refusal.value.reason == "spool full"
-    mine._inside = threading.get_ident()  # as where a signal handler interrupts an append
-    with pytest.raises(RecordRefused, match="is full"):
-        mine.append(body(), None)
-    mine._inside = 0
-    assert [path.stat().st_size for path in sorted(directory(mine).glob("*.seg"))][1:] == [0]
-    clock[0] += 0.3
-    mine.append(half, None)
-    mine.append(body(), None)
-    assert asked == [1000.0, 1000.0 + 0.1 + 0.2, clock[0]]
-    assert [record.seq for record in records(mine)] == [1, 2, 3]
 
 
 def test_the_size_limit(writer: Writer) -> None:

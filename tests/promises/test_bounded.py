@@ -26,13 +26,13 @@ MIB = 1 << 20
 #: The most bytes of one of those in a flood.
 AN_EVENT = 10_000
 
-#: Processes that capture as fast as they can, 10 MB in all, with 2 MiB of room.
+#: Processes that capture as fast as they can, 8 KB each time, with 2 MiB of room.
 FLOOD = """
 lastword.init(os.environ.get("TEST_DSN"), spool=os.environ["TEST_SPOOL"],
               max_spool=2 << 20, flood_burst=0, flusher="{mode}")
 for _ in range({processes}):
     if os.fork() == 0:
-        for number in range(1200 // {processes}):
+        for number in range({events} // {processes}):
             lastword.capture_message("x" * 8000)
         os._exit(0)
 for _ in range({processes}):
@@ -44,13 +44,13 @@ def size_of(spool: Path) -> int:
     return sum(path.stat().st_size for path in spool.glob("v1/writers/*/*.seg"))
 
 
-@pytest.mark.parametrize(("mode", "processes"), [("auto", 4), ("hold", 1), ("hold", 4)])
+@pytest.mark.parametrize(("mode", "processes"), [("auto", 4), ("hold", 4)])
 def test_an_outage_fills_no_disk(tmp_path: Path, mode: str, processes: int) -> None:
     """With a flusher or without one, the oldest events make room; all are accounted for."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:
         tracker.go_down()
-        run(FLOOD.format(mode=mode, processes=processes), spool=spool, dsn=tracker.dsn)
+        run(FLOOD.format(mode=mode, processes=processes, events=1200), spool=spool, dsn=tracker.dsn)
         if mode == "auto":
             wait_for_accounts(spool, lambda seen: size_of(spool) <= 2 * MIB, "room")
         assert size_of(spool) <= 2 * MIB + processes * (MIB + AN_EVENT)  # one segment for each writer
@@ -82,25 +82,25 @@ def test_a_flusher_that_stands_still_fills_no_disk(tmp_path: Path) -> None:
         assert leader
         os.kill(leader, signal.SIGSTOP)
         try:
-            run(FLOOD.format(mode="auto", processes=2), spool=spool, dsn=tracker.dsn)
+            run(FLOOD.format(mode="auto", processes=2, events=700), spool=spool, dsn=tracker.dsn)
             assert size_of(spool) <= 2 * MIB + 2 * (MIB + AN_EVENT)
             refused = read_accounts(spool).refused["spool full"]
-            assert refused > 600
+            assert refused > 100
         finally:
             os.kill(leader, signal.SIGCONT)
         tracker.come_up()
         wait_until_no_flusher(spool, timeout=60)
     accounts = read_accounts(spool)
-    assert accounts.recorded + refused in (1201, 1202)  # with the flusher's own report, if its minute has come
+    assert accounts.recorded + refused in (701, 702)  # with the flusher's own report, if its minute has come
     assert (accounts.held, accounts.missing, accounts.writers) == (0, 0, [])
 
 
-#: Processes one after the other, none of which ever fills a segment: 13 MB in all, with 2 MiB of room.
+#: Processes one after the other, none of which ever fills a segment: 4 MB in all, with 1 MiB of room.
 SHORT_LIVES = """
-lastword.init(spool=os.environ["TEST_SPOOL"], max_spool=2 << 20, flood_burst=0, flusher="hold")
-for _ in range(16):
+lastword.init(spool=os.environ["TEST_SPOOL"], max_spool=1 << 20, flood_burst=0, flusher="hold")
+for _ in range(8):
     if os.fork() == 0:
-        for number in range(100):
+        for number in range(60):
             lastword.capture_message("x" * 8000)
         os._exit(0)
     os.wait()
@@ -115,9 +115,9 @@ def test_short_lives_fill_no_disk(layout: Layout, led: bool) -> None:
     run(SHORT_LIVES, spool=Path(layout.spool))
     if lock is not None:
         lock.release()
-    assert size_of(Path(layout.spool)) <= 2 * MIB + MIB
+    assert size_of(Path(layout.spool)) <= MIB + MIB
     accounts = read_accounts(layout.spool)
-    assert accounts.recorded + accounts.refused["spool full"] == 1600
+    assert accounts.recorded + accounts.refused["spool full"] == 480
     assert bool(accounts.refused) is led
     assert (accounts.held + accounts.dropped.get("spool full", 0), accounts.missing) == (accounts.recorded, 0)
 

@@ -137,7 +137,7 @@ def test_a_segment_changed_in_many_ways(sizes: list[int], changes: int, chance: 
 
 def test_spools_damaged_at_random(tmp_path: Path) -> None:
     """Segments and both copies of the ledger, changed at random places, cost the records that were hit and no other."""
-    damage.prove(tmp_path, spools=6)
+    damage.prove(tmp_path, spools=5)
 
 
 def many_changes(content: bytes) -> Iterator[bytes]:

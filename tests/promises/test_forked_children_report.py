@@ -131,7 +131,7 @@ acked(lastword.capture_message("after"))
 
 def test_forks_under_load(tmp_path: Path) -> None:
     """Forked again and again beside threads that capture, with hooks and without, no child hangs or is misnamed."""
-    forks = 40 if sys.implementation.name == "cpython" else 15  # a fork of PyPy takes ten times as long
+    forks = 30 if sys.implementation.name == "cpython" else 15  # a fork of PyPy takes ten times as long
     fork.prove(tmp_path, forks=forks, has_libc_fork=hasattr(ctypes, "PyDLL"))
 
 

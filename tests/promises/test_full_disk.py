@@ -152,7 +152,7 @@ def test_a_checkpoint_on_a_full_disk(disk: Path) -> None:
             ask(program, 100)
             wait_for_accounts(spool, lambda seen: seen.delivered == 2, "the second checkpoint, in the other copy")
             filler = filesystems.fill(disk)
-            answers = [ask(program, 10) for _ in range(200)]
+            answers = [ask(program, 10) for _ in range(100)]
             acked = 2 + sum(answer != "None" for answer in answers)
             accounts = wait_for_accounts(spool, lambda seen: seen.delivered == acked, "every checkpoint")
             assert accounts.missing == 0

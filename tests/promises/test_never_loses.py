@@ -80,7 +80,7 @@ def test_killed_at_random_instants(tmp_path: Path) -> None:
     """Writers of small, middling and large records are killed while they write, and flushers while they send: what was
     acknowledged arrives, what was torn is set aside and explained, a repeat is the same in every byte, and it balances.
     """
-    kill.prove(tmp_path, kills=40)
+    kill.prove(tmp_path, kills=30)
 
 
 def test_tracker_down_and_the_program_gone(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def raised(error: BaseException, **local: object) -> BaseException:
     raise AssertionError
 
 
-thoroughly = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+thoroughly = settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
 
 
 @thoroughly

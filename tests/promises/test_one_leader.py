@@ -27,7 +27,7 @@ def test_32_processes_and_a_flusher_that_is_killed_again_and_again(tmp_path: Pat
     """Never two at work; what was not settled at a kill is sent again, the same in every byte, and that is little; in
     the end everything has arrived and nothing is stranded.
     """
-    leader.prove(tmp_path, kills=3, pause=2.0)
+    leader.prove(tmp_path, kills=3, pause=1.5)
 
 
 def test_killed_as_soon_as_it_leads(layout: Layout) -> None:

@@ -78,16 +78,16 @@ def test_a_flusher_that_stands_still_fills_no_disk(tmp_path: Path) -> None:
         tracker.go_down()
         run("acked(lastword.capture_message('first'))", spool=spool, dsn=tracker.dsn)
         wait_for_accounts(spool, lambda seen: seen.flusher, "a flusher")
-        leader = holder(Layout(str(spool)).flusher_lock)
-        assert leader
-        os.kill(leader, signal.SIGSTOP)
+        flusher = holder(Layout(str(spool)).flusher_lock)
+        assert flusher
+        os.kill(flusher, signal.SIGSTOP)
         try:
             run(FLOOD.format(mode="auto", processes=2, events=700), spool=spool, dsn=tracker.dsn)
             assert size_of(spool) <= 2 * MIB + 2 * (MIB + AN_EVENT)
             refused = read_accounts(spool).refused["spool full"]
             assert refused > 100
         finally:
-            os.kill(leader, signal.SIGCONT)
+            os.kill(flusher, signal.SIGCONT)
         tracker.come_up()
         wait_until_no_flusher(spool, timeout=60)
     accounts = read_accounts(spool)

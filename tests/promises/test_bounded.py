@@ -50,14 +50,14 @@ def test_an_outage_fills_no_disk(tmp_path: Path, mode: str, processes: int) -> N
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:
         tracker.go_down()
-        run(FLOOD.format(mode=mode, processes=processes, events=1200), spool=spool, dsn=tracker.dsn)
+        run(FLOOD.format(mode=mode, processes=processes, events=900), spool=spool, dsn=tracker.dsn)
         if mode == "auto":
             wait_for_accounts(spool, lambda seen: size_of(spool) <= 2 * MIB, "room")
         assert size_of(spool) <= 2 * MIB + processes * (MIB + AN_EVENT)  # one segment for each writer
         accounts = wait_for_accounts(spool, lambda seen: seen.missing == 0, "the balance")
         # Four of them may be too fast for a flusher that has two segments' room: then the newest are refused. Without
         # one, each makes room for itself.
-        assert accounts.recorded + accounts.refused["spool full"] == 1200
+        assert accounts.recorded + accounts.refused["spool full"] == 900
         assert accounts.held + accounts.dropped["spool full"] == accounts.recorded
         assert accounts.held > 0
         assert mode == "auto" or not accounts.refused

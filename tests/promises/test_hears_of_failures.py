@@ -13,18 +13,20 @@ import pytest
 
 from tests.support.programs import recorded
 
-PROGRAM = """\
-import asyncio, gc, logging, os, sys, threading, warnings
-import lastword
+IMPORTS = "import gc, logging, os, sys, threading, warnings"
+SETUP = 'import lastword; lastword.init(spool=os.environ["TEST_SPOOL"], **eval(os.environ["TEST_OPTIONS"]))'
 
-lastword.init(spool=os.environ["TEST_SPOOL"], **eval(os.environ["TEST_OPTIONS"]))
-"""
+
+def program(body: str, path: Path, *, setup: str = SETUP) -> Path:
+    """Written to ``path``; every line of ``body`` has the same number whatever ``setup`` is."""
+    imports = IMPORTS + ", asyncio" * ("asyncio" in body)  # which takes longer to load than all the rest
+    path.write_text(f"{imports}\n{setup}\n{textwrap.dedent(body)}")
+    return path
 
 
 def outcome(body: str, tmp_path: Path, **options: Any) -> tuple[list[tuple[str, bool, str, str]], str]:
     """Run a program; returns (mechanism, handled, level, what) of each event, and what it said on standard error."""
-    path, spool = tmp_path / "program.py", tmp_path / "spool"
-    path.write_text(PROGRAM + textwrap.dedent(body))
+    path, spool = program(body, tmp_path / "program.py"), tmp_path / "spool"
     environment = {"PATH": "/usr/bin:/bin", "TEST_SPOOL": str(spool), "TEST_OPTIONS": repr(options)}
     ended = subprocess.run(
         [sys.executable, str(path)], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
@@ -186,9 +188,7 @@ def test_what_the_program_says_is_the_same(body: str, tmp_path: Path) -> None:
     with_us.mkdir()
     without.mkdir()
     _, said = outcome(body, with_us)
-    imports, *_ = PROGRAM.splitlines()
-    path = without / "program.py"
-    path.write_text("\n".join([imports, *[""] * (PROGRAM.count("\n") - 1), ""]) + textwrap.dedent(body))
+    path = program(body, without / "program.py", setup="")
     expected = subprocess.run([sys.executable, str(path)], cwd=without, capture_output=True, text=True, timeout=60)
 
     def comparable(text: str) -> str:

@@ -146,7 +146,8 @@ def test_flusher_killed_again_and_again(tmp_path: Path) -> None:
         program.process.stdin.write("the last one starts the last flusher\n")
         program.process.stdin.flush()
         acked.append(program.line())
-        events = tracker.wait_for(has_all(acked), timeout=60)
+        wait_for_accounts(spool, lambda seen: seen.held == 0, "everything to be delivered", timeout=60)
+        events = tracker.wait_for(has_all(acked))
     kills = 5  # each of them may have come between an answer and its checkpoint
     assert max(Counter(ids(events)).values()) <= 1 + kills
 

@@ -127,10 +127,21 @@ def wait_while(
         time.sleep(0.05)
 
 
-def wait_for_accounts(spool: Path, condition: Callable[[Accounts], object], what: str) -> Accounts:
+def wait_for_accounts(
+    spool: Path, condition: Callable[[Accounts], object], what: str, timeout: float = PATIENCE
+) -> Accounts:
     """Wait until the accounts of a spool are as wanted; returns them."""
-    wait_until(lambda: condition(read_accounts(spool)), f"{what} (last seen: {read_accounts(spool)})")
-    return read_accounts(spool)
+    seen: list[Accounts] = []
+
+    def as_wanted() -> object:
+        seen[:] = [read_accounts(spool)]
+        return condition(seen[0])
+
+    try:
+        wait_until(as_wanted, what, timeout)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; last seen: {seen[0]}") from None
+    return seen[0]
 
 
 def wait_until_no_flusher(spool: Path, timeout: float = PATIENCE) -> None:

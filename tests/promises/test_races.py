@@ -94,40 +94,61 @@ gc.collect()
 
 
 def test_births_under_an_eager_scanner(tmp_path: Path) -> None:
-    """A leader that looks and sweeps without a pause takes no writer that is being made for one of the dead."""
-    spool, births = tmp_path / "spool", 50
-    scanner = """
+    """A leader that looks and sweeps without a pause takes no writer that is being made for one of the dead.
+
+    A look takes much longer than a birth, so another process does nothing but sweep.
+    """
+    spool, looks, births = tmp_path / "spool", tmp_path / "looks", 50
+    scanner = f"""
 from lastword.flusher.leadership import Leadership
+from lastword.flusher.settle import sweep_births
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 layout = Layout(os.environ["TEST_SPOOL"])
 layout.prepare()
 lock = LifetimeLock.acquire(layout.flusher_lock)
+leader = os.getpid()
+if os.fork() == 0:
+    while os.getppid() == leader:
+        sweep_births(layout)
+    os._exit(0)
 over = []
 threading.Thread(target=lambda: over.append(sys.stdin.read())).start()
+looks = open({str(looks)!r}, "wb", buffering=0)
 acked("scanning")
-looks = 0
 while not over:
     leadership = Leadership(layout)
     leadership.look(time.time())
     leadership.work()
     leadership.finish()
-    looks += 1
-assert looks > 50, looks
+    looks.write(b"x")
 """
     newborns = """
-for number in range(50):
-    if os.fork() == 0:
-        acked(lastword.capture_message("first"))
-        sys.stdin.read()
-        acked(lastword.capture_message("last"))
-        os._exit(0)
+wait, end = os.pipe()
+for _ in sys.stdin:
+    for _ in range(10):
+        if os.fork() == 0:
+            os.close(end)
+            acked(lastword.capture_message("first"))
+            os.read(wait, 1)
+            acked(lastword.capture_message("last"))
+            os._exit(0)
+os.close(end)
 for _ in range(50): os.wait()
 """
+
+    def wait_for_a_whole_look() -> None:
+        taken = looks.stat().st_size
+        wait_until(lambda: looks.stat().st_size > taken + 1, "a whole look at them")
+
+    acked: list[str] = []
     with Program(scanner, spool=spool, dsn=None) as scanning:
         assert scanning.line() == "scanning"
         with Program(newborns, spool=spool, dsn=None) as program:
-            acked = [program.line() for _ in range(births)]
+            while len(acked) < births:
+                program.tell("ten more")
+                acked += [program.line() for _ in range(10)]
+                wait_for_a_whole_look()
             alive = [writer.alive for writer in read_accounts(spool).writers]
             assert alive == [True] * births
             acked += program.end()

@@ -1,6 +1,6 @@
 """Making room: dropping what is too much, the oldest first, with a count and a reason.
 
-The flusher does it while it leads. Where nobody leads, the writer that has filled a segment does it once, bounded,
+The flusher does it while it leads. Where nobody leads, the writer that has filled a segment does it, within bounds and
 under the flusher's lock: nobody else may settle or remove anything. Where a flusher that leads does not keep up, or
 stands still, writers stop (``room``).
 """
@@ -24,8 +24,10 @@ from lastword.spool.watch import Removable, WatchedWriter
 #: Reason for what the flusher itself had to say: a loss of these is never told of.
 OWN_REPORT = "own report"
 
-#: Of one pass by a writer: enough to keep up with its neighbours, and some ten milliseconds each.
+#: Segments that a writer drops in one pass, some ten milliseconds each: enough to keep up with its neighbours. Another
+#: pass is due only where these have filled more in the meantime.
 _MOST_BY_A_WRITER = 16
+_MOST_PASSES = 3
 
 _SET_ASIDE_FULL = "set aside full"
 
@@ -145,11 +147,18 @@ def _seen(layout: Layout, ledger: Ledger) -> list[WatchedWriter]:
 
 
 def _make_room_if_nobody_leads(layout: Layout) -> None:
-    """One bounded pass by a writer; what it cannot do is left to the next one, or to a flusher."""
+    """A bounded pass by a writer; what it cannot do is left to the next one, or to a flusher.
+
+    Who fills a segment meanwhile finds the lock taken and goes on, so this one looks again once it has let go of it.
+    """
     try:
-        lock = LifetimeLock.acquire(layout.flusher_lock)
-        if lock is not None:
+        for _ in range(_MOST_PASSES):
+            lock = LifetimeLock.acquire(layout.flusher_lock)
+            if lock is None:
+                return
             _make_room(layout, lock)
+            if not _is_full(layout):
+                return
     except (OSError, SpoolError):
         pass
 

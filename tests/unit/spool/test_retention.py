@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +141,26 @@ def test_a_writer_makes_room_where_nobody_leads(layout: Layout) -> None:
     assert accounts.dropped == {"spool full": 12}
     assert (accounts.recorded, accounts.held, accounts.missing) == (17, 5, 0)
     assert sorted(os.listdir(layout.writer(writer.id)))[:3] == [segment_name(number) for number in (7, 8, 9)]
+
+
+def test_what_is_filled_while_a_writer_makes_room(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever fills it finds the lock taken, and goes on: who has the lock sees to it as well."""
+    drop_oldest = retention.drop_oldest
+    late: list[Writer] = []
+
+    def drop_while_others_write(*arguments: Any) -> list[Removable]:
+        gone = drop_oldest(*arguments)
+        if not late:
+            late.append(writer_of(layout, 6, 3 * MIB))
+            assert retention.has_room(layout, Limits(spool=3 * MIB))
+        return gone
+
+    monkeypatch.setattr(retention, "drop_oldest", drop_while_others_write)
+    writer_of(layout, 4, 3 * MIB)
+    assert retention.has_room(layout, Limits(spool=3 * MIB))
+    accounts = read_accounts(layout.spool)
+    assert (accounts.recorded, accounts.missing) == (22, 0)
+    assert accounts.held <= 8
 
 
 def test_a_writer_leaves_it_to_the_flusher(layout: Layout) -> None:

@@ -24,10 +24,8 @@ from lastword.spool.watch import Removable, WatchedWriter
 #: Reason for what the flusher itself had to say: a loss of these is never told of.
 OWN_REPORT = "own report"
 
-#: Segments that a writer drops in one pass, some ten milliseconds each: enough to keep up with its neighbours. Another
-#: pass is due only where these have filled more in the meantime.
+#: Segments that a writer drops at a time, some ten milliseconds each: enough to keep up with its neighbours.
 _MOST_BY_A_WRITER = 16
-_MOST_PASSES = 3
 
 _SET_ASIDE_FULL = "set aside full"
 
@@ -147,30 +145,35 @@ def _seen(layout: Layout, ledger: Ledger) -> list[WatchedWriter]:
 
 
 def _make_room_if_nobody_leads(layout: Layout) -> None:
-    """A bounded pass by a writer; what it cannot do is left to the next one, or to a flusher.
+    """By a writer, within bounds; what it cannot do is left to the next one, or to a flusher.
 
     Who fills a segment meanwhile finds the lock taken and goes on, so this one looks again once it has let go of it.
     """
+    left = _MOST_BY_A_WRITER
     try:
-        for _ in range(_MOST_PASSES):
+        while left:
             lock = LifetimeLock.acquire(layout.flusher_lock)
             if lock is None:
                 return
-            _make_room(layout, lock)
-            if not _is_full(layout):
+            gone = _make_room(layout, lock, left)
+            if not gone or not _is_full(layout):
                 return
+            left -= gone
     except (OSError, SpoolError):
         pass
 
 
-def _make_room(layout: Layout, lock: LifetimeLock) -> None:
+def _make_room(layout: Layout, lock: LifetimeLock, most: int) -> int:
+    """Drop ``most`` segments at most, and let go of ``lock``; returns how many went."""
     try:
         ledger = Ledger.load(layout)
         writers = _seen(layout, ledger)
-        if drop_oldest(layout, writers, _MOST_BY_A_WRITER):
+        gone = drop_oldest(layout, writers, most)
+        if gone:
             ledger.store(layout)
         for writer in writers:
             for name in writer.settled_segments():
                 os.unlink(os.path.join(writer.directory, name))
+        return len(gone)
     finally:
         lock.release()

@@ -44,10 +44,10 @@ def size_of(spool: Path) -> int:
     return sum(path.stat().st_size for path in spool.glob("v1/writers/*/*.seg"))
 
 
-@pytest.mark.parametrize(("mode", "processes"), [("auto", 4), ("hold", 4)])
-def test_an_outage_fills_no_disk(tmp_path: Path, mode: str, processes: int) -> None:
+@pytest.mark.parametrize("mode", ["auto", "hold"])
+def test_an_outage_fills_no_disk(tmp_path: Path, mode: str) -> None:
     """With a flusher or without one, the oldest events make room; all are accounted for."""
-    spool = tmp_path / "spool"
+    spool, processes = tmp_path / "spool", 4
     with LoopbackTracker() as tracker:
         tracker.go_down()
         run(FLOOD.format(mode=mode, processes=processes, events=900), spool=spool, dsn=tracker.dsn)

@@ -132,19 +132,16 @@ def test_flusher_killed_again_and_again(tmp_path: Path) -> None:
     body = "for line in sys.stdin: acked(lastword.capture_message(line.strip()))"
     acked = []
     with LoopbackTracker("backtrace") as tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:
-        assert program.process.stdin is not None
         tracker.be_slow(0.02)
         for number in range(40):
-            program.process.stdin.write(f"event {number}\n")
-            program.process.stdin.flush()
+            program.tell(f"event {number}")
             acked.append(program.line())
             if number % 8 == 7:
                 wait_until(lambda: holder(lock), "a flusher")
                 wait_until(lambda: start.load(layout).failures == 0, "the word that it leads")
                 os.kill(holder(lock) or 0, signal.SIGKILL)
                 wait_until(lambda: not holder(lock), "its end")
-        program.process.stdin.write("the last one starts the last flusher\n")
-        program.process.stdin.flush()
+        program.tell("the last one starts the last flusher")
         acked.append(program.line())
         wait_for_accounts(spool, lambda seen: seen.held == 0, "everything to be delivered", timeout=60)
         events = tracker.wait_for(has_all(acked))

@@ -131,17 +131,18 @@ def wait_for_accounts(
     spool: Path, condition: Callable[[Accounts], object], what: str, timeout: float = PATIENCE
 ) -> Accounts:
     """Wait until the accounts of a spool are as wanted; returns them."""
-    seen: list[Accounts] = []
+    seen = Accounts()
 
     def as_wanted() -> object:
-        seen[:] = [read_accounts(spool)]
-        return condition(seen[0])
+        nonlocal seen
+        seen = read_accounts(spool)
+        return condition(seen)
 
     try:
         wait_until(as_wanted, what, timeout)
     except AssertionError as error:
-        raise AssertionError(f"{error}; last seen: {seen[0]}") from None
-    return seen[0]
+        raise AssertionError(f"{error}; last seen: {seen}") from None
+    return seen
 
 
 def wait_until_no_flusher(spool: Path, timeout: float = PATIENCE) -> None:

@@ -14,6 +14,7 @@ from lastword.flusher.outbox import Outbox
 from lastword.flusher.settle import Bookkeeper, sweep_births
 from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
+from lastword.spool import aside
 from lastword.spool.glance import IDLE_LOOK, may_have_changed
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
@@ -46,6 +47,7 @@ class Leadership:
         self._writers_mtime = -1
         self.changed_at = time.monotonic()  # when a look last found anything new
         sweep_births(layout)
+        aside.sweep(layout)
 
     def look(self, now: float) -> None:
         """Find writers that are new or gone, and what the others have written, and keep the spool in order."""

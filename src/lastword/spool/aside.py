@@ -21,6 +21,9 @@ from lastword.spool.reader import read_bytes
 #: Bytes within which the first line ends.
 _MOST_HEAD = 8192
 
+#: How the name of a file ends that is being written. Only who leads writes any.
+_UNFINISHED = ".aside"
+
 
 def put(
     layout: Layout,
@@ -46,7 +49,15 @@ def put(
     if os.path.isdir(path):
         stem, suffix = os.path.splitext(path)
         path = f"{stem}.{new_id()}{suffix}"
-    write_whole_file(path, json.dumps(head).encode("ascii") + b"\n" + content, aside=f"{path}.{new_id()}")
+    write_whole_file(path, json.dumps(head).encode("ascii") + b"\n" + content, aside=f"{path}{_UNFINISHED}")
+
+
+def sweep(layout: Layout) -> None:
+    """Remove what is left of a file that was being written by a flusher that was killed. Only for who leads."""
+    with suppress(OSError):
+        for name in os.listdir(layout.set_aside):
+            if name.endswith(_UNFINISHED):
+                os.unlink(os.path.join(layout.set_aside, name))
 
 
 class Head(NamedTuple):

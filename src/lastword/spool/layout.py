@@ -327,7 +327,9 @@ def read_small_file(path: str, limit: int = 1 << 20) -> bytes:
 
 
 def write_whole_file(path: str, content: bytes, aside: str) -> None:
-    """Put ``content`` at ``path`` in one step, by way of the not yet existing path ``aside``; raises OSError."""
+    """Put ``content`` at ``path`` in one step, by way of ``aside``, which nobody else writes; raises OSError."""
+    with suppress(FileNotFoundError):
+        os.unlink(aside)  # left by somebody who was killed in the midst of this
     descriptor = open_private(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         try:

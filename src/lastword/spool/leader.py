@@ -12,7 +12,6 @@ import re
 import time
 from typing import Optional
 
-from lastword.event import new_id
 from lastword.spool.identity import start_time
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 from lastword.version import __version__
@@ -23,7 +22,7 @@ def announce(layout: Layout) -> None:
     pid = os.getpid()
     told = {"pid": pid, "start_time": start_time(pid), "lastword": __version__, "since": time.time()}
     try:
-        write_whole_file(layout.leader, json.dumps(told).encode("ascii") + b"\n", f"{layout.leader}.{new_id()}")
+        write_whole_file(layout.leader, json.dumps(told).encode("ascii") + b"\n", f"{layout.leader}.aside")
     except OSError:
         pass
 

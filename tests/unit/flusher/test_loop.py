@@ -89,6 +89,16 @@ def test_a_second_flusher_does_nothing(layout: Layout) -> None:
     lock.release()
 
 
+def test_what_killed_flushers_have_left_unfinished(layout: Layout) -> None:
+    """Who leads next removes it where things are set aside, and writes over it elsewhere."""
+    left = [f"{layout.leader}.aside", os.path.join(layout.set_aside, "x.damaged.aside")]
+    for path in left:
+        Path(path).write_bytes(b"{")
+    Flusher(layout).run()
+    assert [path for path in left if os.path.exists(path)] == []
+    assert os.path.exists(layout.leader)
+
+
 def test_a_tracker_that_is_down_holds_up_no_other(layout: Layout) -> None:
     """Events for one destination wait while those for another go."""
     with LoopbackTracker() as down, LoopbackTracker("backtrace") as up:

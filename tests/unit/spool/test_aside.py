@@ -50,6 +50,19 @@ def test_of_too_much_the_beginning(layout: Layout) -> None:
     assert content == SEGMENT + bytes(MAX_RECORD - len(SEGMENT))
 
 
+def test_what_a_kill_has_left_of_one(layout: Layout) -> None:
+    """It neither is in the way of the same file, nor stays where another file takes its place, or none."""
+    left = [Path(layout.set_aside) / name for name in ("x.record.aside", "y.damaged.aside")]
+    for path in left:
+        path.write_bytes(b"{")
+    put(layout)
+    aside.sweep(layout)
+    assert os.listdir(layout.set_aside) == ["x.record"]
+    (Path(layout.set_aside) / "x.record.aside").write_bytes(b"{")
+    put(layout)
+    assert os.listdir(layout.set_aside) == ["x.record"]
+
+
 @pytest.mark.parametrize("how", ["removed", "a file"])
 def test_the_directory_is_made_again(layout: Layout, how: str) -> None:
     """Somebody who cleans up removes the whole directory: it comes back with the next file."""

@@ -40,7 +40,7 @@ class EncodedFrame(Mapping[str, Any]):
 
     Attributes:
         json: the whole frame.
-        texts: those of its variables.
+        texts: those of its variables in which a secret could stand.
     """
 
     __slots__ = ("json", "texts")

@@ -80,15 +80,15 @@ class StackReader:
             begun, without_source = _begun_here(site.frame_without_source), True
             if not self._room.take(len(begun) + _END):
                 return None
-        variables = self._variables.read(frame, self._own_reprs) if with_variables else NO_VARIABLES
-        without_variables = bool(variables.texts) and not self._room.take(len(variables.json), LEFT_BY_VARIABLES)
+        variables, texts = self._variables.read(frame, self._own_reprs) if with_variables else NO_VARIABLES
+        without_variables = variables != "[]" and not self._room.take(len(variables), LEFT_BY_VARIABLES)
         if without_variables:
-            variables = NO_VARIABLES
+            variables, texts = NO_VARIABLES
         if without_variables or without_source:
             self.stripped += 1
         if site.file_found and not without_source:
             self.sources[site.frame["path"]] = site.file_found
-        return cast("Frame", EncodedFrame(f"{begun}{variables.json}}}", variables.texts))
+        return cast("Frame", EncodedFrame(f"{begun}{variables}}}", texts))
 
 
 def _begun_here(frame: Frame) -> str:

@@ -32,14 +32,10 @@ def _function_locals_type() -> type:
 _FUNCTION_LOCALS: Any = _function_locals_type()
 
 
-class Variables(NamedTuple):
-    """The variables of one frame, as JSON, and their texts alone."""
+#: The variables of one frame as JSON, and those of their texts in which a secret could stand.
+Variables = tuple[str, list[str]]
 
-    texts: list[str]
-    json: str
-
-
-NO_VARIABLES = Variables([], "[]")
+NO_VARIABLES: Variables = ("[]", [])
 
 
 class _Names(NamedTuple):
@@ -69,6 +65,12 @@ class VariableReader:
         """
         keys, values = _locals_of(frame)
         names = self._known.get(keys) or self._learn(keys)
+        if names.is_all and own_reprs is None:
+            try:
+                texts, may_have_secrets = self._repr.of_each(values)
+                return names.json % tuple(map(encode_text, texts)), may_have_secrets
+            except Exception:  # noqa: S110 (one of them: each is looked at for itself)
+                pass
         return self._shown(names, values if names.is_all else [values[place] for place in names.taken], own_reprs)
 
     def _learn(self, keys: tuple[str, ...]) -> _Names:
@@ -94,16 +96,16 @@ class VariableReader:
         try:
             if own_reprs is not None:
                 raise ValueError("each has to be looked at for itself")
-            if names.is_all:
-                texts = self._repr.of_each(values)
-            else:
-                shown = iter(self._repr.of_each([value for mark, value in zip(marks, values) if mark == "repr"]))
-                texts = [next(shown) if mark == "repr" else FILTERED for mark in marks]
+            shown, may_have_secrets = self._repr.of_each(
+                [value for mark, value in zip(marks, values) if mark == "repr"]
+            )
+            remaining = iter(shown)
+            texts = [next(remaining) if mark == "repr" else FILTERED for mark in marks]
         except Exception:
             marks = marks.copy()
             texts = [self._text_and_mark(place, value, marks, own_reprs) for place, value in enumerate(values)]
-            template = _template(names.shown, marks)
-        return Variables(texts, template % tuple(map(encode_text, texts)))
+            may_have_secrets, template = texts, _template(names.shown, marks)
+        return template % tuple(map(encode_text, texts)), may_have_secrets
 
     def _text_and_mark(self, place: int, value: object, marks: list[Mark], own_reprs: Optional[OwnReprs]) -> str:
         """One of the texts, where not all can be shown alike; marks what cannot be shown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -65,9 +66,10 @@ def _texts_of(event: Event) -> list[str]:
     return texts
 
 
-def _texts_of_variables(frame: Frame) -> list[str]:
-    texts = frame.texts if type(frame) is EncodedFrame else [text for _, _, text in frame["variables"]]
-    return [text for text in texts if len(text) >= _MIN_TEXT and text[0] != _OBJECT]
+def _texts_of_variables(frame: Frame) -> Sequence[str]:
+    if type(frame) is EncodedFrame:
+        return frame.texts
+    return [text for _, _, text in frame["variables"] if len(text) >= _MIN_TEXT and text[0] != _OBJECT]
 
 
 def _clean_texts(scrubbed: dict[str, Any], secrets: SecretsInTexts, suspicion: Suspicion) -> None:

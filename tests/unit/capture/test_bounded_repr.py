@@ -207,7 +207,7 @@ def test_what_belongs_to_a_sensitive_key_is_not_shown(value: object, shown: str)
     """At any depth; headers often come as a list of pairs, and of bytes."""
     shows = BoundedRepr(is_sensitive)
     assert [shows.of(value, 200) for _ in range(2)] == [shown] * 2
-    assert shows.of_each([value]) == [shown]
+    assert shows.of_each([value]) == ([shown], [shown])
 
 
 def test_what_belongs_to_a_sensitive_key_is_not_touched() -> None:

@@ -102,7 +102,7 @@ def test_local_variables_of_a_named_class_are_shown_by_their_repr() -> None:
         return sys._getframe()
 
     frame = function(Order(), [Order()], Order())
-    order, orders, password = json.loads(VariableReader(is_sensitive).read(frame, OwnReprs((Order,), str)).json)
+    order, orders, password = json.loads(VariableReader(is_sensitive).read(frame, OwnReprs((Order,), str))[0])
     assert order == ["order", "repr", "<order 42>"]
     assert orders[2].startswith(f"[<{__name__}.Order object at 0x")
     assert password == ["password", "filtered", "[filtered]"]

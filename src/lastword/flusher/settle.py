@@ -202,7 +202,7 @@ class Bookkeeper:
 
     def _rescue(self, grave: Grave, line: bytes) -> None:
         path = os.path.join(grave.writer.directory, f"{EXTRA_PREFIX}{new_id()}{SEGMENT_SUFFIX}")
-        write_whole_file(path, frame(body_of(line), None), aside=f"{path}.aside")
+        write_whole_file(path, frame(body_of(line), None))
 
 
 def sweep_births(layout: Layout) -> None:

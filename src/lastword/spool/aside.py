@@ -15,14 +15,11 @@ from typing import NamedTuple, Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
-from lastword.spool.layout import Layout, read_small_file, write_whole_file
+from lastword.spool.layout import UNFINISHED_SUFFIX, Layout, read_small_file, write_whole_file
 from lastword.spool.reader import read_bytes
 
 #: Bytes within which the first line ends.
 _MOST_HEAD = 8192
-
-#: How the name of a file ends that is being written. Only who leads writes any.
-_UNFINISHED = ".aside"
 
 
 def put(
@@ -49,14 +46,14 @@ def put(
     if os.path.isdir(path):
         stem, suffix = os.path.splitext(path)
         path = f"{stem}.{new_id()}{suffix}"
-    write_whole_file(path, json.dumps(head).encode("ascii") + b"\n" + content, aside=f"{path}{_UNFINISHED}")
+    write_whole_file(path, json.dumps(head).encode("ascii") + b"\n" + content)
 
 
 def sweep(layout: Layout) -> None:
     """Remove what is left of a file that was being written by a flusher that was killed. Only for who leads."""
     with suppress(OSError):
         for name in os.listdir(layout.set_aside):
-            if name.endswith(_UNFINISHED):
+            if name.endswith(UNFINISHED_SUFFIX):
                 os.unlink(os.path.join(layout.set_aside, name))
 
 

@@ -23,7 +23,7 @@ def store(layout: Layout, destination: Destination) -> None:
     except OSError:  # there is none, or something that is none
         if os.path.isdir(path) and not os.path.islink(path):
             move_away(path)
-    write_whole_file(path, content, aside=f"{path}.{new_id()}")
+    write_whole_file(path, content, by=f".{new_id()}")
 
 
 def load(layout: Layout, key: str) -> Destination:

@@ -20,6 +20,7 @@ from lastword.spool.layout import (
     ALIVE_LOCK,
     BLACKBOX,
     SEGMENT_SUFFIX,
+    UNFINISHED_SUFFIX,
     WHO,
     Layout,
     is_extra_segment,
@@ -147,7 +148,7 @@ def _writer(directory: str, *, retired: bool) -> Iterator[str]:
                 yield f"{problem}. Move it away"
             elif name.endswith(SEGMENT_SUFFIX) and os.stat(path).st_size > MOST_READ:
                 yield f"{path} is larger than a segment can be; only its beginning is read"
-        elif not name.startswith(_NFS_PREFIX):
+        elif not (name.startswith(_NFS_PREFIX) or name.endswith(UNFINISHED_SUFFIX)):
             found = _lstat(path)
             if found is not None:
                 yield f"{path} is {_kind(found)} and not lastword's. Move it away"

@@ -44,6 +44,9 @@ FORMAT = "v1"
 ALIVE_LOCK, WHO, BLACKBOX = "alive.lock", "who.json", "blackbox"
 EXTRA_PREFIX, DEFERRED_PREFIX, SEGMENT_SUFFIX = "x-", "d-", ".seg"
 
+#: How the name of a file ends that is being written, or was when somebody was killed.
+UNFINISHED_SUFFIX = ".aside"
+
 # A FIFO in a file's place must keep nobody waiting: hence O_NONBLOCK, which regular files know nothing of.
 _SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 #: What opening says of a thing that is no file which this user may open, and that will say so the next time too.
@@ -326,8 +329,12 @@ def read_small_file(path: str, limit: int = 1 << 20) -> bytes:
         os.close(descriptor)
 
 
-def write_whole_file(path: str, content: bytes, aside: str) -> None:
-    """Put ``content`` at ``path`` in one step, by way of ``aside``, which nobody else writes; raises OSError."""
+def write_whole_file(path: str, content: bytes, by: str = "") -> None:
+    """Put ``content`` at ``path`` in one step; raises OSError.
+
+    ``by``: what tells it from a file that another process puts there at the same time, where that may be.
+    """
+    aside = f"{path}{by}{UNFINISHED_SUFFIX}"
     with suppress(FileNotFoundError):
         os.unlink(aside)  # left by somebody who was killed in the midst of this
     descriptor = open_private(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)

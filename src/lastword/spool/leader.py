@@ -22,7 +22,7 @@ def announce(layout: Layout) -> None:
     pid = os.getpid()
     told = {"pid": pid, "start_time": start_time(pid), "lastword": __version__, "since": time.time()}
     try:
-        write_whole_file(layout.leader, json.dumps(told).encode("ascii") + b"\n", f"{layout.leader}.aside")
+        write_whole_file(layout.leader, json.dumps(told).encode("ascii") + b"\n")
     except OSError:
         pass
 

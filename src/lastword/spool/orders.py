@@ -104,7 +104,7 @@ def withdraw(layout: Layout, order_id: str) -> bool:
 
 def _write(layout: Layout, name: str, data: object) -> None:
     path = _path(layout, name)
-    write_whole_file(path, json.dumps(data).encode("ascii"), aside=f"{path}.aside")
+    write_whole_file(path, json.dumps(data).encode("ascii"))
 
 
 def _path(layout: Layout, name: str) -> str:

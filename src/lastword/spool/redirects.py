@@ -64,7 +64,7 @@ def give(layout: Layout, old: Optional[str], new: str, of: Optional[Collection[s
         pass
     path = os.path.join(layout.redirects, f"{time.time_ns():020d}-{new_id()}.json")
     text = json.dumps({"old": old, "new": new, "upto": upto, "extras": extras})
-    write_whole_file(path, text.encode("ascii"), aside=f"{path}.aside")
+    write_whole_file(path, text.encode("ascii"))
     layout.wake_flusher()
 
 

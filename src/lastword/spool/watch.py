@@ -165,7 +165,7 @@ class WatchedWriter:
         name = deferred_name(line.number, line.start)
         path = os.path.join(self.directory, name)
         content = read_bytes(os.path.join(self.directory, line.segment), line.start, line.end)
-        write_whole_file(path, content.rstrip(b"\n") + b"\n", aside=f"{path}.aside")
+        write_whole_file(path, content.rstrip(b"\n") + b"\n")
         copy = line.copied_to(name, len(content))
         self._extras[name] = [copy]
         self.segments = Segments(self.segments.numbered, (*self.segments.extras, name))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lastword.spool.findings import findings
-from lastword.spool.layout import Layout
+from lastword.spool.layout import Layout, deferred_name
 from lastword.spool.ledger import Ledger
 from lastword.spool.lock import holder
 from lastword.spool.record import encode_event
@@ -77,6 +77,15 @@ def test_what_is_being_written_is_not_damaged(layout: Layout, monkeypatch: pytes
     path.write_bytes(content[:50])
     monkeypatch.setattr("lastword.spool.findings.time.sleep", lambda _: path.write_bytes(content))
     assert findings(layout) == []
+
+
+def test_what_a_killed_flusher_had_not_finished(layout: Layout) -> None:
+    """It is lastword's own, and goes with the writer that it is of."""
+    with Writer.born(layout) as writer:
+        (Path(layout.writer(writer.id)) / f"{deferred_name(1, 0)}.aside").touch()
+        assert findings(layout) == []
+        (Path(layout.writer(writer.id)) / "notes").touch()
+        assert len(findings(layout)) == 1
 
 
 def test_others_on_the_way(tmp_path: Path) -> None:

@@ -167,6 +167,28 @@ def test_a_short_write_uses_up_no_number_and_hides_nothing(writer: Writer) -> No
     assert [(record.seq, record.content["text"]) for record in records(writer)] == [(1, "hello"), (2, "after")]
 
 
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk full"), (errno.EIO, "disk error")],
+    ids=["the disk", "the user's share of it", "hardware"],
+)
+def test_what_a_failed_write_is_counted_under(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch, trouble: int, reason: str
+) -> None:
+    """The record is refused with a reason that tells who can help, and the next one is taken."""
+
+    def fails(*_: object) -> int:
+        raise OSError(trouble, os.strerror(trouble))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "write", fails)
+        with pytest.raises(RecordRefused) as refusal:
+            writer.append(body("lost"), None)
+    assert refusal.value.reason == reason
+    writer.append(body("after"), None)
+    assert [(record.seq, record.content["text"]) for record in records(writer)] == [(1, "after")]
+
+
 def test_a_write_whose_return_was_interrupted_counts(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where an exception came between the write and its count, the record is there and has used up its number."""
     write = os.write

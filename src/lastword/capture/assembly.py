@@ -10,6 +10,7 @@ from typing import Any, Optional, TypeVar, cast
 
 from lastword import diagnostics
 from lastword.capture import breadcrumbs, context
+from lastword.capture.bounded_repr import bounded_repr, has_long_text
 from lastword.capture.exception import MAX_VALUE, exception_tree, is_unraised, type_only
 from lastword.capture.frames import StackReader
 from lastword.capture.host import host_info
@@ -121,7 +122,9 @@ def _part(name: str, take: Callable[..., _T], *arguments: Any, **options: Any) -
 
 
 def _message_text(message: Any) -> str:
-    return clean_marked(message if issubclass(type(message), str) else str(message), MAX_VALUE)
+    if issubclass(type(message), str):
+        return clean_marked(message, MAX_VALUE)
+    return bounded_repr(message, MAX_VALUE) if has_long_text(message) else clean_marked(str(message), MAX_VALUE)
 
 
 def _note_missing(name: str, error: Exception) -> None:

@@ -34,6 +34,10 @@ _LONG = 200
 _MANY = 64
 _FEW = 8
 
+_LONG_TEXT = 100_000
+_LONG_INT = 14_000  # bits, some 4,200 digits
+_CONTAINER = 20  # what each counts for beside its members, so that one that holds itself comes to an end
+
 #: Names that are known to be no secret are remembered: so many, of so many characters at most.
 _MAX_NAMES_KNOWN = 1024
 _MAX_HARMLESS = 50
@@ -53,6 +57,32 @@ def bounded_repr(value: object, limit: int) -> str:
 def is_shown_by_content(kind: type) -> bool:
     """Whether a value of exactly this type is shown by more than its class and address."""
     return _UNCONDITIONAL.shows_content_of(kind)
+
+
+def has_long_text(value: object) -> bool:
+    """Whether ``str`` of a builtin value, or of what it holds, would take long: more than 100,000 characters, or an int
+    of more digits than Python writes by itself. Objects count for nothing, for only they know.
+    """
+    left = _LONG_TEXT
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        kind = type(value)
+        if kind is str or kind is bytes or kind is bytearray:
+            left -= len(value)  # type: ignore[arg-type]
+        elif kind is int:
+            left -= _LONG_TEXT if value.bit_length() > _LONG_INT else 1  # type: ignore[attr-defined]
+        elif kind is dict:
+            left -= _CONTAINER + 2 * len(value)  # type: ignore[arg-type]
+            if left > 0:
+                waiting += [*value, *value.values()]  # type: ignore[misc, attr-defined]
+        elif kind is list or kind is tuple or kind is set or kind is frozenset:
+            left -= _CONTAINER + len(value)  # type: ignore[arg-type]
+            if left > 0:
+                waiting += value  # type: ignore[arg-type]
+        if left <= 0:
+            return True
+    return False
 
 
 class BoundedRepr:

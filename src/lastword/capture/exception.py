@@ -8,7 +8,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, NamedTuple, Optional
 
-from lastword.capture.bounded_repr import bounded_repr
+from lastword.capture.bounded_repr import bounded_repr, has_long_text
 from lastword.capture.frames import StackReader
 from lastword.capture.relations import Kind, members_of, next_in_chain
 from lastword.capture.reported import dict_of
@@ -31,6 +31,9 @@ MAX_NOTES = 10
 MAX_NOTE = 1024
 
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
+_arguments_of = BaseException.__dict__["args"].__get__
+_ancestors_of = type.__dict__["__mro__"].__get__
+_namespace_of = type.__dict__["__dict__"].__get__
 
 
 class _Waiting(NamedTuple):
@@ -60,7 +63,8 @@ def exception_tree(
         info = _exception_info(next_one, own_traceback, reader, room)
         waiting.extend(_tied_to(next_one, len(infos), seen, info["notes"]))
         infos.append(info)
-    _note_left_out(waiting, infos)
+    if waiting:
+        _note_left_out(waiting, infos)
     return infos
 
 
@@ -139,9 +143,21 @@ def _syntax_error_frames(error: BaseException, room: Room) -> list[Frame]:
 
 def _value(error: BaseException) -> str:
     try:
+        arguments = _arguments_of(error)
+        is_text = len(arguments) == 1 and type(arguments[0]) is str  # which ``str`` gives back as it is
+        if not is_text and has_long_text(arguments) and _shows_its_arguments(type(error)):
+            return bounded_repr(arguments[0] if len(arguments) == 1 else arguments, MAX_VALUE)
         return clean_marked(str(error), MAX_VALUE)
     except Exception:  # a __str__ that raises, or that returns no text
         return _unprintable(error)
+
+
+def _shows_its_arguments(kind: type) -> bool:
+    """Whether ``str`` of such an exception is that of its arguments, and no method of the application's."""
+    for ancestor in _ancestors_of(kind):
+        if "__str__" in _namespace_of(ancestor):
+            return ancestor is BaseException or ancestor is KeyError
+    return False
 
 
 def _unprintable(error: BaseException) -> str:

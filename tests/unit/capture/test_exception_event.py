@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from types import TracebackType
 from typing import Any, Optional
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event
+from lastword.capture import CaptureSettings, exception_event, message_event
 from lastword.capture.exception import MAX_DEPTH, MAX_NOTE, MAX_NOTES, MAX_VALUE
 from lastword.capture.frames import StackReader
 from lastword.capture.room import EVENT_ROOM, LEFT_BY_VARIABLES, Room
 from lastword.event import Event, ExceptionInfo, Needs
 from lastword.event_json import to_json
 from lastword.scrub import is_sensitive
+from tests.support import needs
 
 
 def raised(error: BaseException) -> BaseException:
@@ -110,6 +112,53 @@ def test_an_over_long_text_is_cut_and_says_by_how_much(settings: CaptureSettings
     assert len(value) <= MAX_VALUE
     kept, missing = re.fullmatch(r"(x+)… \((\d+) characters left out\)", value).groups()  # type: ignore[union-attr]
     assert len(kept) + int(missing) == 50_000_000
+
+
+HOLDS_ITSELF: list[object] = []
+HOLDS_ITSELF += [HOLDS_ITSELF] * 10
+
+
+@needs.capability(sys.implementation.name == "cpython", "tracemalloc")
+@pytest.mark.parametrize(
+    ("arguments", "beginning"),
+    [
+        ((bytes(20_000_000),), "b'\\x00\\x00"),
+        (([0] * 2_000_000,), "[0, 0, "),
+        (({"rows": [[0] * 2_000_000]},), "{'rows': [[0, 0, "),
+        (("rows", ["x" * 20_000_000]), "('rows', ['xxx"),
+        ((dict.fromkeys(range(1_000_000)),), "{0: None, 1: None, "),
+        ((10**6000,), "<int of 19932 bits>"),
+        ((HOLDS_ITSELF,), "[["),
+    ],
+    ids=["bytes", "list", "nested", "two", "dict", "int", "holds itself"],
+)
+@pytest.mark.parametrize("kind", [ValueError, KeyError])
+def test_of_a_large_argument_the_beginning_is_shown(
+    kind: type[BaseException], arguments: tuple[object, ...], beginning: str, settings: CaptureSettings
+) -> None:
+    """As Python shows it, without making the whole text, which may be many times the argument. So is a message."""
+    import tracemalloc
+
+    error = kind(*arguments)
+    tracemalloc.start()
+    try:
+        value = only(error, settings)["value"]
+        assert len(arguments) > 1 or message_event(arguments[0], level=None, settings=settings)["message"] == value  # type: ignore[arg-type]
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+    assert value.startswith(beginning)
+    assert len(value) <= MAX_VALUE
+
+
+def test_what_a_class_says_of_a_large_argument_is_shown(settings: CaptureSettings) -> None:
+    """Its own ``__str__`` may say something else, and briefly."""
+
+    class TooMany(ValueError):
+        def __str__(self) -> str:
+            return f"{len(self.args[0])} rows"
+
+    assert only(TooMany([0] * 200_000), settings)["value"] == "200000 rows"
 
 
 def test_a_text_with_lone_surrogates_can_be_encoded(settings: CaptureSettings) -> None:

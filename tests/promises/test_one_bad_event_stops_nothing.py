@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
@@ -193,15 +194,17 @@ def test_a_slow_tracker_holds_up_no_other(layout: Layout) -> None:
 
 
 class KillsItsSender(WitnessTracker):
-    """Kills the process that sends it the event ``poison``."""
+    """Kills the process that sends it an event, if ``is_deadly`` says so of its message."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_deadly: Callable[[str], bool]) -> None:
         super().__init__()
-        self.kills = 0
+        self.killed: list[int] = []
+        self._is_deadly = is_deadly
 
     def _keep(self, request: Request, reading: Reading) -> Optional[HttpReply]:
-        if (reading.body or {}).get("attributes", {}).get("error.message") == "poison":  # not in its source lines
-            self.kills += 1
+        message = (reading.body or {}).get("attributes", {}).get("error.message", "")  # not in its source lines
+        if self._is_deadly(message):
+            self.killed.append(self._connection.sender)
             os.kill(self._connection.sender, signal.SIGKILL)
             return None
         return super()._keep(request, reading)
@@ -215,7 +218,7 @@ def test_poison(tmp_path: Path) -> None:
 for text in ("one", "two", "poison", "three", "four"): acked(lastword.capture_message(text))
 for line in sys.stdin: acked(lastword.capture_message("another"))
 """
-    tracker = KillsItsSender()
+    tracker = KillsItsSender(lambda message: message == "poison")
     with tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:
         acked = [program.line() for _ in range(5)]
         poison = acked[2]
@@ -230,12 +233,38 @@ for line in sys.stdin: acked(lastword.capture_message("another"))
         program.end()
         wait_until(lambda: tracker.delivered.keys() >= set(acked) - {poison}, "all the others")
         wait_until_no_flusher(spool)
-        assert tracker.kills in (schedule.MOST_STRIKES, schedule.MOST_STRIKES + 1)  # the first was not alone, perhaps
+        assert len(tracker.killed) in (
+            schedule.MOST_STRIKES,
+            schedule.MOST_STRIKES + 1,
+        )  # the first was not alone, perhaps
     accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "retirement")
     assert (accounts.set_aside, accounts.held, accounts.missing) == ({"poison": 1}, 0, 0)
     [head] = set_aside(layout)
     assert poison in os.listdir(layout.set_aside)[0]
     assert "died" in str(head["reason"])
+
+
+def test_flushers_that_are_killed_whatever_they_send_poison_nothing(tmp_path: Path) -> None:
+    """Each of six dies with the first event that it sends: another one each time, though the oldest goes first."""
+    spool = tmp_path / "spool"
+    body = "for line in sys.stdin: acked(lastword.capture_message('another'))"
+    deaths = 6
+    tracker = KillsItsSender(lambda _: len(tracker.killed) < deaths)
+    with tracker, Program(body, spool=spool, dsn=tracker.dsn) as program:
+        acked = set()
+
+        def another() -> bool:
+            program.tell("another")
+            acked.add(program.line())
+            time.sleep(0.05)
+            return len(tracker.killed) >= deaths
+
+        wait_until(another, "the last death", timeout=60)
+        program.end()
+        wait_until(lambda: tracker.delivered.keys() >= acked, "all of them")
+        wait_until_no_flusher(spool)
+    accounts = wait_for_accounts(spool, lambda seen: not seen.writers, "retirement")
+    assert (accounts.delivered, accounts.set_aside, accounts.held) == (len(acked), {}, 0)
 
 
 def test_a_flusher_that_is_killed_by_others_poisons_nothing(layout: Layout) -> None:

@@ -16,9 +16,14 @@ Candidate = tuple[WatchedWriter, Waiting]
 
 
 class Backlog:
-    """The records that wait, in the order in which they are to be sent, as far as the writers' windows show them."""
+    """The records that wait, in the order in which they are to be sent, as far as the writers' windows show them.
 
-    def __init__(self) -> None:
+    ``strikes`` say how many flushers died while they sent an event alone: the fewer, the sooner it goes. So where
+    somebody kills one after the other it is not with the same event each time, and one that is deadly comes last.
+    """
+
+    def __init__(self, strikes: Mapping[str, int]) -> None:
+        self._strikes = strikes
         self._lines: dict[str, deque[Candidate]] = {}
 
     def sort(
@@ -43,7 +48,12 @@ class Backlog:
             health = destinations.get(to)
             in_trouble = health is not None and health.failures > 0
             lines.sort(key=_by_failure if in_trouble else _by_age)
+            if self._strikes:
+                lines.sort(key=self._by_strikes)
             self._lines[to] = deque(lines)
+
+    def _by_strikes(self, candidate: Candidate) -> int:
+        return self._strikes.get(candidate[1].event_id, 0)
 
     def destinations(self) -> list[str]:
         """Those for which anything waits."""

@@ -15,16 +15,20 @@ from lastword.spool.layout import Layout
 
 
 class Strikes:
-    """Knows what the flusher before this one died of, and tells its successor what this one is sending."""
+    """Knows what the flusher before this one died of, and tells its successor what this one is sending.
+
+    Attributes:
+        counts: by event id, how many flushers died while they sent it alone.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         left = InFlight.load(layout)
         self._suspects = {*left.sending, *left.strikes} - {""}
-        self._strikes = left.strikes
+        self.counts = left.strikes
         if left.alone:
             self._suspects.add(left.alone)
-            self._strikes[left.alone] = self._strikes.get(left.alone, 0) + 1
+            self.counts[left.alone] = self.counts.get(left.alone, 0) + 1
         self._told: frozenset[str] = frozenset()
         self._alone = ""
 
@@ -33,7 +37,7 @@ class Strikes:
         return event_id in self._suspects
 
     def is_poison(self, event_id: str) -> bool:
-        return self._strikes.get(event_id, 0) >= schedule.MOST_STRIKES
+        return self.counts.get(event_id, 0) >= schedule.MOST_STRIKES
 
     @property
     def sending_alone(self) -> bool:
@@ -52,20 +56,20 @@ class Strikes:
         """A verdict on it came back."""
         if event_id in self._suspects:
             self._suspects.discard(event_id)
-            self._strikes.pop(event_id, None)
+            self.counts.pop(event_id, None)
             self._alone = ""
             self._store([])
 
     def leave(self) -> None:
         """This flusher leaves of its own will."""
         self._suspects.clear()
-        self._strikes.clear()
+        self.counts.clear()
         self._alone = ""
         self._store([])
 
     def _store(self, sending: Sequence[str]) -> None:
         self._told = frozenset(sending)
         # Suspects that are not sent yet stay suspects, should this flusher die as well.
-        left = InFlight([*self._suspects, *sending], self._alone, self._strikes)
+        left = InFlight([*self._suspects, *sending], self._alone, self.counts)
         with suppress(OSError):  # no room for it: poison is not found then, and all else goes on
             left.store(self._layout)

@@ -41,7 +41,7 @@ def order(backlog: Backlog, to: Destination) -> list[int]:
 def test_the_oldest_first_whoever_wrote_it(layout: Layout) -> None:
     """By the events' own clock, over all writers, each destination for itself."""
     writers = [watched(layout, HERE, 1, 4, 6), watched(layout, HERE, 2, 3, 5), watched(layout, THERE, 7, 8)]
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.sort(writers, {}, NOW)
     assert sorted(backlog.destinations()) == sorted([HERE.key, THERE.key])
     assert order(backlog, HERE) == [1, 2, 3, 4, 5, 6]
@@ -53,7 +53,7 @@ def test_what_is_not_in_view_yet_may_be_older(layout: Layout) -> None:
     """Younger records of others wait until a long backlog has been read up to their time."""
     long = watched(layout, HERE, *range(1, 2 * WINDOW + 1))
     late = watched(layout, HERE, WINDOW + 10)
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.sort([long, late], {}, NOW)
     first = order(backlog, HERE)
     assert first == list(range(1, WINDOW + 1))
@@ -68,7 +68,7 @@ def test_a_destination_in_trouble_is_tried_with_one_after_the_other(layout: Layo
     writer = watched(layout, HERE, 1, 2, 3)
     lines = list(writer.waiting())
     lines[0].failed_at, lines[1].failed_at = 20.0, 10.0
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.sort([writer], {HERE.key: DestinationHealth(failures=1)}, NOW)
     assert order(backlog, HERE) == [3, 2, 1]
     lines[0].suspicions = 1
@@ -76,11 +76,20 @@ def test_a_destination_in_trouble_is_tried_with_one_after_the_other(layout: Layo
     assert order(backlog, HERE) == [2, 3, 1]
 
 
+def test_whom_flushers_died_with_goes_behind_the_others(layout: Layout) -> None:
+    """Who was killed with one event is not killed with the same again before the others had their turn."""
+    writer = watched(layout, HERE, 1, 2, 3, 4)
+    backlog = Backlog({f"{1:032x}": 2, f"{2:032x}": 1})
+    for failures in (0, 1):
+        backlog.sort([writer], {HERE.key: DestinationHealth(failures=failures)}, NOW)
+        assert order(backlog, HERE) == [3, 4, 2, 1]
+
+
 def test_what_must_not_be_sent_now(layout: Layout) -> None:
     """What is on its way, settled meanwhile, or to be left alone for a time is passed over."""
     writer = watched(layout, HERE, 1, 2, 3, 4)
     lines = list(writer.waiting())
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.sort([writer], {}, NOW)
     lines[0].in_flight, lines[1].settled, lines[2].not_before = True, True, time.time() + 60
     assert order(backlog, HERE) == [4]
@@ -89,7 +98,7 @@ def test_what_must_not_be_sent_now(layout: Layout) -> None:
 def test_a_destination_that_is_to_be_left_alone_costs_nothing(layout: Layout) -> None:
     """What waits for it is not even put in order, until its time has come."""
     writer = watched(layout, HERE, 1, 2)
-    backlog = Backlog()
+    backlog = Backlog({})
     backlog.sort([writer], {HERE.key: DestinationHealth(failures=1, not_before=NOW + 5)}, NOW)
     assert backlog.destinations() == []
     backlog.sort([writer], {HERE.key: DestinationHealth(failures=1, not_before=NOW + 5)}, NOW + 5)

@@ -45,6 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(measure=measure)
 
 
+class Ended(Exception):
+    """A contestant ended in the midst of it; some peers crash their program now and then."""
+
+
 @dataclass
 class Contestant:
     """One process, and what it said so far; times in microseconds."""
@@ -57,7 +61,10 @@ class Contestant:
 
     def hear(self) -> Any:
         assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
+        line = self.process.stdout.readline()
+        if not line:
+            raise Ended(self.name)
+        return json.loads(line)
 
     def capture(self, calls: int) -> list[float]:
         assert self.process.stdin is not None
@@ -85,14 +92,26 @@ def measure(options: argparse.Namespace) -> bool:
             for contestant in contestants:
                 contestant.setting_up = contestant.hear()
                 contestant.first = contestant.capture(1)[0]
+            going_on = contestants
             for _ in range(options.rounds):
-                for contestant in contestants:
-                    contestant.times += contestant.capture(options.calls)
+                going_on = [contestant for contestant in going_on if _takes_its_turn(contestant, options.calls)]
         finally:
             for contestant in contestants:
                 contestant.process.kill()
                 contestant.process.communicate()
-    return _judge({contestant.name: contestant for contestant in contestants}, missing)
+    return _judge({contestant.name: contestant for contestant in contestants if contestant.times}, missing)
+
+
+def _takes_its_turn(contestant: Contestant, calls: int) -> bool:
+    """Whether it was there to do so; without the floor and lastword there is nothing to compare."""
+    try:
+        contestant.times += contestant.capture(calls)
+        return True
+    except (Ended, BrokenPipeError):
+        if contestant.name in ("floor", "lastword"):
+            raise
+        say(f"  {contestant.name} ended with status {contestant.process.wait()} in the midst of it")
+        return False
 
 
 def _judge(by_name: dict[str, Contestant], missing: list[str]) -> bool:

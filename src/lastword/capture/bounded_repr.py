@@ -34,7 +34,8 @@ _LONG = 200
 _MANY = 64
 _FEW = 8
 
-_LONG_TEXT = 100_000
+#: What is too much to be made into text for the sake of its beginning.
+_LONG_TEXT = 100_000  # characters, a member of a container counting as one at least
 _LONG_INT = 14_000  # bits, some 4,200 digits
 _CONTAINER = 20  # what each counts for beside its members, so that one that holds itself comes to an end
 

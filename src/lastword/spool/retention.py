@@ -1,8 +1,7 @@
 """Making room: dropping what is too much, the oldest first, with a count and a reason.
 
-The flusher does it while it leads. Where nobody leads, the writer that has filled a segment does it, within bounds and
-under the flusher's lock: nobody else may settle or remove anything. Where a flusher that leads does not keep up, or
-stands still, writers stop (``room``).
+Only a flusher does it, while it leads: nobody else settles or removes anything. Where none leads, or one does not keep
+up or stands still, writers stop (``room``).
 """
 
 from __future__ import annotations
@@ -13,19 +12,14 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 
-from lastword.errors import SpoolError
-from lastword.spool import aside, leader
+from lastword.spool import aside
 from lastword.spool.layout import SEGMENT_SUFFIX, Layout
-from lastword.spool.ledger import Ledger, dropped, set_aside
+from lastword.spool.ledger import Ledger, WriterEntry, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
-from lastword.spool.lock import LifetimeLock, holder
 from lastword.spool.watch import Removable, WatchedWriter
 
 #: Reason for what the flusher itself had to say: a loss of these is never told of.
 OWN_REPORT = "own report"
-
-#: Segments that a writer drops at a time, some ten milliseconds each: enough to keep up with its neighbours.
-_MOST_BY_A_WRITER = 16
 
 _SET_ASIDE_FULL = "set aside full"
 
@@ -93,25 +87,15 @@ def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
 
 
 def has_room(layout: Layout, asked: Limits) -> bool:
-    """Whether a writer whose own limits are ``asked`` may go on: where nobody leads, it makes room and may; else only
-    while what nobody writes to any more is within the limit.
-
-    Up to its own limit, or the default one, it looks no closer: a lower one that others ask for is left to the flusher.
+    """Whether a writer whose own limits are ``asked`` may go on: as long as what nobody writes to any more is within
+    the limit. Up to its own limit, or the default one, it looks no closer: a lower one that others ask for is left to
+    the flusher.
     """
     try:
         used = _size_of_segments(layout)
-        if used <= spool_limit(asked.spool, layout.base, used):
-            return True
-        _make_room_if_nobody_leads(layout)
-        return not (_is_led(layout) and _is_full(layout))
+        return used <= spool_limit(asked.spool, layout.base, used) or not _is_full(layout)
     except OSError:  # something comes or goes just now, or nothing can be read there
         return True
-
-
-def _is_led(layout: Layout) -> bool:
-    """By a flusher: another writer has the lock while it makes room."""
-    pid = holder(layout.flusher_lock)
-    return pid is not None and leader.version_of(layout, pid) is not None
 
 
 def _size_of_segments(layout: Layout) -> int:
@@ -128,52 +112,12 @@ def _size_of_segments(layout: Layout) -> int:
 
 def _is_full(layout: Layout) -> bool:
     """Whether what nobody will write to again is too much by itself."""
-    writers = _seen(layout, Ledger())
+    writers = []
+    for writer_id in layout.writer_ids():
+        writer = WatchedWriter(layout, writer_id, WriterEntry())
+        writer.look_at_files(time.time())
+        writers.append(writer)
     sizes = [writer.sizes() for writer in writers]
     finished = sum(segment.size for _, removable in sizes for segment in removable)
     limit = spool_limit(limits_of(writers).spool, layout.base, sum(total for total, _ in sizes))
     return finished > limit
-
-
-def _seen(layout: Layout, ledger: Ledger) -> list[WatchedWriter]:
-    writers = []
-    for writer_id in layout.writer_ids() - ledger.retired:
-        writer = WatchedWriter(layout, writer_id, ledger.entry(writer_id))
-        writer.look_at_files(time.time())
-        writers.append(writer)
-    return writers
-
-
-def _make_room_if_nobody_leads(layout: Layout) -> None:
-    """By a writer, within bounds; what it cannot do is left to the next one, or to a flusher.
-
-    Who fills a segment meanwhile finds the lock taken and goes on, so this one looks again once it has let go of it.
-    """
-    left = _MOST_BY_A_WRITER
-    try:
-        while left:
-            lock = LifetimeLock.acquire(layout.flusher_lock)
-            if lock is None:
-                return
-            gone = _make_room(layout, lock, left)
-            if not gone or not _is_full(layout):
-                return
-            left -= gone
-    except (OSError, SpoolError):
-        pass
-
-
-def _make_room(layout: Layout, lock: LifetimeLock, most: int) -> int:
-    """Drop ``most`` segments at most, and let go of ``lock``; returns how many went."""
-    try:
-        ledger = Ledger.load(layout)
-        writers = _seen(layout, ledger)
-        gone = drop_oldest(layout, writers, most)
-        if gone:
-            ledger.store(layout)
-        for writer in writers:
-            for name in writer.settled_segments():
-                os.unlink(os.path.join(writer.directory, name))
-        return len(gone)
-    finally:
-        lock.release()

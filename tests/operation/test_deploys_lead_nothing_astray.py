@@ -104,7 +104,7 @@ CAPTURES_LINES = "for line in sys.stdin: acked(lastword.capture_message(line.str
 
 def leading_version(spool: Path) -> str:
     layout = Layout(str(spool))
-    return leader.version_of(layout, holder(layout.flusher_lock) or 0) or ""
+    return (leader.version_of(layout) or "") if holder(layout.flusher_lock) else ""
 
 
 @pytest.mark.parametrize("mode", ["process", "thread"])

@@ -72,7 +72,7 @@ def test_another_one_takes_over(tmp_path: Path) -> None:
     """A second one says who leads and waits; when that one is killed it takes over, and says so."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker, flusher(spool) as first:
-        wait_until(lambda: version_of(Layout(str(spool)), first.pid) == __version__, "the first to say that it leads")
+        wait_until(lambda: version_of(Layout(str(spool))) == __version__, "the first to say that it leads")
         with flusher(spool) as second:
             assert f"pid {first.pid} leads; waiting to take over" in line_of(second)
             first.kill()

@@ -12,7 +12,7 @@ from lastword.cli.leading import StandIn
 from lastword.config import Config
 from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.layout import Layout, find
-from lastword.spool.leader import is_stopped
+from lastword.spool.leader import stands_still
 from lastword.spool.ledger import DestinationHealth
 
 #: How long to wait between two looks, in seconds, and how much of the time looking may take.
@@ -48,7 +48,7 @@ def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Account
     deadline = time.monotonic() + timeout
     before = after = read_accounts(layout.spool)
     with StandIn(layout, deadline) as stand_in:
-        while after.sendable and time.monotonic() < deadline and not is_stopped(after.flusher or 0):
+        while after.sendable and time.monotonic() < deadline and not stands_still(layout, after.flusher):
             stand_in.look()
             began = time.monotonic()
             after = read_accounts(layout.spool)
@@ -80,8 +80,13 @@ def _settled(accounts: Accounts) -> int:
 
 def _why(layout: Layout, accounts: Accounts) -> list[str]:
     """Why something is left, as far as that is known."""
-    if accounts.flusher and is_stopped(accounts.flusher):
-        return [f"pid {accounts.flusher} leads, but is stopped: kill -CONT {accounts.flusher}"]
+    if stands_still(layout, accounts.flusher):
+        pid = accounts.flusher
+        return [
+            f"pid {pid} leads, but is stopped: kill -CONT {pid}"
+            if pid
+            else "one leads that is not visible from here, and is stopped"
+        ]
     errors = {
         health.last_error: health
         for key, health in accounts.destinations.items()

@@ -20,7 +20,7 @@ from lastword.spool import destination
 from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.findings import exposure, findings
 from lastword.spool.layout import Layout
-from lastword.spool.leader import is_stopped, version_of
+from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
 
 #: How many findings are shown.
@@ -48,8 +48,8 @@ def _problems(layout: Layout, accounts: Accounts) -> list[str]:
         for key, health in accounts.destinations.items()
         if health.misconfigured and accounts.held_for[key]
     ]
-    if accounts.flusher and is_stopped(accounts.flusher):
-        problems.append(f"the flusher, pid {accounts.flusher}, is stopped")
+    if stands_still(layout, accounts.flusher):
+        problems.append(f"the flusher{f', pid {accounts.flusher},' if accounts.flusher else ''} is stopped")
     if accounts.missing:
         problems.append(f"{accounts.missing} recorded events were not found")
     return problems
@@ -66,8 +66,8 @@ def _described(layout: Layout, accounts: Accounts, problems: list[str]) -> dict[
         "flusher": {
             "leads": leader is not None,
             "pid": leader or None,
-            "stopped": is_stopped(leader or 0),
-            "version": version_of(layout, leader) if leader else None,
+            "stopped": stands_still(layout, leader),
+            "version": version_of(layout) if leader is not None else None,
         },
         "writers": {"alive": alive, "gone": len(accounts.writers) - alive},
         "recorded": accounts.recorded,
@@ -109,7 +109,7 @@ def _lines(layout: Layout, accounts: Accounts, now: float) -> list[tuple[str, st
     alive = sum(writer.alive for writer in accounts.writers)
     lines = [
         ("spool", layout.spool),
-        ("flusher", _flusher(accounts)),
+        ("flusher", _flusher(layout, accounts)),
         ("writers", f"{alive} alive, {len(accounts.writers) - alive} gone and not settled yet"),
         ("held", _held(accounts)),
         ("delivered", str(accounts.delivered)),
@@ -125,14 +125,12 @@ def _lines(layout: Layout, accounts: Accounts, now: float) -> list[tuple[str, st
     return lines
 
 
-def _flusher(accounts: Accounts) -> str:
+def _flusher(layout: Layout, accounts: Accounts) -> str:
     if accounts.flusher is None:
         return "none leads" + (", the next capture starts one" if accounts.held else "; nothing is held")
-    if not accounts.flusher:
-        return "one leads that is not visible from here"
-    leads = f"pid {accounts.flusher} leads"
-    if is_stopped(accounts.flusher):
-        leads += ", but is STOPPED: nothing is sent until it goes on (kill -CONT) or makes way for another (kill -KILL)"
+    leads = f"pid {accounts.flusher} leads" if accounts.flusher else "one leads that is not visible from here"
+    if stands_still(layout, accounts.flusher):
+        leads += ", but is STOPPED: nothing is sent until it goes on (kill -CONT) or makes way (kill -KILL)"
     return leads
 
 

@@ -62,7 +62,7 @@ class Flusher:
         return leadership
 
     def _work(self, leadership: Leadership, lock: LifetimeLock, until: Callable[[], bool]) -> None:
-        busy_at = looked_at = time.monotonic()
+        busy_at = looked_at = signed_at = time.monotonic()
         leadership.look(time.time())
         while True:
             progress = leadership.work()
@@ -83,6 +83,9 @@ class Flusher:
                 leadership.abandon()
                 return
             looked_at = time.monotonic()
+            if looked_at - signed_at >= leader.SIGN_INTERVAL:
+                signed_at = looked_at
+                leader.give_sign(self._layout)
             leadership.look(time.time())
 
     def _may_doze(self, looked_at: float) -> bool:

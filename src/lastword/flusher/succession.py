@@ -46,10 +46,9 @@ class Succession:
 
     def may_try(self) -> bool:
         """Whether there is any use in trying to lead: nobody does, or an older version that we can wait for."""
-        leader = holder(self._layout.flusher_lock)
-        if leader is None:
+        if holder(self._layout.flusher_lock) is None:
             return True
-        if self._place is None and is_outdated(self._layout, leader):
+        if self._place is None and is_outdated(self._layout):
             self._place = LifetimeLock.acquire(self._layout.successor_lock)
             self._layout.wake_flusher()
             self._waits_until = time.monotonic() + PATIENCE

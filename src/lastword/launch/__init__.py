@@ -38,7 +38,7 @@ class Launcher:
         self._helpers: list[tuple[int, int]] = []  # (pid of the process that started it, its pid)
         self._not_before = 0.0  # where start.json cannot be written; by the monotonic clock
         self._failed = False  # the last start that this process made could not be made at all
-        self._compared_with = (0, 0)  # (pid of the process that looked, pid of the leader whose version it has seen)
+        self._compared_with = (0, 0, 0)  # (pid of the process that looked, pid of the leader, minute)
         self._threads = ThreadStarter(load)
 
     def ensure_flusher(self, layout: Layout, choice: Choice) -> bool:
@@ -105,12 +105,12 @@ class Launcher:
             lock.release()
 
     def _is_outdated(self, layout: Layout, leads: int) -> bool:
-        """Whether an older version than ours leads; asked of each leader once, since all that changes is who leads."""
-        seen = (os.getpid(), leads)
+        """Whether an older version than ours leads; asked once a minute of each leader that can be told apart."""
+        seen = (os.getpid(), leads, int(time.monotonic() // 60))
         if self._compared_with == seen:
             return False
         self._compared_with = seen
-        return is_outdated(layout, leads)
+        return is_outdated(layout)
 
     def _may_start_after_telling(self, layout: Layout, state: StartState) -> bool:
         """Say that a start is being made. On a full disk this process alone keeps count: only a flusher makes room."""

@@ -1,7 +1,9 @@
 """Who leads, as far as the lock does not tell: the version it runs, and whether it is at work.
 
-Specification: ``flusher.json``, ``{"pid":…,"start_time":…,"lastword":…,"since":…}`` on one line, written by a flusher
-once it has the lock. It stays when the flusher leaves, so it counts only while that very process holds the lock.
+Specification: ``flusher.json``, ``{"pid":…,"lastword":…,"since":…,"signs":true}`` on one line, written by a flusher as
+soon as it has the lock, which nobody else takes. It stays when the flusher leaves, so it counts only while the lock is
+held. As long as the flusher is at work it sets the file's time every few seconds (``signs``). None of that needs a pid:
+that of a process in another pid namespace is not visible.
 """
 
 from __future__ import annotations
@@ -10,37 +12,46 @@ import json
 import os
 import re
 import time
+from contextlib import suppress
 from typing import Optional
 
-from lastword.spool.identity import start_time
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 from lastword.version import __version__
+
+#: Seconds between two signs of life, and without one after which a leader stands still. A look at a large spool on a
+#: busy machine takes some seconds.
+SIGN_INTERVAL = 5.0
+_STILL_AFTER = 30.0
 
 
 def announce(layout: Layout) -> None:
     """Say which version this process, which has just come to lead, is of; where there is no room, nothing is said."""
-    pid = os.getpid()
-    told = {"pid": pid, "start_time": start_time(pid), "lastword": __version__, "since": time.time()}
+    told = {"pid": os.getpid(), "lastword": __version__, "since": time.time(), "signs": True}
     try:
         write_whole_file(layout.leader, json.dumps(told).encode("ascii") + b"\n")
     except OSError:
-        pass
+        with suppress(OSError):  # what the one before has said is not true of this one
+            os.unlink(layout.leader)
 
 
-def version_of(layout: Layout, pid: int) -> Optional[str]:
-    """The version of lastword that process ``pid``, which leads, runs; None where it has not said so."""
+def give_sign(layout: Layout) -> None:
+    """Say that this process, which leads, is at work."""
+    now = time.time()
+    with suppress(OSError):
+        os.utime(layout.leader, (now, now))  # not by the clock of a file server, which may go wrong
+
+
+def version_of(layout: Layout) -> Optional[str]:
+    """The version of lastword that whoever leads runs; None where it has not said so."""
     try:
-        told = json.loads(read_small_file(layout.leader, 4096).decode("ascii"))
-        if told["pid"] == pid and told["start_time"] == start_time(pid):
-            return str(told["lastword"])
+        return str(json.loads(read_small_file(layout.leader, 4096).decode("ascii"))["lastword"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    return None
+        return None
 
 
-def is_outdated(layout: Layout, pid: int) -> bool:
-    """Whether process ``pid``, which leads, runs an older version than this one; False where it has not said."""
-    version = version_of(layout, pid)
+def is_outdated(layout: Layout) -> bool:
+    """Whether whoever leads runs an older version than this one; False where it has not said."""
+    version = version_of(layout)
     return version is not None and _as_numbers(version) < _as_numbers(__version__)
 
 
@@ -49,15 +60,28 @@ def _as_numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", re.split("[^0-9.]", version)[0])]
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether a process is stopped: by SIGSTOP, a terminal's Ctrl-Z or a debugger.
+def stands_still(layout: Layout, pid: Optional[int]) -> bool:
+    """Whether a process leads (``pid``, as ``lock.holder`` tells it) and does nothing: it is stopped (SIGSTOP, Ctrl-Z),
+    its container is frozen, or it hangs. While it holds its lock nobody else sends.
 
-    A leader that is stopped sends nothing, and while it holds its lock nobody else will. False when it cannot be told:
-    the process is gone, or there is no ``/proc``.
+    A stopped process that is visible from here is known at once, any other after ``_STILL_AFTER`` seconds. False when
+    it cannot be told: it is of an older version, which gives no sign.
     """
+    if pid is None:
+        return False
+    if pid and _is_stopped(pid):
+        return True
+    try:
+        signed = bool(json.loads(read_small_file(layout.leader, 4096).decode("ascii")).get("signs"))
+        return signed and abs(time.time() - os.stat(layout.leader).st_mtime) > _STILL_AFTER
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
+
+
+def _is_stopped(pid: int) -> bool:
     try:
         descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except OSError:
+    except OSError:  # it is gone, or there is no /proc
         return False
     try:
         state = os.read(descriptor, 4096).rpartition(b")")[2].split()[:1]  # the name in brackets may hold spaces

@@ -2,51 +2,88 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+import time
 from pathlib import Path
+from unittest.mock import Mock
 
+import pytest
+
+from lastword.flusher import schedule
+from lastword.flusher.loop import Flusher
+from lastword.spool import leader
 from lastword.spool.layout import Layout
-from lastword.spool.leader import announce, is_stopped, version_of
 from lastword.version import __version__
 from tests.support import needs
 from tests.support.programs import wait_until
 
 
 @needs.capability(sys.platform.startswith("linux"), "/proc")
-def test_stopped_and_continued() -> None:
-    """A process that was stopped is told from one that waits, and from one that goes on again."""
+def test_stopped_and_continued(layout: Layout) -> None:
+    """A process that was stopped is told at once from one that waits, and from one that goes on again."""
     pid = os.fork()
     if pid == 0:
         signal.pause()
     try:
-        assert not is_stopped(pid)
+        assert not leader.stands_still(layout, pid)
         os.kill(pid, signal.SIGSTOP)
-        wait_until(lambda: is_stopped(pid), "its stop")
+        wait_until(lambda: leader.stands_still(layout, pid), "its stop")
         os.kill(pid, signal.SIGCONT)
-        wait_until(lambda: not is_stopped(pid), "its going on")
+        wait_until(lambda: not leader.stands_still(layout, pid), "its going on")
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
-def test_a_process_that_is_gone() -> None:
-    """Of a process that cannot be seen nothing is claimed."""
-    assert not is_stopped(0)
-    assert not is_stopped(2**22 + 1)
+@pytest.mark.parametrize("pid", [0, os.getpid()], ids=["in another pid namespace", "visible"])
+def test_one_that_gives_no_sign_any_more(layout: Layout, pid: int) -> None:
+    """Frozen, hanging or not visible: who leads gives signs, and who has given none for a while stands still, whatever
+    the clock was set to meanwhile. One of an older version, which gives none, is believed to be at work.
+    """
+    assert not leader.stands_still(layout, pid)
+    leader.announce(layout)
+    assert not leader.stands_still(layout, pid)
+    assert not leader.stands_still(layout, None)
+    for late in (-60.0, 60.0):
+        os.utime(layout.leader, (time.time() + late, time.time() + late))
+        assert leader.stands_still(layout, pid)
+    assert not leader.stands_still(layout, None)  # it has left
+    leader.give_sign(layout)
+    assert not leader.stands_still(layout, pid)
+    Path(layout.leader).write_text('{"pid": 1, "start_time": 2, "lastword": "0.0.1", "since": 3.0}')
+    os.utime(layout.leader, (0, 0))
+    assert not leader.stands_still(layout, pid)
 
 
-def test_the_version_of_the_one_that_leads(tmp_path: Path) -> None:
-    """It is what that very process announced: not what was left by one before it, nor what is no announcement."""
-    layout = Layout(str(tmp_path / "spool"))
-    layout.prepare()
-    assert version_of(layout, os.getpid()) is None
-    announce(layout)
-    assert version_of(layout, os.getpid()) == __version__
-    assert version_of(layout, os.getppid()) is None
-    told = Path(layout.leader).read_text()
-    Path(layout.leader).write_text(told.replace('"start_time": ', '"start_time": 1'))
-    assert version_of(layout, os.getpid()) is None
+def test_who_leads_gives_signs(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that has nothing to do."""
+    monkeypatch.setattr(leader, "SIGN_INTERVAL", 0.0)
+    monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)
+    announced = leader.announce
+
+    def long_ago(layout: Layout) -> None:
+        announced(layout)
+        os.utime(layout.leader, (0, 0))
+
+    monkeypatch.setattr(leader, "announce", long_ago)
+    began = time.monotonic()
+    Flusher(layout, stays=True).run(lambda: os.stat(layout.leader).st_mtime > 0 or time.monotonic() > began + 10)
+    assert time.time() - os.stat(layout.leader).st_mtime < 10
+
+
+def test_the_version_of_the_one_that_leads(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what was announced last, by whatever pid; where there was no room to say it, nothing is known."""
+    assert leader.version_of(layout) is None
+    leader.announce(layout)
+    assert leader.version_of(layout) == __version__
+    Path(layout.leader).write_text('{"pid": 99999999, "start_time": 2, "lastword": "0.0.1", "since": 3.0}')
+    assert leader.version_of(layout) == "0.0.1"
+    with monkeypatch.context() as patch:
+        patch.setattr(leader, "write_whole_file", Mock(side_effect=OSError(errno.ENOSPC, "full")))
+        leader.announce(layout)
+    assert leader.version_of(layout) is None
     Path(layout.leader).write_text("[]")
-    assert version_of(layout, os.getpid()) is None
+    assert leader.version_of(layout) is None

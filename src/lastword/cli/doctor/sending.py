@@ -12,7 +12,7 @@ from lastword.cli.doctor.finding import Finding
 from lastword.spool import kept, start
 from lastword.spool.accounts import Accounts
 from lastword.spool.layout import Layout
-from lastword.spool.leader import is_stopped, version_of
+from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
 from lastword.version import __version__
 
@@ -40,22 +40,25 @@ def _flusher(layout: Layout, accounts: Accounts) -> Finding:
         if accounts.sendable:
             return Finding("note", "flusher", "none leads; the next capture starts one, or `lastword flush` sends now")
         return Finding("ok", "flusher", "none leads, and there is nothing to send")
-    if pid and is_stopped(pid):
+    who = f"pid {pid} leads" if pid else "one leads that is not visible from here"
+    if stands_still(layout, pid):
         return Finding(
             "problem",
             "flusher",
-            f"pid {pid} leads, but it is stopped: nothing is sent, and nobody else may",
-            f"let it go on (kill -CONT {pid}) or end it (kill -KILL {pid}): the next capture starts another",
+            f"{who}, but it is stopped: nothing is sent, and nobody else may",
+            f"let it go on (kill -CONT {pid}) or end it (kill -KILL {pid}): the next capture starts another"
+            if pid
+            else "let the container or service that it runs in go on, or restart it",
         )
-    version = version_of(layout, pid) if pid else None
+    version = version_of(layout)
     if version is not None and version != __version__:
         return Finding(
             "problem",
             "flusher",
-            f"pid {pid} leads with lastword {version}; this is {__version__}",
-            f"end it (kill -TERM {pid}), or restart its service: the next one is of the version that starts it",
+            f"{who}, with lastword {version}; this is {__version__}",
+            f"end it{f' (kill -TERM {pid})' if pid else ''}, or restart its service: the next one is of the version"
+            " that starts it",
         )
-    who = f"pid {pid} leads" if pid else "one leads that is not visible from here"
     return Finding("ok", "flusher", f"{who}, lastword {version}" if version else who)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
+from lastword.callables import PLAIN, gives
 from lastword.dsn import Destination, Dsn
 from lastword.errors import ConfigError
 
@@ -104,7 +105,8 @@ class Config(_Options):
         not_in_app: modules that are not, likewise; where several names fit a module, the longest one counts.
         before_send: is given each event (``lastword.event.Event``, scrubbed, its own to change) before the disk is
             touched, and returns the event to keep, or None. What it raises, or returns that is no event, costs the
-            event, and is counted and said. Runs wherever a capture does: keep it short, without locks.
+            event, and is counted and said; a value that JSON does not know (a date, a UUID) becomes its text. Runs
+            wherever a capture does: keep it short, without locks. It cannot be ``async``.
         log_events: records of ``logging`` of this level and above become events: a name (``ERROR``), a number, or
             ``off``. Exceptions that nobody catches in asyncio come by its logger and are events in any case.
         log_breadcrumbs: those of this level and above become breadcrumbs, likewise; so do warnings that are shown,
@@ -272,6 +274,8 @@ def _listed_classes(value: Any, source: str, base: type, several: str, single: s
     listed: list[Union[type, str]] = []
     for one in [value] if one_alone else value:
         if isinstance(one, type) and issubclass(one, base):
+            if gives(one.__repr__) != PLAIN:
+                raise ConfigError(f"{source} holds {one!r}, whose __repr__ gives a {gives(one.__repr__)}, not a text")
             listed.append(one)
         elif isinstance(one, str):
             listed += [_dotted_name(name, source, "class") for name in one.replace(",", " ").split()]
@@ -304,6 +308,8 @@ def _names(value: Any, source: str) -> tuple[str, ...]:
 def _hook(value: Any, source: str) -> Callable[[Any], Any]:
     if not callable(value):
         raise ConfigError(f"{source} is {value!r}, which cannot be called")
+    if gives(value) != PLAIN:
+        raise ConfigError(f"{source} is {value!r}, which gives a {gives(value)}: it has to return the event, or None")
     return value  # type: ignore[no-any-return]
 
 

@@ -8,15 +8,47 @@ bounded by capture. Lists of frames run from the outermost call to the point of 
 # Without annotations from __future__: TypedDict would compile each of them, which took 4 ms of every import.
 import os
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, Optional, TypedDict, cast
+from typing import Any, Literal, NamedTuple, Optional, TypedDict, Union, cast
+
+from lastword import diagnostics
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 LEVELS: tuple[Level, ...] = ("fatal", "error", "warning", "info", "debug")
 
+#: What the calls take for one: a name, in any case, also logging's CRITICAL and WARN, or a number of logging.
+LevelLike = Union[str, int]
 
-def known_level(level: object, otherwise: Level) -> Level:
-    """``level``, where it is one that trackers know."""
-    return LEVELS[LEVELS.index(level)] if level in LEVELS else otherwise
+_LEVELS_BY_NAME: dict[str, Level] = {**{level: level for level in LEVELS}, "critical": "fatal", "warn": "warning"}
+
+
+def level_of_number(number: int) -> Level:
+    """The level for a number of logging: CRITICAL is fatal, and what lies between two counts as the lower one."""
+    if number >= 40:
+        return "fatal" if number >= 50 else "error"
+    if number >= 20:
+        return "warning" if number >= 30 else "info"
+    return "debug"
+
+
+def known_level(level: object) -> Optional[Level]:
+    """The level that ``level`` (see LevelLike) stands for; None where it is none."""
+    kind = type(level)
+    if kind is str:
+        return _LEVELS_BY_NAME.get(level) or _LEVELS_BY_NAME.get(level.strip().lower())  # type: ignore[call-overload, attr-defined]
+    if kind is not bool and issubclass(kind, int):
+        return level_of_number(int.__index__(level))  # type: ignore[arg-type]
+    return known_level("".join((level,))) if issubclass(kind, str) else None  # type: ignore[arg-type]
+
+
+def level_from(level: object, otherwise: Level, caller: str) -> Level:
+    """The level that ``level`` stands for; where it is none, ``otherwise``, and a note says so for ``caller``."""
+    known = known_level(level)
+    if known is None:
+        shown = f"{level[:50]!r}" if type(level) is str else f"a {type(level).__name__}"
+        diagnostics.note(
+            f"{caller} level", f"{caller} was given {shown} as level, which is none of {', '.join(LEVELS)}: {otherwise}"
+        )
+    return known or otherwise
 
 
 #: The tag by which an event tells that others like it were left out before it, in a flood:

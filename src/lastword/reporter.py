@@ -9,10 +9,11 @@ from __future__ import annotations
 import _thread
 import os
 import time
-from typing import Optional
+from typing import Optional, cast
 
 from lastword import diagnostics
 from lastword.admission import BeforeSend
+from lastword.capture.json_copy import as_json
 from lastword.capture.safe_text import describe
 from lastword.config import Config
 from lastword.dsn import Destination
@@ -162,7 +163,10 @@ class Reporter:
         if kept is None:
             return None
         try:
-            return _encoded(kept, to)
+            try:
+                return _encoded(kept, to)
+            except (TypeError, ValueError):  # a date, a set, NaN: all the hook's own
+                return _encoded(cast("Event", as_json(kept)), to)
         except Exception as error:
             raise RecordRefused("before_send", f"what it returned is no JSON: {describe(error)}") from None
 

@@ -8,13 +8,14 @@ from types import TracebackType
 from typing import Any, Optional, Union
 
 from lastword import diagnostics, hooks
-from lastword.capture import message_event, spawn
+from lastword.capture import context, message_event, spawn
 from lastword.capture.catching import Catch
 from lastword.capture.origin import origin_of_message
 from lastword.capture.reported import event_of
+from lastword.capture.safe_text import class_path, describe
 from lastword.client import Client
 from lastword.config import Config
-from lastword.event import Event, Level, known_level
+from lastword.event import Event, LevelLike, level_from
 
 #: What ``sys.exc_info()`` returns.
 ExcInfo = Union[
@@ -76,12 +77,14 @@ def init_in_child(options: dict[str, Any]) -> None:
         init(**options)
 
 
-def capture_exception(error: Union[BaseException, ExcInfo, None] = None) -> Optional[str]:
+def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, str, None] = None) -> Optional[str]:
     """Report an exception: ``error``, or the one that is being handled.
 
     ``error`` may be what ``sys.exc_info()`` returns: the event then shows that traceback. An exception that was never
-    raised is shown with the stack of this call. One that ``catch`` or a hook has reported already, such as that of
-    ``logging``, is not reported again: its event's id is returned.
+    raised is shown with the stack of this call; of a class, an instance is made for it. A text is reported as a message
+    of level ``error``, or that of ``set_level``; anything else is refused, counted, and said. An exception that
+    ``catch`` or a hook has reported already, such as that of ``logging``, is not reported again: its event's id is
+    returned.
 
     Returns the event id (32 hex digits) once the event is safe on disk; None before ``init``, without an exception, and
     when the event was refused, which is counted (``lastword status``). Never raises.
@@ -95,9 +98,15 @@ def capture_exception(error: Union[BaseException, ExcInfo, None] = None) -> Opti
             error = sys.exc_info()[1]
         elif type(error) is tuple and len(error) == 3:
             _, error, traceback = error
-        # Not isinstance, which asks the object.
-        if error is None or not issubclass(type(error), BaseException):
+        if error is None:
             return None
+        # Not isinstance, which asks the object.
+        if not issubclass(type(error), BaseException):
+            if issubclass(type(error), str):
+                return _capture_message(client, error, context.level_or("error"), _CALLED)
+            error = _instance_of(client, error)
+            if error is None:
+                return None
         if type(traceback) is not TracebackType:
             traceback = None
         known = event_of(error)  # type: ignore[arg-type]
@@ -109,18 +118,41 @@ def capture_exception(error: Union[BaseException, ExcInfo, None] = None) -> Opti
         return None
 
 
-def capture_message(message: str, level: Optional[Level] = None) -> Optional[str]:
-    """Report a message; ``level`` is one of fatal, error, warning, info, debug (any other counts as info).
+def _instance_of(client: Client, given: Any) -> Optional[BaseException]:
+    """One of the exception class ``given``; None, counted and said, where it is none or cannot be made like that."""
+    if not issubclass(type(given), type) or BaseException not in type.__dict__["__mro__"].__get__(given):
+        client.reporter.refuse(
+            "no exception", f"capture_exception was given a {class_path(type(given))}, which is no exception"
+        )
+        return None
+    made: Any = None
+    try:
+        made = given()
+    except Exception as trouble:
+        said = f"no instance of it could be made: {describe(trouble)}"
+    else:
+        said = "which makes something else"
+    if issubclass(type(made), BaseException):
+        return made  # type: ignore[no-any-return]
+    client.reporter.refuse("no exception", f"capture_exception was given the class {class_path(given)}, and {said}")
+    return None
 
-    Without one, it is that of ``set_level``, or info. Returns as ``capture_exception`` does. Never raises.
+
+def capture_message(message: str, level: Optional[LevelLike] = None) -> Optional[str]:
+    """Report a message.
+
+    ``level`` is one of fatal, error, warning, info, debug, in any case, or a number of logging; any other counts as
+    info, and is said. Without one, it is that of ``set_level``, or info. Returns as ``capture_exception`` does. Never
+    raises.
     """
     client = _client
-    if client is None:
-        return None
+    return None if client is None else _capture_message(client, message, level, "capture_message")
 
+
+def _capture_message(client: Client, message: Any, level: Optional[LevelLike], mechanism: str) -> Optional[str]:
     def read() -> Event:
-        chosen = None if level is None else known_level(level, "info")
-        return message_event(message, level=chosen, settings=client.settings)
+        chosen = None if level is None else level_from(level, "info", mechanism)
+        return message_event(message, level=chosen, settings=client.settings, mechanism=mechanism)
 
     try:
         return client.capture(None, origin_of_message, read)

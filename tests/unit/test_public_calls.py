@@ -92,11 +92,10 @@ def test_local_variables_can_be_left_out(tmp_path: Path) -> None:
 
 
 def test_nothing_to_capture(tmp_path: Path) -> None:
-    """`capture_exception` without an exception, or with something else, is None."""
+    """`capture_exception` without an exception is None."""
     lastword.init(spool=tmp_path / "spool")
-    nothing: list[Any] = ["text", (), (1, 2, 3), (None, None, None), sys.exc_info(), ValueError]
     assert lastword.capture_exception() is None
-    assert [lastword.capture_exception(one) for one in nothing] == [None] * len(nothing)
+    assert lastword.capture_exception((None, None, None)) is lastword.capture_exception(sys.exc_info()) is None
 
 
 def test_an_unknown_level_is_info(tmp_path: Path) -> None:
@@ -344,8 +343,7 @@ def test_what_a_hook_changes_in_place_is_recorded_and_seen_in_no_other_event(tmp
         (lambda event: None, ""),
         (lambda event: 1 / 0, "ZeroDivisionError"),
         (lambda event: "text", "a str"),
-        (lambda event: {**event, "user": {"roles": {"admin"}}}, "no JSON: TypeError"),
-        (lambda event: {**event, "user": {"share": float("nan")}}, "no JSON: ValueError"),
+        (lambda event: event.update(user=event) or event, "no JSON: RecursionError"),
     ],
 )
 def test_what_before_send_does_not_return_is_counted(hook: Any, told: str, tmp_path: Path) -> None:

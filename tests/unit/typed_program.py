@@ -78,8 +78,12 @@ lastword.close(timeout=0.5)
 number: int = add(1, b=2)
 numbers: list[int] = list(count(3))
 
-lastword.capture_message("x", level="loud")  # type: ignore[arg-type]
-lastword.capture_exception("x")  # type: ignore[arg-type]
+event_id = lastword.capture_message("x", level="CRITICAL")
+event_id = lastword.capture_message("x", 40)
+event_id = lastword.capture_exception("x")
+event_id = lastword.capture_exception(ValueError)
+lastword.capture_message("x", level=1.5)  # type: ignore[arg-type]
+lastword.capture_exception(7)  # type: ignore[arg-type]
 lastword.set_user(42)
 lastword.add_attachment(data=7)  # type: ignore[arg-type]
 lastword.flush("soon")  # type: ignore[arg-type]

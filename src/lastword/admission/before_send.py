@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any, Optional, cast
 
 from lastword.admission.ignore import names_of
@@ -35,6 +36,9 @@ class BeforeSend:
         returned = self.call(event)
         if returned is None:
             return None
+        if type(returned) is CoroutineType:
+            returned.close()  # which nobody will await, as Python would say on standard error
+            raise RecordRefused(REASON, "what before_send returned is a coroutine: it cannot be async")
         try:
             fitted = cast("Event", self._fit(returned))
         except Misfit as misfit:

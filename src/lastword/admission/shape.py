@@ -1,14 +1,18 @@
 """The shape of an Event: makes an event out of what a hook returned, as far as that is possible without guessing.
 
 A hook is written against one version of the event and takes away what it does not want to be known. So what is missing
-or None counts as empty, a tag that is None as no tag, and a number as a text where a text belongs. All else that does
-not fit is an error: the flusher must be able to rely on every field.
+or None counts as empty, a tag that is None as no tag, and what is neither a text nor a container (a number, a date) as
+its text where a text belongs. All else that does not fit is an error: the flusher must be able to rely on every field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from numbers import Number
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from lastword.event import Level, level_from
 
 #: Takes a value, gives it back as it has to be, None as an empty one; raises Misfit.
 Fit = Callable[[Any], Any]
@@ -34,6 +38,8 @@ def shape_of(hint: Any) -> Fit:
     """What makes a value fit a type hint: a TypedDict, list, dict, tuple, Optional, Literal, scalar or Any."""
     if hint is Any:
         return lambda value: value
+    if hint == Level:
+        return _level
     if hint in _SCALARS:
         return _SCALARS[hint]
     if hasattr(hint, "__required_keys__"):
@@ -51,9 +57,18 @@ def _text(value: Any) -> Any:
         return value
     if value is None:
         return ""
-    if isinstance(value, (int, float)):
+    if isinstance(value, (dict, list, tuple, set, frozenset)):
+        raise _wrong(value, "text")
+    try:
         return str(value)
-    raise _wrong(value, "text")
+    except Exception:
+        raise _wrong(value, "text") from None
+
+
+def _level(value: Any) -> Any:
+    if value is None:
+        raise Misfit(f"is none of {', '.join(get_args(Level))}")
+    return level_from(value, "error", "an event of before_send")
 
 
 def _scalar(kinds: Any, empty: Any, wanted: str) -> Fit:
@@ -65,6 +80,22 @@ def _scalar(kinds: Any, empty: Any, wanted: str) -> Fit:
         raise _wrong(value, wanted)
 
     return fit
+
+
+def _number(value: Any) -> Any:
+    """Also a Decimal or the like, and a time as a datetime."""
+    if isinstance(value, (int, float)):
+        return value
+    if value is None:
+        return 0.0
+    try:
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, Number):
+            return float(value)  # type: ignore[arg-type]
+    except Exception:
+        raise _wrong(value, "number") from None
+    raise _wrong(value, "number")
 
 
 def _typed_dict(hints: dict[str, Any]) -> Fit:
@@ -90,7 +121,7 @@ def _list(item: Any) -> Fit:
     def fit(value: Any) -> Any:
         if value is None:
             return []
-        if not isinstance(value, (list, tuple)):
+        if not isinstance(value, (list, tuple, set, frozenset)):
             raise _wrong(value, "list")
         try:
             return [fit_item(one) for one in value]
@@ -160,7 +191,7 @@ def _located(parts: Iterable[tuple[Any, Fit, Any]]) -> Misfit:
 _SCALARS: dict[Any, Fit] = {
     str: _text,
     int: _scalar(int, 0, "whole number"),
-    float: _scalar((int, float), 0.0, "number"),
+    float: _number,
     bool: _scalar(bool, False, "bool"),
 }
 _GENERICS: dict[Any, Callable[..., Fit]] = {

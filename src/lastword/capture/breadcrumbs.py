@@ -17,7 +17,7 @@ from typing import Any, Optional
 from lastword import diagnostics
 from lastword.capture.json_copy import mapping_json, text_of
 from lastword.capture.safe_text import describe
-from lastword.event import Breadcrumb, Level, known_level
+from lastword.event import Breadcrumb, LevelLike, level_from
 from lastword.event_json import EncodedList, encode_text
 
 MAX_BREADCRUMBS = 100
@@ -62,7 +62,7 @@ def add_breadcrumb(
     message: object = "",
     *,
     category: Optional[str] = None,
-    level: Level = "info",
+    level: LevelLike = "info",
     data: Optional[Mapping[str, Any]] = None,
     type: str = "default",
 ) -> None:
@@ -77,7 +77,8 @@ def add_breadcrumb(
     Args:
         message: what happened; at most 1,024 characters are kept.
         category: where, such as ``auth`` or the name of a logger; at most 200 characters are kept.
-        level: fatal, error, warning, info or debug; any other counts as info.
+        level: fatal, error, warning, info or debug, in any case, or a number of logging; any other counts as info,
+            and is said.
         data: more about it; bounded as ``set_context`` does, and to 4 KiB of JSON.
         type: such as ``http``, ``navigation``, ``log`` or ``user``, for trackers that show these differently.
     """
@@ -91,7 +92,7 @@ def add_breadcrumb(
         kind = text_of(type, MAX_TYPE)
         crumb = (
             f'{{"timestamp":{time()!r},"type":{encode_text(kind)},"category":{encode_text(label)},'
-            f'"level":"{known_level(level, "info")}","message":{encode_text(text)},"data":{about}}}'
+            f'"level":"{level_from(level, "info", "add_breadcrumb")}","message":{encode_text(text)},"data":{about}}}'
         )
         trail.set(trail.get()[1 - MAX_BREADCRUMBS :] + (crumb,))  # noqa: RUF005 (what it proposes takes longer)
     except Exception as error:

@@ -26,7 +26,7 @@ from lastword.capture import breadcrumbs
 from lastword.capture.attachments import MAX_ATTACHMENTS, Wanted, wanted_data, wanted_file
 from lastword.capture.json_copy import MAX_ITEMS, MAX_KEY, encode, mapping_json, text_of, value_json
 from lastword.capture.safe_text import describe
-from lastword.event import LEVELS, Level, known_level
+from lastword.event import LEVELS, Level, LevelLike, known_level
 
 MAX_USER = 16 * 1024  # characters of JSON
 MAX_EXTRA = 32 * 1024  # characters of JSON, all together
@@ -153,16 +153,16 @@ def set_transaction(name: Optional[str]) -> None:
 
 
 @_context_call
-def set_level(level: Optional[Level]) -> None:
+def set_level(level: Optional[LevelLike]) -> None:
     """The level of events of the current context whose capture names none; None forgets.
 
     It holds for exceptions that the program caught and for messages; what nobody caught stays ``fatal``. ``level`` is
-    one of fatal, error, warning, info, debug; any other changes nothing. Never raises.
+    one of fatal, error, warning, info, debug, in any case, or a number of logging; any other changes nothing, and is
+    said. Never raises.
     """
-    if level is None:
-        _scope.set(_scope.get()._replace(level=None))
-    elif level in LEVELS:
-        _scope.set(_scope.get()._replace(level=known_level(level, level)))
+    known = known_level(level)
+    if level is None or known is not None:
+        _scope.set(_scope.get()._replace(level=known))
     else:
         diagnostics.note("set_level", f"the level was not set: it is none of {', '.join(LEVELS)}")
 

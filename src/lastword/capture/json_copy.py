@@ -22,6 +22,9 @@ MAX_ITEMS = 50  # of one mapping or list
 MAX_DEPTH = 3
 LEFT_OUT = "(left out)"
 
+_MAX_LEVELS = 30  # of what a hook has made
+_MAX_VALUES = 100_000
+
 _CONTAINERS = frozenset((list, tuple, set, frozenset, dict, bytes, bytearray))
 _QUOTES_AND_COMMA = 4
 
@@ -44,6 +47,30 @@ def value_json(value: Any, limit: int) -> str:
     """A copy of any one value as JSON of at most ``limit`` characters, bounded like an item of ``mapping_json``."""
     whole = encode(_item(value, limit))
     return whole if len(whole) <= limit else encode(LEFT_OUT)
+
+
+def as_json(value: Any) -> Any:
+    """A copy of any value of JSON's own types: what is not, as its text; of 100,000 values, 30 levels deep."""
+    return _as_json(value, _MAX_LEVELS, Room(_MAX_VALUES))
+
+
+def _as_json(value: Any, levels: int, room: Room) -> Any:
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if not (levels and room.take(1)):
+        return LEFT_OUT
+    if issubclass(kind, Mapping):
+        return {
+            key if type(key) is str else text_of(key, MAX_KEY): _as_json(value[key], levels - 1, room) for key in value
+        }
+    if issubclass(kind, (list, tuple, set, frozenset)):
+        return [_as_json(item, levels - 1, room) for item in value]
+    if issubclass(kind, int):
+        return int.__index__(value)
+    if issubclass(kind, float) and math.isfinite(value):
+        return float.__float__(value)
+    return "".join((value,)) if issubclass(kind, str) else text_of(value, MAX_TEXT)
 
 
 def text_of(value: object, limit: int) -> str:

@@ -20,7 +20,7 @@ from lastword import diagnostics
 from lastword.capture.hook_slot import Hook, HookSlot, Link
 from lastword.capture.safe_text import class_name, clean, clean_marked, describe
 from lastword.capture.source import is_own_file
-from lastword.event import Level, Origin
+from lastword.event import Level, Origin, level_of_number
 
 if TYPE_CHECKING:
     from logging import LogRecord
@@ -71,12 +71,7 @@ def is_ours_to_hear(record: LogRecord) -> bool:
 
 def level_of(record: LogRecord) -> Level:
     """The level of an event or breadcrumb: CRITICAL is fatal, and what lies between two counts as the lower one."""
-    number = record.levelno
-    if number >= 40:
-        return "fatal" if number >= 50 else "error"
-    if number >= 20:
-        return "warning" if number >= 30 else "info"
-    return "debug"
+    return level_of_number(record.levelno)
 
 
 def text_of(record: LogRecord) -> str:

@@ -9,7 +9,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple, Optional
 
 from lastword.capture.safe_text import clean
-from lastword.capture.source import excerpt, file_found, is_in_app, source_lines
+from lastword.capture.source import excerpt, file_found, is_code_in_app, source_lines
 from lastword.event import Frame
 from lastword.event_json import encode_value
 
@@ -81,7 +81,7 @@ class CallSites:
             "columns": _columns(code, instruction, lines),
             "first_source_line": first,
             "source": self._scrub_source(shown),
-            "in_app": self._is_in_app(module, code.co_filename),
+            "in_app": self._is_in_app(module, frame),
             "variables": [],
         }
         return CallSite(
@@ -92,13 +92,13 @@ class CallSites:
             file_found=file_found(code.co_filename, known["path"]) if shown and known["path"] else None,
         )
 
-    def _is_in_app(self, module: Optional[str], file: str) -> bool:
-        """By the longest of the names given that ``module`` is, or is in; else by its file."""
+    def _is_in_app(self, module: Optional[str], frame: FrameType) -> bool:
+        """By the longest of the names given that ``module`` is, or is in; else by the file of the code."""
         while module:
             if module in self._named:
                 return self._named[module]
             module = module.rpartition(".")[0]
-        return is_in_app(file)
+        return is_code_in_app(frame.f_code.co_filename, frame.f_globals)
 
 
 def begun_json(frame: Frame) -> str:

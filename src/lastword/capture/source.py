@@ -5,11 +5,14 @@ from __future__ import annotations
 import codecs
 import linecache
 import os
+import re
 import stat
+import sys
 import time
 import tokenize
-from types import FrameType
-from typing import Optional
+from collections.abc import Callable
+from types import FrameType, ModuleType
+from typing import Any, Optional
 
 from lastword.capture.safe_text import clean
 from lastword.capture.source_match import may_be_source_of
@@ -17,6 +20,7 @@ from lastword.capture.source_match import may_be_source_of
 MAX_LINE = 500
 MAX_FILE_SIZE = 4 * 1024 * 1024
 _MAX_FILES_KNOWN = 4096
+_MAX_MODULES_KNOWN = 128
 
 _LINECACHE_ENTRY = 4  # size, mtime, lines, path; one of another length has still to be read
 _BEGAN = time.time()  # as good as the program, and inherited by a fork with the code that was loaded
@@ -29,7 +33,14 @@ _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}"
 for _codec in ("ascii", "latin-1", "utf-8", "utf-8-sig", "cp1252"):
     codecs.lookup(_codec)
 
+_SPEC = type(sys.__spec__)
+_dict_of: Callable[[Any], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
+
+_LINE_END = re.compile("\r\n|\n|\r")
+_NO_LINE_ENDS = ("\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
+
 _in_app: dict[str, bool] = {}
+_of_loaders: dict[tuple[str, Any], list[str]] = {}  # by the names of the code's file and of the module
 
 
 def is_in_app(file: str) -> bool:
@@ -56,25 +67,111 @@ def is_own_file(file: str) -> bool:
 
 
 def source_lines(frame: FrameType) -> list[str]:
-    """All lines of the file of ``frame``, from the disk or from the loader of its module; [] when there are none.
+    """All lines of the source of what ``frame`` runs, as Python counts them; [] where it is not known for sure.
+
+    They come from its file; where there is none of its name, from ``linecache``, where notebooks and generators of code
+    register theirs, or from the loader of the module whose file has that name. Never from the module whose globals the
+    code was given, nor from a file that ``sys.path`` happens to lead to.
 
     Asks nothing of files over 4 MiB, and of files that are no regular ones: the file of ``python /dev/stdin`` would
-    be read away from the program. The lines of a file that has changed since the program began are given only if the
-    code of ``frame`` may have been compiled from them: after a deploy, what runs is yesterday's code for a while.
+    be read away from the program. Where a file has changed since the program began, or is no file, the lines are given
+    only if the code of ``frame`` may have been compiled from them: after a deploy, what runs is yesterday's code for a
+    while.
     """
     code = frame.f_code
     try:
         found = None if code.co_filename.startswith("<") else _stat(code.co_filename)
-        if found is not None and not (stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_SIZE):
+        if found is None:
+            lines = _lines_without_file(code.co_filename, frame.f_globals)
+            return lines if lines and may_be_source_of(code, lines) else []
+        if not (stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_SIZE):
             return []
-        lines = linecache.getlines(code.co_filename, frame.f_globals)
+        lines = linecache.getlines(code.co_filename)
         # The time of the inode too, since copies often keep the time of what they are of.
-        is_old = found is None or max(found.st_mtime, found.st_ctime) < _BEGAN
-        return lines if is_old or may_be_source_of(code, lines) else []
+        is_old = max(found.st_mtime, found.st_ctime) < _BEGAN
+        return lines if (is_old and _means_a_file(code.co_filename)) or may_be_source_of(code, lines) else []
     except RecursionError:
         raise  # says nothing about the file, so "no source" must not be remembered
     except Exception:  # from a loader of the application, or a module whose globals are strange
         return []
+
+
+def _means_a_file(name: str) -> bool:
+    """Not by chance: whoever compiles a text may call it ``rules.py``, and templates are told by relative names."""
+    return os.path.isabs(name) or os.path.splitext(name)[1] not in ("", ".py")
+
+
+def _lines_without_file(name: str, module: dict[str, Any]) -> list[str]:
+    own_file = _file_of(module)
+    if own_file is None or own_file == name:
+        lines = _lines_of_loader(name, module)
+        if lines:
+            return lines
+    if name.startswith("<") and name.endswith(">"):
+        lines = linecache.getlines(name)  # which doctest replaces
+    else:
+        kept: Any = linecache.cache.get(name)
+        lines = kept[2] if kept and len(kept) == _LINECACHE_ENTRY else []
+    # Whoever prints a traceback leaves the source of the module there, under the name of the code.
+    if own_file not in (None, name) and lines == linecache.getlines(own_file, module):
+        return []
+    return _as_python_counts(lines)
+
+
+def _lines_of_loader(name: str, module: dict[str, Any]) -> list[str]:
+    module_name = dict.get(module, "__name__")
+    key = (name, module_name)
+    lines = _of_loaders.get(key)
+    if lines is None:
+        get_source = getattr(dict.get(module, "__loader__"), "get_source", None)
+        source = get_source(module_name) if get_source is not None else None
+        lines = [line + "\n" for line in _LINE_END.split(source.rstrip("\r\n"))] if type(source) is str else []
+        if len(_of_loaders) >= _MAX_MODULES_KNOWN:
+            _of_loaders.clear()
+        _of_loaders[key] = lines
+    return lines
+
+
+def _as_python_counts(lines: list[str]) -> list[str]:
+    """A line ends at a line feed, not at what else ``str.splitlines`` takes for an end, such as a form feed."""
+    counted: list[str] = []
+    for line in lines:
+        if counted and counted[-1].endswith(_NO_LINE_ENDS):
+            counted[-1] += line
+        else:
+            counted.append(line)
+    return counted
+
+
+def _file_of(module: dict[str, Any]) -> Optional[str]:
+    """The file that a module says it was loaded from."""
+    file = dict.get(module, "__file__")
+    if type(file) is str:
+        return file
+    spec: Any = dict.get(module, "__spec__")
+    origin = spec.origin if type(spec) is _SPEC and spec.has_location else None
+    return origin if type(origin) is str else None
+
+
+def is_code_in_app(code_file: str, module: dict[str, Any]) -> bool:
+    """``is_in_app`` for code with these globals: where it has no file, being generated, it belongs to whom they do."""
+    if code_file.startswith("<frozen ") or (not code_file.startswith("<") and _stat(code_file) is not None):
+        return is_in_app(code_file)
+    try:
+        owner = _file_of(module) or _file_of_loaded(dict.get(module, "__name__"))
+    except Exception:  # strange globals
+        owner = None
+    return is_in_app(owner or code_file)
+
+
+def _file_of_loaded(name: Any) -> Optional[str]:
+    """The file of the module of that name, or of the nearest package that it is in and that was loaded."""
+    while type(name) is str and name:
+        module = sys.modules.get(name)
+        if issubclass(type(module), ModuleType) and (file := _file_of(_dict_of(module))):
+            return file
+        name = name.rpartition(".")[0]
+    return None
 
 
 def _stat(file: str) -> Optional[os.stat_result]:

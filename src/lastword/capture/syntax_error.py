@@ -34,7 +34,7 @@ def syntax_error_place(error: BaseException) -> Optional[Frame]:
     frame["path"] = absolute_path(frame["file"])
     frame["in_app"] = is_in_app(file)
     if type(text) is str and text.strip():
-        frame["source"], frame["first_source_line"] = [clean(text.splitlines()[0], MAX_LINE)], line
+        frame["source"], frame["first_source_line"] = [clean(text.split("\n", 1)[0].rstrip("\r"), MAX_LINE)], line
         frame["columns"] = _columns(line, told)
     return frame
 

@@ -15,6 +15,7 @@ from lastword.capture.origin import origin_of_exception
 from lastword.capture.release import guessed_release
 from lastword.capture.reported import event_of, mark
 from lastword.capture.safe_text import describe
+from lastword.capture.uncaught import THREADING
 from lastword.config import Config
 from lastword.event import FLOOD_TAG, Event, Level, Origin
 from lastword.launch import Launcher
@@ -40,8 +41,8 @@ class Client:
     def __init__(self, config: Config) -> None:
         destination = config.destination
         self.config = config
-        self.gate = Gate(config)
         self.reporter = Reporter(config)
+        self.gate = Gate(config, fill=self.reporter.fill)
         self.earlier: list[Reporter] = []  # of earlier calls of init, with their writers
         self.launcher = Launcher(_load_flusher)
         self.choice: Choice = choose(config.flusher, observe(has_dsn=destination is not None))
@@ -98,7 +99,9 @@ class Client:
             event["tags"] = {**tags, **event["tags"]} if tags else event["tags"]
             return event
 
-        event_id = self.capture(error, locate, read)
+        # A thread ends with one too, but a server that has one for each request goes on failing.
+        last_words = level == "fatal" and not handled and mechanism != THREADING
+        event_id = self.capture(error, locate, read, last_words=last_words)
         try:
             mark(error, mechanism, event_id)
         except Exception as trouble:  # at worst it is reported once more
@@ -123,9 +126,15 @@ class Client:
             self.uncounted += 1
 
     def capture(
-        self, error: Optional[BaseException], locate: Callable[[], Origin], read: Callable[[], Event]
+        self,
+        error: Optional[BaseException],
+        locate: Callable[[], Origin],
+        read: Callable[[], Event],
+        *,
+        last_words: bool = False,
     ) -> Optional[str]:
-        """Read and record an event, if it is admitted; its id, or None. ``error`` is None for a message.
+        """Read and record an event, if it is admitted; its id, or None. ``error`` is None for a message, ``last_words``
+        tells of what ends the program.
 
         Whether it is admitted is decided by what costs little to know, before anything is read. Raises only where the
         stack is full, so that nothing more could be called.
@@ -136,18 +145,22 @@ class Client:
             return None
         try:
             captures.level = before + 1
-            return self._capture(error, locate, read)
+            return self._capture(error, locate, read, last_words)
         finally:
             leave(before)
 
     def _capture(
-        self, error: Optional[BaseException], locate: Callable[[], Origin], read: Callable[[], Event]
+        self,
+        error: Optional[BaseException],
+        locate: Callable[[], Origin],
+        read: Callable[[], Event],
+        last_words: bool,
     ) -> Optional[str]:
         try:
             while self.uncounted:
                 self.reporter.refuse_for_full_stack()
                 self.uncounted -= 1
-            decision = self.gate.decide(error, locate(), time.time())
+            decision = self.gate.decide(error, locate(), time.time(), last_words=last_words)
             if decision.refused:
                 self.reporter.refuse(decision.refused, decision.remark)
                 return None

@@ -40,7 +40,7 @@ class _Options(NamedTuple):
     all_threads: bool = False
     ignore_errors: tuple[Union[type[BaseException], str], ...] = ()
     sample_rate: float = 1.0
-    flood_burst: int = 100
+    flood_burst: Optional[int] = None
     scrub: str = "all"
     scrub_names: tuple[str, ...] = ()
     keep_names: tuple[str, ...] = ()
@@ -87,8 +87,8 @@ class Config(_Options):
             ``shop.errors.CardRefused``). A text of several names has commas or blanks between them.
         sample_rate: the share of events that is kept, 0.0 to 1.0; each one is drawn for itself.
         flood_burst: so many events that are alike (one class raised at one line, messages from one line) a process
-            keeps at once; of more, one a second. 0 keeps all. 100 is what 64 workers that fail at one line, with
-            events of 20 KB, can have in half of the spool.
+            keeps at once; of more, one a second. 0 keeps all. None keeps all while the spool is less than a quarter
+            full, then 100 at once; from half on what comes often is left out, and what comes once a minute never is.
         scrub: what is taken out of events before anything else sees them. ``all``: values whose names say that they are
             secret, and what looks like a secret inside texts (see the package ``scrub``); ``names``: only the former,
             texts are let alone; ``off``: nothing.
@@ -142,7 +142,7 @@ class Config(_Options):
             raise ConfigError(f"shutdown_timeout={self.shutdown_timeout!r} is less than 0, or has no end")
         if not 0.0 <= self.sample_rate <= 1.0:
             raise ConfigError(f"sample_rate={self.sample_rate!r} is not between 0 and 1")
-        if self.flood_burst < 0:
+        if self.flood_burst is not None and self.flood_burst < 0:
             raise ConfigError(f"flood_burst={self.flood_burst!r} is less than 0")
         if not 0 <= self.context_lines <= MAX_CONTEXT_LINES:
             raise ConfigError(f"context_lines={self.context_lines!r} is not between 0 and {MAX_CONTEXT_LINES}")

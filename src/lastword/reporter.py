@@ -27,7 +27,7 @@ from lastword.spool.ledger import DestinationHealth
 from lastword.spool.ledger_view import LedgerView
 from lastword.spool.limits import SPOOL_FULL, Limits
 from lastword.spool.record import MAX_BODY, encode_event, encode_rendered
-from lastword.spool.room import Room
+from lastword.spool.room import Room, Sight
 from lastword.spool.writer import Writer, WriterLost
 
 _Owner = tuple[int, int]  # (pid, effective uid)
@@ -202,19 +202,25 @@ class Reporter:
         self._own_refusals().move_to(writer)
         return writer
 
-    def _room_of(self, writer: Writer) -> Room:
-        if self._room is None or self._room[0] is not writer:
-            self._room = writer, Room(lambda: self._has_room(writer.layout))
-        return self._room[1]
+    def fill(self, fresh: bool) -> float:
+        """How full the spool is, as far as this process knows: before its first record, not at all. See `Room.fill`."""
+        writer = self.writer
+        return 0.0 if writer is None else self._room_of(writer).fill(fresh)
 
-    def _has_room(self, layout: layouts.Layout) -> bool:
+    def _room_of(self, writer: Writer) -> Room:
+        known = self._room
+        if known is None or known[0] is not writer:
+            self._room = known = writer, Room(lambda: self._look(writer.layout), lambda: writer.written)
+        return known[1]
+
+    def _look(self, layout: layouts.Layout) -> Sight:
         try:
-            return retention.has_room(layout, self._limits)
+            return retention.survey(layout, self._limits)
         except RecursionError:  # with no room on the stack to tell
-            return True
+            return Sight()
         except Exception as error:
             _note_upkeep(error)
-            return True
+            return Sight()
 
     def _own_refusals(self) -> _Refusals:
         pid = os.getpid()

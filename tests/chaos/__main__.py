@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Callable
 
-from tests.chaos import bounded, damage, fork, kill, killed_at_once, leader, outage
+from tests.chaos import bounded, damage, flood, fork, kill, killed_at_once, leader, outage
 from tests.support.programs import remove_spool
 
 #: Name → (the promise, its proof). A proof raises AssertionError, or returns what it counted.
@@ -21,6 +21,7 @@ PROMISES: dict[str, tuple[str, Callable[[Path], str]]] = {
     "killed-at-once": (killed_at_once.PROMISE, killed_at_once.prove),
     "outage": (outage.PROMISE, outage.prove),
     "bounded": (bounded.PROMISE, bounded.prove),
+    "flood": (flood.PROMISE, flood.prove),
     "damage": (damage.PROMISE, damage.prove),
 }
 

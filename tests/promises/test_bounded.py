@@ -213,3 +213,59 @@ sys.stdin.read()
         program.end()
     accounts = read_accounts(spool)
     assert (accounts.refused, accounts.missing) == ({"spool full": 1}, 0)
+
+
+#: Processes with a clock that a flood moves on by half a second an event; once a minute each captures something else.
+#: Each acknowledges what was rare, and how many of the flood were kept.
+FLOOD_AND_RARE = """
+from types import SimpleNamespace
+from lastword import client
+from lastword.spool import room
+
+lastword.init(spool=os.environ["TEST_SPOOL"], max_spool={limit}, flusher="hold")
+clock = SimpleNamespace(now=time.time())
+client.time = SimpleNamespace(time=lambda: clock.now, monotonic=time.monotonic)
+room.time = SimpleNamespace(monotonic=lambda: clock.now)
+
+for _ in range({processes}):
+    if os.fork() == 0:
+        kept = 0
+        for minute in range({minutes}):
+            acked(lastword.capture_message("rare" + "x" * 8000))
+            for _ in range(120):
+                clock.now += 0.5
+                kept += lastword.capture_message("flood" + "x" * 8000) is not None
+        os.write(1, b"kept:%d\\n" % kept)
+        os._exit(0)
+for _ in range({processes}):
+    assert os.wait()[1] == 0
+"""
+
+
+def test_a_flood_pushes_out_nothing_rarer(tmp_path: Path) -> None:
+    """While nothing is sent: eight processes, whose floods alone would fill the spool four times."""
+    limit, processes, minutes = 20 * MIB, 8, 10
+    told = run(FLOOD_AND_RARE.format(limit=limit, processes=processes, minutes=minutes), spool=tmp_path / "spool")
+    rare = [line for line in told if not line.startswith("kept:")]
+    kept = sum(int(line[5:]) for line in told if line.startswith("kept:"))
+    assert len(rare) == processes * minutes
+    assert kept > limit // 4 // AN_EVENT  # all of it, while there was room
+    assert size_of(tmp_path / "spool") <= limit * 7 // 8
+    accounts = read_accounts(tmp_path / "spool")
+    assert accounts.refused == {"flood": processes * minutes * 120 - kept}
+    assert (accounts.held, accounts.missing, accounts.dropped) == (len(rare) + kept, 0, {})
+
+
+def test_ordinary_traffic_is_no_flood(tmp_path: Path) -> None:
+    """Two thousand errors of one line, which a process has in a second, are all kept by default."""
+    body = """
+lastword.init(spool=os.environ["TEST_SPOOL"], flusher="hold")
+for number in range(2000):
+    try:
+        raise ValueError(f"no order {number}")
+    except ValueError:
+        lastword.capture_exception()
+"""
+    run(body, spool=tmp_path / "spool")
+    accounts = read_accounts(tmp_path / "spool")
+    assert (accounts.held, accounts.refused, accounts.dropped) == (2000, {}, {})

@@ -43,6 +43,21 @@ def test_gunicorn(worker_class: str, tmp_path: Path) -> None:
     run_in_each_mode(tmp_path, command)
 
 
+@needs.installed("gunicorn", "gevent")
+def test_two_hundred_failures_of_two_workers_in_an_outage(tmp_path: Path) -> None:
+    """All at one line, faster than a second each: by default nothing of them is left out, and all arrive later."""
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gevent", "--workers", "2"]
+    command += ["--bind", "fd://{fd}", "--log-level", "warning", "application:application"]
+    with sites(tmp_path, ["process"]) as (site,):
+        site.tracker.go_down()
+        with site.served_by(*command):
+            for _ in range(200):
+                site.fail()
+            site.tracker.come_up()
+            wait_until(site.all_arrived, "all 200", timeout=60)
+        see_all_settled(site)
+
+
 #: The same application without lastword.
 WITHOUT_US = """\
 import json, os

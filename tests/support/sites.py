@@ -28,7 +28,7 @@ APPLICATION = """\
 import json, os
 import lastword
 
-lastword.init(flood_burst=0)
+lastword.init()
 
 def application(environ, start_response):
     _, what, *marker = environ["PATH_INFO"].split("/")

@@ -10,12 +10,12 @@ import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, Optional, cast
 
 import pytest
 
 from lastword.admission import BeforeSend, Floods, Gate, gate
-from lastword.admission.floods import MAX_ORIGINS, RATE, Bucket, pour
+from lastword.admission.floods import BURST, MAX_ORIGINS, RATE, Bucket, pour
 from lastword.admission.ignore import Ignored
 from lastword.config import Config
 from lastword.errors import RecordRefused
@@ -122,6 +122,91 @@ class TestFloods:
                 os._exit(0 if floods.pass_through(HERE, 1, NOON).admitted else 1)
             assert os.waitpid(child, 0)[1] == 0
         assert not floods.pass_through(HERE, 1, NOON).admitted
+
+
+#: Twenty a second for five minutes.
+FLOOD = [number / 20 for number in range(6000)]
+
+
+class TestFloodsByFill:
+    """What is left out without a ``flood_burst`` depends on how full the spool is."""
+
+    @staticmethod
+    def admitted(fill: float, times: list[float]) -> list[float]:
+        """Of events of one origin at these seconds, those that are kept in a spool that stays so full."""
+        floods = Floods()
+        return [at for at in times if floods.pass_through(HERE, None, NOON + at, lambda _: fill).admitted]
+
+    @pytest.mark.parametrize("fill", [0.0, 0.24])
+    def test_below_a_quarter_everything_is_kept(self, fill: float) -> None:
+        """However many they are."""
+        assert self.admitted(fill, FLOOD) == FLOOD
+
+    @pytest.mark.parametrize("fill", [0.25, 0.49])
+    def test_above_it_a_burst_and_then_one_a_second(self, fill: float) -> None:
+        """As with a ``flood_burst`` of 100."""
+        kept = self.admitted(fill, FLOOD)
+        assert kept[:BURST] == FLOOD[:BURST]
+        assert {round(later - earlier, 6) for earlier, later in zip(kept[BURST + 5 :], kept[BURST + 6 :])} == {1.0}
+
+    @pytest.mark.parametrize("fill", [0.51, 0.7, 0.9, 1.0, 3.0])
+    def test_above_a_half_nothing_of_a_flood_that_goes_on(self, fill: float) -> None:
+        """Its beginning is kept, the less of it the fuller the spool is, and then none as long as it lasts."""
+        kept = self.admitted(fill, FLOOD)
+        assert max(kept) < 10
+        assert len(kept) <= {0.51: 105, 0.7: 55}.get(fill, 3)
+
+    @pytest.mark.parametrize("fill", [0.0, 0.3, 0.6, 1.0, 3.0])
+    def test_what_comes_once_a_minute_is_always_kept(self, fill: float) -> None:
+        """For a day, and in another rhythm."""
+        every_minute = [60.0 * number for number in range(24 * 60)]
+        assert self.admitted(fill, every_minute) == every_minute
+        in_pairs = [120.0 * number + second for number in range(12 * 60) for second in (0.0, 1.0)]
+        assert self.admitted(fill, in_pairs) == in_pairs
+
+    def test_the_fuller_the_rarer(self) -> None:
+        """What comes every five seconds is kept when what comes every second is not any more."""
+        every_second, every_five = ([step * float(number) for number in range(600)] for step in (1, 5))
+        assert self.admitted(0.55, every_second) == every_second
+        assert len(self.admitted(0.7, every_second)) < 100
+        assert self.admitted(0.7, every_five) == every_five
+        assert len(self.admitted(0.9, every_five)) < 5
+
+    def test_a_flood_that_ends_is_kept_again(self) -> None:
+        """Once there is room, with the number of those that were left out."""
+        floods, fill = Floods(), 0.9
+        for number in range(1000):
+            floods.pass_through(HERE, None, NOON + number / 10, lambda _: fill)
+        fill = 0.2
+        passage = floods.pass_through(HERE, None, NOON + 100, lambda _: fill)
+        assert passage.admitted
+        assert passage.told.startswith("997 like this left out")
+
+    def test_how_full_it_is_costs_a_rare_event_nothing(self) -> None:
+        """Nor is it asked for afresh before something would be left out."""
+        asked: list[bool] = []
+
+        def fill(fresh: bool) -> float:
+            asked.append(fresh)
+            return 0.2 if fresh or len(asked) < 5 else 1.0
+
+        floods = Floods()
+        for minute in range(3):
+            assert floods.pass_through(HERE, None, NOON + 60 * minute, fill).admitted
+        assert asked == []
+        assert all(floods.pass_through(HERE, None, NOON + 120, fill).admitted for _ in range(6))
+        assert asked == [False] * 5 + [True]
+
+    @pytest.mark.parametrize("burst", [None, 1])
+    def test_last_words_are_never_left_out(self, burst: Optional[int]) -> None:
+        """What ends the program is kept in the midst of a flood of the same, and tells of it."""
+        guard = Gate(Config(flood_burst=burst), fill=lambda _: 1.0)
+        decisions = [guard.decide(KeyError(), HERE, NOON) for _ in range(20)]
+        assert decisions[-1].refused == "flood"
+        last = guard.decide(KeyError(), HERE, NOON, last_words=True)
+        assert last.refused is None
+        assert last.left_out.startswith(f"{[one.refused for one in decisions].count('flood')} like this left out")
+        assert guard.decide(KeyError(), HERE, NOON).refused == "flood"
 
 
 class Refusing(type):

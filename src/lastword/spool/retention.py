@@ -9,19 +9,24 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from lastword.spool import aside
-from lastword.spool.layout import SEGMENT_SUFFIX, Layout
+from lastword.spool.layout import SEGMENT_SUFFIX, Layout, segment_name
 from lastword.spool.ledger import Ledger, WriterEntry, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
+from lastword.spool.room import SMALLEST_SHARE, Sight
 from lastword.spool.watch import Removable, WatchedWriter
 
 #: Reason for what the flusher itself had to say: a loss of these is never told of.
 OWN_REPORT = "own report"
 
 _SET_ASIDE_FULL = "set aside full"
+
+#: Up to so much of the limit is used, what waits is not told from what was sent; and by so much of it all writers
+#: together may be wrong about what is used.
+_CLOSE_LOOK, _VAGUE = 1 / 8, 1 / 8
 
 
 def limits_of(writers: Collection[WatchedWriter]) -> Limits:
@@ -86,22 +91,47 @@ def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
     return count
 
 
-def has_room(layout: Layout, asked: Limits) -> bool:
-    """Whether a writer whose own limits are ``asked`` may go on: as long as what nobody writes to any more is within
-    the limit. Up to its own limit, or the default one, it looks no closer: a lower one that others ask for is left to
-    the flusher.
+def survey(layout: Layout, asked: Limits) -> Sight:
+    """What a writer whose own limits are ``asked`` has to know: how full the spool is, and whether it may go on. It may
+    as long as what nobody writes to any more is within the limit.
+
+    Up to its own limit, or the default one, it looks no closer: a lower one that others ask for is left to the flusher.
     """
     try:
-        used = _size_of_segments(layout)
-        return used <= spool_limit(asked.spool, layout.base, used) or not _is_full(layout)
+        writers = layout.writer_ids()
+        used = _size_of_segments(layout, writers)
+        limit = spool_limit(asked.spool, layout.base, used)
+        room, share = used <= limit or not _is_full(layout), int(limit * _VAGUE / max(len(writers), 1))
+        return Sight(room, _fill(layout, writers, used, limit), max(share, SMALLEST_SHARE))
     except OSError:  # something comes or goes just now, or nothing can be read there
-        return True
+        return Sight()
 
 
-def _size_of_segments(layout: Layout) -> int:
+def _fill(layout: Layout, writers: Collection[str], used: int, limit: int) -> float:
+    """How much of the limit what waits takes up. What was sent out of a segment that is still written to stays in the
+    file, so many writers that have nothing waiting use much; the ledger tells.
+    """
+    settled = 0
+    if used > limit * _CLOSE_LOOK:
+        entries = Ledger.load(layout).writers
+        settled = _settled_size(layout, {writer: entries[writer] for writer in writers if writer in entries})
+    return (used - settled) / max(limit - settled, 1)
+
+
+def _settled_size(layout: Layout, entries: Mapping[str, WriterEntry]) -> int:
+    """How many bytes at the beginning of these writers' segments are settled, of those that are written to."""
+    total = 0
+    for writer_id, entry in entries.items():
+        with suppress(OSError):  # it is gone, or not begun
+            path = os.path.join(layout.writer(writer_id), segment_name(entry.segment))
+            total += min(os.stat(path).st_size, entry.offset)
+    return total
+
+
+def _size_of_segments(layout: Layout, writers: Collection[str]) -> int:
     """What is quickly counted: all of them, whoever still writes to them."""
     total = 0
-    for writer_id in layout.writer_ids():
+    for writer_id in writers:
         with suppress(OSError), os.scandir(layout.writer(writer_id)) as found:
             for one in found:
                 if one.name.endswith(SEGMENT_SUFFIX):

@@ -150,6 +150,11 @@ class Writer:
         """The number of the open segment."""
         return self._number
 
+    @property
+    def written(self) -> int:
+        """Bytes in its numbered segments, each that is full counted as the largest there may be."""
+        return self._number * MAX_SEGMENT + self._position[1]
+
     def sync(self) -> None:
         """Wait until the open segment is on the disk itself; troubles are left to the flusher's next look."""
         try:

@@ -139,10 +139,10 @@ def test_nobody_but_a_flusher_removes_anything(layout: Layout, monkeypatch: pyte
     """
     writer_of(layout, 4, 0)
     monkeypatch.setattr(os, "unlink", Mock(side_effect=AssertionError("a writer removes something")))
-    assert not retention.has_room(layout, Limits(spool=0))
+    assert not retention.survey(layout, Limits(spool=0)).room
     lock = LifetimeLock.acquire(layout.flusher_lock)
     assert lock is not None
-    assert not retention.has_room(layout, Limits(spool=0))
+    assert not retention.survey(layout, Limits(spool=0)).room
     lock.release()
     assert read_accounts(layout.spool).held == 9
     assert Ledger.load(layout).generation == 0
@@ -162,7 +162,32 @@ def test_writers_stop_where_nobody_makes_room(layout: Layout, segments: int, lim
     What other programs ask for counts as well.
     """
     writer_of(layout, segments, limit)
-    assert retention.has_room(layout, Limits(spool=limit)) is room
-    assert retention.has_room(layout, Limits(spool=0)) is room
+    assert retention.survey(layout, Limits(spool=limit)).room is room
+    assert retention.survey(layout, Limits(spool=0)).room is room
     Writer.born(layout, Limits(spool=100 * MIB))
-    assert retention.has_room(layout, Limits(spool=limit))
+    assert retention.survey(layout, Limits(spool=limit)).room
+
+
+def test_full_is_what_waits(layout: Layout) -> None:
+    """Not what was sent and stays in the file, for its writer still writes to it; that makes the limit the smaller."""
+    writer = writer_of(layout, 1, 8 * MIB)
+    sealed, opened = (os.path.getsize(os.path.join(layout.writer(writer.id), segment_name(one))) for one in (1, 2))
+    assert retention.survey(layout, Limits(spool=8 * MIB)) == (True, (sealed + opened) / (8 * MIB), MIB)
+    ledger = Ledger()
+    entry = ledger.entry(writer.id)
+    entry.segment, entry.offset = 1, sealed // 2
+    ledger.store(layout)
+    left = sealed - sealed // 2 + opened
+    assert retention.survey(layout, Limits(spool=8 * MIB)).fill == left / (8 * MIB - sealed // 2)
+    os.unlink(os.path.join(layout.writer(writer.id), segment_name(1)))
+    entry.segment, entry.offset = 2, opened
+    ledger.store(layout)
+    assert retention.survey(layout, Limits(spool=2 * MIB)).fill == 0.0
+
+
+def test_a_share_is_one_of_as_many_as_write(layout: Layout) -> None:
+    """All writers together may be wrong about the fill by an eighth of the limit, and by a little each."""
+    for _ in range(4):
+        Writer.born(layout, Limits())
+    assert retention.survey(layout, Limits(spool=8 * MIB)).share == MIB // 4
+    assert retention.survey(layout, Limits(spool=0)).share == 64 << 10

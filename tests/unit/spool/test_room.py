@@ -1,4 +1,4 @@
-"""When a writer asks whether there is room, and for how long it goes by the answer."""
+"""When a writer looks whether there is room and how full the spool is, and for how long it goes by what it saw."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lastword.spool import room as room_module
-from lastword.spool.room import Room
+from lastword.spool.room import Room, Sight
 
 
 class Spool:
@@ -18,13 +18,14 @@ class Spool:
         self.asked = 0
         self.has_room = True
         self.slowness = 0.0
-        self.room = Room(self.answer)
+        self.fill, self.written = 0.0, 0
+        self.room = Room(self.answer, lambda: self.written)
         monkeypatch.setattr(room_module, "time", SimpleNamespace(monotonic=lambda: self.now))
 
-    def answer(self) -> bool:
+    def answer(self) -> Sight:
         self.asked += 1
         self.now += self.slowness
-        return self.has_room
+        return Sight(self.has_room, self.fill, 1000)
 
 
 @pytest.fixture
@@ -69,12 +70,41 @@ def test_others_go_by_the_last_answer(monkeypatch: pytest.MonkeyPatch, before: b
     """Who captures while it is asked, in another thread or in a signal handler, neither waits nor asks as well."""
     told: list[bool] = []
 
-    def ask() -> bool:
+    def look() -> Sight:
         told.append(room.for_segment(len(told) + 1))
-        return before
+        assert room.fill(True) == len(told) - 1  # nor for this
+        return Sight(before, len(told), 0)
 
-    room = Room(ask)
+    room = Room(look, lambda: 5)
     room.for_segment(1)
     monkeypatch.setattr(room_module, "time", SimpleNamespace(monotonic=lambda: 1e9))
     room.for_segment(2)
     assert told == [True, before]
+
+
+def test_how_full_it_is_goes_with_each_look(spool: Spool) -> None:
+    """What is known costs nothing; another look is taken once this writer has written its share, which is its part of
+    what all may be wrong by.
+    """
+    spool.fill = 0.1
+    spool.room.for_segment(1)
+    spool.fill = 0.2
+    spool.written += 1000
+    spool.now += 3600
+    assert (spool.room.fill(False), spool.asked) == (0.1, 1)
+    spool.written += 1
+    assert (spool.room.fill(False), spool.asked) == (0.2, 2)
+
+
+@pytest.mark.parametrize(("slowness", "age"), [(0.001, 2.0), (0.5, 10.0)])
+def test_who_leaves_events_out_knows_it_afresh(spool: Spool, slowness: float, age: float) -> None:
+    """Every two seconds, so that a flood is kept again soon after there is room; less often where looks take long."""
+    spool.slowness = slowness
+    spool.room.for_segment(1)
+    spool.fill = 0.5
+    spool.now += age - slowness - 0.01
+    assert spool.room.fill(True) == 0.0
+    spool.now += 0.02
+    assert spool.room.fill(True) == 0.5
+    assert [spool.room.fill(True) for _ in range(100)] == [0.5] * 100
+    assert spool.asked == 2

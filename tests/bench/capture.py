@@ -86,7 +86,7 @@ def measure(options: argparse.Namespace) -> bool:
     """Measure and print; whether lastword keeps within its shares of the floor and of its peers."""
     names = [name for name in CONTESTANTS if importlib.util.find_spec(_MODULES.get(name, name)) is not None]
     missing = [name for name in CONTESTANTS if name not in names]
-    with tempfile.TemporaryDirectory(prefix="lastword-bench-") as place, _server() as url:
+    with tempfile.TemporaryDirectory(prefix="lastword-bench-") as place, server() as url:
         contestants = [_start(name, url, place) for name in names]
         try:
             for contestant in contestants:
@@ -169,7 +169,7 @@ class _AcceptEverything(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[str]:
+def server() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _AcceptEverything)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

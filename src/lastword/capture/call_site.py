@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, Optional
+from weakref import ref
 
 from lastword.capture.safe_text import clean
 from lastword.capture.source import excerpt, file_found, is_code_in_app, source_lines
+from lastword.capture.variables import names_in
 from lastword.event import Frame
 from lastword.event_json import encode_value
 
@@ -23,8 +25,9 @@ Columns = tuple[int, int, int]
 class CallSite(NamedTuple):
     """The unchanging part of a Frame, and the same as JSON."""
 
-    code: CodeType
-    global_name: Any  # the module's __name__ as it stood there
+    code: ref[CodeType]  # not the code itself: a program may make some, and let go of it
+    global_name: Optional[str]  # the module's __name__ as it stood there
+    local_names: frozenset[str]
     frame: Frame  # without variables; the path only where it is absolute
     begun_json: str  # up to the variables; "" where the path is relative, so that it depends on the working directory
     file_found: Optional[tuple[int, int]]  # mtime in ns and size of the file that the source is of
@@ -51,14 +54,14 @@ class CallSites:
         self._context_lines = context_lines
         self._named = {**dict.fromkeys(not_in_app, False), **dict.fromkeys(in_app, True)}
         # By the code object's address, the instruction and its line. Not by the code object itself: its hash and
-        # equality look at its constants. The entry holds the code object, so the address cannot come to mean another.
+        # equality look at its constants. The entry knows if the address has come to mean another.
         self._known: dict[tuple[int, int, int], CallSite] = {}
 
     def at(self, frame: FrameType, line: int, instruction: int) -> CallSite:
         """The site at which ``frame`` is, from memory where it was met before."""
         key = (id(frame.f_code), instruction, line)
         site = self._known.get(key)
-        if site is None or site.global_name is not _global_name(frame):
+        if site is None or site.code() is not frame.f_code or site.global_name is not _global_name(frame):
             if len(self._known) >= _MAX_SITES_KNOWN:
                 self._known.clear()
             site = self._known[key] = self._survey(frame, line, instruction)
@@ -70,7 +73,7 @@ class CallSites:
         lines = source_lines(frame)
         first, shown = excerpt(lines, line, self._context_lines)
         file = clean(code.co_filename, MAX_PATH)
-        module = clean(name, MAX_NAME) if type(name) is str else None
+        module = None if name is None else clean(name, MAX_NAME)
         known: Frame = {
             "file": file,
             "path": os.path.normpath(file) if os.path.isabs(file) else "",
@@ -85,8 +88,9 @@ class CallSites:
             "variables": [],
         }
         return CallSite(
-            code=code,
+            code=ref(code),
             global_name=name,
+            local_names=names_in(code),
             frame=known,
             begun_json=begun_json(known) if known["path"] else "",
             file_found=file_found(code.co_filename, known["path"]) if shown and known["path"] else None,
@@ -106,8 +110,9 @@ def begun_json(frame: Frame) -> str:
     return encode_value(frame)[: -len("[]}")]
 
 
-def _global_name(frame: FrameType) -> Any:
-    return dict.get(frame.f_globals, "__name__")
+def _global_name(frame: FrameType) -> Optional[str]:
+    name: Any = dict.get(frame.f_globals, "__name__")
+    return name if type(name) is str else None
 
 
 def _columns(code: Any, instruction: int, lines: list[str]) -> Optional[Columns]:

@@ -12,7 +12,7 @@ from lastword.capture.own_repr import OwnReprs
 from lastword.capture.room import LEFT_BY_VARIABLES, Room
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.source import absolute_path, is_own_file
-from lastword.capture.variables import NO_VARIABLES
+from lastword.capture.variables import NO_VARIABLES, is_traced
 from lastword.event import Frame, frames_left_out, placeholder
 from lastword.event_json import EncodedFrame
 
@@ -38,6 +38,7 @@ class StackReader:
         self._with_variables = settings.local_variables
         self.syntax_error_places = settings.syntax_error_places
         self._own_reprs = own_reprs
+        self._is_traced = is_traced()
         self._room = room
 
     def of_traceback(self, traceback: Optional[TracebackType]) -> list[Frame]:
@@ -80,7 +81,11 @@ class StackReader:
             begun, without_source = _begun_here(site.frame_without_source), True
             if not self._room.take(len(begun) + _END):
                 return None
-        variables, texts = self._variables.read(frame, self._own_reprs) if with_variables else NO_VARIABLES
+        variables, texts = NO_VARIABLES
+        if with_variables:
+            variables, texts = self._variables.read(
+                frame, self._own_reprs, None if self._is_traced else site.local_names
+            )
         without_variables = variables != "[]" and not self._room.take(len(variables), LEFT_BY_VARIABLES)
         if without_variables:
             variables, texts = NO_VARIABLES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from itertools import islice
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple, Optional
 
 from lastword.capture.bounded_repr import MAX_TEXT, BoundedRepr
@@ -23,6 +23,10 @@ _MAX_LOOKED_AT = 200
 
 _MAX_KNOWN = 2048
 
+#: Who refers to the dict that ``f_locals`` of a function has made, up to Python 3.12, and that stays in the frame: the
+#: frame, our variable, and the argument of ``getrefcount``. Any more: the program, by ``locals()``, or a debugger.
+_REFERENCES = 3
+
 
 def _function_locals_type() -> type:
     """What a function's ``f_locals`` is: a dict up to Python 3.12, since 3.13 a proxy with the methods of a dict."""
@@ -30,6 +34,11 @@ def _function_locals_type() -> type:
 
 
 _FUNCTION_LOCALS: Any = _function_locals_type()
+
+#: None where no dict stays, and on PyPy, which counts no references: there nothing goes before garbage is collected.
+_getrefcount: Optional[Callable[[object], int]] = (
+    getattr(sys, "getrefcount", None) if _FUNCTION_LOCALS is dict else None
+)
 
 
 #: The variables of one frame as JSON, and those of their texts in which a secret could stand.
@@ -56,14 +65,17 @@ class VariableReader:
         self._repr = BoundedRepr(is_sensitive)
         self._known: dict[tuple[str, ...], _Names] = {}
 
-    def read(self, frame: FrameType, own_reprs: Optional[OwnReprs] = None) -> Variables:
+    def read(
+        self, frame: FrameType, own_reprs: Optional[OwnReprs] = None, removable: Optional[frozenset[str]] = None
+    ) -> Variables:
         """The locals of ``frame`` in order: at most 50 names, 200 characters each, names like ``__this__`` left out.
 
         The value of a sensitive name is not touched. Of locals kept in a mapping of the application's own (the body of
         a class with a ``__prepare__``) nothing is taken: reading it would run its code. ``own_reprs``: of the objects
-        that are shown by their own ``__repr__``, if any are; what containers hold is not asked.
+        that are shown by their own ``__repr__``, if any are; what containers hold is not asked. ``removable``: the
+        variables that the frame's code has places for (``names_in``); None where ``is_traced``.
         """
-        keys, values = _locals_of(frame)
+        keys, values = _locals_of(frame, removable)
         names = self._known.get(keys) or self._learn(keys)
         if names.is_all and own_reprs is None:
             try:
@@ -124,16 +136,58 @@ def _template(shown: list[str], marks: list[Mark]) -> str:
     return f"[{','.join(rows)}]"
 
 
-def _locals_of(frame: FrameType) -> tuple[tuple[str, ...], Sequence[object]]:
+def names_in(code: CodeType) -> frozenset[str]:
+    """Those of the variables that the code of a function has places for."""
+    return frozenset(code.co_varnames + code.co_cellvars + code.co_freevars)
+
+
+def is_traced() -> bool:
+    """Whether this thread may be in a trace function, behind which Python puts the values that are in the dict of
+    ``f_locals`` back into the variables, up to 3.12: what is not in it any more, the program would miss.
+    """
+    return sys.gettrace() is not None or sys.getprofile() is not None
+
+
+def _locals_of(frame: FrameType, removable: Optional[frozenset[str]]) -> tuple[tuple[str, ...], Sequence[object]]:
     local_names: Any = frame.f_locals
     if frame.f_code.co_flags & CO_OPTIMIZED and type(local_names) is _FUNCTION_LOCALS:
         # A copy, since another thread that asks for the same may change it. A function's names are plain texts.
-        local_names = local_names.copy()
-        if len(local_names) <= _MAX_LOOKED_AT:
-            return tuple(local_names), [*local_names.values()]
+        copied = local_names.copy()
+        keys = tuple(copied)
+        if _getrefcount is not None:
+            if _getrefcount(local_names) > _REFERENCES:
+                _untie(local_names, copied)
+            elif removable is not None and frame.f_trace is None:
+                _empty(local_names, keys, removable)
+        local_names = copied
+        if len(keys) <= _MAX_LOOKED_AT:
+            return keys, [*copied.values()]
     items = [item for item in _items(local_names) if type(item[0]) is str]
     keys, values = zip(*items) if items else ((), ())
     return keys, values
+
+
+def _empty(local_names: dict[str, object], keys: tuple[str, ...], removable: frozenset[str]) -> None:
+    """Take out of the dict that stays in a frame what reading it has put there.
+
+    Left, it keeps all variables alive as long as the frame, and the frame, where a variable holds the exception, until
+    garbage is collected. Other names, which ``exec`` has put there, exist nowhere else. Whoever asks next finds it
+    filled again.
+    """
+    if removable.issuperset(keys):
+        local_names.clear()
+        return
+    for name in removable:
+        local_names.pop(name, None)
+
+
+def _untie(local_names: dict[str, object], copied: dict[str, object]) -> None:
+    """A dict that the program has from ``locals()`` keeps what it has, and what reading it has brought up to date; but
+    not itself, by the variable that it is in, or it would be there until garbage is collected.
+    """
+    for name, value in copied.items():
+        if value is local_names:
+            local_names.pop(name, None)
 
 
 def _items(local_names: Any) -> list[tuple[Any, object]]:

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from lastword.integrations.on_import import when_imported
-from lastword.integrations.reporting import Failure, Request, tell
+from lastword.integrations.reporting import Failure, Request, tell, traceback_inside
 from lastword.integrations.work import WorkScope
 from lastword.integrations.wrapping import Function, wrap
 
@@ -54,8 +54,7 @@ async def _serve(app: App, scope: Scope, receive: Any, send: Any) -> None:
         try:
             await app(scope, receive, send)
         except Exception as error:
-            own = error.__traceback__
-            tell(Failure(error, own and own.tb_next, MECHANISM, lambda: _read_request(scope)))
+            tell(Failure(error, traceback_inside(error), MECHANISM, lambda: _read_request(scope)))
             raise
 
 

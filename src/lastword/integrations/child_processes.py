@@ -10,6 +10,7 @@ from typing import Any
 
 from lastword import sdk
 from lastword.integrations.on_import import when_imported
+from lastword.integrations.reporting import traceback_inside
 from lastword.integrations.wrapping import Function, wrap
 
 MECHANISM = "multiprocessing"
@@ -43,6 +44,5 @@ class _Reporting:
         except Exception as error:
             client = sdk.current_client()
             if client is not None:
-                own = error.__traceback__
-                client.report(error, own and own.tb_next, MECHANISM, handled=False, level="fatal")
+                client.report(error, traceback_inside(error), MECHANISM, handled=False, level="fatal")
             raise

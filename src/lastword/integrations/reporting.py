@@ -43,6 +43,15 @@ class Failure(NamedTuple):
     read_request: Callable[[], Request]
 
 
+def traceback_inside(error: BaseException) -> Optional[TracebackType]:
+    """The traceback of an exception that was caught in the calling function, without that function's own frame.
+
+    It must not keep it in a variable: its frame, which is in the exception's traceback, would hold all those behind it.
+    """
+    own = error.__traceback__
+    return own and own.tb_next
+
+
 Report = Callable[[Failure], None]
 
 _report: Optional[Report] = None

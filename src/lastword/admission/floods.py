@@ -66,7 +66,7 @@ def pour(bucket: Optional[Bucket], burst: Optional[int], now: float, fill: Fill 
     if burst is None and not (admitted and lately <= RARE):
         admitted = _has_room(tokens, lately, fill(False)) or _has_room(tokens, lately, fill(True))
     if admitted:
-        return Bucket(max(tokens - 1.0, 0.0), now, lately=lately), True
+        return Bucket(max(tokens - 1.0, 0.0), now, 0, 0.0, lately), True
     return Bucket(tokens, now, bucket.left_out + 1, bucket.since if bucket.left_out else now, lately), False
 
 

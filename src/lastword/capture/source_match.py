@@ -19,6 +19,9 @@ CO_OPTIMIZED = 1
 _BEGINNINGS = ("@", "def ", "async ", "class ", "type ")
 _MAX_DECORATORS = 20  # lines of them, where no line of the body has an instruction
 
+#: The code that tells annotations (from 3.14 on) begins where what is annotated does: a function, a class, a module.
+_ANNOTATIONS = "__annotate__"
+
 _IN_A_WORD = re.compile(rb"(?<=[\w\x80-\xff])(?=[\w\x80-\xff])")
 
 _Place = tuple[Optional[int], Optional[int], Optional[int], Optional[int]]  # line, end line, column, end column
@@ -35,7 +38,7 @@ def may_be_source_of(code: CodeType, lines: list[str]) -> bool:
 
 def _begins_there(code: CodeType, lines: list[str]) -> bool:
     first, name = code.co_firstlineno, code.co_name
-    if name.startswith("<"):
+    if name.startswith("<") or name == _ANNOTATIONS:
         return first <= len(lines)
     if not "".join(lines[first - 1 : first]).lstrip().startswith(_BEGINNINGS):
         return False

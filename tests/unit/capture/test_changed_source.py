@@ -129,6 +129,29 @@ def codes_in(code: CodeType) -> Iterator[CodeType]:
             yield from codes_in(constant)
 
 
+@needs.capability(sys.version_info >= (3, 14), "Python 3.14, where annotations have code of their own")
+def test_code_of_annotations_is_known_by_its_place() -> None:
+    """A function's, a class's and a module's: it bears the name of none, and is called when they are asked for."""
+    source = """\
+import os
+class Order:
+    number: int
+    total: Decimal
+@staticmethod
+def ship(
+    order: Order,
+    to: "text" / 1,
+): pass
+stock: Decimal
+"""
+    lines = source.splitlines(keepends=True)
+    compiled = compile(source, "shop.py", "exec", dont_inherit=True)
+    codes = [code for code in codes_in(compiled) if code.co_name == "__annotate__"]
+    assert len(codes) == 3
+    assert all(may_be_source_of(code, lines) for code in codes)
+    assert not any(may_be_source_of(code, ["", *lines]) for code in codes)
+
+
 def test_no_code_of_the_standard_library_is_taken_for_changed() -> None:
     """Decorators, docstrings, f-strings, comprehensions and all."""
     files = sorted(glob.glob(os.path.dirname(os.__file__) + "/*.py"))[::12]

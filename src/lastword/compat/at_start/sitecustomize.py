@@ -24,7 +24,11 @@ class _Waiting(object):  # noqa: UP004
         except ImportError:  # an environment without lastword: it has what it always had
             return None
         install(*packages)
-        return sys.meta_path[0].find_spec(name, path, target)
+        for finder in sys.meta_path:  # whichever of those in front of this one was installed
+            spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
+            if spec is not None:
+                return spec
+        return None
 
 
 def _load_the_next():

@@ -170,9 +170,10 @@ def catch() -> Catch:
         @lastword.catch()
         async def work(): ...
 
-    Functions, ``async`` functions and generators can be decorated. SystemExit, KeyboardInterrupt and what else is no
-    ``Exception`` passes unreported. An exception that passes through several, or is not caught afterwards, is reported
-    once. Before ``init`` it only lets pass. Never raises anything of its own.
+    Functions, ``async`` functions, generators of both kinds and whatever can be called can be decorated, and so can
+    classmethods, staticmethods and properties. SystemExit, KeyboardInterrupt and what else is no ``Exception`` passes
+    unreported. An exception that passes through several, or is not caught afterwards, is reported once. Before ``init``
+    it only lets pass. Never raises anything of its own, but TypeError at once for what cannot be decorated.
     """
     return _catch
 

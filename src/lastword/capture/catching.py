@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from types import TracebackType
+from functools import partialmethod, wraps
+from types import CoroutineType, TracebackType
 from typing import Any, Optional, TypeVar
 
 from lastword import diagnostics
-from lastword.capture.safe_text import clean, describe
+from lastword.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, PLAIN, gives
+from lastword.capture.safe_text import class_path, describe
 from lastword.capture.source import is_own_file
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function")
 Report = Callable[[BaseException, Optional[TracebackType]], object]
-
-# Flags of code objects, as ``inspect`` has them.
-_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
 class Catch:
@@ -42,26 +40,43 @@ class Catch:
             diagnostics.note("catch", f"an exception was not reported: {describe(own)}")
 
     def __call__(self, function: Function) -> Function:
-        """Decorate a function, an ``async`` one or a generator; an async generator is given back as it is."""
-        code = getattr(function, "__code__", None)
-        flags = getattr(code, "co_flags", 0)
-        if flags & _ASYNC_GENERATOR:
-            name = clean(str(getattr(function, "__qualname__", "?")), 200)
-            diagnostics.note("catch", f"catch() does nothing for {name}, an async generator: use `with` in it")
-            return function
-        if flags & _COROUTINE:
-            return self._around_coroutine(function)  # type: ignore[return-value]
-        if flags & _GENERATOR:
-            return self._around_generator(function)  # type: ignore[return-value]
-        return self._around(function)  # type: ignore[return-value]
+        """Decorate a function, an ``async`` one, a generator of either kind, or what else can be called.
+
+        Also what stands in a class around a function: classmethod, staticmethod, property, partialmethod. Raises
+        TypeError for what cannot be decorated.
+        """
+        decorated: Any = self._around_descriptor(function)
+        if decorated is None:
+            if not callable(function) or issubclass(type(function), type):
+                raise TypeError(f"catch() cannot decorate {_told(function)}: decorate the functions in it")
+            decorated = _AROUND[gives(function)](self, function)
+        return decorated  # type: ignore[no-any-return]
+
+    def _around_descriptor(self, found: Any) -> Any:
+        """None where it is none of those that are known."""
+        kind = type(found)
+        if kind is classmethod or kind is staticmethod:
+            return kind(self(found.__func__))
+        if kind is property:
+            read, write, delete = [part and self(part) for part in (found.fget, found.fset, found.fdel)]
+            return property(read, write, delete, found.__doc__)
+        if kind is partialmethod:
+            return partialmethod(self(found.func), *found.args, **found.keywords)
+        return None
 
     def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def caught(*arguments: Any, **options: Any) -> Any:
             with self:
-                return function(*arguments, **options)
+                returned = function(*arguments, **options)
+            return self._awaiting(returned) if type(returned) is CoroutineType else returned
 
         return caught
+
+    async def _awaiting(self, coroutine: Any) -> Any:
+        """For a coroutine that a plain function returned."""
+        with self:
+            return await coroutine
 
     def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -78,6 +93,42 @@ class Catch:
                 return (yield from function(*arguments, **options))
 
         return caught
+
+    def _around_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        async def caught(*arguments: Any, **options: Any) -> Any:
+            with self:
+                inner = function(*arguments, **options)
+                # Popped, so that no variable of this frame, which tracebacks lead to, holds what was thrown or sent.
+                steps = [inner.__anext__()]
+                while True:
+                    try:
+                        values = [await steps.pop()]
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        steps.append(inner.asend((yield values.pop())))
+                    except GeneratorExit:
+                        await inner.aclose()
+                        raise
+                    except BaseException as thrown:
+                        steps.append(inner.athrow(thrown))
+
+        return caught
+
+
+_AROUND: dict[str, Callable[[Catch, Any], Any]] = {
+    PLAIN: Catch._around,
+    COROUTINE: Catch._around_coroutine,
+    GENERATOR: Catch._around_generator,
+    ASYNC_GENERATOR: Catch._around_async_generator,
+}
+
+
+def _told(found: Any) -> str:
+    if issubclass(type(found), type):
+        return f"the class {class_path(found)}"
+    return f"a {class_path(type(found))}"
 
 
 def _without_own_frames(traceback: Optional[TracebackType]) -> Optional[TracebackType]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import functools
+import gc
 import inspect
-from collections.abc import AsyncIterator, Generator
-from types import TracebackType
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from types import TracebackType, coroutine
 from typing import Any, Optional
 
 import pytest
 
 from lastword import diagnostics
 from lastword.capture.catching import Catch
+from lastword.capture.source import is_own_file
 
 
 class Reports:
@@ -130,14 +133,197 @@ def test_it_works_beneath_other_decorators() -> None:
     assert [type(error) for error in reports.seen] == [ValueError]
 
 
-def test_an_async_generator_stays_as_it_is_and_it_is_said() -> None:
-    """Nothing that half works."""
+def test_an_async_generator_is_decorated() -> None:
+    """What is sent and thrown goes through, and closing it closes the one inside."""
+    reports, closed = Reports(), []
 
-    async def numbers() -> AsyncIterator[int]:
-        yield 1
+    @Catch(reports)
+    async def echo(fails: bool = False) -> AsyncGenerator[Any, Any]:
+        try:
+            received = yield "first"
+            try:
+                yield received
+            except KeyError:
+                yield "thrown"
+            if fails:
+                raise ValueError("x")
+        finally:
+            closed.append(True)
 
-    assert Catch(Reports())(numbers) is numbers
-    assert "numbers" in diagnostics._waiting.pop("catch")
+    async def use() -> None:
+        assert inspect.isasyncgenfunction(echo)
+        generator = echo()
+        assert [await generator.__anext__(), await generator.asend("sent"), await generator.athrow(KeyError())] == [
+            "first",
+            "sent",
+            "thrown",
+        ]
+        assert [item async for item in generator] == []
+        generator = echo()
+        await generator.__anext__()
+        await generator.aclose()
+        assert (reports.seen, closed) == ([], [True, True])
+        with pytest.raises(ValueError, match="x"):
+            assert [item async for item in echo(True)] == []
+        assert reports.functions == ["echo"]
+
+    asyncio.run(use())
+
+
+def test_beneath_an_async_context_manager() -> None:
+    """It relies on athrow(); no frame of ours holds what was thrown."""
+    reports = Reports()
+
+    @contextlib.asynccontextmanager
+    @Catch(reports)
+    async def resource() -> AsyncIterator[int]:
+        with contextlib.suppress(KeyError):
+            yield 1
+
+    async def use(error: BaseException) -> None:
+        async with resource():
+            raise error
+
+    asyncio.run(use(KeyError()))
+    assert reports.seen == []
+    with pytest.raises(ValueError, match="x"):
+        asyncio.run(use(ValueError("x")))
+    assert [type(error) for error in reports.seen] == [ValueError]
+    traceback = reports.seen[0].__traceback__
+    while traceback is not None:
+        if is_own_file(traceback.tb_frame.f_code.co_filename):
+            assert not any(reports.seen[0] in gc.get_referents(one) for one in traceback.tb_frame.f_locals.values())
+        traceback = traceback.tb_next
+
+
+def test_what_stands_in_a_class_around_a_function_is_decorated() -> None:
+    """It stays what it is, abstract or not."""
+    reports = Reports()
+    catch = Catch(reports)
+
+    class Shop:
+        @catch
+        @classmethod
+        def opened(cls, fails: bool = False) -> str:
+            return cls.__name__ if not fails else fail(ValueError("x"))  # type: ignore[return-value, func-returns-value]
+
+        @catch
+        @staticmethod
+        def price(amount: int) -> int:
+            return 1 // amount
+
+        @catch  # type: ignore[prop-decorator]
+        @property
+        def name(self) -> str:
+            """What it is called."""
+            return "corner" if self else ""
+
+        @catch  # type: ignore[prop-decorator]
+        @property
+        @abc.abstractmethod
+        def owner(self) -> int:
+            return 1 // 0
+
+        @owner.setter
+        def owner(self, owner: int) -> None:
+            raise LookupError(owner)
+
+        half = catch(functools.partialmethod(lambda self, amount: 1 // amount, 0))
+
+    shop = Shop()  # type: ignore[abstract]
+    assert (Shop.opened(), shop.opened(), Shop.price(1), shop.name) == ("Shop", "Shop", 1, "corner")
+    assert isinstance(vars(Shop)["name"], property)
+    assert (Shop.name.__doc__, Shop.owner.__isabstractmethod__) == ("What it is called.", True)  # type: ignore[attr-defined]
+    for use in (lambda: Shop.opened(True), lambda: shop.price(0), lambda: shop.owner, shop.half):
+        with pytest.raises((ValueError, ZeroDivisionError)):
+            use()
+    assert len(reports.seen) == 4
+
+
+async def later(amount: int) -> float:
+    await asyncio.sleep(0)
+    return 1 / amount
+
+
+async def numbers(amount: int) -> AsyncIterator[float]:
+    yield 1 / amount
+
+
+class Later:
+    async def __call__(self, amount: int) -> float:
+        return 1 / amount
+
+
+class Numbers:
+    def __call__(self, amount: int) -> AsyncIterator[float]:
+        return self.of(amount)
+
+    async def of(self, amount: int) -> AsyncIterator[float]:
+        yield 1 / amount
+
+
+@functools.wraps(later)
+def passed_on(*arguments: Any) -> Any:
+    return later(*arguments)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        functools.partial(later),
+        functools.partial(functools.partial(later, 0)),
+        Later(),
+        Later().__call__,
+        lambda amount: later(amount),
+        passed_on,
+        functools.lru_cache(later),
+        coroutine(lambda amount: (yield from later(amount).__await__())),  # type: ignore[arg-type, return-value]
+    ],
+)
+def test_whatever_gives_a_coroutine_is_decorated(function: Any) -> None:
+    """It is reported when it fails, not when it is called."""
+    reports = Reports()
+    arguments = () if getattr(function, "args", ()) else (0,)
+    caught = Catch(reports)(function)(*arguments)
+    assert inspect.isawaitable(caught)
+    assert reports.seen == []
+
+    async def use() -> None:
+        await caught
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(use())
+    assert [type(error) for error in reports.seen] == [ZeroDivisionError]
+    if not getattr(function, "args", ()):
+        assert asyncio.run(_awaited(Catch(reports)(function)(1))) == 1
+
+
+async def _awaited(given: Any) -> Any:
+    return await given
+
+
+@pytest.mark.parametrize("function", [numbers, functools.partial(numbers), Numbers().of])
+def test_whatever_gives_an_async_generator_is_decorated(function: Any) -> None:
+    """Through partials and methods."""
+    reports = Reports()
+
+    async def use() -> None:
+        assert [item async for item in Catch(reports)(function)(1)] == [1]
+        with pytest.raises(ZeroDivisionError):
+            assert [item async for item in Catch(reports)(function)(0)] == []
+
+    asyncio.run(use())
+    assert len(reports.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(7, "a int"), (Later, "the class"), (functools.cached_property(later), "cached_property"), (None, "NoneType")],
+)
+def test_what_cannot_be_decorated_is_refused_at_once(given: Any, told: str) -> None:
+    """A class would no longer be one."""
+    with pytest.raises(TypeError, match=f"catch.. cannot decorate .*{told}"):
+        Catch(Reports())(given)
 
 
 def test_anything_that_can_be_called_is_decorated() -> None:

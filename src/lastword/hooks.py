@@ -69,7 +69,7 @@ class _Listener:
             return
         try:
             captures.level = before + 1
-            text = log_records.text_of(record)
+            text = log_records.text_of(record, self._client.settings.scrub_text)
             if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
                 level, logger = log_records.level_of(record), log_records.logger_name(record)
                 breadcrumbs.add_breadcrumb(text, category=logger, level=level, type="log")

@@ -135,7 +135,7 @@ def test_a_request_that_is_trimmed_says_it_all_the_same() -> None:
     event["exceptions"][0]["value"] = "v" * 200_000
     tags = booboo(event)["tags"]
     assert tags[ATTACHMENTS_TAG] == "not sent: log (500000 bytes)"
-    assert tags[TRIMMED_TAG].endswith("ends of texts 1")
+    assert tags[TRIMMED_TAG].endswith("middles of texts 1")
 
 
 @pytest.mark.parametrize("wire", sorted(FORMATS))

@@ -90,8 +90,8 @@ def test_booboo_keeps_its_own_limit() -> None:
     assert (len(exact), tag_of(report_in(exact))) == (MAX_BODY, None)
     over = FORMATS["booboo"].request(message_event("x" * (room + 1)), destination(), 10 * MAX_BODY).body
     assert len(over) < MAX_BODY
-    assert report_in(over)["message"].endswith(" characters left out)")
-    assert "ends of texts 1" in str(tag_of(report_in(over)))
+    assert report_in(over)["message"].endswith(" characters left out) …" + "x" * 1024)
+    assert "middles of texts 1" in str(tag_of(report_in(over)))
 
 
 def test_backtrace_has_no_limit_until_it_says_so() -> None:
@@ -207,18 +207,18 @@ def test_a_source_line_stays_with_its_frame() -> None:
 
 
 def test_long_texts_are_cut_wherever_they_stand() -> None:
-    """Names, values, and what is nested, as its JSON; the end says how much is missing, and short ones stay."""
+    """Names, values, and what is nested, as its JSON; both ends stay, with how much is missing, and short ones."""
     user = {"id": 7, "name": "n" * 300, "rows": [1, 2], "many": ["x" * 300], "k" * 300: None}
     smaller = trimmed(message_event("m" * 300, user=user, tags={"t" * 300: "short"}), Allowance(characters=100))
-    cut = "… (200 characters left out)"
-    assert smaller["message"] == "m" * 100 + cut
-    assert list(smaller["tags"]) == ["t" * 100 + cut, TRIMMED_TAG]
+    cut = "… (200 characters left out) …"
+    assert smaller["message"] == cut.join(["m" * 50] * 2)
+    assert list(smaller["tags"]) == [cut.join(["t" * 50] * 2), TRIMMED_TAG]
     assert smaller["user"] == {
         "id": 7,
-        "name": "n" * 100 + cut,
+        "name": cut.join(["n" * 50] * 2),
         "rows": [1, 2],
-        "many": '["' + "x" * 98 + "… (204 characters left out)",
-        "k" * 100 + cut: None,
+        "many": '["' + "x" * 48 + "… (204 characters left out) …" + "x" * 48 + '"]',
+        cut.join(["k" * 50] * 2): None,
     }
     assert smaller["id"] == EVENT_ID
 
@@ -242,10 +242,10 @@ def test_what_the_program_said_is_cut_like_a_user() -> None:
         transaction="t" * 300,
     )
     smaller = trimmed(event, Allowance(characters=100))
-    cut = {"many": '["' + "x" * 98 + "… (204 characters left out)", "id": 7}
+    cut = {"many": '["' + "x" * 48 + "… (204 characters left out) …" + "x" * 48 + '"]', "id": 7}
     assert smaller["extra"] == smaller["contexts"]["order"] == smaller["breadcrumbs"][0]["data"] == cut
-    assert smaller["breadcrumbs"][0]["message"] == "m" * 100 + "… (200 characters left out)"
-    assert smaller["transaction"] == "t" * 100 + "… (200 characters left out)"
+    assert smaller["breadcrumbs"][0]["message"] == "… (200 characters left out) …".join(["m" * 50] * 2)
+    assert smaller["transaction"] == "… (200 characters left out) …".join(["t" * 50] * 2)
     assert smaller["fingerprint"] == ["f" * 300]
 
 

@@ -16,7 +16,7 @@ from lastword.capture.frames import StackReader
 from lastword.capture.host import host_info
 from lastword.capture.process import process_info, runtime_info, thread_info
 from lastword.capture.room import Room
-from lastword.capture.safe_text import clean, clean_marked, describe
+from lastword.capture.safe_text import clean, clean_ends, describe
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.threads import other_threads
 from lastword.event import Breadcrumb, Event, HostInfo, Level, ProcessInfo, RuntimeInfo, ThreadInfo, ThreadStack, new_id
@@ -96,7 +96,7 @@ def message_event(
     Raises no Exception, as ``exception_event``.
     """
     event = _event(level or context.level_or("info"), True, mechanism, settings)
-    event["message"] = _part("message", _message_text, message) or ""
+    event["message"] = _part("message", _message_text, message, settings.scrub_text) or ""
     room = Room()
     if settings.needs.message_stack:
         reader = StackReader(settings, room)
@@ -121,10 +121,12 @@ def _part(name: str, take: Callable[..., _T], *arguments: Any, **options: Any) -
         return None
 
 
-def _message_text(message: Any) -> str:
-    if issubclass(type(message), str):
-        return clean_marked(message, MAX_VALUE)
-    return bounded_repr(message, MAX_VALUE) if has_long_text(message) else clean_marked(str(message), MAX_VALUE)
+def _message_text(message: Any, scrub: Callable[[str], str]) -> str:
+    if not issubclass(type(message), str):
+        if has_long_text(message):
+            return bounded_repr(message, MAX_VALUE)
+        message = str(message)
+    return clean_ends(message, MAX_VALUE, scrub)
 
 
 def _note_missing(name: str, error: Exception) -> None:

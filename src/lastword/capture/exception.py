@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
 from typing import Any, NamedTuple, Optional
@@ -13,7 +13,7 @@ from lastword.capture.frames import StackReader
 from lastword.capture.relations import Kind, members_of, next_in_chain
 from lastword.capture.reported import dict_of
 from lastword.capture.room import Room, json_cost
-from lastword.capture.safe_text import class_module, class_name, clean_marked
+from lastword.capture.safe_text import class_module, class_name, clean_ends
 from lastword.capture.syntax_error import syntax_error_place
 from lastword.event import ExceptionInfo, Frame
 
@@ -118,8 +118,9 @@ def _exception_info(
     error = one.error
     info = type_only(error)
     info["kind"], info["parent"] = one.kind, one.parent
-    info["value"] = _with_room(_value(error), room)
-    info["notes"] = [note for note in _notes(error) if room.take(json_cost(note))]
+    scrub = reader.scrub_text
+    info["value"] = _with_room(_value(error, scrub), room, scrub)
+    info["notes"] = [note for note in _notes(error, scrub) if room.take(json_cost(note))]
     stripped_before = reader.stripped
     info["frames"] = _frames(traceback, reader)
     if reader.syntax_error_places:
@@ -141,13 +142,13 @@ def _syntax_error_frames(error: BaseException, room: Room) -> list[Frame]:
         return []
 
 
-def _value(error: BaseException) -> str:
+def _value(error: BaseException, scrub: Callable[[str], str]) -> str:
     try:
         arguments = _arguments_of(error)
         is_text = len(arguments) == 1 and type(arguments[0]) is str  # which ``str`` gives back as it is
         if not is_text and has_long_text(arguments) and _shows_its_arguments(type(error)):
             return bounded_repr(arguments[0] if len(arguments) == 1 else arguments, MAX_VALUE)
-        return clean_marked(str(error), MAX_VALUE)
+        return clean_ends(str(error), MAX_VALUE, scrub)
     except Exception:  # a __str__ that raises, or that returns no text
         return _unprintable(error)
 
@@ -164,18 +165,18 @@ def _unprintable(error: BaseException) -> str:
     return f"<unprintable {class_name(type(error))}>"
 
 
-def _with_room(text: str, room: Room) -> str:
-    return text if room.take(json_cost(text)) else clean_marked(text, 200)
+def _with_room(text: str, room: Room, scrub: Callable[[str], str]) -> str:
+    return text if room.take(json_cost(text)) else clean_ends(text, 200, scrub)
 
 
-def _notes(error: BaseException) -> list[str]:
+def _notes(error: BaseException, scrub: Callable[[str], str]) -> list[str]:
     """The notes of PEP 678, which are a list of texts only by convention."""
     notes: Any = dict.get(dict_of(error), "__notes__", ())
     try:
         if type(notes) not in (list, tuple):
             return [bounded_repr(notes, MAX_NOTE)]
         return [
-            clean_marked(note, MAX_NOTE) if type(note) is str else bounded_repr(note, MAX_NOTE)
+            clean_ends(note, MAX_NOTE, scrub) if type(note) is str else bounded_repr(note, MAX_NOTE)
             for note in islice(notes, MAX_NOTES)
         ]
     except Exception:

@@ -26,13 +26,14 @@ class StackReader:
 
     Attributes:
         sources: absolute path → (mtime in ns, size) of the files whose source was taken so far.
-        syntax_error_places: as in the settings.
+        syntax_error_places, scrub_text: as in the settings.
         stripped: how many frames went without their variables and source for want of room.
     """
 
     def __init__(self, settings: CaptureSettings, room: Room, own_reprs: Optional[OwnReprs] = None) -> None:
         self.sources: dict[str, tuple[int, int]] = {}
         self.stripped = 0
+        self.scrub_text = settings.scrub_text
         self._sites = settings.sites
         self._variables = settings.variables
         self._with_variables = settings.local_variables

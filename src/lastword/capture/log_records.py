@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from lastword import diagnostics
 from lastword.capture.hook_slot import Hook, HookSlot, Link
-from lastword.capture.safe_text import class_name, clean, clean_marked, describe
+from lastword.capture.safe_text import class_name, clean, clean_ends, describe
 from lastword.capture.source import is_own_file
 from lastword.event import Level, Origin, level_of_number
 
@@ -74,13 +74,17 @@ def level_of(record: LogRecord) -> Level:
     return level_of_number(record.levelno)
 
 
-def text_of(record: LogRecord) -> str:
-    """The message with its arguments, in at most 8,192 characters. Runs their ``str``, as any handler would."""
+def text_of(record: LogRecord, scrub: Callable[[str], str]) -> str:
+    """The message with its arguments, in at most 8,192 characters (see ``clean_ends``). Runs their ``str``, as any
+    handler would.
+    """
     try:
-        return clean_marked(record.getMessage(), MAX_TEXT)
+        return clean_ends(record.getMessage(), MAX_TEXT, scrub)
     except Exception:  # arguments that do not fit: logging will say so itself
         message = record.msg
-        return clean_marked(message, MAX_TEXT) if type(message) is str else f"<unprintable {class_name(type(message))}>"
+        if type(message) is str:
+            return clean_ends(message, MAX_TEXT, scrub)
+        return f"<unprintable {class_name(type(message))}>"
 
 
 def exception_of(record: LogRecord) -> Optional[tuple[BaseException, Optional[TracebackType]]]:

@@ -6,9 +6,13 @@ makes a text that no tracker can store.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Optional
 
 ELLIPSIS = "…"
+
+#: Characters before the kept end of a text that are looked at with it: as much as the longest usual private key.
+_LEAD = 8192
 
 # The descriptors of ``type`` itself: attribute access on the class would ask its metaclass first.
 _name_of = type.__dict__["__name__"].__get__
@@ -40,6 +44,23 @@ def clean_marked(text: str, limit: int) -> str:
     kept = limit - len(_cut_mark(len(text)))
     head = _encodable(text[:kept])[:kept]
     return head + _cut_mark(len(text) - kept)
+
+
+def clean_ends(text: str, limit: int, scrub: Callable[[str], str]) -> str:
+    """Like ``clean_marked``, but of a longer text both ends are kept: what failed is often told at the end.
+
+    The end is scrubbed, together with 8,192 characters before it, for nobody could recognise a secret that has lost its
+    beginning.
+    """
+    if type(text) is not str:
+        text = "".join((text,))
+    if len(text) <= limit:
+        return clean(text, limit)
+    kept = limit - len(_cut_mark(len(text))) - len(f" {ELLIPSIS}")
+    behind = kept // 2
+    head = _encodable(text[: kept - behind])[: kept - behind]
+    tail = _encodable(scrub(text[-behind - _LEAD :]))[-behind:]
+    return f"{head}{_cut_mark(len(text) - kept)} {ELLIPSIS}{tail}"
 
 
 def class_name(cls: type) -> str:

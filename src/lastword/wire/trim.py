@@ -7,14 +7,14 @@ What goes, in this order; within a step, what is farthest from the raise goes fi
 3. the lines around the source line of a frame
 4. breadcrumbs except the last ten: what happened long before tells least of why it failed
 5. frames in the middle of a stack, with a frame in their place that says how many
-6. the ends of long texts
+6. the middles of long texts
 7. all other variables
 8. items of the user, the tags, extra and the contexts, which the program chose to say; notes, attachments, the last
    breadcrumbs, figures of the machine, exceptions behind the raised one
-9. more frames, the source lines themselves, the ends of shorter texts
+9. more frames, the source lines themselves, the middles of shorter texts
 
 The id, the time, type and value of the exception and the innermost frame always stay. The tag ``lastword.trimmed``
-says what went. Texts are cut at their end and say how long they were.
+says what went. Texts keep both ends and say how long they were.
 """
 
 from __future__ import annotations
@@ -235,8 +235,9 @@ class _Trimming:
         limit = self._allowance.characters
         if len(text) <= limit:
             return text
-        self._gone["ends of texts"] += 1
-        return f"{text[:limit]}… ({len(text) - limit} characters left out)"
+        self._gone["middles of texts"] += 1
+        half = limit // 2
+        return f"{text[:half]}… ({len(text) - 2 * half} characters left out) …{text[-half:]}"
 
     def _cut_nested(self, mapping: dict[str, Any]) -> dict[str, Any]:
         return {self._cut(key): self._cut_json(value) for key, value in mapping.items()}

@@ -171,7 +171,7 @@ def test_an_async_generator_is_decorated() -> None:
 
 
 def test_beneath_an_async_context_manager() -> None:
-    """It relies on athrow(); no frame of ours holds what was thrown."""
+    """It relies on athrow()."""
     reports = Reports()
 
     @contextlib.asynccontextmanager
@@ -189,11 +189,30 @@ def test_beneath_an_async_context_manager() -> None:
     with pytest.raises(ValueError, match="x"):
         asyncio.run(use(ValueError("x")))
     assert [type(error) for error in reports.seen] == [ValueError]
-    traceback = reports.seen[0].__traceback__
-    while traceback is not None:
-        if is_own_file(traceback.tb_frame.f_code.co_filename):
-            assert not any(reports.seen[0] in gc.get_referents(one) for one in traceback.tb_frame.f_locals.values())
-        traceback = traceback.tb_next
+
+
+def test_what_was_thrown_is_held_by_no_frame_of_the_decorator() -> None:
+    """Tracebacks lead to it: a cycle would keep all that was alive then."""
+
+    @Catch(Reports())
+    async def echo() -> AsyncGenerator[Any, Any]:
+        yield "first"
+
+    async def use() -> int:
+        generator, thrown = echo(), LookupError("x")
+        await generator.__anext__()
+        with pytest.raises(LookupError):
+            await generator.athrow(thrown)
+        seen, traceback = 0, thrown.__traceback__
+        while traceback is not None:
+            if is_own_file(traceback.tb_frame.f_code.co_filename):
+                seen += 1
+                for held in traceback.tb_frame.f_locals.values():
+                    assert thrown not in [held, *gc.get_referents(held)]
+            traceback = traceback.tb_next
+        return seen
+
+    assert asyncio.run(use())
 
 
 def test_what_stands_in_a_class_around_a_function_is_decorated() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from types import TracebackType
@@ -10,13 +11,15 @@ from typing import Any, Optional
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event, message_event
+from lastword.capture import CaptureSettings, exception_event, log_records, message_event
 from lastword.capture.exception import MAX_DEPTH, MAX_NOTE, MAX_NOTES, MAX_VALUE
 from lastword.capture.frames import StackReader
 from lastword.capture.room import EVENT_ROOM, LEFT_BY_VARIABLES, Room
+from lastword.capture.safe_text import clean_ends
+from lastword.config import Config
 from lastword.event import Event, ExceptionInfo, Needs
 from lastword.event_json import to_json
-from lastword.scrub import is_sensitive
+from lastword.scrub import Rules, is_sensitive
 from tests.support import needs
 
 
@@ -110,8 +113,44 @@ def test_an_over_long_text_is_cut_and_says_by_how_much(settings: CaptureSettings
     assert only(ValueError("x" * MAX_VALUE), settings)["value"] == "x" * MAX_VALUE
     value = only(ValueError("x" * 50_000_000), settings)["value"]
     assert len(value) <= MAX_VALUE
-    kept, missing = re.fullmatch(r"(x+)… \((\d+) characters left out\)", value).groups()  # type: ignore[union-attr]
-    assert len(kept) + int(missing) == 50_000_000
+    cut = re.fullmatch(r"(x+)… \((\d+) characters left out\) …(x+)", value)
+    assert cut is not None
+    assert len(cut[1]) + int(cut[2]) + len(cut[3]) == 50_000_000
+
+
+def test_of_a_long_text_both_ends_are_kept(settings: CaptureSettings) -> None:
+    """What failed in another process is told by the last line: of a value, a note, a message and a logged text."""
+    long = "Traceback:\n" + "  File 'x'\n" * 5000 + "ValueError: row 17 is broken"
+
+    class RemoteError(Exception):
+        def __str__(self) -> str:
+            return long
+
+    error = RemoteError()
+    error.__notes__ = [long]  # type: ignore[attr-defined]
+    info = only(error, settings)
+    message = message_event(long, level="info", settings=settings)["message"]
+    record = logging.LogRecord("shop", 40, "", 1, "%s", (long,), None)
+    for text in (info["value"], *info["notes"], message, log_records.text_of(record, str)):
+        assert text is not None
+        assert text.startswith("Traceback:")
+        assert text.endswith("row 17 is broken")
+        assert len(text) <= MAX_VALUE
+
+
+@pytest.mark.parametrize("before", [*range(1, 60, 7), 3000])
+def test_a_secret_that_is_cut_in_two_is_not_shown_by_its_end(before: int) -> None:
+    """The end is scrubbed with what stood before it, for by itself nobody could recognise it."""
+    rules = Rules(Config())
+    secrets = [
+        "password=" + "s3cr" * 1000,
+        "-----BEGIN RSA PRIVATE KEY-----\n" + "s3cr" * 1000 + "\n-----END RSA PRIVATE KEY-----",
+    ]
+    for secret in secrets:
+        text = "x" * 20_000 + " " + secret + "\n" + "y" * before
+        shown = rules.scrub_text(clean_ends(text, 8192, rules.scrub_text))
+        assert "s3cr" not in shown
+        assert shown.endswith("y" * before)
 
 
 HOLDS_ITSELF: list[object] = []

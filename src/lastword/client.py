@@ -82,7 +82,7 @@ class Client:
         level: Optional[Level] = None,
         tags: Optional[dict[str, str]] = None,
     ) -> Optional[str]:
-        """As ``capture``, and remembers that ``error`` was reported.
+        """As ``capture``, and remembers that ``error`` is on disk.
 
         ``traceback`` is None where it is the exception's own, ``level`` where it follows from ``handled``; ``tags``
         give way to those of the program.
@@ -102,6 +102,8 @@ class Client:
         # A thread ends with one too, but a server that has one for each request goes on failing.
         last_words = level == "fatal" and not handled and mechanism != THREADING
         event_id = self.capture(error, locate, read, last_words=last_words)
+        if event_id is None:
+            return None
         try:
             mark(error, mechanism, event_id)
         except Exception as trouble:  # at worst it is reported once more
@@ -120,7 +122,7 @@ class Client:
     ) -> None:
         """For those whom nobody has asked to: capture ``error`` unless it was reported already. Raises nothing."""
         try:
-            if event_of(error) is None:
+            if event_of(error, mechanism) is None:
                 self.capture_error(error, traceback, mechanism, handled=handled, level=level, tags=tags)
         except Exception:
             self.uncounted += 1

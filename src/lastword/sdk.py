@@ -109,7 +109,7 @@ def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, 
                 return None
         if type(traceback) is not TracebackType:
             traceback = None
-        known = event_of(error)  # type: ignore[arg-type]
+        known = event_of(error, _CALLED)  # type: ignore[arg-type]
         if known is not None and known[0] != _CALLED:
             return known[1]
         return client.capture_error(error, traceback, _CALLED, handled=True)  # type: ignore[arg-type]

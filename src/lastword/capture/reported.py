@@ -1,80 +1,153 @@
 """Which exceptions were reported already, so that one that is logged and then ends its thread is reported once.
 
-What is remembered hangs on the exception and goes with it: by a weak reference, or, as the classes of the interpreter
-itself allow none, in the exception's own ``__dict__``. There it consists of builtins alone, for it is pickled with the
-exception. It never touches the ``__dict__`` of other classes, which may have ideas of their own about their state.
+What is remembered is kept in a table here, not in the exception, and keeps no exception alive. An entry proves that it
+is of the same object by a weak reference. The classes of the interpreter allow none, nor do those with ``__slots__``:
+then the entry holds the exception's own, empty ``__dict__``, which no other exception can have as long as it is held.
+(An address proves nothing: Python gives it to the next exception of a loop at once.)
 
-A mark holds for a minute, in the process that made it: some programs keep one exception and raise it again and again.
+The same object may be raised anew, for somebody else: a constant, the exception of a failed future. That is told from
+an exception that travels on by its traceback. One that travels on gets more entries in front of those it has, and the
+frame that it was reported in ends by raising. Where that frame returned, or runs on, or its entry is not there any
+more, or it is reported from the same place again, the object was raised anew.
 """
 
 from __future__ import annotations
 
 import os
-import time
+import sys
 import weakref
-from typing import Any, Optional
+from collections.abc import Callable
+from opcode import opmap
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple, Optional, Union
 
-from lastword.capture.safe_text import is_builtin_class
+#: Entries for exceptions that allow no weak reference; of more that live at once, the oldest are forgotten.
+MAX_HELD = 64
 
-#: So many seconds a mark holds.
-MEMORY = 60.0
+#: Frames between that of a context manager made of a generator and that of the ``with`` block which it is of.
+_FRAMES_OF_CONTEXTLIB = 3
 
-_KEY = "__lastword__"
-
-#: pid, time (monotonic), mechanism, event id or None where the event was refused.
-Mark = tuple[int, float, str, Optional[str]]
+_RUNS_IN_PARTS = 0x20 | 0x80 | 0x200  # flags of code objects: generators, coroutines, async generators
+_RETURNS = frozenset(opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in opmap)
 
 #: The ``__dict__`` of an exception. A class of the application may have a property of that name.
 dict_of = BaseException.__dict__["__dict__"].__get__
 
-_marks: dict[int, _MarkedReference] = {}  # by the exception's address, which is its own as long as it lives
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 
-class _MarkedReference(weakref.ref):  # type: ignore[type-arg]
-    """Goes from the table with its exception."""
+class _Mark(NamedTuple):
+    """What is known of one reported exception. Tracebacks are held by their addresses alone."""
 
-    __slots__ = ("address", "mark")
-    address: int
-    mark: Mark
+    proof: Union[weakref.ref[BaseException], dict[str, Any]]
+    pid: int
+    mechanism: str
+    event_id: str
+    outermost: int  # the entry of the traceback that is of the frame it was reported in; 0: it was never raised
+    block: int  # the entry of the ``with`` block that this frame belongs to, if any
+    at: int  # the instruction of that frame
+
+    def is_of(self, error: BaseException) -> bool:
+        proof = self.proof
+        return proof is dict_of(error) if type(proof) is dict else proof() is error  # type: ignore[operator]
 
 
-def mark(error: BaseException, mechanism: str, event_id: Optional[str]) -> None:
-    """Remember that ``mechanism`` reported ``error`` as ``event_id``; None where it was refused. Raises nothing."""
-    new: Mark = (os.getpid(), time.monotonic(), mechanism, event_id)
-    if is_builtin_class(type(error)):
-        dict.__setitem__(dict_of(error), _KEY, new)
-        return
-    known = _reference_to(error)
-    if known is not None:
-        known.mark = new
-        return
+_marks: dict[int, _Mark] = {}  # by the exception's address
+
+
+def mark(error: BaseException, mechanism: str, event_id: str) -> None:
+    """Remember that ``mechanism`` has put ``error`` on disk as ``event_id``. Raises nothing.
+
+    One that allows no weak reference and has attributes of the program's is not remembered: these would be kept alive.
+    """
+    _forget_the_dead()
+    address = id(error)
     try:
-        reference = _MarkedReference(error, _forget)
-    except TypeError:  # a class with __slots__: reported twice, for one with a __setstate__ of its own (as dataclasses
-        # have) would take our key for one of its fields
-        return
-    reference.address, reference.mark = id(error), new
-    _marks[reference.address] = reference
+        proof: Any = weakref.ref(error, _forgetter(address))
+    except TypeError:
+        proof = dict_of(error)
+        if len(proof) > ("__notes__" in proof):
+            return
+    outermost, block, at = _place(_traceback_of(error))
+    _marks.pop(address, None)
+    _marks[address] = _Mark(proof, os.getpid(), mechanism, event_id, outermost, block, at)
 
 
-def event_of(error: BaseException) -> Optional[tuple[str, Optional[str]]]:
-    """Who reported ``error``, and the event's id (None: it was refused). None where nobody did, or long ago."""
-    known: Any
-    if is_builtin_class(type(error)):
-        known = dict.get(dict_of(error), _KEY)
-    else:
-        reference = _reference_to(error)
-        known = None if reference is None else reference.mark
-    if type(known) is not tuple or known[0] != os.getpid() or time.monotonic() - known[1] > MEMORY:
+def event_of(error: BaseException, mechanism: str) -> Optional[tuple[str, str]]:
+    """Who reported ``error``, and the event's id; None where nobody did in this process, or it was raised anew since.
+
+    ``mechanism`` is who asks.
+    """
+    known = _marks.get(id(error))
+    if known is None or known.pid != os.getpid() or not known.is_of(error):
         return None
-    return known[2], known[3]
+    return None if _was_raised_anew(error, known, mechanism) else (known.mechanism, known.event_id)
 
 
-def _reference_to(error: BaseException) -> Optional[_MarkedReference]:
-    reference = _marks.get(id(error))
-    return reference if reference is not None and reference() is error else None
+def _place(outermost: Optional[TracebackType]) -> tuple[int, int, int]:
+    if outermost is None:
+        return 0, 0, -1
+    block, frame = outermost.tb_next, outermost.tb_frame
+    is_of_block = block is not None and frame.f_code.co_flags & _RUNS_IN_PARTS and _is_above(block.tb_frame, frame)
+    return id(outermost), id(block) if is_of_block else 0, frame.f_lasti
 
 
-def _forget(gone: _MarkedReference) -> None:
-    if _marks.get(gone.address) is gone:
-        _marks.pop(gone.address, None)
+def _is_above(sought: FrameType, frame: FrameType) -> bool:
+    caller = frame.f_back
+    for _ in range(_FRAMES_OF_CONTEXTLIB):
+        if caller is None or caller is sought:
+            break
+        caller = caller.f_back
+    return caller is sought
+
+
+def _was_raised_anew(error: BaseException, known: _Mark, mechanism: str) -> bool:
+    entry: Optional[TracebackType] = _traceback_of(error)
+    if entry is None:
+        return True  # told once more, or without the traceback that it had
+    if not known.outermost:
+        return False  # raised for the first time
+    if id(entry) == known.outermost:
+        return mechanism == known.mechanism and entry.tb_frame.f_lasti == known.at
+    while entry is not None:
+        if id(entry) == known.block:  # contextlib takes the entries of its generator out again
+            return False
+        if id(entry) == known.outermost:
+            frame = entry.tb_frame
+            return frame.f_code.co_code[frame.f_lasti] in _RETURNS or _is_running(frame)
+        entry = entry.tb_next
+    return True
+
+
+def _is_running(sought: FrameType) -> bool:
+    frame: Optional[FrameType] = sys._getframe()
+    while frame is not None and frame is not sought:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _forgetter(address: int) -> Callable[[Any], None]:
+    def forget(gone: Any) -> None:
+        known = _marks.get(address)
+        if known is not None and known.proof is gone:
+            _marks.pop(address, None)
+
+    return forget
+
+
+_references_to: Callable[[Any], int] = getattr(sys, "getrefcount", lambda value: 0)
+
+
+def _references(known: _Mark) -> int:
+    return _references_to(known.proof)
+
+
+#: To a proof that nobody but its mark knows any more.
+_ALONE = _references(_Mark({}, 0, "", "", 0, 0, 0))
+
+
+def _forget_the_dead() -> None:
+    held = [(address, known) for address, known in list(_marks.items()) if type(known.proof) is dict]
+    for index, (address, known) in enumerate(held):
+        if _references(known) == _ALONE or len(held) - index >= MAX_HELD:
+            _marks.pop(address, None)

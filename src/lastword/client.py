@@ -36,7 +36,13 @@ _HELPER_PATIENCE = 10.0
 
 
 class Client:
-    """Everything that one ``init`` decides, and what this process does by it."""
+    """Everything that one ``init`` decides, and what this process does by it.
+
+    Attributes:
+        reports_ctrl_c: whether a KeyboardInterrupt that ends the program is an event. It is what a person wants.
+    """
+
+    reports_ctrl_c = False
 
     def __init__(self, config: Config) -> None:
         destination = config.destination

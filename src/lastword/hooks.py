@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Optional
 
+from lastword.admission.gate import IGNORED
 from lastword.capture import breadcrumbs, log_records, message_event, uncaught, warnings_shown
 from lastword.client import Client
 from lastword.event import Event, Level, Origin
@@ -43,6 +44,11 @@ def uninstall() -> None:
     warnings_shown.uninstall()
 
 
+def look_back() -> None:
+    """At the end of the program: hear of what has ended it, where a hook on top of ours calls nobody."""
+    uncaught.look_back()
+
+
 class _Listener:
     """Takes what hooks hear to the client."""
 
@@ -54,6 +60,10 @@ class _Listener:
     def hear_uncaught(self, error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
         # What comes out of a finalizer ends nothing.
         level: Level = "error" if mechanism == uncaught.UNRAISABLE else "fatal"
+        is_ctrl_c = mechanism == uncaught.EXCEPTHOOK and issubclass(type(error), KeyboardInterrupt)
+        if is_ctrl_c and not self._client.reports_ctrl_c:
+            self._client.reporter.refuse(IGNORED)
+            return
         self._client.report(error, traceback, mechanism, handled=False, level=level)
 
     def hear_warning(self, text: str, file: str, line: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import sys
+import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Optional, Union
 
@@ -230,6 +232,11 @@ def _register_at_exit() -> None:
     if not _atexit_registered:
         atexit.register(_at_exit)
         _atexit_registered = True
+        # What concurrent.futures uses: called before threads are waited for, which may go on for hours.
+        register: Any = getattr(threading, "_register_atexit", None)
+        with suppress(RuntimeError):  # the interpreter is ending already
+            if register is not None:
+                register(hooks.look_back)
 
 
 def _at_exit() -> None:
@@ -238,6 +245,7 @@ def _at_exit() -> None:
     if client is None:
         return
     try:
+        hooks.look_back()
         client.wait_at_end(client.config.shutdown_timeout)
     except KeyboardInterrupt:
         pass  # what is pending stays in the spool, and whoever is in a hurry need not be told so by a traceback

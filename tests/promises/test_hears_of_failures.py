@@ -130,6 +130,22 @@ WAYS: dict[str, tuple[str, tuple[str, bool, str, str]]] = {
         """,
         ("capture_exception", True, "error", "OwnError(x)"),
     ),
+    "is dropped, and ends a thread": (
+        """
+        lastword.init(
+            spool=os.environ["TEST_SPOOL"],
+            before_send=lambda event: None if event["tags"].get("logger") == "chatty" else event,
+        )
+        def work():
+            try: raise ValueError("x")
+            except ValueError:
+                logging.getLogger("chatty").exception("x")
+                raise
+        thread = threading.Thread(target=work)
+        thread.start(); thread.join()
+        """,
+        ("threading.excepthook", False, "fatal", "ValueError(x)"),
+    ),
     "is logged and captured": (
         """
         try: raise ValueError("x")

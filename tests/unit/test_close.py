@@ -27,7 +27,9 @@ def hooked() -> list[Any]:
         sys.excepthook,
         threading.excepthook,
         sys.unraisablehook,
-        warnings.showwarning,
+        warnings._showwarnmsg_impl,  # type: ignore[attr-defined]
+        sys.__excepthook__,
+        sys.__unraisablehook__,
         logging.Logger.filter,
         vars(logging.Logger).get("filter"),
     ]

@@ -2,6 +2,9 @@
 
 A hook that somebody else has put on top of ours cannot be undone from below: it stays, and ours becomes a mere link of
 the chain, that calls the one before it and tells nobody.
+
+Programs look whether a hook is still Python's own (``sys.excepthook is sys.__excepthook__``), and print something else
+where it is not. So where ours stands on Python's own, it stands in the place of that as well.
 """
 
 from __future__ import annotations
@@ -47,13 +50,16 @@ def tell_then_pass_on(link: Link) -> Hook:
 class HookSlot:
     """Such a place: the attribute ``name`` of ``owner``, a module or a class.
 
-    ``chain`` makes the function that is put there, out of the link that it serves.
+    ``chain`` makes the function that is put there, out of the link that it serves; ``own`` is the attribute by which
+    Python's own function is known, if any.
     """
 
-    def __init__(self, owner: Any, name: str, chain: Callable[[Link], Hook] = tell_then_pass_on) -> None:
+    def __init__(self, owner: Any, name: str, chain: Callable[[Link], Hook] = tell_then_pass_on, own: str = "") -> None:
         self._owner = owner
         self._name = name
         self._chain = chain
+        self._own = own
+        self._passes_for_own: Optional[tuple[Hook, Hook]] = None  # our hook, and Python's own
         self._link: Optional[Link] = None
         self._hook: Optional[Hook] = None
         self._inherited = False
@@ -67,6 +73,7 @@ class HookSlot:
             self._link = Link(getattr(self._owner, self._name))
             self._hook = self._chain(self._link)
             setattr(self._owner, self._name, self._hook)
+            self._pass_for_own(self._hook, self._link.previous)
         self._link.listener = listener
 
     def uninstall(self) -> None:
@@ -76,7 +83,15 @@ class HookSlot:
                 delattr(self._owner, self._name)
             else:
                 setattr(self._owner, self._name, self._link.previous)
+        if self._passes_for_own and getattr(self._owner, self._own, None) is self._passes_for_own[0]:
+            setattr(self._owner, self._own, self._passes_for_own[1])
+        self._passes_for_own = None
         self._silence()
+
+    def _pass_for_own(self, hook: Hook, previous: Hook) -> None:
+        if self._own and getattr(self._owner, self._own, None) is previous:
+            self._passes_for_own = hook, previous
+            setattr(self._owner, self._own, hook)
 
     def _is_on_top(self) -> bool:
         return vars(self._owner).get(self._name) is self._hook

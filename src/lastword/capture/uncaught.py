@@ -3,6 +3,9 @@
 ``sys.excepthook`` for what ends the program, ``threading.excepthook`` for what ends a thread, and
 ``sys.unraisablehook`` for what goes nowhere: out of a finalizer, a callback of C. Each reports, then calls the one that
 was there before it. Those of asyncio are heard of by its logger: see ``log_records``.
+
+A hook that is put on top of ours need not call it. What ended the program is known to the interpreter until its end, so
+``look_back`` is to be called there. What an operator types into a console is not the program's failure.
 """
 
 from __future__ import annotations
@@ -24,17 +27,42 @@ Report = Callable[[BaseException, Optional[TracebackType], str], None]
 
 _Uncaught = tuple[Optional[BaseException], Optional[TracebackType]]
 
+#: A SyntaxError's file, the frame of ``code``, and that of what was typed.
+_FRAMES_OF_CONSOLE = 3
+
+_report: Optional[Report] = None
+_heard = 0  # the address of the last exception that came by sys.excepthook
+
 
 def install(report: Report) -> None:
     """Report uncaught exceptions from now on; the latest ``report`` wins, and each exception is reported once."""
+    global _report
+    _report = report
     for slot, mechanism, read in _slots:
         slot.install(_listener(report, mechanism, read))
 
 
 def uninstall() -> None:
     """Report no more, and put back what was there, where nobody has hooked in since."""
+    global _report
+    _report = None
     for slot, _, _ in _slots:
         slot.uninstall()
+
+
+def look_back() -> None:
+    """Report the exception that has ended the program, where no hook of ours has heard of it. Raises nothing.
+
+    Others leave exceptions there too (consoles, debuggers, test runners, Tk). Those were called by somebody, who goes
+    on; what ends the program has left the last frame of its thread.
+    """
+    report = _report
+    error: Any = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    if report is None or id(error) == _heard or not issubclass(type(error), BaseException):
+        return
+    outermost = error.__traceback__
+    if outermost is not None and outermost.tb_frame.f_back is None:
+        _listener(report, EXCEPTHOOK, _from_interpreter)(type(error), error, None)
 
 
 def _listener(report: Report, mechanism: str, read: Callable[..., _Uncaught]) -> Hook:
@@ -50,7 +78,19 @@ def _listener(report: Report, mechanism: str, read: Callable[..., _Uncaught]) ->
 
 
 def _from_interpreter(kind: type[BaseException], error: Any, traceback: Optional[TracebackType]) -> _Uncaught:
-    return error, traceback
+    global _heard
+    _heard = id(error)
+    return (None if _was_typed(error, traceback) else error), traceback
+
+
+def _was_typed(error: Any, traceback: Optional[TracebackType]) -> bool:
+    """Whether it comes of what was typed at a prompt: of the interpreter, of the module ``code``."""
+    files = [getattr(error, "filename", "")] if issubclass(type(error), SyntaxError) else []
+    while traceback is not None and len(files) < _FRAMES_OF_CONSOLE:
+        files.append(traceback.tb_frame.f_code.co_filename)
+        traceback = traceback.tb_next
+    prompts = ("<console>", "<python-input-", *(("<stdin>",) if hasattr(sys, "ps1") else ()))
+    return any(type(file) is str and file.startswith(prompts) for file in files)
 
 
 def _from_thread(arguments: threading.ExceptHookArgs) -> _Uncaught:
@@ -65,7 +105,7 @@ def _from_nowhere(arguments: Any) -> _Uncaught:
 
 
 _slots = (
-    (HookSlot(sys, "excepthook"), EXCEPTHOOK, _from_interpreter),
-    (HookSlot(threading, "excepthook"), THREADING, _from_thread),
-    (HookSlot(sys, "unraisablehook"), UNRAISABLE, _from_nowhere),
+    (HookSlot(sys, "excepthook", own="__excepthook__"), EXCEPTHOOK, _from_interpreter),
+    (HookSlot(threading, "excepthook", own="__excepthook__"), THREADING, _from_thread),
+    (HookSlot(sys, "unraisablehook", own="__unraisablehook__"), UNRAISABLE, _from_nowhere),
 )

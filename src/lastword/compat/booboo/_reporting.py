@@ -84,6 +84,8 @@ def config_for(
 class ReportingClient(Client):
     """The client of one ``BoobooClient``."""
 
+    reports_ctrl_c = True
+
     def __init__(
         self,
         config: BoobooConfig,

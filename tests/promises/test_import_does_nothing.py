@@ -59,8 +59,10 @@ def test_init_on_an_empty_spool_sets_its_hooks_and_does_nothing_else(tmp_path: P
         "sys.excepthook",
         "threading.excepthook",
         "sys.unraisablehook",
+        "sys.__excepthook__",
+        "sys.__unraisablehook__",
         "logging.Logger.filter",
-        "warnings.showwarning",
+        "warnings._showwarnmsg_impl",
         "sys.meta_path",
     }
     assert list(tmp_path.glob("spool/*")) == []

@@ -28,8 +28,6 @@ def hooked() -> list[Any]:
         threading.excepthook,
         sys.unraisablehook,
         warnings._showwarnmsg_impl,  # type: ignore[attr-defined]
-        sys.__excepthook__,
-        sys.__unraisablehook__,
         logging.Logger.filter,
         vars(logging.Logger).get("filter"),
     ]

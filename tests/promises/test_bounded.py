@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from lastword.spool.record import encode_event
 from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
-from tests.support.programs import Program, run, wait_for_accounts, wait_until_no_flusher
+from tests.support import needs
+from tests.support.programs import PRELUDE, Program, run, wait_for_accounts, wait_until, wait_until_no_flusher
 
 MIB = 1 << 20
 
@@ -117,6 +119,44 @@ def test_short_lives_fill_no_disk(layout: Layout, led: bool) -> None:
     accounts = read_accounts(layout.spool)
     assert accounts.recorded + accounts.refused["spool full"] == 480
     assert (accounts.held, accounts.missing) == (accounts.recorded, 0)
+
+
+#: One process that replaces itself again and again, by its main thread and by another, at last by another program. Each
+#: time it captures 640 KB, with 1 MiB of room.
+REBORN = """
+lastword.init(spool=os.environ["TEST_SPOOL"], max_spool=1 << 20, flood_burst=0, flusher="hold")
+for number in range(80):
+    lastword.capture_message("x" * 8000)
+life = int(os.environ.get("LIFE", "1"))
+os.environ["LIFE"] = str(life + 1)
+again = [sys.executable, "-c", os.environ["PROGRAM"]]
+if life == 6:
+    acked("the last")
+    os.execvp("cat", ["cat"])
+elif life % 2:
+    os.execv(again[0], again)
+threading.Thread(target=os.execv, args=(again[0], again)).start()
+time.sleep(60)
+"""
+
+
+@needs.capability(sys.platform.startswith("linux"), "/proc")
+def test_a_process_that_replaces_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was before is dead, although its pid and its start are those of a process that lives: it counts as done
+    with, and its segments make room.
+    """
+    spool = tmp_path / "spool"
+    monkeypatch.setenv("PROGRAM", PRELUDE + REBORN)
+    with Program(REBORN, spool=spool, dsn=None) as program:
+        program.line()
+        wait_until(lambda: not any(one.alive for one in read_accounts(spool).writers), "the end of its last life")
+        assert program.process.poll() is None
+        accounts = read_accounts(spool)
+        assert len(accounts.writers) == 6
+        assert {writer.pid for writer in accounts.writers} == {program.process.pid}
+        assert size_of(spool) <= 2 * MIB
+        assert accounts.recorded + accounts.refused["spool full"] == 480
+        program.end()
 
 
 def writer_of_40_events(layout: Layout) -> Writer:

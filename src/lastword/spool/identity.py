@@ -1,6 +1,6 @@
 """Which process a writer is: ``who.json``.
 
-``{"pid":…,"start_time":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"directory":…,"arguments":…,"uid":…,
+``{"pid":…,"start_time":…,"stack":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"directory":…,"arguments":…,"uid":…,
 "lastword":…,"born":…,"modules":…}``, and from its writer ``"role"`` (empty, or what a flusher made it for) and
 ``"limits"`` (``spool.limits``).
 ``modules`` are name and version of what is installed where the program imports from (``spool.installed``).
@@ -8,7 +8,8 @@
 
 The random writer id alone is the identity: two containers had pid 1 with the same start time, and namespace inodes are
 used again. Pid, start time (clock ticks since boot), boot id and namespace only answer whether the process may still be
-alive when its lock is free, which happens to programs that close every descriptor or archive their own spool.
+alive when its lock is free, which happens to programs that close every descriptor or archive their own spool. A process
+that has replaced itself by ``exec`` keeps all of these, but not the address of its stack, which each image gets anew.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def describe_this_process() -> dict[str, Any]:
     return {
         "pid": pid,
         "start_time": start_time(pid),
+        "stack": _stack(pid),
         "boot_id": boot_id(),
         "pid_namespace": pid_namespace(),
         "host": os.uname().nodename,
@@ -74,7 +76,8 @@ def read_who(path: str) -> dict[str, Any]:
 
 
 def may_be_alive(who: dict[str, Any]) -> bool:
-    """Whether the process described by ``who`` can be seen alive from here: same boot, same namespace, same start.
+    """Whether the process described by ``who`` can be seen alive from here: same boot, same namespace, same start, and
+    no other program since.
 
     False when it cannot be told: the free lock then decides. And for a writer with a role: a flusher lets go of it long
     before it ends itself.
@@ -82,7 +85,10 @@ def may_be_alive(who: dict[str, Any]) -> bool:
     if who.get("role") or who.get("boot_id") != boot_id() or who.get("pid_namespace") != pid_namespace():
         return False
     pid, started = who.get("pid"), who.get("start_time")
-    return type(pid) is int and started is not None and start_time(pid) == started
+    if type(pid) is not int or started is None or start_time(pid) != started:
+        return False
+    told, seen = who.get("stack"), _stack(pid)
+    return not told or not seen or told == seen
 
 
 def is_dead(directory: str) -> bool:
@@ -106,11 +112,25 @@ def start_time(pid: int) -> Optional[int]:
     A zombie counts as gone: it will never write again.
     """
     try:
-        stat_line = _read_proc(f"/proc/{pid}/stat")
-        fields = stat_line[stat_line.rindex(b")") + 2 :].split()  # the name in brackets may hold spaces
+        fields = _stat(pid)
         return None if fields[0] in (b"Z", b"X") else int(fields[19])
     except (OSError, ValueError, IndexError):
         return None
+
+
+def _stack(pid: int) -> int:
+    """Where the stack of a process began when its program was started; 0 where that is not told (to other users, and of
+    a process that has changed its user).
+    """
+    try:
+        return int(_stat(pid)[25])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _stat(pid: int) -> list[bytes]:
+    line = _read_proc(f"/proc/{pid}/stat")
+    return line[line.rindex(b")") + 2 :].split()  # the name in brackets may hold spaces
 
 
 def boot_id() -> Optional[str]:

@@ -27,11 +27,34 @@ def test_this_process_is_alive() -> None:
 @LINUX
 @pytest.mark.parametrize(
     "change",
-    [{"start_time": 1}, {"boot_id": "another boot"}, {"pid_namespace": "pid:[1]"}, {"pid": 2**22 + 1}, {"pid": None}],
+    [
+        {"start_time": 1},
+        {"stack": 1},
+        {"boot_id": "another boot"},
+        {"pid_namespace": "pid:[1]"},
+        {"pid": 2**22 + 1},
+        {"pid": None},
+    ],
 )
 def test_another_process_is_not(change: dict[str, object]) -> None:
-    """A pid that was used again, another boot, another namespace: nothing that can be seen alive from here."""
+    """A pid that was used again, another program in it, another boot, another namespace: nothing that can be seen alive
+    from here.
+    """
     assert not identity.may_be_alive({**identity.describe_this_process(), **change})
+
+
+@LINUX
+@pytest.mark.parametrize("where", ["of an older version", "when it was born", "now"])
+def test_a_stack_that_is_not_told_says_nothing(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Of a process that has changed its user, the kernel does not tell others where its stack is."""
+    who = identity.describe_this_process()
+    if where == "of an older version":
+        del who["stack"]
+    elif where == "when it was born":
+        who["stack"] = 0
+    else:
+        monkeypatch.setattr(identity, "_stack", lambda _pid: 0)
+    assert identity.may_be_alive(who)
 
 
 @LINUX

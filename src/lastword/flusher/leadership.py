@@ -61,7 +61,10 @@ class Leadership:
         if changed:  # before anything is read: what has to go is not worth the time, while others go on writing
             self._upkeep.make_room(self._writers, now)
         for writer in changed:
+            settled = writer.entry.settled
             writer.take_in()
+            if writer.entry.settled != settled:  # of what was seen before something is gone
+                self._books.mark_changed(now)
             writer.entry.first_seen = writer.entry.first_seen or now
             if writer.gone:
                 self._books.write_off(writer, now)

@@ -26,7 +26,7 @@ from lastword.spool.layout import (
     write_whole_file,
 )
 from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
-from lastword.spool.reader import TORN, list_segments, read_lines_of
+from lastword.spool.reader import TORN, list_segments, read_lines_of, size_of
 from lastword.spool.record import Damage, body_of, frame
 from lastword.spool.waiting import Waiting
 from lastword.spool.watch import WatchedWriter
@@ -87,12 +87,13 @@ class Bookkeeper:
         """
         torn = damage.reason == TORN
         try:
-            self._put_aside(writer, line, f"{writer.id}-{line.segment}-{line.start}.damaged", damage.reason, now)
+            if (size_of(os.path.join(writer.directory, line.segment)) or 0) > line.start:  # else it was truncated
+                self._put_aside(writer, line, f"{writer.id}-{line.segment}-{line.start}.damaged", damage.reason, now)
         except OSError:
             if not torn:
                 raise
         writer.entry.interrupted += torn
-        line.seq = None  # of a record that was one when it was first seen
+        line.gone = line.damage is None
         self._settle(writer, line, None, now)
 
     def checkpoint_is_due(self, now: float) -> bool:

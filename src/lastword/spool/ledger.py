@@ -157,8 +157,8 @@ class WriterEntry:
         """How many records this writer is known to have written, once it is gone: at least those that were settled."""
         return max(self.seq + self.extras_seen, self.settled)
 
-    def advance(self, segment: int, offset: int, seq: Optional[int]) -> None:
-        """Move ``low`` to a place; the record numbered ``seq`` (None: no record) was the last before it.
+    def advance(self, segment: int, offset: int, seq: Optional[int], *, gone: bool = False) -> None:
+        """Move ``low`` to a place; the record numbered ``seq`` (None: none) was the last before it, or is ``gone``.
 
         Numbers that are missing in between were damaged, and are counted as dropped for it. A number that was there
         before (somebody copied a segment) is counted like a record without one.
@@ -166,6 +166,8 @@ class WriterEntry:
         if seq is not None:
             if seq > self.seq + 1:
                 self.tally[dropped("damaged")] += seq - self.seq - 1
+            if gone and seq > self.seq:
+                self.tally[dropped("damaged")] += 1
             self.extras_seen += seq <= self.seq
             self.seq = max(seq, self.seq)
         self.segment, self.offset = segment, offset

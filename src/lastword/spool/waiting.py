@@ -26,6 +26,7 @@ class Waiting:
         self.captured_at = record.captured_at if record else 0.0  # by the event's own clock; 0 where it does not say
         self.damage = line.found if isinstance(line.found, Damage) else None
         self.settled = False
+        self.gone = False  # it was a record when it was first seen, and is none any more
         self.not_before = 0.0  # to be left alone until then (Unix seconds)
         self.in_flight = False  # handed to the sender: nobody else may settle it until its verdict is there
         self.ambiguous = False  # it was sent, and no answer was seen

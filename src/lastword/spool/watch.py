@@ -75,6 +75,7 @@ class WatchedWriter:
         self._window: deque[Waiting] = deque()
         self._extras: dict[str, list[Waiting]] = {}
         self._number, self._offset = entry.segment, entry.offset
+        self._again = 0, 0  # (number of a segment that is read once more, the record up to which that is known)
         self._read_to_end = False  # and nothing more can come
         self._caught_up = False  # with what the last look saw
         self._unreadable = False  # something is there that could not be read the last time
@@ -99,7 +100,7 @@ class WatchedWriter:
             self._read_extras()
 
     def look_at_files(self, now: float) -> None:
-        """``refresh`` for one look alone."""
+        """``refresh`` for one look."""
         self.dead = self.dead or is_dead(self.directory)
         self._unreadable = False
         self._list(now)
@@ -128,7 +129,9 @@ class WatchedWriter:
 
     def read(self, line: Waiting) -> Union[Record, Damage]:
         """The record itself; raises OSError."""
-        return read_record(os.path.join(self.directory, line.segment), line.start, line.end)
+        found = read_record(os.path.join(self.directory, line.segment), line.start, line.end)
+        other = isinstance(found, Record) and found.id != line.event_id
+        return Damage("another record is in its place") if other else found
 
     def refill(self) -> None:
         """Read on in what the last look has seen, if the window has room for a good part."""
@@ -177,6 +180,8 @@ class WatchedWriter:
         it can go.
         """
         line.settled = True
+        if line.gone and line.number is None:
+            outcome = dropped("damaged")  # of the others the numbers tell
         if outcome is not None:
             self.entry.tally[outcome] += 1
         if line.number is None:
@@ -309,20 +314,42 @@ class WatchedWriter:
         """Take in lines until the window is full; true when the end was reached."""
         name = segment_name(number)
         path = os.path.join(self.directory, name)
-        if not finished and size_of(path) == self._offset:
+        size = size_of(path)
+        if not finished and size == self._offset:
             return True
+        if size is not None and size < self._offset and not self._starts_over(number, size):
+            return False
         try:
             for line in read_lines(path, self._offset, finished=finished):
+                self._offset = line.end
+                if self._is_known(number, line.found):
+                    continue
                 waiting = self._waiting_at(name, number, line)
                 waiting.settled = (number, line.start) in self.entry.above
                 self._window.append(waiting)
-                self._offset = line.end
                 if len(self._window) >= WINDOW:
                     return False
         except OSError as error:
             self._cannot_read(path, error, 0o600)
             return False
         return True
+
+    def _starts_over(self, number: int, size: int) -> bool:
+        """Read a segment again that somebody has truncated to ``size`` bytes: whatever came since is new. False as long
+        as anything waits that is in there still, for it goes by its place.
+        """
+        for line in list(self._window):
+            if line.number == number and line.end > size and not (line.settled or line.in_flight):
+                line.gone = line.damage is None
+                self.settle(line, None)
+        if any(line.number == number for line in self._window):
+            return False
+        self.entry.above -= {place for place in self.entry.above if place[0] == number}
+        self._again, self._offset = (number, self.entry.seq), 0
+        return True
+
+    def _is_known(self, number: int, found: Union[Record, Damage]) -> bool:
+        return number == self._again[0] and isinstance(found, Record) and (found.seq or 0) <= self._again[1]
 
     def _waiting_at(self, name: str, number: Optional[int], line: Line) -> Waiting:
         waiting = Waiting(name, number, line)
@@ -341,7 +368,7 @@ class WatchedWriter:
             line = self._window.popleft()
             assert line.number is not None
             self.entry.above.discard((line.number, line.start))
-            self.entry.advance(line.number, line.end, line.seq)
+            self.entry.advance(line.number, line.end, line.seq, gone=line.gone)
         if self._window:
             head = self._window[0]
             assert head.number is not None

@@ -266,7 +266,9 @@ class Writer:
                 raise WriterLost("the lock that says this process lives was lost")
             self._path_checked = now
         seq, size = self._position
-        if found.st_size != size:
+        if found.st_size < size:  # truncated by others: those who read it remember a place beyond its end
+            self._roll()
+        elif found.st_size != size:
             # The last write was whole and its return was interrupted (a signal handler raised), or it came up short.
             whole = found.st_size == size + self._attempted
             self._torn = not whole

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lastword
-from lastword.capture.breadcrumbs import trail
+from lastword.capture.breadcrumbs import NO_TRAIL, trail
 from lastword.spool.layout import Layout
 from tests.support.leftovers import Leftovers
 
@@ -41,7 +41,7 @@ def _own_home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
 def _own_context() -> Iterator[None]:
     """What one test says of its work is not told of another's, nor what it logs."""
     with lastword.new_scope():
-        trail.set(())
+        trail.set(NO_TRAIL)
         yield
 
 

@@ -86,7 +86,6 @@ class TestTheSource:
         assert users == {
             "lastword.capture.context",  # calls of the program's own
             "lastword.capture.breadcrumbs",  # not from finalizers while garbage is collected
-            "lastword.integrations.work",  # at the beginning and the end of a request
             "lastword.flusher.upkeep",
         }
 

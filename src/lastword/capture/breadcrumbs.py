@@ -27,8 +27,31 @@ MAX_TYPE = 16  # characters
 MAX_DATA = 4 * 1024  # characters of JSON
 MAX_TRAIL = 64 * 1024  # characters of JSON, all of an event's breadcrumbs together
 
-#: Each is the JSON of a Breadcrumb, so it cannot change, has a known size, and an event takes it as it is.
-trail: ContextVar[tuple[str, ...]] = ContextVar("lastword_breadcrumbs", default=())
+
+class Block:
+    """A ``with new_scope()`` block, by which what is set inside tells where it was set.
+
+    Attributes:
+        is_closed: whether it was left where its context could not be put back: in another one, or before a block inside
+            of it. What was set in it may still stand in any context; whoever reads goes on to what there was outside.
+        outside: the trail before it; ``scope``: what else was set.
+    """
+
+    __slots__ = ("is_closed", "outside", "scope")
+
+    def __init__(self, outside: Trail, scope: Any) -> None:
+        self.is_closed = False
+        self.outside = outside
+        self.scope = scope
+
+
+#: The breadcrumbs, and the block in which the last of them was added. Each is the JSON of a Breadcrumb, so it cannot
+#: change, has a known size, and an event takes it as it is.
+Trail = tuple[Optional[Block], tuple[str, ...]]
+
+NO_TRAIL: Trail = (None, ())
+
+trail: ContextVar[Trail] = ContextVar("lastword_breadcrumbs", default=NO_TRAIL)
 
 #: Where garbage is collected in the midst of ``ContextVar.set`` (see ``nesting``).
 _COLLECTS_ANYWHERE = sys.implementation.name == "cpython" and sys.version_info < (3, 12)
@@ -54,7 +77,8 @@ def unwatch_collections() -> None:
     _phases.clear()
 
 
-def _is_collecting() -> bool:
+def is_collecting() -> bool:
+    """Whether garbage is being collected, where a variable must not be set then."""
     return bool(_phases) and next(reversed(_phases)) == "start"
 
 
@@ -84,7 +108,7 @@ def add_breadcrumb(
     """
     # Nothing that waits is told from here: a logging handler may be what calls.
     try:
-        if _is_collecting():
+        if is_collecting():
             return
         text = text_of(message, MAX_MESSAGE)
         label = "" if category is None else text_of(category, MAX_CATEGORY)
@@ -94,7 +118,8 @@ def add_breadcrumb(
             f'{{"timestamp":{time()!r},"type":{encode_text(kind)},"category":{encode_text(label)},'
             f'"level":"{level_from(level, "info", "add_breadcrumb")}","message":{encode_text(text)},"data":{about}}}'
         )
-        trail.set(trail.get()[1 - MAX_BREADCRUMBS :] + (crumb,))  # noqa: RUF005 (what it proposes takes longer)
+        block, crumbs = open_trail()
+        trail.set((block, crumbs[1 - MAX_BREADCRUMBS :] + (crumb,)))  # noqa: RUF005 (what it proposes takes longer)
     except Exception as error:
         try:
             diagnostics.note("add_breadcrumb", f"a breadcrumb was not kept: {describe(error)}")
@@ -102,9 +127,17 @@ def add_breadcrumb(
             pass
 
 
+def open_trail() -> Trail:
+    """That of the current context, of blocks that are open."""
+    found = trail.get()
+    while found[0] is not None and found[0].is_closed:
+        found = found[0].outside
+    return found
+
+
 def current() -> Sequence[Breadcrumb]:
     """The breadcrumbs of the current context, the oldest first; those of them, the newest, that fit into an event."""
-    return EncodedList(_newest_that_fit(trail.get()))
+    return EncodedList(_newest_that_fit(open_trail()[1]))
 
 
 def _newest_that_fit(crumbs: tuple[str, ...]) -> tuple[str, ...]:

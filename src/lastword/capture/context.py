@@ -48,7 +48,8 @@ class _Scope(NamedTuple):
     transaction: Optional[str] = None
     level: Optional[Level] = None
     attachments: tuple[Wanted, ...] = ()
-    is_new: bool = False  # of a piece of work of its own
+    block: Optional[breadcrumbs.Block] = None  # in which it was set
+    shared: Optional[object] = None  # by all contexts of one piece of work
 
 
 _NOTHING = _Scope()
@@ -85,10 +86,10 @@ def set_user(user: Any) -> None:
 
     Never raises: a mapping that cannot be read counts as None, for the previous user would be wrong.
     """
-    _scope.set(_scope.get()._replace(user=None))
+    _scope.set(_open_scope()._replace(user=None))
     if user is not None:
         named = user if issubclass(type(user), Mapping) else {"id": user}
-        _scope.set(_scope.get()._replace(user=mapping_json(named, MAX_USER)))
+        _scope.set(_open_scope()._replace(user=mapping_json(named, MAX_USER)))
 
 
 @_context_call
@@ -114,7 +115,7 @@ def set_extra(key: str, value: Any) -> None:
     Any value, bounded like an item of a user. At most 50 keys are kept, and 32 KiB of JSON of all of them: a value for
     which there is no room reads ``(left out)``. Never raises.
     """
-    scope = _scope.get()
+    scope = _open_scope()
     text = None if value is None else value_json(value, MAX_EXTRA)
     _scope.set(scope._replace(extra=_with_json(scope.extra, "set_extra", key, text, MAX_EXTRA, '"(left out)"')))
 
@@ -126,7 +127,7 @@ def set_context(name: str, context: Optional[Mapping[str, Any]]) -> None:
     None removes the group. Bounded like a user; at most 50 groups are kept, and 32 KiB of JSON of all of them: a group
     for which there is no room is empty. Never raises.
     """
-    scope = _scope.get()
+    scope = _open_scope()
     text = None if context is None else mapping_json(context, MAX_CONTEXTS)
     _scope.set(scope._replace(contexts=_with_json(scope.contexts, "set_context", name, text, MAX_CONTEXTS, "{}")))
 
@@ -140,7 +141,7 @@ def set_fingerprint(fingerprint: Optional[Iterable[object]]) -> None:
     """
     parts = [fingerprint] if type(fingerprint) is str else fingerprint or ()
     kept = tuple([text_of(part, MAX_TAG) for part in islice(parts, MAX_FINGERPRINT)])
-    _scope.set(_scope.get()._replace(fingerprint=kept))
+    _scope.set(_open_scope()._replace(fingerprint=kept))
 
 
 @_context_call
@@ -149,7 +150,7 @@ def set_transaction(name: Optional[str]) -> None:
 
     At most 200 characters are kept. Never raises.
     """
-    _scope.set(_scope.get()._replace(transaction=None if name is None else text_of(name, MAX_TRANSACTION)))
+    _scope.set(_open_scope()._replace(transaction=None if name is None else text_of(name, MAX_TRANSACTION)))
 
 
 @_context_call
@@ -162,7 +163,7 @@ def set_level(level: Optional[LevelLike]) -> None:
     """
     known = known_level(level)
     if level is None or known is not None:
-        _scope.set(_scope.get()._replace(level=known))
+        _scope.set(_open_scope()._replace(level=known))
     else:
         diagnostics.note("set_level", f"the level was not set: it is none of {', '.join(LEVELS)}")
 
@@ -187,7 +188,7 @@ def add_attachment(
     room: some 700 KB of all of them together, less where the event itself is large. It says which were left out. What
     is in them is not scrubbed. Never raises.
     """
-    scope = _scope.get()
+    scope = _open_scope()
     if (path is None) is (data is None):
         diagnostics.note("add_attachment", "nothing was attached: it takes either a path or data")
     elif len(scope.attachments) >= MAX_ATTACHMENTS:
@@ -201,28 +202,56 @@ def add_attachment(
 def new_scope() -> AbstractContextManager[None]:
     """A ``with`` block that starts with what is set, and behind which everything set inside is forgotten.
 
-    Breadcrumbs are, too. Never raises.
+    Breadcrumbs are, too, and also where the block is left in another context or out of order, as in a generator that
+    its consumer abandons. A task that was started inside has a context of its own, and keeps what was set there. Never
+    raises.
     """
-    return _NewScope()
+    return NewScope()
 
 
 def in_new_scope() -> bool:
     """Whether the caller is inside of a ``new_scope``."""
-    return _scope.get().is_new
+    return _open_scope().block is not None
 
 
-class _NewScope(AbstractContextManager[None]):
-    """Not a generator: that would stand in the traceback of what is raised inside."""
+def shared_in_scope() -> Optional[object]:
+    """What the innermost ``NewScope`` that was given something to share was given."""
+    return _open_scope().shared
+
+
+def _open_scope() -> _Scope:
+    """What is set in the current context, and in blocks that are open."""
+    scope = _scope.get()
+    while scope.block is not None and scope.block.is_closed:
+        scope = scope.block.scope
+    return scope
+
+
+class NewScope(AbstractContextManager[None]):
+    """``new_scope``, with an object that all contexts share which are copied inside.
+
+    Not a generator: that would stand in the traceback of what is raised inside.
+    """
+
+    def __init__(self, shared: Optional[object] = None) -> None:
+        self._shared = shared
+        self._entered: list[tuple[breadcrumbs.Block, Token[_Scope], Token[breadcrumbs.Trail]]] = []
 
     def __enter__(self) -> None:
-        self._scope: Token[_Scope] = _scope.set(_scope.get()._replace(is_new=True))
-        self._trail = breadcrumbs.trail.set(breadcrumbs.trail.get())
+        scope, outside = _open_scope(), breadcrumbs.open_trail()
+        block = breadcrumbs.Block(outside, scope)
+        inside = scope._replace(block=block, shared=self._shared or scope.shared)
+        self._entered.append((block, _scope.set(inside), breadcrumbs.trail.set((block, outside[1]))))
 
     def __exit__(self, *_: object) -> None:
-        # ValueError: left in another context than it was entered in, which has nothing to be forgotten.
-        with suppress(ValueError):
-            _scope.reset(self._scope)
-            breadcrumbs.trail.reset(self._trail)
+        # Not kept, for tokens hold the context and all that is set in it.
+        block, scope, trail = self._entered.pop()
+        if _open_scope().block is block and not breadcrumbs.is_collecting():
+            with suppress(ValueError):  # this context is a copy of that in which the block was entered
+                _scope.reset(scope)
+                breadcrumbs.trail.reset(trail)
+                return
+        block.is_closed = True
 
 
 class Current(NamedTuple):
@@ -242,7 +271,7 @@ def nothing() -> Current:
 
 def current() -> Current:
     """What is set in the current context, breadcrumbs apart; the caller's to keep and to change."""
-    scope = _scope.get()
+    scope = _open_scope()
     if scope is _NOTHING:
         return nothing()
     return Current(
@@ -257,16 +286,16 @@ def current() -> Current:
 
 def attachments() -> tuple[Wanted, ...]:
     """What events of the current context are to take with them."""
-    return _scope.get().attachments
+    return _open_scope().attachments
 
 
 def level_or(default: Level) -> Level:
     """The level that ``set_level`` chose for the current context."""
-    return _scope.get().level or default
+    return _open_scope().level or default
 
 
 def _set_tags(items: Iterable[tuple[object, object]]) -> None:
-    scope = _scope.get()
+    scope = _open_scope()
     tags = dict(scope.tags)
     for key, value in items:
         name = text_of(key, MAX_KEY)

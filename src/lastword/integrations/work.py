@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from contextvars import ContextVar, Token
-from typing import Any, Optional
+from typing import Optional
 
-from lastword.capture.context import new_scope
+from lastword.capture.context import NewScope, shared_in_scope
 
 
 class Work:
@@ -21,24 +19,13 @@ class Work:
         self.user: Optional[str] = None
 
 
-_current: ContextVar[Optional[Work]] = ContextVar("lastword_work", default=None)
-
-
 def current_work() -> Optional[Work]:
-    return _current.get()
+    work = shared_in_scope()
+    return work if isinstance(work, Work) else None
 
 
-class WorkScope(AbstractContextManager[None]):
-    """A new scope (``lastword.new_scope``) for a piece of work of its own. Not a generator: see there."""
+class WorkScope(NewScope):
+    """A new scope (``lastword.new_scope``) for a piece of work of its own."""
 
-    def __enter__(self) -> None:
-        self._scope: Any = new_scope()
-        self._scope.__enter__()
-        self._token: Token[Optional[Work]] = _current.set(Work())
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            _current.reset(self._token)
-        except ValueError:  # left in another context than it was entered in
-            pass
-        self._scope.__exit__(None, None, None)
+    def __init__(self) -> None:
+        super().__init__(Work())

@@ -1,0 +1,23 @@
+"""The promise: CPython's own tests end with lastword in the process as they end without it. The quick ones of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.others.cpython import differences, has_tests, outcomes
+from tests.support import needs
+
+#: What looks closely at tracebacks, warnings and log records: hooks of ours are all around these.
+MODULES = ["test_code_module", "test_warnings", "test_traceback"]
+
+
+@needs.capability(has_tests(), "CPython's own tests")
+def test_the_quick_ones_end_as_without_lastword(tmp_path: Path) -> None:
+    """Without it only those are run that failed with it."""
+    with_us = outcomes(MODULES, tmp_path / "with", flusher="hold")
+    assert len(with_us) > 100
+    failed = {name: outcome for name, outcome in with_us.items() if outcome in ("failure", "error")}
+    if failed:
+        names = [name.rpartition(".")[2].split(" ")[0] for name in failed]
+        without = outcomes(MODULES, tmp_path / "without", flusher=None, only=names)
+        assert differences({name: without.get(name, "absent") for name in failed}, failed) == []

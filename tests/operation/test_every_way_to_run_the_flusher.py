@@ -167,7 +167,7 @@ def test_where_flushers_do_not_come_to_work_a_thread_delivers_and_it_is_said_onc
     with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
         _, trouble = program.process.communicate(timeout=60)
         assert len(tracker.events) == 2
-    assert trouble.count("a thread of this process does it now") == 1
+    assert trouble.count("a thread of this process sends events") == 1
 
 
 def test_a_flusher_that_is_only_slow_to_come_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

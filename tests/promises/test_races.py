@@ -185,7 +185,7 @@ def release_late(lock):
     time.sleep(0.01)  # so that many a capture still finds it leading, and starts nobody
     release(lock)
 
-def spawn(layout):
+def spawn(layout, *_, **__):
     pid = os.fork()
     if pid == 0:
         try:
@@ -199,7 +199,7 @@ def spawn(layout):
                     start.clear_failures(layout)
         finally:
             os._exit(0)
-    return pid
+    os.waitpid(pid, 0)
 
 def capture(message):
     pid = os.fork()

@@ -43,7 +43,8 @@ class Flusher:
             finally:
                 lock.release()
             if self._leaves_by is not None:
-                start.pause(self._layout, time.time() + schedule.PAUSE_AFTER_TERM)
+                now = time.time()
+                start.pause(self._layout, now + schedule.PAUSE_AFTER_TERM, stopped_at=now)
                 return
             # Whoever wrote between our last look and the release found us leading and started nobody: look again.
             if until() or leadership.has_seen_everything():

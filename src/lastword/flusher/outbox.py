@@ -18,6 +18,7 @@ from typing import Optional
 from lastword.flusher import schedule
 from lastword.flusher.delivery import Attempt, Courier
 from lastword.http_sender import HttpSender
+from lastword.native import start_on_own_stack
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record
 from lastword.spool.waiting import Waiting
@@ -128,7 +129,7 @@ class Outbox:
 
     def _start_another_thread(self) -> None:
         try:
-            threading.Thread(target=self._work, name="lastword-sender", daemon=True).start()
+            start_on_own_stack(threading.Thread(target=self._work, name="lastword-sender", daemon=True).start)
         except RuntimeError as error:  # a limit of the user or the container, or the program is ending
             if not self._threads:
                 raise OSError(errno.EAGAIN, str(error)) from None

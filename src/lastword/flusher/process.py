@@ -5,50 +5,96 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
+import time
 import traceback
 from types import FrameType
 from typing import TYPE_CHECKING, Optional
 
-from lastword.flusher import breakdown
+from lastword.flusher import breakdown, schedule
 from lastword.flusher.succession import Succession
 from lastword.spool import start
+from lastword.spool.identity import is_dead
 from lastword.spool.layout import Layout, open_private
+from lastword.spool.lock import holder
 
 if TYPE_CHECKING:
     from lastword.flusher.loop import Flusher
 
 _MAX_LOG = 256 << 10
 _NICENESS = 5
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+#: How often one that breaks down tries again, after the pause for it, before it leaves that to the next one.
+_MOST_TRIES = 20
 
 
-def run_detached(spool: str, coming: Optional[int] = None) -> None:
+def run_detached(
+    spool: str, coming: Optional[int] = None, interpreter: str = sys.executable, not_before: float = 0.0
+) -> None:
     """Lead the spool at ``spool`` until there is nothing more to do. Troubles go to ``flusher.log``. Never raises.
 
-    ``coming`` is the descriptor by which this process holds ``helper.lock``; it is closed once this process leads.
+    ``coming`` is the descriptor by which this process holds ``helper.lock``, where it writes down, once it leads, that
+    ``interpreter`` can; then it is closed. Until ``not_before`` (Unix seconds) it waits.
     """
     layout = Layout(spool)
     try:
         layout.check()  # before anything is written there: what was a spool of ours when we were started may be a trap
         _send_errors_to(layout.flusher_log)
         _be_a_good_neighbour()
-        succession = Succession(layout, coming)
-        if not succession.may_try():
-            start.clear_failures(layout)
+        for number in _STOPPING:
+            signal.signal(number, _leave)
+        if not _outwait(layout, not_before, only_for_the_living=start.load(layout).stopped_at > 0):
             return
-        flusher = _load_flusher(layout)
-        if flusher is None:
-            return
-
-        def stop(_number: int, _frame: Optional[FrameType]) -> None:
-            flusher.stop()
-
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, stop)
-        flusher.run(succession.must_leave)
-        while succession.wait():
-            flusher.run(succession.must_leave)
     except Exception:
-        breakdown.report(layout, traceback.print_exc)
+        traceback.print_exc()
+        return
+    for _ in range(_MOST_TRIES):
+        try:
+            _lead(layout, Succession(layout, coming, interpreter))
+            return
+        except Exception:
+            breakdown.report(layout, traceback.print_exc)
+        coming = start.lock_helper(layout)
+        if coming is None or not _outwait(layout, start.load(layout).not_before):
+            return
+
+
+def _lead(layout: Layout, succession: Succession) -> None:
+    if not succession.may_try():
+        start.clear_failures(layout)
+        return
+    flusher = _load_flusher(layout)
+    if flusher is None:
+        return
+
+    def stop(_number: int, _frame: Optional[FrameType]) -> None:
+        flusher.stop()
+
+    for number in _STOPPING:
+        signal.signal(number, stop)
+    flusher.run(succession.must_leave)
+    while succession.wait():
+        flusher.run(succession.must_leave)
+
+
+def _leave(_number: int, _frame: Optional[FrameType]) -> None:
+    """Told to go while nothing is led: with status 0, as always."""
+    os._exit(0)
+
+
+def _outwait(layout: Layout, not_before: float, *, only_for_the_living: bool = False) -> bool:
+    """Wait until ``not_before`` (Unix seconds), 60 s at most; false where nobody is left to wait for: somebody leads,
+    or no process lives that has written, where it is ``only_for_the_living``. A service that stops waits for us.
+    """
+    ends = time.monotonic() + min(max(not_before - time.time(), 0.0), start.MAX_WAIT)
+    while (left := ends - time.monotonic()) > 0:
+        if holder(layout.flusher_lock) is not None or not os.path.isdir(layout.base):
+            return False
+        if only_for_the_living and all(is_dead(layout.writer(id)) for id in layout.writer_ids()):
+            return False
+        time.sleep(min(left, schedule.LOOK_INTERVAL))
+    return True
 
 
 def _load_flusher(layout: Layout) -> Optional[Flusher]:

@@ -13,6 +13,7 @@ import os
 import time
 from typing import Optional
 
+from lastword.spool import start
 from lastword.spool.layout import Layout
 from lastword.spool.leader import is_outdated
 from lastword.spool.lock import LifetimeLock, holder
@@ -31,12 +32,20 @@ def is_taken(layout: Layout) -> bool:
 class Succession:
     """One flusher's part in it, from before its election to its end.
 
-    ``coming`` is a descriptor by whose lock others know that it is on its way (``spool.start``).
+    ``coming`` is a descriptor by whose lock others know that it, of ``interpreter``, is on its way (``spool.start``).
     """
 
-    def __init__(self, layout: Layout, coming: Optional[int] = None, *, survives_removal: bool = False) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        coming: Optional[int] = None,
+        interpreter: str = "",
+        *,
+        survives_removal: bool = False,
+    ) -> None:
         self.has_led = False
         self._coming = coming
+        self._interpreter = interpreter
         self._layout = layout
         self._place: Optional[LifetimeLock] = None
         self._waits_until = 0.0
@@ -68,6 +77,7 @@ class Succession:
         """
         self.has_led = True
         if self._coming is not None:  # before it may leave: who finds neither lock held then starts the next one
+            start.remember_leading(self._coming, self._interpreter)
             os.close(self._coming)
             self._coming = None
         self.give_up()

@@ -1,18 +1,21 @@
 """Starting a flusher: see that nobody leads, then start a detached process or a thread, as it was chosen (``mode``).
 
 Every process that has something to say probes ``flusher.lock`` after it has written (3 µs). If nobody holds it, the
-holder of ``start.lock`` starts a helper (``detached``), whose first half ends at once and is reaped here, by its own
-pid, at a later capture.
+holder of ``start.lock`` starts a helper (``detached``), as nobody's child (``child``). During a pause that helper
+waits, so that whoever has captured something need not come back. Where none can be started, a thread sends.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from typing import Callable
 
 from lastword import diagnostics
+from lastword.launch.child import Children
 from lastword.launch.detached import spawn as spawn
+from lastword.launch.detached import the_interpreter
 from lastword.launch.mode import Choice, Mode
 from lastword.launch.thread import Lead, ThreadStarter
 from lastword.spool import start
@@ -27,15 +30,19 @@ _THREAD_WAIT = 0.005
 #: How long a process waits with its next start where it cannot write down that it made one, in seconds.
 _UNTOLD_WAIT = 1.0
 
-#: After this many starts that came to nothing the flusher is run in another way, if there is one.
-_MOST_FAILURES = 3
+#: How long the first start of an interpreter, and one after a failure, is given to say that it begins well, in seconds.
+_ANSWER_WITHIN = 0.3
+
+#: What may be otherwise in a moment: no room for another process, for its memory, for another descriptor.
+_PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class Launcher:
     """Starts flushers. Safe to inherit over a fork. ``load`` imports what leads in a thread, and is called there."""
 
     def __init__(self, load: Callable[[], Lead]) -> None:
-        self._helpers: list[tuple[int, int]] = []  # (pid of the process that started it, its pid)
+        self._began = time.time()
+        self._children = Children()
         self._not_before = 0.0  # where start.json cannot be written; by the monotonic clock
         self._failed = False  # the last start that this process made could not be made at all
         self._compared_with = (0, 0, 0)  # (pid of the process that looked, pid of the leader, minute)
@@ -46,7 +53,7 @@ class Launcher:
 
         Whether one leads, or may come to lead in a moment.
         """
-        self._reap()
+        self._children.reap()
         try:
             leads = holder(layout.flusher_lock)
             if leads is not None:
@@ -54,35 +61,42 @@ class Launcher:
                     self._start_process(layout, layout.successor_lock, time.time())
                 return True
             if choice.mode is Mode.PROCESS:
-                self._start(layout, choice.if_starts_fail, time.time())
-            elif choice.mode is Mode.THREAD:
-                self._failed = not self._threads.ensure(layout)
-            else:
-                return False
+                return self._start(layout, choice.if_starts_fail, time.time())
+            if choice.mode is Mode.THREAD:
+                return self._threads.ensure(layout)
         except Exception as error:  # whatever it is, what was captured is safe already
             self._failed = True
             what = "process" if choice.mode is Mode.PROCESS else "thread"
             diagnostics.note("start", f"no {what} could be started to send events (they stay in the spool): {error}")
-        return not self._failed
+        return False
 
     def make_way(self) -> None:
         """This process ends: have a thread of it that leads write down what it did, and let go."""
         self._threads.leave()
 
-    def _start(self, layout: Layout, if_starts_fail: Mode, now: float) -> None:
-        state = start.load(layout)
-        if not state.allows(now) or start.is_coming(layout, state, now):
-            return
-        if state.failures >= _MOST_FAILURES and if_starts_fail is Mode.THREAD:
-            self._threads.ensure(layout)
-            self._failed = False
-            diagnostics.note(
-                "mode",
-                f"{state.failures} processes that were started to send events did not come to work (see "
-                f"{layout.flusher_log}): a thread of this process does it now",
-            )
-            return
-        self._start_process(layout, layout.flusher_lock, now)
+    def _start(self, layout: Layout, if_starts_fail: Mode, now: float) -> bool:
+        """Have a process lead, or a thread where no process can; whether one may in a moment, and not after a pause."""
+        state = start.load(layout).for_process(self._began)
+        if start.is_coming(layout, state, now):
+            return state.may_come_soon(now)
+        if state.failures >= start.MOST_FAILURES and if_starts_fail is Mode.THREAD:
+            return self._start_thread(layout, f"{state.failures} processes did not come to work")
+        if not state.allows(now) and not state.may_be_waited_out(now):
+            return not self._failed and state.may_come_soon(now)
+        try:
+            self._start_process(layout, layout.flusher_lock, now)
+        except OSError as error:
+            if if_starts_fail is not Mode.THREAD:
+                raise
+            return self._start_thread(layout, f"no process could be started ({error})")
+        self._failed = False
+        return state.allows(now)
+
+    def _start_thread(self, layout: Layout, why: str) -> bool:
+        if not self._threads.runs(layout):
+            diagnostics.note("mode", f"a thread of this process sends events, since {why} (see {layout.flusher_log})")
+        self._failed = False
+        return self._threads.ensure(layout)
 
     def _start_process(self, layout: Layout, place: str, now: float) -> None:
         """Start one, by whoever gets ``start.lock``, unless somebody has the lock ``place`` that it is to take."""
@@ -91,18 +105,34 @@ class Launcher:
             _wait_for_a_thread_of_ours(layout)
             return
         try:
-            state = start.load(layout)
-            if state.allows(now) and holder(place) is None:
+            before = start.load(layout).for_process(self._began)
+            if (before.allows(now) or before.may_be_waited_out(now)) and holder(place) is None:
                 start.make_helper_lock(layout)
-                state = state.before_start(now)
+                state = before.before_start(now)
                 if self._may_start_after_telling(layout, state):
-                    try:
-                        self._helpers.append((os.getpid(), spawn(layout)))
-                        self._failed = False
-                    finally:
-                        _tell(layout, state.after_start())
+                    self._spawn(layout, before, state, now)
         finally:
             lock.release()
+
+    def _spawn(self, layout: Layout, before: StartState, state: StartState, now: float) -> None:
+        after = state.after_failure()
+        try:
+            interpreter = the_interpreter()
+            is_known = before.failures == 0 and start.has_led(layout, interpreter)
+            spawn(
+                layout,
+                self._children,
+                interpreter,
+                not_before=0.0 if before.allows(now) else before.not_before,
+                answer_within=0.0 if is_known else _ANSWER_WITHIN,
+            )
+            after = state.after_start()
+        except OSError as error:
+            if error.errno in _PASSING:
+                after = state.after_start()
+            raise
+        finally:
+            _tell(layout, after)
 
     def _is_outdated(self, layout: Layout, leads: int) -> bool:
         """Whether an older version than ours leads; asked once a minute of each leader that can be told apart."""
@@ -121,16 +151,6 @@ class Launcher:
             return False
         self._not_before = now + _UNTOLD_WAIT
         return True
-
-    def _reap(self) -> None:
-        for helper in list(self._helpers):
-            starter, pid = helper
-            try:
-                ended = starter != os.getpid() or os.waitpid(pid, os.WNOHANG)[0] == pid
-            except ChildProcessError:  # somebody who waits for every child was faster
-                ended = True
-            if ended and helper in self._helpers:
-                self._helpers.remove(helper)
 
 
 def _tell(layout: Layout, state: StartState) -> bool:

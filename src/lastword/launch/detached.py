@@ -1,36 +1,42 @@
 """The detached process that sends: with which interpreter, path and environment it is started.
 
-``python -I -c …`` with standard streams to /dev/null, no inherited descriptor, a new session, cwd ``/``, and an
-environment by allow-list. Its first act is to fork and end with status 0, so a program that waits for all its children
-does not wait for the flusher. The second is to lock ``helper.lock``: who looks can tell one that is slow to come, on a
-machine that is busy, from one that has died.
+``python -I -c …`` with input and output to /dev/null, its errors to ``flusher.log``, no inherited descriptor, a new
+session, cwd ``/``, and an environment by allow-list. It first looks whether it finds what it has to import, and says
+so. Then it forks and its first half ends with status 0, so that it is no child of the program where there is no shell
+(``child``). Next it locks ``helper.lock``: who looks can tell one that is slow to come, on a machine that is busy, or
+that waits for a pause to end, from one that has died.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import signal
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from typing import Any, Optional
+from typing import Optional
 
-from lastword.spool.layout import Layout
+from lastword.launch.child import Children
+from lastword.spool.layout import Layout, open_private
 
 # Every exit status is 0: a program that is PID 1 inherits the flusher, and gunicorn 20.1 as PID 1 took the status of an
 # orphan for one of its workers'. The path of `python -I` comes first, so that a requests.py lying about is not found.
-# lastword itself is the program's own, also where another version is installed beside the interpreter.
+# lastword itself is the program's own, also where another version is installed beside the interpreter. What takes long
+# to import comes after the fork.
 _HELPER = """\
-import os
+import os, sys
 try:
+    spool, place, interpreter, not_before, *path = sys.argv[1:]
+    sys.path.extend(entry for entry in path if entry not in sys.path)
+    from importlib.machinery import PathFinder
+    ours = PathFinder.find_spec("lastword", path[:1])
+    if ours is None or not any(finder.find_spec("requests", None) for finder in sys.meta_path):
+        raise ImportError(f"{interpreter} finds no lastword or no requests in {sys.path}")
+    os.write(1, b"!")
     if os.fork():
         os._exit(0)
-    import sys, json
-    told = json.loads(sys.argv[1])
     os.setsid()
     os.chdir("/")
+    os.dup2(0, 1)
     try:
         open_ones = [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:
@@ -44,18 +50,18 @@ try:
     lock = None
     try:
         import fcntl
-        lock = os.open(told["lock"], os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        lock = os.open(place, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         pass
-    sys.path.extend(path for path in told["path"] if path not in sys.path)
-    from importlib.machinery import PathFinder
     from importlib.util import module_from_spec
-    ours = PathFinder.find_spec("lastword", told["path"][:1])
     sys.modules["lastword"] = module_from_spec(ours)
     ours.loader.exec_module(sys.modules["lastword"])
     from lastword.flusher.process import run_detached
-    run_detached(told["spool"], lock)
+    run_detached(spool, lock, interpreter, float(not_before))
+except BaseException:
+    import traceback
+    traceback.print_exc()
 finally:
     os._exit(0)
 """
@@ -87,17 +93,32 @@ _KEPT_VARIABLES = frozenset(
 _DISTRIBUTIONS = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "chardet", "filelock", "psutil")
 
 
-def spawn(layout: Layout) -> int:
-    """Start the helper; returns the pid of its first half. Raises OSError."""
-    interpreter = find_interpreter()
-    if interpreter is None:
+def spawn(
+    layout: Layout, children: Children, interpreter: str, *, not_before: float = 0.0, answer_within: float = 0.0
+) -> None:
+    """Start the helper, which waits until ``not_before`` (Unix seconds), if that is still to come.
+
+    Whether it begins well is waited for ``answer_within`` seconds. Raises OSError, see ``Children.start``.
+    """
+    told = [layout.spool, layout.helper_lock, interpreter, repr(not_before), *flusher_path(sys.path)]
+    try:
+        log = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError:  # no room, or no file
+        log = None
+    try:
+        arguments = [interpreter, "-I", "-c", _HELPER, *told]
+        children.start(arguments, kept_environment(os.environ), log=log, answer_within=answer_within)
+    finally:
+        if log is not None:
+            os.close(log)
+
+
+def the_interpreter() -> str:
+    """``find_interpreter``; raises OSError where there is none."""
+    found = find_interpreter()
+    if found is None:
         raise OSError(errno.ENOENT, f"no Python interpreter was found (sys.executable is {sys.executable!r})")
-    told = json.dumps({"spool": layout.spool, "lock": layout.helper_lock, "path": flusher_path(sys.path)})
-    arguments = [interpreter, "-I", "-c", _HELPER, told]
-    environment = kept_environment(os.environ)
-    if hasattr(os, "posix_spawn"):
-        return _posix_spawn(arguments, environment)
-    return _fork_and_exec(arguments, environment)
+    return found
 
 
 def find_interpreter() -> Optional[str]:
@@ -137,31 +158,3 @@ def _is_metadata_we_need(name: str) -> bool:
 def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What the flusher is given of the program's environment: nothing that could be a secret or change its Python."""
     return {name: value for name, value in environ.items() if name in _KEPT_VARIABLES or name.startswith("LC_")}
-
-
-def _posix_spawn(arguments: list[str], environment: dict[str, str]) -> int:
-    null = [(os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1, 2)]
-    catchable = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-    # A group of its own from the first moment: whoever kills the program's process group does not mean the flusher.
-    options: dict[str, Any] = {"file_actions": null, "setpgroup": 0, "setsigmask": [], "setsigdef": catchable}
-    return os.posix_spawn(arguments[0], arguments, environment, **options)
-
-
-def _fork_and_exec(arguments: list[str], environment: dict[str, str]) -> int:
-    """For PyPy, which has no ``posix_spawn``."""
-    pid = os.fork()
-    if pid:
-        with suppress(OSError):  # done here and there, since either may come first
-            os.setpgid(pid, pid)
-        return pid
-    try:
-        os.setpgid(0, 0)
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        os.execve(arguments[0], arguments, environment)
-    finally:
-        os._exit(0)

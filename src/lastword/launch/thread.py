@@ -6,19 +6,21 @@ our requests for the program's.
 
 from __future__ import annotations
 
-import _thread
 import os
-import sys
 import time
 from contextlib import suppress
 from typing import Any, Callable, Protocol
 
 from lastword import diagnostics
+from lastword.native import native, start_on_own_stack
 from lastword.spool import start
 from lastword.spool.layout import Layout
 
 #: How long the end of a process waits for a thread that leads, in seconds: it looks around every quarter of one.
 _LEAVE_WAIT = 0.5
+
+#: How often a thread looks whether a pause is over, or the process ends, in seconds.
+_PAUSE_LOOK = 0.1
 
 
 class Lead(Protocol):
@@ -39,27 +41,31 @@ class ThreadStarter:
         self._leaving = 0  # the pid of a process that is about to end
 
     def ensure(self, layout: Layout) -> bool:
-        """Have a thread lead ``layout``; false where a flusher broke down a moment ago.
+        """Have a thread lead ``layout``; false where it has to wait first, since a flusher broke down a moment ago.
 
         Raises RuntimeError where no thread can be started.
         """
-        if not start.load(layout).allows(time.time()):
-            return False
+        comes = _wait_left(layout) == 0.0
         key = (os.getpid(), layout.spool)
         running = self._running.get(key)
         if running is not None:
             running.wanted = True
             if self._running.get(key) is running:  # else it has gone meanwhile, perhaps without a look at that
-                return True
+                return comes
         mine = _Running()
         if self._running.setdefault(key, mine) is mine:
             try:
                 _fork_guard()  # made by whoever comes first, and not in the thread
-                _native("start_new_thread")(self._run, (layout, key, mine))
+                start_new_thread = native("_thread", "start_new_thread")
+                start_on_own_stack(lambda: start_new_thread(self._run, (layout, key, mine)))
             except BaseException:
                 self._running.pop(key, None)
                 raise
-        return True
+        return comes
+
+    def runs(self, layout: Layout) -> bool:
+        """Whether this process has a thread that leads ``layout``, or is about to."""
+        return (os.getpid(), layout.spool) in self._running
 
     def leave(self) -> None:
         """Have the threads of this process leave, and wait for that a moment: one that was cut off in the middle of
@@ -74,23 +80,29 @@ class ThreadStarter:
         return self._leaving == os.getpid()
 
     def _run(self, layout: Layout, key: tuple[int, str], mine: _Running) -> None:
-        try:
-            with _fork_guard():
-                lead = self._load()
-        except Exception as error:
-            del self._running[key]
-            diagnostics.note("start", f"nothing sends events (they stay in the spool): {error!r}")
-            with suppress(OSError):
-                start.pause(layout, time.time() + start.MAX_WAIT)
-            return
         while True:
             mine.wanted = False
-            if start.load(layout).allows(time.time()):
-                lead(layout, self._is_leaving)
+            while _wait_left(layout) and not self._is_leaving():
+                time.sleep(_PAUSE_LOOK)
+            if not self._is_leaving():
+                self._lead(layout)
+            if _wait_left(layout) and not self._is_leaving():
+                continue  # it broke down
             del self._running[key]
             # Whoever came while it was about to leave counted on it.
             if not mine.wanted or self._running.setdefault(key, mine) is not mine:
                 return
+
+    def _lead(self, layout: Layout) -> None:
+        try:
+            with _fork_guard():
+                lead = self._load()
+        except Exception as error:
+            diagnostics.note("start", f"nothing sends events (they stay in the spool): {error!r}")
+            with suppress(OSError):
+                start.pause(layout, time.time() + start.MAX_WAIT)
+            return
+        lead(layout, self._is_leaving)
 
 
 class _Running:
@@ -100,14 +112,10 @@ class _Running:
         self.wanted = False
 
 
-def _native(name: str) -> Any:
-    """What ``_thread`` has under ``name``, also where gevent has put a greenlet's version in its place.
-
-    A greenlet that works without a pause would hold up all others of its thread. A native thread has a hub of its own,
-    in which whatever gevent has patched works as it should.
-    """
-    gevent = sys.modules.get("gevent.monkey")
-    return getattr(_thread, name) if gevent is None else gevent.get_original("_thread", name)
+def _wait_left(layout: Layout) -> float:
+    """Seconds of a pause that are still to come; 0 where there is none, or where only the start of a process waits."""
+    state, now = start.load(layout), time.time()
+    return 0.0 if state.failures or state.allows(now) else state.not_before - now
 
 
 _guards: list[Any] = []
@@ -120,7 +128,7 @@ def _fork_guard() -> Any:
     the thread imported requests hung in its own ``import requests``, 12 times of 12.
     """
     if not _guards:
-        guard = _native("RLock")()
+        guard = native("_thread", "RLock")()
         _guards.append(guard)
         if _guards[0] is guard and hasattr(os, "register_at_fork"):
             os.register_at_fork(before=guard.acquire, after_in_parent=guard.release, after_in_child=guard.release)

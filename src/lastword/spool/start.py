@@ -1,26 +1,32 @@
 """Who may start a flusher, and when: ``start.lock``, ``start.json`` and ``helper.lock``.
 
-``start.json`` is ``{"failures":…,"not_before":…,"unfinished":…}``, ``not_before`` in Unix seconds. It is written only
-under ``start.lock``. A starter counts its start as failed, and unfinished, before it makes it, and takes back the
+``start.json`` is ``{"failures":…,"not_before":…,"unfinished":…,"stopped_at":…}``, times in Unix seconds. It is written
+only under ``start.lock``. A starter counts its start as failed, and unfinished, before it makes it, and takes back the
 latter once the helper runs; the flusher that comes to lead, or finds another one leading, clears the count. So
 
 * a flusher that cannot run is tried after 1, 2, 4 … 60 seconds,
 * one that was killed while it led is followed at once,
 * and a starter that was killed before it had started anything holds up nobody.
 
+``stopped_at`` is when a flusher was told to leave, with all of its service perhaps: the pause that follows is for those
+who were there then, and not for who began later. Whoever has something to say during a pause starts a helper that waits
+until it is over, so that nobody has to come back for that.
+
 ``helper.lock`` is made by the starter, and locked by the helper itself, as one of its first acts, until it leads. While
 it is, the last start has not failed, however long it takes: three that were only slow would be taken for a flusher that
-cannot run. Past ``MAX_WAIT`` seconds it counts as failed nevertheless.
+cannot run. Past ``MAX_WAIT`` seconds it counts as failed nevertheless. What the file holds is the interpreter of the
+last helper that came to lead.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import time
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from lastword.spool.layout import Layout, open_in_place, open_private, read_small_file, reserve, write_all
 from lastword.spool.lock import LifetimeLock, holder
@@ -29,6 +35,14 @@ MAX_WAIT = 60.0
 
 #: Bytes of ``start.json``.
 SIZE = 256
+
+_LONGEST_PATH = 4096
+
+#: After this many starts that came to nothing the flusher is run in another way, if there is one.
+MOST_FAILURES = 3
+
+#: How long a helper may take to lock ``helper.lock``, in seconds.
+BIRTH = 0.5
 
 _LOCK_PATIENCE = 1.0
 
@@ -39,6 +53,7 @@ class StartState(NamedTuple):
     failures: int = 0
     not_before: float = 0.0
     unfinished: bool = False
+    stopped_at: float = 0.0
 
     def allows(self, now: float) -> bool:
         """Whether one may be started, by whoever holds ``start.lock``.
@@ -47,18 +62,42 @@ class StartState(NamedTuple):
         """
         return self.unfinished or now >= self.not_before or self.not_before > now + MAX_WAIT
 
+    def for_process(self, began: float) -> StartState:
+        """The state as a process sees it that began to report at ``began`` (Unix seconds)."""
+        return StartState() if 0.0 < self.stopped_at < began else self
+
     def may_be_coming(self, now: float) -> bool:
         """Whether the last start was made so lately that its helper, if it lives, may still come to lead."""
-        return self.failures > 0 and abs(now - self.not_before) <= MAX_WAIT
+        return abs(now - self.not_before) <= MAX_WAIT
+
+    def may_come_soon(self, now: float) -> bool:
+        """Whether the last start was made, and not in a pause, so that its helper waits for nothing."""
+        return self.failures > 0 and self.not_before - now <= _wait_after(self.failures - 1)
+
+    def may_be_waited_out(self, now: float) -> bool:
+        """Whether a helper that waits may be started although it is not time: nobody was started for this pause yet,
+        or who was has died, and not too often.
+        """
+        last_start = self.not_before - _wait_after(self.failures - 1)
+        return self.failures == 0 or (self.failures < MOST_FAILURES and now >= last_start + BIRTH)
 
     def before_start(self, now: float) -> StartState:
-        """The state to write before a start, as if it were to fail."""
-        wait = min(2.0 ** min(self.failures, 10), MAX_WAIT)
-        return StartState(self.failures + 1, now + wait, unfinished=True)
+        """The state to write before a start, as if it were to fail. A pause that lasts longer goes on."""
+        wait = now + _wait_after(self.failures)
+        paused_until = self.not_before if not self.allows(now) else 0.0
+        return StartState(self.failures + 1, max(wait, paused_until), unfinished=True, stopped_at=self.stopped_at)
 
     def after_start(self) -> StartState:
         """The state to write when the helper runs, or could not be started."""
-        return StartState(self.failures, self.not_before)
+        return self._replace(unfinished=False)
+
+    def after_failure(self) -> StartState:
+        """The state to write when it is certain that no helper can run."""
+        return StartState(max(self.failures, MOST_FAILURES), self.not_before)
+
+
+def _wait_after(failures: int) -> float:
+    return min(2.0 ** min(failures, 10), MAX_WAIT)
 
 
 def load(layout: Layout) -> StartState:
@@ -66,10 +105,11 @@ def load(layout: Layout) -> StartState:
     try:
         # As text: json would take the zeros of a new file for UTF-32, and import that in the midst of a capture.
         data = json.loads(read_small_file(layout.start_state, SIZE).partition(b"\n")[0].decode("ascii"))
-        state = StartState(int(data["failures"]), float(data["not_before"]), data["unfinished"] is True)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        times = float(data["not_before"]), float(data.get("stopped_at", 0.0))
+        state = StartState(int(data["failures"]), times[0], data["unfinished"] is True, times[1])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return StartState()
-    return state if math.isfinite(state.not_before) else StartState()
+    return state if math.isfinite(state.not_before + state.stopped_at) else StartState()
 
 
 def is_coming(layout: Layout, state: StartState, now: float) -> bool:
@@ -84,6 +124,34 @@ def make_helper_lock(layout: Layout) -> None:
     """Make the file that the helper is to lock; it makes none itself, before it has looked where it is."""
     with suppress(OSError):  # then it cannot be told whether a helper is coming, and that is all
         os.close(open_private(layout.helper_lock, os.O_RDWR | os.O_CREAT))
+
+
+def lock_helper(layout: Layout) -> Optional[int]:
+    """Take ``helper.lock`` for a flusher that broke down and is to try again: a descriptor, None where it is taken."""
+    descriptor = None
+    try:
+        descriptor = open_private(layout.helper_lock, os.O_RDWR | os.O_CREAT)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if descriptor is not None:
+            os.close(descriptor)
+        return None
+    return descriptor
+
+
+def has_led(layout: Layout, interpreter: str) -> bool:
+    """Whether the last helper that came to lead was of this interpreter. Never raises."""
+    try:
+        return read_small_file(layout.helper_lock, _LONGEST_PATH) == os.fsencode(interpreter)
+    except OSError:
+        return False
+
+
+def remember_leading(descriptor: int, interpreter: str) -> None:
+    """Write down that a helper of this interpreter came to lead; by ``descriptor`` it holds ``helper.lock``."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, os.fsencode(interpreter), 0)
 
 
 def preallocate(layout: Layout) -> None:
@@ -109,9 +177,12 @@ def clear_failures(layout: Layout) -> None:
     _replace(layout, StartState())
 
 
-def pause(layout: Layout, not_before: float) -> None:
-    """Let nobody start a flusher before ``not_before`` (Unix seconds). Raises OSError."""
-    _replace(layout, StartState(0, not_before))
+def pause(layout: Layout, not_before: float, stopped_at: float = 0.0) -> None:
+    """Let no flusher lead before ``not_before`` (Unix seconds). Raises OSError.
+
+    ``stopped_at`` is given where it was told to leave: whoever begins later is not meant.
+    """
+    _replace(layout, StartState(0, not_before, stopped_at=stopped_at))
 
 
 def _replace(layout: Layout, state: StartState) -> None:

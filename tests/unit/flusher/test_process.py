@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 from pathlib import Path
 from typing import Any, Callable
 
+import pytest
+
+from lastword.flusher import process, schedule
 from lastword.flusher.process import run_detached
+from lastword.flusher.succession import Succession
+from lastword.spool import lock
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 from tests.support import needs
@@ -18,8 +24,8 @@ AUTOGROUP = Path("/proc/self/autogroup")
 
 def found_by_a_flusher(layout: Layout, look: Callable[[], Any]) -> Any:
     """What ``look`` says in a process, of a session of its own, that was started as flusher and found another one."""
-    lock = LifetimeLock.acquire(layout.flusher_lock)
-    assert lock is not None
+    leads = LifetimeLock.acquire(layout.flusher_lock)
+    assert leads is not None
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -34,7 +40,7 @@ def found_by_a_flusher(layout: Layout, look: Callable[[], Any]) -> Any:
     with os.fdopen(reading) as told:
         found = json.loads(told.read())
     os.waitpid(pid, 0)
-    lock.release()
+    leads.release()
     return found
 
 
@@ -67,3 +73,36 @@ def test_troubles_are_in_its_log(layout: Layout) -> None:
 
     found_by_a_flusher(layout, complain)
     assert log.read_text() == "trouble\n"
+
+
+def test_one_that_breaks_down_tries_again_after_the_pause(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its own process, which is known to be coming meanwhile; nobody has to capture anything for that."""
+    seen = []
+
+    def lead(layout: Layout, succession: Succession) -> None:
+        seen.append(holder_of_helper_lock())
+        if len(seen) < 3:
+            raise OSError("broken")
+
+    def holder_of_helper_lock() -> bool:
+        return run_elsewhere(lambda: lock.holder(layout.helper_lock) is not None)
+
+    monkeypatch.setattr(process, "_lead", lead)
+    monkeypatch.setattr(schedule, "PAUSE_AFTER_TROUBLE", 0.05)
+    for name in ("_send_errors_to", "_be_a_good_neighbour"):
+        monkeypatch.setattr(process, name, lambda *_: None)
+    kept = {number: signal.getsignal(number) for number in process._STOPPING}
+    try:
+        run_detached(layout.spool)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    assert seen == [False, True, True]
+
+
+def run_elsewhere(look: Callable[[], bool]) -> bool:
+    """What ``look`` says in another process."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(int(look()))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1

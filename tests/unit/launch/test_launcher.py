@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -15,7 +16,7 @@ from lastword import diagnostics, launch
 from lastword.launch import Launcher
 from lastword.launch.mode import Choice, Mode
 from lastword.launch.thread import Lead, ThreadStarter
-from lastword.spool import identity, leader, start
+from lastword.spool import leader, start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 from lastword.spool.start import StartState
@@ -23,6 +24,7 @@ from lastword.version import __version__
 from tests.support.programs import wait_until
 
 BY_PROCESS = Choice(Mode.PROCESS, Mode.THREAD)
+ONLY_BY_PROCESS = Choice(Mode.PROCESS, Mode.PROCESS)
 
 
 class Led:
@@ -43,13 +45,19 @@ def launcher(led: Optional[Led] = None) -> Launcher:
 
 
 @pytest.fixture
-def spawned(monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
+def waits() -> list[float]:
+    """Until when each helper was to wait."""
+    return []
+
+
+@pytest.fixture
+def spawned(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> list[Layout]:
     """Starts that were made, without making them."""
     starts: list[Layout] = []
 
-    def spawn(layout: Layout) -> int:
+    def spawn(layout: Layout, *_: object, **options: float) -> None:
         starts.append(layout)
-        return 2**22 + 1
+        waits.append(options["not_before"])
 
     monkeypatch.setattr(launch, "spawn", spawn)
     return starts
@@ -92,9 +100,8 @@ def test_a_start_is_made_known_before_and_after(layout: Layout, monkeypatch: pyt
     """While the helper is being started the state says so; a starter that is killed then leaves it so."""
     seen = []
 
-    def spawn(layout: Layout) -> int:
+    def spawn(layout: Layout, *_: object, **__: object) -> None:
         seen.append(start.load(layout))
-        return 2**22 + 1
 
     monkeypatch.setattr(launch, "spawn", spawn)
     launcher().ensure_flusher(layout, BY_PROCESS)
@@ -111,11 +118,10 @@ def test_a_thread_waits_for_the_start_that_another_one_makes(layout: Layout, mon
     order = []
     begun = threading.Event()
 
-    def spawn(_: Layout) -> int:
+    def spawn(*_: object, **__: object) -> None:
         begun.set()
         time.sleep(0.05)  # the other thread comes while this one is here, or the test proves nothing
         order.append("started")
-        return 2**22 + 1
 
     monkeypatch.setattr(launch, "spawn", spawn)
     starter = threading.Thread(target=launcher().ensure_flusher, args=(layout, BY_PROCESS))
@@ -128,50 +134,98 @@ def test_a_thread_waits_for_the_start_that_another_one_makes(layout: Layout, mon
 
 
 def test_a_start_that_cannot_be_made_is_told_not_raised(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container that forbids processes costs one note, and the next try comes later."""
+    """A container that forbids processes costs one note, and the next try comes later, where threads may not run."""
 
-    def forbidden(_: Layout) -> int:
+    def forbidden(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(launch, "spawn", forbidden)
     diagnostics.forget()
     starter = launcher()
-    assert not starter.ensure_flusher(layout, BY_PROCESS)
-    assert not starter.ensure_flusher(layout, BY_PROCESS), "nobody is on the way, although the next try is not due"
+    assert not starter.ensure_flusher(layout, ONLY_BY_PROCESS)
+    assert not starter.ensure_flusher(layout, ONLY_BY_PROCESS), "nobody is on the way, although it is not time yet"
     assert ["Operation not permitted" in text for text in diagnostics.waiting()] == [True]
-    assert start.load(layout).failures == 1
+    assert start.load(layout).failures == start.MOST_FAILURES
     diagnostics.forget()
 
 
-def test_the_helper_is_reaped_by_its_own_pid(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first half of a helper leaves no zombie, and no child of the program is waited for in its place."""
-    ends, mine = os.pipe()
-    programs_own_child = os.fork()
-    if programs_own_child == 0:
-        os._exit(7)
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EAGAIN, errno.EMFILE])
+def test_where_no_process_can_be_started_a_thread_sends_at_once(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Not at the third capture that fails; whether a process is tried again before long depends on what is missing."""
 
-    def spawn(_: Layout) -> int:
-        pid = os.fork()
-        if pid == 0:
-            os.close(mine)
-            os.read(ends, 1)
-            os._exit(0)
-        return pid
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(launch, "spawn", fails)
+    diagnostics.forget()
+    led = Led()
+    assert launcher(led).ensure_flusher(layout, BY_PROCESS)
+    wait_until(lambda: led.spools == [layout.spool], "the thread")
+    assert ["a thread of this process sends events" in text for text in diagnostics.waiting()] == [True]
+    assert start.load(layout).failures == (1 if number in (errno.EAGAIN, errno.EMFILE) else start.MOST_FAILURES)
+    diagnostics.forget()
+
+
+def test_an_interpreter_that_has_not_led_yet_is_asked_whether_it_begins(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that has failed since; one that is known costs a capture no waiting."""
+    asked = []
+
+    def spawn(*_: object, answer_within: float, **__: object) -> None:
+        asked.append(answer_within > 0)
 
     monkeypatch.setattr(launch, "spawn", spawn)
-    starter = launcher()
-    starter.ensure_flusher(layout, BY_PROCESS)
-    [(_, helper)] = starter._helpers
-    starter.ensure_flusher(layout, BY_PROCESS)
-    assert starter._helpers != []
-    os.close(mine)
-    wait_until(lambda: identity.start_time(helper) is None, "the helper's end, of which a zombie is left")
-    starter.ensure_flusher(layout, BY_PROCESS)
-    assert starter._helpers == []
-    with pytest.raises(ChildProcessError):
-        os.waitpid(helper, os.WNOHANG)
-    assert os.waitstatus_to_exitcode(os.waitpid(programs_own_child, 0)[1]) == 7
-    os.close(ends)
+    monkeypatch.setattr(launch, "the_interpreter", lambda: "/usr/bin/python3")
+    for interpreter, failures in (("", 0), ("/other/python3", 0), ("/usr/bin/python3", 0), ("/usr/bin/python3", 1)):
+        Path(layout.helper_lock).write_text(interpreter)
+        start.store(layout, StartState(failures))
+        launcher().ensure_flusher(layout, BY_PROCESS)
+    assert asked == [True, True, False, True]
+
+
+def test_during_a_pause_one_helper_is_started_that_waits(
+    layout: Layout, spawned: list[Layout], waits: list[float]
+) -> None:
+    """However many capture something then; nobody counts on it in the next moment."""
+    until = time.time() + 10
+    start.pause(layout, until, stopped_at=time.time())
+    for _ in range(3):
+        launcher_of_before = launcher()
+        launcher_of_before._began = 1.0
+        assert not launcher_of_before.ensure_flusher(layout, BY_PROCESS)
+        coming = LifetimeLock.acquire(layout.helper_lock)
+        assert coming is not None
+        coming.release()
+    assert (len(spawned), waits) == (1, [until])
+    assert start.load(layout).not_before == until
+
+
+def test_who_begins_after_a_stop_waits_for_no_pause(layout: Layout, spawned: list[Layout], waits: list[float]) -> None:
+    """A service that is started again sends what it finds, whether or not one that waits is there still."""
+    start.pause(layout, time.time() + 10, stopped_at=time.time() - 1)
+    coming = LifetimeLock.acquire(layout.helper_lock)
+    assert coming is not None
+    assert launcher().ensure_flusher(layout, BY_PROCESS)
+    assert (len(spawned), waits) == (1, [0.0])
+    assert start.load(layout).stopped_at == 0.0
+    coming.release()
+
+
+def test_a_helper_that_died_is_followed_by_one_that_waits(
+    layout: Layout, spawned: list[Layout], waits: list[float]
+) -> None:
+    """Between two starts as well, so that nobody has to come back; but not before it could have locked its lock."""
+    now = time.time()
+    for failures, ago, starts in ((1, 0.1, 0), (1, 0.7, 1), (2, 1.5, 1), (2, 0.2, 0)):
+        not_before = now - ago + 2.0 ** (failures - 1)
+        start.store(layout, StartState(failures, not_before))
+        spawned.clear()
+        waits.clear()
+        launcher().ensure_flusher(layout, BY_PROCESS)
+        assert (len(spawned), waits) == (starts, [not_before] * starts)
 
 
 def test_a_start_on_a_full_disk(layout: Layout, spawned: list[Layout], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +257,7 @@ def test_after_three_starts_that_came_to_nothing_a_thread_sends(layout: Layout, 
         assert starter.ensure_flusher(layout, BY_PROCESS)
     wait_until(lambda: led.spools == [layout.spool], "the thread")
     assert len(spawned) == 3
-    assert ["a thread of this process does it now" in text for text in diagnostics.waiting()] == [True]
+    assert ["a thread of this process sends events" in text for text in diagnostics.waiting()] == [True]
     diagnostics.forget()
 
 
@@ -212,7 +266,7 @@ def test_where_no_thread_may_run_processes_are_tried_on(
 ) -> None:
     """An explicit choice of processes, or a place where threads do not run: another start, and no thread."""
     start.store(layout, StartState(failures=7))
-    launcher().ensure_flusher(layout, Choice(Mode.PROCESS, Mode.PROCESS))
+    launcher().ensure_flusher(layout, ONLY_BY_PROCESS)
     assert (len(spawned), len(in_threads)) == (1, 0)
 
 

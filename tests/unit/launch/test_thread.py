@@ -16,6 +16,7 @@ import pytest
 
 from lastword import diagnostics
 from lastword.launch.thread import Lead, ThreadStarter
+from lastword.native import start_on_own_stack
 from lastword.spool import start
 from lastword.spool.layout import Layout
 from tests.support.programs import wait_until
@@ -135,7 +136,7 @@ def test_under_gevent_the_thread_is_a_native_one(layout: Layout, monkeypatch: py
         asked.append((module, name))
         return originals[name]
 
-    originals = {name: getattr(_thread, name) for name in ("start_new_thread", "RLock")}
+    originals = {name: getattr(_thread, name) for name in ("start_new_thread", "RLock", "stack_size")}
     monkeypatch.setitem(sys.modules, "gevent.monkey", SimpleNamespace(get_original=get_original))
     monkeypatch.setattr(_thread, "start_new_thread", None)
     leading = Leading()
@@ -157,7 +158,48 @@ def test_what_cannot_be_imported_is_told_and_not_tried_at_every_capture(layout: 
     starter = ThreadStarter(load)
     starter.ensure(layout)
     wait_until(lambda: not start.load(layout).allows(time.time()), "the pause after it")
-    starter.ensure(layout)
-    assert (loads, starter._running) == ([1], {})
+    assert not starter.ensure(layout)
+    assert loads == [1]
     assert ["No module named 'requests'" in text for text in diagnostics.waiting()] == [True]
+    start.clear_failures(layout)
+    wait_until(lambda: len(loads) > 1, "another try once the pause is over, although nobody has asked")
+    starter.leave()
+    assert starter._running == {}
     diagnostics.forget()
+
+
+def test_a_flusher_that_breaks_down_goes_on_after_the_pause(layout: Layout) -> None:
+    """In the same thread, whether or not anything is captured; so does one that is asked for during a pause."""
+    began = []
+
+    def lead(layout: Layout, until: Callable[[], bool] = bool) -> None:
+        began.append(start.load(layout).not_before)
+        if len(began) == 1:
+            start.pause(layout, time.time() + 0.3)
+
+    start.pause(layout, time.time() + 0.3)
+    starter = ThreadStarter(lambda: lead)
+    assert not starter.ensure(layout)
+    wait_until(lambda: starter._running == {}, "the thread's end")
+    assert len(began) == 2
+    assert 0 < began[0] < began[1] < time.time()
+
+
+def test_a_small_stack_of_the_programs_is_not_the_threads(layout: Layout) -> None:
+    """And stays what the program has set; so does what another thread sets in that very moment."""
+    sizes = []
+
+    def start(other: int = 1 << 20) -> None:
+        sizes.append(threading.stack_size(other))
+
+    before = threading.stack_size(64 << 10)
+    try:
+        start_on_own_stack(start)
+        start_on_own_stack(lambda: start(128 << 10))
+        sizes.append(threading.stack_size(2 << 20))
+        start_on_own_stack(lambda: start(2 << 20))
+        threading.stack_size(0)
+        start_on_own_stack(lambda: start(0))
+    finally:
+        threading.stack_size(before)
+    assert sizes == [1 << 20, 1 << 20, 128 << 10, 2 << 20, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,35 @@ assert start.load(layout) == start.StartState()
 assert set(sys.modules) == before, set(sys.modules) - before
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_pause_after_a_stop_is_not_for_who_begins_later() -> None:
+    """Nor does the count of those who were started to wait for its end."""
+    state = StartState(1, 1010.0, stopped_at=1000.0)
+    assert state.for_process(999.0) == state
+    assert state.for_process(1000.5) == StartState()
+    assert StartState(2, 1010.0).for_process(1000.5) == StartState(2, 1010.0)
+
+
+def test_a_start_in_a_pause_leaves_the_pause_as_it_is() -> None:
+    """The helper waits; who looks meanwhile starts no other one, and does not wait for this one."""
+    paused = StartState(0, 1030.0, stopped_at=1000.0)
+    assert paused.may_be_waited_out(1000.0)
+    state = paused.before_start(1000.0).after_start()
+    assert state == StartState(1, 1030.0, stopped_at=1000.0)
+    assert not state.may_be_waited_out(1020.0)
+    assert not state.may_come_soon(1020.0)
+    assert StartState().before_start(1000.0).may_come_soon(1000.0)
+    assert not StartState(start.MOST_FAILURES, 1030.0).may_be_waited_out(1029.0)
+
+
+def test_an_interpreter_that_came_to_lead_is_remembered(layout: Layout) -> None:
+    """By its path, so that another one is none that has led; and no file is none."""
+    assert not start.has_led(layout, "/usr/bin/python3")
+    for python in ("/usr/local/bin/python3.13", "/usr/bin/python3"):
+        descriptor = start.lock_helper(layout)
+        assert descriptor is not None
+        start.remember_leading(descriptor, python)
+        os.close(descriptor)
+        assert start.has_led(layout, python)
+    assert not start.has_led(layout, "/usr/bin/python")

@@ -1,0 +1,189 @@
+"""Starting a process that is a child of the program for a millisecond or two, and of which the program hears nothing.
+
+A direct child is told to whoever calls ``os.wait()``, and its end to a handler of SIGCHLD. So the child is ``/bin/sh``,
+which starts the process proper in the background, ends at once and is reaped here; where there is no shell, the process
+itself has to end soon. The thread that does this blocks SIGCHLD meanwhile and takes it back, so that a program of one
+thread hears nothing. Of several, another thread may: it finds no child to wait for.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Optional
+
+from lastword.native import native
+
+_SHELL = "/bin/sh"
+
+#: How long its end is waited for, in seconds; one that takes longer is reaped at a later start.
+_PATIENCE = 0.25
+
+_LOOK = 0.0005
+
+#: (pid of the process that started it, its pid) of each child that is not reaped yet.
+_Children = list[tuple[int, int]]
+
+
+class Children:
+    """The children of this process that were started here and not seen to end. Safe to inherit over a fork."""
+
+    def __init__(self) -> None:
+        self._left: list[tuple[int, int]] = []
+
+    def start(
+        self, arguments: list[str], environment: dict[str, str], *, log: Optional[int], answer_within: float
+    ) -> None:
+        """Start a process with ``arguments``, in a group of its own, its errors going to the descriptor ``log``.
+
+        It writes a byte to its output when it is well; that is waited for ``answer_within`` seconds (0: not at all).
+        Raises OSError: EAGAIN where there may be room for one in a moment, ENOEXEC where it ended without that byte.
+        """
+        before = _block_sigchld()
+        reading = writing = None
+        try:
+            if answer_within:
+                reading, writing = map(_beside_standard_streams, os.pipe())
+                os.set_blocking(reading, False)
+            pid = self._spawn(arguments, environment, writing, log)
+            if writing is not None:
+                os.close(writing)
+                writing = None
+            self._await(pid, reading, answer_within)
+        finally:
+            for descriptor in (reading, writing):
+                if descriptor is not None:
+                    os.close(descriptor)
+            _unblock_sigchld(before)
+
+    def reap(self) -> None:
+        """Take note of those that have ended."""
+        for starter, pid in list(self._left):
+            if starter != os.getpid() or _status(pid) is not None:
+                self._forget(starter, pid)
+
+    def _spawn(
+        self, arguments: list[str], environment: dict[str, str], output: Optional[int], log: Optional[int]
+    ) -> int:
+        spawn = _posix_spawn if hasattr(os, "posix_spawn") else _fork_and_exec
+        try:
+            pid = spawn([_SHELL, "-c", '"$@" &', "sh", *arguments], environment, output, log)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM):
+                raise
+            pid = spawn(arguments, environment, output, log)
+        self._left.append((os.getpid(), pid))
+        return pid
+
+    def _await(self, pid: int, reading: Optional[int], answer_within: float) -> None:
+        """Reap the child, and read its answer from ``reading``, as long as both come in time."""
+        sleep, began = native("time", "sleep"), time.monotonic()
+        reaped = False
+        answer: Optional[bytes] = None
+        while time.monotonic() - began < max(_PATIENCE, answer_within):
+            if not reaped and (status := _status(pid)) is not None:
+                reaped = True
+                self._forget(os.getpid(), pid)
+                if status:
+                    raise OSError(errno.EAGAIN, f"{_SHELL} could start no process (exit status {status})")
+            if reading is not None and answer is None:
+                with suppress(BlockingIOError):
+                    answer = os.read(reading, 1)
+            if answer == b"":
+                raise OSError(errno.ENOEXEC, "it ended before it had begun")
+            if reaped and (reading is None or answer or time.monotonic() - began > answer_within):
+                return
+            sleep(_LOOK)
+
+    def _forget(self, starter: int, pid: int) -> None:
+        with suppress(ValueError):  # by another thread already
+            self._left.remove((starter, pid))
+
+
+def _beside_standard_streams(descriptor: int) -> int:
+    """The same under a number above 2, which those of a program have that was started without standard streams."""
+    if descriptor > 2:
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)
+
+
+def _status(pid: int) -> Optional[int]:
+    """The exit status of a child that has ended, 0 where somebody who waits for every child was told it; else None."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return 0
+    return None if found != pid else status
+
+
+def _block_sigchld() -> Optional[Iterable[int]]:
+    """Block SIGCHLD for this thread and return what was blocked before; None where the program does not hear of it."""
+    if not hasattr(signal, "sigtimedwait"):
+        return None
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    if signal.SIGCHLD not in blocked:
+        if signal.getsignal(signal.SIGCHLD) in (signal.SIG_DFL, signal.SIG_IGN):
+            return None
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    return blocked
+
+
+def _unblock_sigchld(before: Optional[Iterable[int]]) -> None:
+    """Take back a SIGCHLD that waits for this process, and block what was blocked ``before``.
+
+    Several that wait are one: where a child of the program has ended too, its signal is sent again.
+    """
+    if before is None:
+        return
+    try:
+        waits = signal.sigtimedwait({signal.SIGCHLD}, 0)
+        if waits is not None and _another_has_ended():
+            os.kill(os.getpid(), signal.SIGCHLD)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _another_has_ended() -> bool:
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
+
+
+def _posix_spawn(arguments: list[str], environment: dict[str, str], output: Optional[int], log: Optional[int]) -> int:
+    streams = [  # the last one first, for ``log`` has a lower number where the program has no standard streams
+        (os.POSIX_SPAWN_OPEN, its, os.devnull, os.O_RDWR, 0) if mine is None else (os.POSIX_SPAWN_DUP2, mine, its)
+        for its, mine in ((2, log), (1, output), (0, None))
+    ]
+    catchable = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+    # A group of its own from the first moment: whoever kills the program's process group does not mean the flusher.
+    options: dict[str, Any] = {"file_actions": streams, "setpgroup": 0, "setsigmask": [], "setsigdef": catchable}
+    return os.posix_spawn(arguments[0], arguments, environment, **options)
+
+
+def _fork_and_exec(arguments: list[str], environment: dict[str, str], output: Optional[int], log: Optional[int]) -> int:
+    """For PyPy, which has no ``posix_spawn``."""
+    pid = os.fork()
+    if pid:
+        with suppress(OSError):  # done here and there, since either may come first
+            os.setpgid(pid, pid)
+        return pid
+    try:
+        os.setpgid(0, 0)
+        null = os.open(os.devnull, os.O_RDWR)
+        for mine, its in ((log, 2), (output, 1), (null, 0)):
+            os.dup2(null if mine is None else mine, its)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.execve(arguments[0], arguments, environment)
+    finally:
+        os._exit(127)

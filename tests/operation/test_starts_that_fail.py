@@ -1,0 +1,128 @@
+"""The promise: a flusher that is stopped, cannot start or has to pause comes back, and waits for no capture for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lastword.spool import start
+from lastword.spool.layout import Layout
+from lastword.spool.lock import LifetimeLock, holder
+from lastword.spool.start import StartState
+from lastword.testing import LoopbackTracker
+from tests.support.programs import Program, run, wait_until, wait_until_no_flusher
+
+CAPTURE = "acked(lastword.capture_message('hello'))\n"
+STAYS = "acked('ready'); sys.stdin.read()\n"
+
+#: Programs in the place of Python: one that `-I` cannot start, one that is killed, one that is no program at all.
+INTERPRETERS = {
+    "ends": "#!/bin/sh\nexit 1\n",
+    "is killed": "#!/bin/sh\nkill -9 $$\n",
+    "cannot be executed": "\x7fELF and nothing of it",
+    "is missing": "#!/nonexistent/python\n",
+    "cannot import": '#!/bin/sh\nexec \'{python}\' -I -S -c "$3" "$4" "$5" "$6" "$7" /nowhere\n',
+}
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS.values(), ids=INTERPRETERS)
+def test_an_interpreter_that_cannot_run_costs_no_second_capture(interpreter: str, tmp_path: Path) -> None:
+    """A thread sends the first event, at once; and those of the next start of the program, too."""
+    python, spool = tmp_path / "python3", tmp_path / "spool"
+    python.write_text(interpreter.format(python=sys.executable))
+    python.chmod(0o755)
+    body = """
+import sys
+sys.executable = sys._base_executable = sys.argv[1]
+import lastword
+lastword.init(sys.argv[2], spool=sys.argv[3])
+lastword.capture_message("hello")
+sys.stdin.read()
+"""
+    with LoopbackTracker() as tracker:
+        for count in (1, 2):
+            with subprocess.Popen(
+                [sys.executable, "-c", body, str(python), tracker.dsn, str(spool)],
+                stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as program:
+                tracker.wait_for(count, timeout=20)
+                assert "no process could be started" in program.communicate()[1]
+
+
+def test_what_was_held_at_a_stop_goes_with_the_next_start(tmp_path: Path) -> None:
+    """`systemctl restart` stops the flusher too; the program that is started again sends what is held at once."""
+    layout = Layout(str(tmp_path / "spool"))
+    with LoopbackTracker() as tracker:
+        tracker.go_down()
+        run(CAPTURE, spool=tmp_path / "spool", dsn=tracker.dsn)
+        wait_until(lambda: holder(layout.flusher_lock), "a flusher")
+        os.kill(holder(layout.flusher_lock) or 0, signal.SIGTERM)
+        wait_until_no_flusher(tmp_path / "spool")
+        wait_until(lambda: start.load(layout).stopped_at, "the pause")
+        tracker.come_up()
+        began = time.monotonic()
+        with Program(STAYS, spool=tmp_path / "spool", dsn=tracker.dsn):
+            tracker.wait_for(1)
+        assert time.monotonic() - began < 5  # of a pause of ten
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "broken down"])
+def test_what_is_captured_in_a_pause_goes_when_it_is_over(stopped: bool, tmp_path: Path) -> None:
+    """By a process that lived when the flusher was stopped, and captures nothing more; `flush` waits for no pause."""
+    layout = Layout(str(tmp_path / "spool"))
+    body = "acked('ready'); sys.stdin.readline()\n" + CAPTURE + "acked('captured'); sys.stdin.read()\n"
+    with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
+        program.line()
+        layout.prepare()
+        until = time.time() + 2
+        start.pause(layout, until, stopped_at=time.time() if stopped else 0.0)
+        program.tell("go on")
+        wait_until(lambda: holder(layout.helper_lock), "a helper that waits")
+        assert time.time() > until or not tracker.events
+        tracker.wait_for(1)
+        assert time.time() > until
+
+
+def test_flush_and_the_end_of_a_program_wait_for_no_pause(tmp_path: Path) -> None:
+    """The one sends from the calling thread; the other leaves it to the helper that waits."""
+    layout = Layout(str(tmp_path / "spool"))
+    layout.prepare()
+    body = "lastword.init(os.environ['TEST_DSN'], spool=os.environ['TEST_SPOOL'], shutdown_timeout=30)\n" + CAPTURE
+    with LoopbackTracker() as tracker:
+        start.pause(layout, time.time() + 45)
+        run(body + "assert lastword.flush(20)\n", spool=tmp_path / "spool", dsn=tracker.dsn)
+        assert len(tracker.events) == 1
+        start.pause(layout, time.time() + 45)
+        began = time.monotonic()
+        run(body, spool=tmp_path / "spool", dsn=tracker.dsn)
+        assert time.monotonic() - began < 20
+        os.kill(holder(layout.helper_lock) or 0, signal.SIGTERM)
+        wait_until(lambda: holder(layout.helper_lock) is None, "the end of the helper that waits")
+
+
+def test_a_helper_that_waits_holds_up_no_stop(tmp_path: Path) -> None:
+    """Whatever is captured while a service stops: once the last process of it is gone, so is the helper."""
+    layout = Layout(str(tmp_path / "spool"))
+    body = "acked('ready'); sys.stdin.readline()\n" + CAPTURE + "sys.stdin.read()\n"
+    with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
+        program.line()
+        layout.prepare()
+        now = time.time()
+        start.store(layout, StartState(0, now + 50, stopped_at=now))
+        program.tell("go on")
+        program.line()
+        wait_until(lambda: holder(layout.helper_lock), "a helper that waits")
+        program.process.kill()
+        program.process.wait()
+        wait_until(lambda: holder(layout.helper_lock) is None, "its end")
+        lock = LifetimeLock.acquire(layout.flusher_lock)
+        assert lock is not None and not tracker.events
+        lock.release()

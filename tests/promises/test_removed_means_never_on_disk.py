@@ -156,6 +156,14 @@ TEXTS = {
     f"Cookie: a={SECRET}": SECRET,
     f"Authorization: Digest username=ann, response={SECRET}": SECRET,
     f"X-Auth-Token: {SECRET}": SECRET,
+    # with something else between the two
+    f"Command '['mysql', '--password', '{SECRET}']' failed": SECRET,
+    f"[['X-Api-Key', '{SECRET}']]": SECRET,
+    f"DETAIL:  Key (api_token)=({SECRET}) already exists.": SECRET,
+    f"<login><password>{SECRET}</password></login>": SECRET,
+    f'[{{"name": "password", "value": "{SECRET}"}}]': SECRET,
+    f"1 error\npassword\n  Too short [type=x, input_value='{SECRET}', input_type=str]": SECRET,
+    f"/?next=%253Ftoken%253D{SECRET}": SECRET,
 }
 
 #: Every place in an event that takes a text, for each of them; made at run time, so that no source has a secret.
@@ -188,6 +196,11 @@ def capture_under(name):
     fields = {{name: secret, name.encode() + b"_": secret}}
     nested = [({{"config": fields}},)]
     headers = [(name, secret), (name.encode(), secret.encode())]
+    lists, objects = [[name, secret]], [{{"name": name, "value": secret}}]
+    arguments = ["tool", "--" + name, secret]
+    for part, value in (("lists", lists), ("objects", objects), ("arguments", arguments)):
+        lastword.set_extra(part, value)
+    lastword.set_context("more", {{"headers": headers[:1]}})
     lastword.set_user({{"id": "42", name: secret, "more": [{{name: secret}}]}})
     lastword.set_tag(name, secret)
     acked(lastword.capture_message("hello"))
@@ -200,7 +213,7 @@ def capture_under(name):
 for name in {NAMES!r}:
     capture_under(name)
 """
-PLACES_OF_A_NAME = 10  # user twice and tag in two events; three variables here, one of the code that fails
+PLACES_OF_A_NAME = 22  # user twice, extra three times, tag and context, in two events; variables
 
 
 def files_with_the_secret(directory: Path) -> list[str]:

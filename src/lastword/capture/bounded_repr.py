@@ -16,6 +16,7 @@ from typing import Any
 
 from lastword.capture.safe_text import ELLIPSIS, class_path, clean
 from lastword.event import FILTERED
+from lastword.named_values import is_secret_flag, is_secret_name, is_value_key, names_a_secret, text_of_name
 
 #: Characters that are shown of a variable.
 MAX_TEXT = 200
@@ -23,6 +24,11 @@ MAX_TEXT = 200
 MAX_DEPTH = 4
 
 _MAX_KEY = 1000
+
+#: An object with a name and a value has no more members.
+_FEW_KEYS = 20
+_DASHES = ("-", b"-")
+_FLAG = "'-"  # how a text that may be a flag of a command line begins in a repr
 
 # repr of an int costs the square of its length; these have about 154 digits.
 _MOST = 1 << 512
@@ -89,8 +95,8 @@ def has_long_text(value: object) -> bool:
 class BoundedRepr:
     """Shows values.
 
-    ``is_sensitive`` is asked about the keys of dicts, and the first of pairs, as lists of headers have them: what
-    belongs to such a name is not touched and shows as ``[filtered]``.
+    ``is_sensitive`` is asked about names: the keys of dicts, and what stands before or beside its value (see
+    ``named_values``). What belongs to a name for which it is true is not touched and shows as ``[filtered]``.
     """
 
     def __init__(self, is_sensitive: Callable[[str], bool]) -> None:
@@ -168,25 +174,34 @@ class BoundedRepr:
         """The members between brackets, as far as ``limit`` characters reach: later ones are never looked at."""
         if depth >= MAX_DEPTH:
             return opening + ELLIPSIS + closing
-        text = opening
+        text, filtered = opening, False
         for member in members:
-            text += self._write(member, limit, depth + 1) + ", "
+            kind = type(member)
+            is_flag = (kind is str or kind is bytes) and member[:1] in _DASHES  # type: ignore[index]
+            text += (FILTERED if filtered and not is_flag else self._write(member, limit, depth + 1)) + ", "
             if len(text) > limit:
                 return text
+            filtered = is_flag and is_secret_flag(member, self._is_sensitive)
         return text[:-2] + closing
 
     def _list(self, value: list[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
         members = value[:limit]  # a member takes two characters at least: more than ``limit`` of them are never shown
+        if len(members) == 2 and self._is_secret_pair(members[0]):
+            return f"[{self._write(members[0], limit, depth + 1)}, {FILTERED}]"
         if _has_plain_repr(members):
-            return repr(members)
+            text = repr(members)
+            if _FLAG not in text:
+                return text
         return self._listed("[", members, "]", limit, depth)
 
     def _tuple(self, value: tuple[object, ...], limit: int = MAX_TEXT, depth: int = 0) -> str:
-        if len(value) == 2 and self._names_a_secret(value[0]):
+        if len(value) == 2 and self._is_secret_pair(value[0]):
             return f"({self._write(value[0], limit, depth + 1)}, {FILTERED})"
         members = value[:limit]
         if _has_plain_repr(members):
-            return repr(members)
+            text = repr(members)
+            if _FLAG not in text:
+                return text
         return self._listed("(", members, ",)" if len(members) == 1 else ")", limit, depth)
 
     def _set(self, value: set[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
@@ -212,28 +227,50 @@ class BoundedRepr:
                     break
             else:
                 if self._harmless.issuperset(members) and _has_plain_repr(members.values()):
-                    return repr(members)
+                    text = repr(members)
+                    if _FLAG not in text:
+                        return text
         if depth >= MAX_DEPTH:
             return "{" + ELLIPSIS + "}"
         text = "{"
-        for key, item in list(islice(value.items(), limit)):
-            shown = FILTERED if self._names_a_secret(key) else self._write(item, limit, depth + 1)
+        items = list(islice(value.items(), limit))
+        values_are_secret = len(items) <= _FEW_KEYS and self._is_named_value(items)
+        for key, item in items:
+            is_secret = self._names_a_secret(key) or (values_are_secret and is_value_key(key))
+            shown = FILTERED if is_secret else self._write(item, limit, depth + 1)
             text += f"{self._write(key, limit, depth + 1)}: {shown}, "
             if len(text) > limit:
                 return text
         return text[:-2] + "}"
 
-    def _names_a_secret(self, key: object) -> bool:
-        if type(key) is str:
-            if key in self._harmless:
+    def _is_named_value(self, items: list[tuple[object, object]]) -> bool:
+        """Whether these are of an object with a name and a value, which is a secret."""
+        for key, _ in items:
+            if not (type(key) is str and key in self._harmless) and is_value_key(key):
+                return names_a_secret(items, self._is_sensitive)
+        return False
+
+    def _is_secret_pair(self, name: object) -> bool:
+        if type(name) is str:
+            if name in self._harmless or not self._names_a_secret(name):
                 return False
-            secret = self._is_sensitive(key if len(key) <= _MAX_KEY else key[:_MAX_KEY])
-            if not secret and len(key) <= _MAX_HARMLESS:
-                if len(self._harmless) >= _MAX_NAMES_KNOWN:
-                    self._harmless.clear()
-                self._harmless.add(key)
-            return secret
-        return type(key) is bytes and self._is_sensitive(key[:_MAX_KEY].decode("latin-1"))
+        elif id(type(name)) in self._writers and type(name) is not bytes:
+            return False
+        return is_secret_name(name, self._is_sensitive)
+
+    def _names_a_secret(self, key: object) -> bool:
+        if type(key) is not str:
+            name = text_of_name(key)
+            return name is not None and self._is_sensitive(name)
+        if key in self._harmless:
+            return False
+        secret = self._is_sensitive(key if len(key) <= _MAX_KEY else key[:_MAX_KEY])
+        # An object with a value has to be looked at as a whole.
+        if not secret and len(key) <= _MAX_HARMLESS and not is_value_key(key):
+            if len(self._harmless) >= _MAX_NAMES_KNOWN:
+                self._harmless.clear()
+            self._harmless.add(key)
+        return secret
 
 
 def _cut(text: str, limit: int) -> str:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Optional, TypeVar, Union, cast
 from lastword import diagnostics
 from lastword.capture import breadcrumbs
 from lastword.capture.attachments import MAX_ATTACHMENTS, Wanted, wanted_data, wanted_file
-from lastword.capture.json_copy import MAX_ITEMS, MAX_KEY, encode, mapping_json, text_of, value_json
+from lastword.capture.json_copy import MAX_ITEMS, MAX_KEY, encode, mapping_json, named_items, text_of, value_json
 from lastword.capture.safe_text import describe
 from lastword.event import LEVELS, Level, LevelLike, known_level
 
@@ -81,13 +81,14 @@ def set_user(user: Any) -> None:
 
     Args:
         user: a mapping such as ``{"id": "42", "email": …}``, or just an id. Texts are kept to 1,024 characters, 50
-            items on each of 3 levels, and what goes beyond 16 KiB of JSON is replaced by ``(left out)``. Objects are
-            kept as their ``str``.
+            items on each of 3 levels, and what goes beyond 16 KiB of JSON is replaced by ``(left out)``. A namedtuple
+            counts as a mapping; other objects are kept as their ``str``, which is scrubbed like any text.
 
     Never raises: a mapping that cannot be read counts as None, for the previous user would be wrong.
     """
     _scope.set(_open_scope()._replace(user=None))
     if user is not None:
+        user = named_items(user)
         named = user if issubclass(type(user), Mapping) else {"id": user}
         _scope.set(_open_scope()._replace(user=mapping_json(named, MAX_USER)))
 

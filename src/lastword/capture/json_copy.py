@@ -73,6 +73,16 @@ def _as_json(value: Any, levels: int, room: Room) -> Any:
     return "".join((value,)) if issubclass(kind, str) else text_of(value, MAX_TEXT)
 
 
+def named_items(value: Any) -> Any:
+    """A namedtuple as the dict of its fields, by whose names it is scrubbed; anything else as it is."""
+    kind = type(value)
+    if issubclass(kind, tuple) and kind is not tuple:
+        names = getattr(kind, "_fields", None)
+        if type(names) is tuple and len(names) == tuple.__len__(value):
+            return dict(zip(names, tuple.__iter__(value)))
+    return value
+
+
 def text_of(value: object, limit: int) -> str:
     """At most ``limit`` characters of the value's own ``str``: a UUID, a Decimal, a lazy text. Raises no Exception.
 
@@ -124,6 +134,8 @@ def _copied(value: Any, depth: int, room: Room) -> Any:
         return value
     if kind is float and math.isfinite(value):
         return value
+    value = named_items(value)
+    kind = type(value)
     is_list = issubclass(kind, (list, tuple, set, frozenset))
     if not is_list and (kind is str or not issubclass(kind, Mapping)):
         text = text_of(value, MAX_TEXT)

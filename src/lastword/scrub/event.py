@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
 from lastword.event import FILTERED, Event, Frame
 from lastword.event_json import EncodedFrame, EncodedList, own_frame
-from lastword.scrub.open_json import Clean, by_names, by_values, scrub_encoded
+from lastword.scrub.json_values import Clean, by_names, by_values
+from lastword.scrub.late_pattern import LatePattern, processor_time
+from lastword.scrub.open_json import scrub_encoded
 from lastword.scrub.rules import Rules
 from lastword.scrub.texts import SecretsInTexts, Suspicion
 
@@ -21,17 +23,20 @@ _OPEN_PARTS = ("user", "tags", "extra", "contexts", "breadcrumbs", "transaction"
 
 # No text of a variable that has fewer characters, or is an object's class and address, can hold a secret.
 _MIN_TEXT = 7
+
+# What else stands in its place is a text like any other: an object's own, or a JSON.
+_ID = re.compile(r"[\w@.+|-]+")
 _OBJECT = "<"
 
-# PyPy has it too; where the system has none, other work of the machine counts.
-_processor_time = getattr(time, "thread_time", time.perf_counter)
+_processor_time = processor_time
 
 
 def scrub(event: Event, rules: Rules) -> Event:
     """``event`` without what ``rules`` find; a copy where it differs, except for variables filtered at capture.
 
     The values of sensitive names, and secrets within texts, read ``[filtered]``. Ids are left alone: that of the event,
-    and the ``id`` of the user. At most 10 ms go into it: then variables not looked at yet are taken out, and say so.
+    and the ``id`` of the user where it is a number or a word. At most 10 ms go into it: then variables not looked at
+    yet are taken out, and say so.
     """
     if rules.off:
         return event
@@ -74,17 +79,17 @@ def _texts_of_variables(frame: Frame) -> Sequence[str]:
 
 def _clean_texts(scrubbed: dict[str, Any], secrets: SecretsInTexts, suspicion: Suspicion) -> None:
     """What is read first is cleaned first, so that it is not what the time runs out for; variables come last."""
-    for _, rule in suspicion:
-        next(rule.spans(""), None)  # compiles its patterns, before the time counts
-    deadline = _processor_time() + TIME_LIMIT
+    # Compiling patterns, once a process, does not count.
+    deadline = _processor_time() + TIME_LIMIT - LatePattern.seconds
     clean: Clean = partial(secrets.without_secrets, suspicion=suspicion)
     user_id = (scrubbed["user"] or {}).get("id")
+    is_id = type(user_id) is int or (type(user_id) is str and _ID.fullmatch(user_id) is not None)
     if scrubbed["message"]:
         scrubbed["message"] = clean(scrubbed["message"])
     for part in _OPEN_PARTS:
         if scrubbed.get(part):
             scrubbed[part] = by_values(scrubbed[part], clean)
-    if scrubbed["user"] and "id" in scrubbed["user"]:
+    if is_id:
         scrubbed["user"]["id"] = user_id
     scrubbed["exceptions"] = [
         {**info, "value": clean(info["value"]), "notes": [clean(note) for note in info["notes"]]}
@@ -98,7 +103,7 @@ def _clean_frame(frame: Frame, secrets: SecretsInTexts, suspicion: Suspicion, de
     texts = _texts_of_variables(frame)
     if not texts:
         return frame
-    if _processor_time() > deadline:
+    if _processor_time() > deadline + LatePattern.seconds:
         frame = own_frame(frame)
         frame["variables"] = [(name, "filtered", OUT_OF_TIME) for name, _, _ in frame["variables"]]
         return frame

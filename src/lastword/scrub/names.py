@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 #: A name that contains one of them is sensitive. ``_`` stands for itself, ``-``, a dot, a blank or nothing.
 WORDS = (
@@ -13,6 +13,9 @@ WORDS = (
 
 #: Headers of proxies that tell who asked.
 CLIENT_ADDRESSES = ("x_forwarded_for", "x_real_ip")
+
+# Words that have one of ours in them by chance. As the name of a variable or key they count all the same.
+_LOOK_ALIKE = re.compile(r"author(?!i[sz])|tokeni[sz]|secretar|authentic(?!at)", re.IGNORECASE)
 
 _MAX_NAMES_KNOWN = 4096
 _MAX_KNOWN_LENGTH = 200
@@ -26,8 +29,9 @@ def pattern_of(words: Iterable[str]) -> str:
 class SensitiveNames:
     """Knows which names are sensitive, and remembers its answers."""
 
-    def __init__(self, more: Iterable[str] = (), kept: Iterable[str] = ()) -> None:
+    def __init__(self, more: Sequence[str] = (), kept: Iterable[str] = ()) -> None:
         self._search = re.compile(pattern_of([*WORDS, *CLIENT_ADDRESSES, *more]), re.IGNORECASE).search
+        self._search_more = re.compile(pattern_of(more), re.IGNORECASE).search if more else None
         self._kept = frozenset(map(_plain, kept))
         # Not functools.lru_cache, which takes a lock on PyPy. A dict needs none: each step is atomic, and an answer
         # that is lost is worked out again.
@@ -43,6 +47,14 @@ class SensitiveNames:
                     self._known.clear()
                 self._known[name] = answer
         return answer
+
+    def is_sensitive_in_text(self, name: str) -> bool:
+        """The same for a name that stands in a text or in source, where ``author`` is the word that it is."""
+        if not self.is_sensitive(name):
+            return False
+        if _LOOK_ALIKE.search(name) is None or (self._search_more is not None and self._search_more(name)):
+            return True
+        return self.is_sensitive(_LOOK_ALIKE.sub("", name))
 
 
 def _plain(name: str) -> str:

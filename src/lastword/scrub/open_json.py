@@ -1,50 +1,18 @@
-"""Parts of an event that are JSON of the program's own making: texts, or dicts and lists of any depth."""
+"""Parts of an event that are kept as JSON: of its breadcrumbs only those are read that may hold a secret."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any, Optional
+from typing import Optional
 
-from lastword.event import FILTERED
 from lastword.event_json import EncodedList, encode_value
+from lastword.scrub.json_values import Clean, by_values
 from lastword.scrub.rules import Rules
 from lastword.scrub.texts import SecretsInTexts, Suspicion
 
-Clean = Callable[[str], str]
-
-_SHORT_NUMBER = 10**12  # shorter than that of any card
-
 # The four letters that match one of ASCII where case is ignored, in JSON: a folded text has them as they are.
 _ALSO_ASCII = re.compile(r"\\u(?:0130|0131|017f|212a)")
-
-
-def by_names(value: Any, is_sensitive: Callable[[str], bool], texts: list[str]) -> Any:
-    """A copy in which the values of sensitive names are filtered; all other texts, and long numbers, go to `texts`."""
-
-    def collected(text: str) -> str:
-        texts.append(text)
-        return text
-
-    return by_values(value, collected, is_sensitive)
-
-
-def by_values(value: Any, clean: Clean, is_sensitive: Callable[[str], bool] = lambda name: False) -> Any:
-    """A copy in which each text is what ``clean`` makes of it, and each long number that is a secret is filtered."""
-    kind = type(value)
-    if kind is str:
-        return clean(value)
-    if kind is int and value > _SHORT_NUMBER:
-        return value if clean(str(value)) == str(value) else FILTERED
-    if kind is dict:
-        return {
-            name: FILTERED if is_sensitive(name) else by_values(item, clean, is_sensitive)
-            for name, item in value.items()
-        }
-    if kind is list:
-        return [by_values(item, clean, is_sensitive) for item in value]
-    return value
 
 
 def scrub_encoded(items: EncodedList, rules: Rules, suspicion: Suspicion) -> EncodedList:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
-from typing import Union
+from typing import Optional, Union
 
 from lastword.config import Config
 from lastword.dsn import Destination
+from lastword.scrub.in_source import literals_of_secrets
+from lastword.scrub.json_values import Clean, scrub_json
+from lastword.scrub.named_in_text import parameters_of_statements, values_beside_names, values_of_columns
 from lastword.scrub.names import CLIENT_ADDRESSES, WORDS, SensitiveNames
-from lastword.scrub.pairs import pairs_in_source, pairs_in_text
-from lastword.scrub.texts import Rule, SecretsInTexts, Span, folded
+from lastword.scrub.pairs_in_text import pairs_in_text
+from lastword.scrub.texts import Rule, SecretsInTexts, folded
 from lastword.scrub.values import value_rules
 
 
@@ -33,11 +36,20 @@ class Rules:
         self.are_ascii = all(word.isascii() for word in words)
         literals = _literals_of(words)
         if options.scrub == "all":
-            values, is_sensitive, more = value_rules(), self._names.is_sensitive, options.scrub_names
-            self.texts = SecretsInTexts([*values, pairs_in_text(is_sensitive, more)])
-            self._source = SecretsInTexts([*values, pairs_in_source(is_sensitive, more)])
+            values, more = value_rules(), options.scrub_names
+            is_sensitive = self._names.is_sensitive_in_text
+            in_texts = (
+                values_of_columns(is_sensitive),
+                parameters_of_statements(is_sensitive),
+                values_beside_names(is_sensitive),
+                pairs_in_text(is_sensitive, more),
+            )
+            self.texts = SecretsInTexts([*values, Rule((*WORDS, *more), in_texts)], self._scrub_json)
+            self._source = SecretsInTexts(
+                [*values, Rule((*WORDS, *more), (literals_of_secrets(is_sensitive, in_texts),))]
+            )
             literals -= set(map(folded, (*WORDS, *more)))
-        self.names = SecretsInTexts([Rule(tuple(sorted(literals)), _no_spans)])
+        self.names = SecretsInTexts([Rule(tuple(sorted(literals)), ())])
 
     def is_sensitive(self, name: str) -> bool:
         """Whether the value of a variable, key or tag of that name is not to be shown."""
@@ -46,6 +58,9 @@ class Rules:
     def scrub_text(self, text: str) -> str:
         """``text`` with ``[filtered]`` for each secret in it."""
         return text if self.texts is None else self.texts.without_secrets(text, self.texts.suspect([text]))
+
+    def _scrub_json(self, text: str, clean: Clean) -> Optional[str]:
+        return scrub_json(text, clean, self._names.is_sensitive_in_text)
 
     def scrub_source(self, lines: Sequence[str]) -> list[str]:
         """Lines of Python source likewise, as many as they were; of what a name is given only literals go."""
@@ -64,7 +79,3 @@ def _literals_of(words: Iterable[str]) -> set[str]:
             first, *others = others
         literals.update(first + "".join(rest) for rest in product(*(("." + piece, piece) for piece in others)))
     return set(map(folded, literals))
-
-
-def _no_spans(_: str) -> Iterator[Span]:
-    return iter(())

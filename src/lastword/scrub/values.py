@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from lastword.scrub.late_pattern import LatePattern
-from lastword.scrub.texts import Rule, Span, folded
+from lastword.scrub.texts import Finder, Rule, Span, folded
 
 _PRIVATE_KEY = r"""(?P<secret> -----BEGIN[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----
     [\s\S]*? (?: -----END[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?----- | \Z ) )"""
@@ -29,6 +29,7 @@ _BEARER_TOKEN = r"""(?<![A-Za-z]) (?i:bearer) \s{1,3}
     (?P<secret> (?= [A-Za-z._~+/-]*[0-9] ) [A-Za-z0-9._~+/=-]{8,} )"""
 _BASIC_CREDENTIALS = r"""(?<![A-Za-z]) (?i:basic) \s{1,3}
     (?P<secret> (?= [A-Za-z+/]*[0-9=] ) [A-Za-z0-9+/=]{8,} )"""
+_IDENTIFIED_BY = r"""(?i:identified \s{1,3} by (?: \s{1,3} password )? ) \s{1,3} (?P<secret> '[^']*' | "[^"]*" )"""
 _WEB_TOKEN = r"(?<![\w-]) (?P<secret> eyJ[A-Za-z0-9_-]{8,} \. [A-Za-z0-9_-]{4,} (?: \. [A-Za-z0-9_-]* )? )"
 
 _AWS_KEY = r"(?<![A-Za-z0-9]) (?P<secret> (?:AKIA|ASIA)[A-Z0-9]{16} ) (?![A-Za-z0-9])"
@@ -54,22 +55,23 @@ _LONG_FRACTION = LatePattern(r"\.[0-9]{13,}")
 def value_rules() -> list[Rule]:
     """The rules of this file."""
     return [
-        Rule(("private key",), _spans_of(_PRIVATE_KEY)),
-        Rule(("://",), _spans_of(_URL_CREDENTIALS), _may_have_credentials),
-        Rule(("bearer",), _spans_of(_BEARER_TOKEN)),
-        Rule(("basic",), _spans_of(_BASIC_CREDENTIALS)),
-        Rule(("eyJ",), _spans_of(_WEB_TOKEN)),
-        Rule(("AKIA", "ASIA"), _spans_of(_AWS_KEY)),
-        Rule(_MANY_DIGITS, partial(_card_numbers, LatePattern(_CARD_NUMBER, re.VERBOSE)), _may_have_card_number),
+        Rule(("private key",), _finders(_PRIVATE_KEY)),
+        Rule(("://",), _finders(_URL_CREDENTIALS), _may_have_credentials),
+        Rule(("bearer",), _finders(_BEARER_TOKEN)),
+        Rule(("basic",), _finders(_BASIC_CREDENTIALS)),
+        Rule(("identified by",), _finders(_IDENTIFIED_BY)),
+        Rule(("eyJ",), _finders(_WEB_TOKEN)),
+        Rule(("AKIA", "ASIA"), _finders(_AWS_KEY)),
+        Rule(_MANY_DIGITS, (partial(_card_numbers, LatePattern(_CARD_NUMBER, re.VERBOSE)),), _may_have_card_number),
     ]
 
 
-def _spans_of(pattern: str) -> partial[Iterator[Span]]:
-    return partial(_spans, LatePattern(pattern, re.VERBOSE))
+def _finders(pattern: str) -> tuple[Finder]:
+    return (partial(_spans, LatePattern(pattern, re.VERBOSE)),)
 
 
 def _spans(pattern: LatePattern, text: str) -> Iterator[Span]:
-    return (match.span("secret") for match in pattern.compiled().finditer(text))
+    return (Span(*match.span("secret")) for match in pattern.compiled().finditer(text))
 
 
 def _may_have_credentials(texts: str) -> bool:
@@ -83,7 +85,7 @@ def _may_have_card_number(texts: str) -> bool:
 
 
 def _card_numbers(pattern: LatePattern, text: str) -> Iterator[Span]:
-    return (span for span in _spans(pattern, text) if _is_luhn(text[slice(*span)]))
+    return (span for span in _spans(pattern, text) if _is_luhn(text[span.start : span.end]))
 
 
 def _is_luhn(number: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Optional
 
 from lastword import diagnostics
 from lastword.admission import Gate
-from lastword.capture import CaptureSettings, attachments, context, exception_event
+from lastword.capture import CaptureSettings, attachments, context, exception_event, late
 from lastword.capture.origin import origin_of_exception
 from lastword.capture.release import guessed_release
 from lastword.capture.reported import event_of, mark
@@ -153,6 +153,9 @@ class Client:
             return None
         try:
             captures.level = before + 1
+            elsewhere = None if before else late.context_of_failure()
+            if elsewhere is not None:
+                return elsewhere.run(self._capture, error, locate, read, last_words)
             return self._capture(error, locate, read, last_words)
         finally:
             leave(before)

@@ -6,12 +6,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Optional
 
 from lastword.admission.gate import IGNORED
-from lastword.capture import breadcrumbs, log_records, message_event, uncaught, warnings_shown
+from lastword.capture import breadcrumbs, late, log_records, message_event, uncaught, warnings_shown
 from lastword.client import Client
 from lastword.event import Event, Level, Origin
 from lastword.nesting import MAX_LOGGED, captures, leave
 
 if TYPE_CHECKING:
+    from contextvars import Context
     from logging import LogRecord
 
 ASYNCIO, LOGGING = "asyncio", "logging"
@@ -72,6 +73,19 @@ class _Listener:
     def hear_log_record(self, record: LogRecord) -> None:
         if record.levelno < self._lowest or not log_records.is_ours_to_hear(record):
             return
+        elsewhere = self._context_of(record)
+        if elsewhere is None:
+            self._take(record)
+        else:
+            elsewhere.run(self._take, record)
+
+    def _context_of(self, record: LogRecord) -> Optional[Context]:
+        """Where what failed has run, if an event loop tells of it; not where it is told."""
+        if record.name == ASYNCIO and record.levelno >= _ERROR:
+            return late.context_of_asyncio()
+        return late.context_of_failure() if self._makes_event(record) else None
+
+    def _take(self, record: LogRecord) -> None:
         keeps_breadcrumb = self.keeps_breadcrumb(record.levelno)
         makes_event = self._makes_event(record)
         before = captures.level

@@ -86,6 +86,7 @@ class TestTheSource:
         assert users == {
             "lastword.capture.context",  # calls of the program's own
             "lastword.capture.breadcrumbs",  # not from finalizers while garbage is collected
+            "lastword.capture.late",  # copies of contexts, of which it sets none
             "lastword.flusher.upkeep",
         }
 

@@ -40,7 +40,7 @@ _LINE_END = re.compile("\r\n|\n|\r")
 _NO_LINE_ENDS = ("\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
 
 _in_app: dict[str, bool] = {}
-_of_loaders: dict[tuple[str, Any], list[str]] = {}  # by the names of the code's file and of the module
+_of_loaders: dict[tuple[str, str], list[str]] = {}  # by the names of the code's file and of the module
 
 
 def is_in_app(file: str) -> bool:
@@ -120,6 +120,8 @@ def _lines_without_file(name: str, module: dict[str, Any]) -> list[str]:
 
 def _lines_of_loader(name: str, module: dict[str, Any]) -> list[str]:
     module_name = dict.get(module, "__name__")
+    if type(module_name) is not str:  # an object of the program's, which would be kept
+        return []
     key = (name, module_name)
     lines = _of_loaders.get(key)
     if lines is None:

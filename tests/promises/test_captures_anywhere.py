@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from lastword.spool.accounts import read_accounts
+from tests.support import needs
 from tests.support.programs import recorded, recorded_ids, run
 
 #: Where a capture is made → the program, which says by ``acked`` what it was promised.
@@ -238,3 +240,43 @@ def test_what_captures_itself_comes_to_an_end(body: str, tmp_path: Path) -> None
     assert 1 <= len(found) <= 2000
     assert Counter(record.id for record in found).most_common(1)[0][1] == 1
     assert set(read_accounts(tmp_path / "spool").refused) <= {"nested", "before_send", "flood"}
+
+
+#: Several interpreters in one process, each with an ``init`` of its own; one is there only as long as its task takes.
+INTERPRETERS = """
+from concurrent import interpreters
+
+def task(spool):
+    import lastword
+    lastword.init(spool=spool, flusher="hold")
+    try:
+        raise ValueError("in a task")
+    except ValueError:
+        return lastword.capture_exception()
+
+spool = os.environ["TEST_SPOOL"]
+first, second = interpreters.create(), interpreters.create()
+for _ in range(2):
+    for interpreter in (first, second):
+        acked(interpreter.call(task, spool))
+    acked(lastword.capture_message("in the main one"))
+first.exec("import sys, threading; sys.stderr = None")
+first.exec("thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join()")
+first.close()
+acked(second.call(task, spool))
+second.close()
+acked(lastword.capture_message("in the main one"))
+"""
+
+
+@needs.capability(sys.version_info >= (3, 14), "Python 3.14, which has interpreters beside the main one")
+def test_interpreters_of_one_process_capture_side_by_side(tmp_path: Path) -> None:
+    """Each writes as if it were a process of its own, whenever another one comes or goes."""
+    acknowledged = run(INTERPRETERS, spool=tmp_path / "spool")
+    assert len(acknowledged) == 8
+    found = recorded(tmp_path / "spool")
+    assert Counter(acknowledged) <= Counter(record.id for record in found)
+    assert len(found) == 9  # with that of the thread
+    assert len({path.parent for path in (tmp_path / "spool").glob("v1/writers/*/*.seg")}) == 3
+    accounts = read_accounts(tmp_path / "spool")
+    assert (accounts.recorded, accounts.missing, accounts.refused) == (9, 0, {})

@@ -255,6 +255,9 @@ class Client:
         """Wait until everything is settled, at most ``timeout`` seconds; whether it is. See ``sdk.flush``."""
         began = time.monotonic()
         patience = min(_HELPER_PATIENCE, timeout / 2) if self.choice.mode is Mode.PROCESS else timeout
+        if not self.everything_is_settled():
+            for spool in self.spools():
+                spool.hurry_flusher()
         while not self.everything_is_settled():
             waited = time.monotonic() - began
             if waited >= timeout or not self.sends:

@@ -143,7 +143,7 @@ class Reporter:
     def tracker_is_out_of_reach(self, now: float) -> bool:
         """Whether nothing is sent in the next moments: the last attempt failed, and the next one is not due."""
         health = self.health(self.writer.layout) if self.writer is not None else None
-        return bool(health and health.failures and (health.misconfigured or health.not_before > now))
+        return bool(health and health.failures and (health.misconfigured or health.time_left(now)))
 
     def _view(self, layout: layouts.Layout) -> LedgerView:
         if self._ledger is None or self._ledger[0] != layout.spool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import capture, contention, drain, idle, memory
+from tests.bench import capture, contention, drain, idle, memory, recovery
 
 
 def main() -> int:
@@ -15,6 +15,7 @@ def main() -> int:
     drain.add_arguments(kinds.add_parser("drain", help=drain.QUESTION, description=drain.__doc__))
     idle.add_arguments(kinds.add_parser("idle", help=idle.QUESTION, description=idle.__doc__))
     memory.add_arguments(kinds.add_parser("memory", help=memory.QUESTION, description=memory.__doc__))
+    recovery.add_arguments(kinds.add_parser("recovery", help=recovery.QUESTION, description=recovery.__doc__))
     options = parser.parse_args()
     return 0 if options.measure(options) else 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -181,7 +180,7 @@ def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytes
     monkeypatch.setattr(WatchedWriter, "take_in", watched)
     writer = writer_of_40_events(layout)
     leadership = Leadership(layout)
-    leadership.look(time.time())
+    leadership.look()
     leadership.finish()
     writer.abandon()
     assert [size <= 3 * MIB for size in sizes] == [True]
@@ -206,9 +205,9 @@ def test_what_cannot_be_removed_is_no_reason_to_try_for_ever(layout: Layout, mon
             raise PermissionError(path)
 
         patch.setattr("os.unlink", refuse)
-        leadership.look(time.time())
+        leadership.look()
         assert refusals
-    leadership.look(time.time())
+    leadership.look()
     leadership.work()
     assert size_of(Path(layout.spool)) <= 3 * MIB
     leadership.finish()

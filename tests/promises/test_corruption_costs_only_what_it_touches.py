@@ -95,7 +95,7 @@ def test_a_record_that_is_damaged_while_it_waits(layout: Layout, how: str) -> No
         else:
             spoilt = frame(body_of(content[first:last].replace(b'"hit"', b'"hit')), 2)
             process.segment.write_bytes(content[:first] + spoilt + content[last:])
-        leadership.look(time.time())
+        leadership.look()
         process.segment.write_bytes(content[:first] + spoilt + content[last:])
         wait_until(lambda: leadership.work() is False and not leadership.holds_anything, "an end")
         leadership.finish()

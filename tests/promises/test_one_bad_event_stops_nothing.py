@@ -38,8 +38,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)
     monkeypatch.setattr(schedule, "LINGER_EMPTY", 0.05)
     monkeypatch.setattr(schedule, "LINGER_HELD", 2.0)
-    monkeypatch.setattr(schedule, "_FIRST_BACKOFF", 0.02)
-    monkeypatch.setattr(schedule, "_MAX_BACKOFF", 0.02)
+    for pause in ("_LEAST_LIMIT", "_LEAST_PAUSE", "_EVENT_LIMIT", "_MOST_OF_EVENT"):
+        monkeypatch.setattr(schedule, pause, 0.02)
 
 
 def a_process_captured(layout: Layout, dsn: str, *messages: str) -> Writer:

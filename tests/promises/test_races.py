@@ -118,7 +118,7 @@ looks = open({str(looks)!r}, "wb", buffering=0)
 acked("scanning")
 while not over:
     leadership = Leadership(layout)
-    leadership.look(time.time())
+    leadership.look()
     leadership.work()
     leadership.finish()
     looks.write(b"x")

@@ -31,7 +31,7 @@ def _impatient() -> Iterator[None]:
 
 def look(leadership: Leadership) -> None:
     """Look once, and wait for what comes of it."""
-    leadership.look(time.time())
+    leadership.look()
     while leadership.work() or leadership.is_busy:
         leadership.rest(0.01)
 

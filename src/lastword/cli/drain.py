@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from typing import Optional
 
 from lastword.cli import progress, whose_spool
@@ -45,7 +44,8 @@ def run(*, spool: Optional[str], timeout: float) -> int:
 
 def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Accounts, Accounts]:
     """The accounts before and after."""
-    deadline = time.monotonic() + timeout
+    deadline, asked_at = time.monotonic() + timeout, time.time()
+    layout.hurry_flusher()
     before = after = read_accounts(layout.spool)
     with StandIn(layout, deadline) as stand_in:
         while after.sendable and time.monotonic() < deadline and not stands_still(layout, after.flusher):
@@ -54,24 +54,26 @@ def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Account
             after = read_accounts(layout.spool)
             settled = _settled(after) - _settled(before)
             tell(settled, settled + after.sendable)
-            if not may_still_be_sent(after, time.time(), deadline - time.monotonic()):
+            if not may_still_be_sent(after, time.time(), deadline - time.monotonic(), asked_at):
                 break
             pause = max(_LOOK, _SHARE * (time.monotonic() - began))
             time.sleep(max(min(pause, deadline - time.monotonic()), 0.0))
     return before, read_accounts(layout.spool)
 
 
-def may_still_be_sent(accounts: Accounts, now: float, time_left: float) -> bool:
-    """Whether any event that is held may be tried within ``time_left`` seconds; ``now`` in Unix seconds."""
+def may_still_be_sent(accounts: Accounts, now: float, time_left: float, asked_at: float) -> bool:
+    """Whether any event that is held may be tried within ``time_left`` seconds; ``now``, and ``asked_at``, when the
+    leader was asked to hurry, in Unix seconds.
+    """
     waiting = [key for key, count in accounts.held_for.items() if key is not None and count]
-    return any(_may_be_tried(accounts.destinations, key, now, time_left) for key in waiting)
+    health = [accounts.destinations.get(key, DestinationHealth()) for key in waiting]
+    return any(_may_be_tried(one, now, time_left, asked_at) for one in health)
 
 
-def _may_be_tried(destinations: Mapping[str, DestinationHealth], key: str, now: float, time_left: float) -> bool:
-    health = destinations.get(key, DestinationHealth())
-    if health.misconfigured:  # it was tried a moment ago, if its time had come
-        return health.not_before <= now
-    return health.not_before <= now + time_left
+def _may_be_tried(health: DestinationHealth, now: float, time_left: float, asked_at: float) -> bool:
+    if not health.asked_for and health.last_error_at < asked_at:  # it will be, in a moment
+        return True
+    return health.time_left(now) <= (0.0 if health.misconfigured else time_left)
 
 
 def _settled(accounts: Accounts) -> int:

@@ -157,9 +157,10 @@ def _destination_lines(layout: Layout, key: str, health: DestinationHealth, now:
     if health.last_error:
         lines.append(("", f"last error {_ago(health.last_error_at, now)}: {health.last_error}"))
     if health.failures:
-        wait = max(health.not_before - now, 0.0)
+        wait = health.time_left(now)
         cause = "wrong address or key" if health.misconfigured else f"{health.failures} failures in a row"
-        lines.append(("", f"{cause}; next try in {wait:.0f} s"))
+        asked_for = ", as it has asked for" if wait and health.asked_for else ""
+        lines.append(("", f"{cause}; next try in {wait:.0f} s{asked_for}"))
     return lines
 
 

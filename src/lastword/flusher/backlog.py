@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Optional
@@ -25,6 +24,7 @@ class Backlog:
     def __init__(self, strikes: Mapping[str, int]) -> None:
         self._strikes = strikes
         self._lines: dict[str, deque[Candidate]] = {}
+        self._resting: set[str] = set()
 
     def sort(
         self, writers: Collection[WatchedWriter], destinations: Mapping[str, DestinationHealth], now: float
@@ -33,12 +33,12 @@ class Backlog:
         for writer in writers:
             writer.refill()
         horizon = min((writer.horizon for writer in writers), default=0.0)
-        resting = {to for to, health in destinations.items() if not schedule.may_send(health, now)}
+        self._resting = {to for to, health in destinations.items() if not schedule.may_send(health, now)}
         found: dict[str, list[Candidate]] = {}
         beyond: dict[str, list[Candidate]] = {}
         for writer in writers:
             for line in writer.waiting():
-                if line.to is not None and line.to not in resting and not (line.damage or line.in_flight):
+                if line.to is not None and line.to not in self._resting and not (line.damage or line.in_flight):
                     place = found if line.captured_at <= horizon else beyond
                     place.setdefault(line.to, []).append((writer, line))
         self._lines = {}
@@ -52,6 +52,10 @@ class Backlog:
                 lines.sort(key=self._by_strikes)
             self._lines[to] = deque(lines)
 
+    def is_outdated(self, destinations: Mapping[str, DestinationHealth], now: float) -> bool:
+        """Whether any that was to be left alone may be tried ``now``."""
+        return any(schedule.may_send(destinations[to], now) for to in self._resting)
+
     def _by_strikes(self, candidate: Candidate) -> int:
         return self._strikes.get(candidate[1].event_id, 0)
 
@@ -61,11 +65,10 @@ class Backlog:
 
     def next(self, to: str) -> Optional[Candidate]:
         """Take the next one; None when no more is in view that may be tried now."""
-        now = time.time()
         lines = self._lines.get(to)
         while lines:
             writer, line = lines.popleft()
-            if not (line.settled or line.in_flight or line.not_before > now or writer.gone):
+            if not (line.settled or line.in_flight or line.is_left_alone or writer.gone):
                 return writer, line
         self._lines.pop(to, None)
         return None

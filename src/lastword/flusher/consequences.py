@@ -32,9 +32,10 @@ class Consequences:
         passes = schedule.speaks_well(verdict)
         if passes:
             self._passed_at[sending.to] = time.monotonic()
-        if not passes and self._note_failure(sending, verdict):
+        of_itself = not passes and self._note_failure(sending, verdict)
+        if of_itself or (not passes and self._is_known(sending)):
             schedule.note_error(health, verdict, now)
-        elif passes or not self._is_known(sending):
+        else:
             schedule.note_verdict(health, verdict, line.event_id, now, random.random())
         self._books.mark_changed(now)
         self._settle(sending, attempt, schedule.fate(verdict, line.suspicions), now)
@@ -70,8 +71,10 @@ class Consequences:
                 else:
                     tried = f"failed {schedule.MOST_TRIES} times while others passed: {verdict.reason}"
                     self._books.settle_refused(writer, line, "failed", tried, now)
-            elif fate is Fate.WAITS_ALONE:
-                line.not_before = now + schedule.backoff_limit(line.suspicions + 1)
+                return
+            if schedule.may_be_event(verdict):
+                line.leave_alone(schedule.event_pause(line.suspicions, random.random()))
+            if fate is Fate.WAITS_ALONE:
                 writer.defer(line)
         except OSError:  # no room to keep it elsewhere: it stays where it is
-            line.not_before = now + schedule.STUCK_WAIT
+            line.leave_alone(schedule.STUCK_WAIT)

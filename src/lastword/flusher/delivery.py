@@ -69,7 +69,7 @@ class Courier:
         try:
             reply = self._sender.send(request, destination)
         except SendError as error:
-            verdict = Retry(str(error), may_be_event=error.ambiguous)
+            verdict = Retry(str(error), may_be_event=error.ambiguous, unreachable=not error.ambiguous)
             return Attempt(verdict, ambiguous=error.ambiguous), len(request.body)
         return Attempt(wire.judge(reply, history)), len(request.body)
 

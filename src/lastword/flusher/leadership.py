@@ -9,6 +9,7 @@ from lastword.flusher import schedule
 from lastword.flusher.backlog import Backlog, Candidate
 from lastword.flusher.consequences import Consequences
 from lastword.flusher.corrections import Corrections
+from lastword.flusher.haste import Haste
 from lastword.flusher.orders import Orders
 from lastword.flusher.outbox import Outbox
 from lastword.flusher.settle import Bookkeeper, sweep_births
@@ -39,6 +40,7 @@ class Leadership:
         self._upkeep = Upkeep(layout, self._books)
         self._orders = Orders(layout, self._books)
         self._corrections = Corrections(layout, self._ledger)
+        self._haste = Haste(layout, self._ledger)
         self._writers: dict[str, WatchedWriter] = {}
         self._clean_up_due = True
         self._got_on = 0
@@ -49,8 +51,10 @@ class Leadership:
         sweep_births(layout)
         aside.sweep(layout)
 
-    def look(self, now: float) -> None:
+    def look(self) -> None:
         """Find writers that are new or gone, and what the others have written, and keep the spool in order."""
+        self._ledger.follow_clock()
+        now = self._ledger.now()
         closely = self._writers_came_or_went(now)
         if closely:
             known = self._layout.writer_ids() | set(self._ledger.writers)  # whose directory is gone is written off
@@ -68,6 +72,7 @@ class Leadership:
             writer.entry.first_seen = writer.entry.first_seen or now
             if writer.gone:
                 self._books.write_off(writer, now)
+        self._haste.look(changed)
         self._forget_retired()
         self._orders.look(self._writers, now)
         self._corrections.look(self._writers.values())
@@ -86,7 +91,7 @@ class Leadership:
         """Act on what came back and send what may be sent; true when anything came of it."""
         progress = self._take_verdicts()
         progress = self._send_what_may_be_sent() or progress
-        now = time.time()
+        now = self._ledger.now()
         idle = self._books.is_behind and self._outbox.empty
         if self._clean_up_due or idle or self._books.checkpoint_is_due(now):
             self._clean_up_due = False
@@ -95,16 +100,20 @@ class Leadership:
         return progress
 
     def rest(self, seconds: float) -> None:
-        """Wait for the next verdict, or for the time to look again."""
+        """Wait for the next verdict, for the end of a destination's pause, or for the time to look again."""
+        now = self._ledger.now()
+        pauses = [health.time_left(now) for health in self._ledger.destinations.values()]
+        seconds = min([seconds, *filter(None, pauses)])
         if self._outbox.empty:
             time.sleep(seconds)
         else:
             self._outbox.wait(seconds)
 
-    def all_are_asleep(self, now: float) -> bool:
+    def all_are_asleep(self) -> bool:
         """Whether the last look found every writer idle, and nobody has come, gone or recorded since: the least
         that can be asked of many.
         """
+        now = self._ledger.now()
         try:
             if not self._asleep or self.is_busy or now - self._asleep_since >= IDLE_LOOK:
                 return False
@@ -171,7 +180,7 @@ class Leadership:
 
     def _sort_backlog(self) -> None:
         writers = [writer for writer in self._writers.values() if writer.has_more]
-        self._backlog.sort(writers, self._ledger.destinations, time.time())
+        self._backlog.sort(writers, self._ledger.destinations, self._ledger.now())
 
     def _forget_retired(self) -> None:
         for writer_id in [id for id in self._writers if id not in self._ledger.writers]:
@@ -180,22 +189,24 @@ class Leadership:
     def _settle_damage(self, now: float) -> None:
         for writer in self._writers.values():
             for line in list(writer.waiting()):
-                if line.damage is not None and line.not_before <= now:
+                if line.damage is not None and not line.is_left_alone:
                     try:
                         self._books.settle_damage(writer, line, line.damage, now)
                     except OSError:  # no room to set it aside, or unreadable just now: it stays
-                        line.not_before = now + schedule.STUCK_WAIT
+                        line.leave_alone(schedule.STUCK_WAIT)
 
     def _take_verdicts(self) -> bool:
         verdicts = self._outbox.verdicts()
         for sending, attempt in verdicts:
             self._strikes.survived(sending.line.event_id)
-            if self._consequences.act_on(sending, attempt, time.time()):
+            if self._consequences.act_on(sending, attempt, self._ledger.now()):
                 self._sort_backlog()
         return bool(verdicts)
 
     def _send_what_may_be_sent(self) -> bool:
         sent = False
+        if self._backlog.is_outdated(self._ledger.destinations, self._ledger.now()):
+            self._sort_backlog()
         for to in self._backlog.destinations():
             while self._may_send(to):
                 candidate = self._next(to)
@@ -210,7 +221,7 @@ class Leadership:
     def _may_send(self, to: str) -> bool:
         if self._strikes.sending_alone or not self._outbox.has_room_for(to):
             return False
-        return schedule.may_send(self._ledger.health(to), time.time())
+        return schedule.may_send(self._ledger.health(to), self._ledger.now())
 
     def _next(self, to: str) -> Candidate | None:
         candidate = self._backlog.next(to)
@@ -221,7 +232,7 @@ class Leadership:
 
     def _send(self, to: str, writer: WatchedWriter, line: Waiting) -> bool:
         """Hand one record over, or settle it without; false if it has to wait for others to come back."""
-        now = time.time()
+        now = self._ledger.now()
         try:
             if self._strikes.is_poison(line.event_id):
                 self._books.settle_refused(writer, line, "poison", schedule.POISON_REASON, now)
@@ -236,5 +247,5 @@ class Leadership:
             self._strikes.sends(line.event_id, [*self._outbox.ids, line.event_id, *self._backlog.upcoming(to, 32)])
             self._outbox.send(writer, line, to, record)
         except OSError:  # no room to set it aside, or unreadable just now: it stays
-            line.not_before = now + schedule.STUCK_WAIT
+            line.leave_alone(schedule.STUCK_WAIT)
         return True

@@ -64,7 +64,7 @@ class Flusher:
 
     def _work(self, leadership: Leadership, lock: LifetimeLock, until: Callable[[], bool]) -> None:
         busy_at = looked_at = signed_at = time.monotonic()
-        leadership.look(time.time())
+        leadership.look()
         while True:
             progress = leadership.work()
             now = time.monotonic()
@@ -76,7 +76,7 @@ class Flusher:
             interval = schedule.look_interval(now - leadership.changed_at)
             if not progress:
                 leadership.rest(max(looked_at + interval - now, 0.0))
-                while self._may_doze(looked_at) and leadership.all_are_asleep(time.time()):
+                while self._may_doze(looked_at) and leadership.all_are_asleep():
                     time.sleep(interval)
             if time.monotonic() - looked_at < interval:
                 continue
@@ -87,7 +87,7 @@ class Flusher:
             if looked_at - signed_at >= leader.SIGN_INTERVAL:
                 signed_at = looked_at
                 leader.give_sign(self._layout)
-            leadership.look(time.time())
+            leadership.look()
 
     def _may_doze(self, looked_at: float) -> bool:
         return self._leaves_by is None and time.monotonic() - looked_at < schedule.DOZE

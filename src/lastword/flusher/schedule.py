@@ -19,7 +19,7 @@ CHECKPOINT_INTERVAL = 0.2
 CHECKPOINT_VERDICTS = 64
 #: How long a flusher stays after the last writer is gone: with nothing held, and with something.
 LINGER_EMPTY = 1.0
-LINGER_HELD = 600.0
+LINGER_HELD = 24 * 3600.0
 #: How long it goes on after SIGTERM, and how long nobody starts another one then.
 DRAIN_AT_TERM = 5.0
 PAUSE_AFTER_TERM = 10.0
@@ -35,9 +35,24 @@ MOST_DOUBTS = 3
 MOST_STRIKES = 3
 POISON_REASON = f"{MOST_STRIKES} flushers died while they sent this event, and nothing beside it"
 
-_FIRST_BACKOFF = 0.5
-_MAX_BACKOFF = 60.0
-_MISCONFIGURED_WAIT = 60.0
+#: Seconds without a new event for a destination after which the next one is a reason to try it at once.
+QUIET_FOR_TRYING = 5.0
+
+#: A pause takes its limit, less a random part of up to 40 % that keeps hosts apart. The limit is half of the time for
+#: which the trouble has lasted, so what was held in an outage has arrived after as long again at most. But it is at
+#: least the first of these, in seconds, and at most one of the others.
+_LEAST_LIMIT = 1.7
+_MOST_UNREACHABLE = 5.0
+_MOST_OVERLOADED = 30.0
+_MOST_MISCONFIGURED = 60.0
+#: Seconds. A destination that failed is not tried again sooner, whatever reason there is to try it at once; and that is
+#: spread over as long, for many hosts may have the same reason.
+_LEAST_PAUSE = 1.0
+#: What may be one event's own fault hardly holds up the others, until it happens to many in a row: this limit grows
+#: by a fifth each time, and 20 of them cost three seconds at most.
+_DOUBT_LIMIT, _DOUBT_GROWTH = 0.012, 1.2
+#: How long such an event itself is left alone, at first and at most, in seconds; twice as long each time it fails.
+_EVENT_LIMIT, _MOST_OF_EVENT = 1.0, 60.0
 _MAX_RETRY_AFTER = 24 * 3600.0
 
 
@@ -47,8 +62,18 @@ def look_interval(quiet_for: float) -> float:
 
 
 def may_send(health: DestinationHealth, now: float) -> bool:
-    """Whether the destination may be tried. A time further ahead than any we set comes from a clock that was wrong."""
-    return now >= health.not_before or health.not_before > now + _MAX_RETRY_AFTER
+    """Whether the destination may be tried."""
+    return not health.time_left(now)
+
+
+def hurry(health: DestinationHealth, now: float, jitter: float) -> None:
+    """There is a reason to try the destination at once: cut a pause of ours short, but none that it asked for itself.
+
+    ``jitter``, a random number from [0, 1), keeps hosts apart that have the same reason at the same time.
+    """
+    if not health.asked_for:
+        soonest = max(now, min(health.last_error_at, now) + _LEAST_PAUSE) + jitter * _LEAST_PAUSE
+        health.not_before = min(health.not_before, soonest)
 
 
 class Fate(Enum):
@@ -91,39 +116,65 @@ def note_verdict(health: DestinationHealth, verdict: Verdict, event_id: str, now
         health.delivered += 1
     note_error(health, verdict, now)
     if speaks_well(verdict):
-        health.failures, health.not_before, health.misconfigured = 0, 0.0, False
+        health.failures, health.failing_since, health.misconfigured = 0, 0.0, False
+        if not health.asked_for:
+            health.not_before = 0.0
     else:
         _note_trouble(health, verdict, event_id, now, jitter)
 
 
 def note_error(health: DestinationHealth, verdict: Verdict, now: float) -> None:
-    """Keep what the tracker, or the way to it, has said against an event, whoever is to blame."""
+    """Keep what the tracker, or the way to it, has said against an event, whoever is to blame; and until when it wants
+    to be left alone, even if others that were on their way have passed.
+    """
     if not isinstance(verdict, Delivered):
         health.last_error, health.last_error_at = verdict.reason, now
+    health.asked_for = health.asked_for and not may_send(health, now)
+    if isinstance(verdict, Retry) and verdict.after:
+        pause = min(max(verdict.after, _LEAST_PAUSE), _MAX_RETRY_AFTER)
+        if not health.asked_for or now + pause > health.not_before:
+            health.not_before, health.pause, health.asked_for = now + pause, pause, True
 
 
 def _note_trouble(health: DestinationHealth, verdict: Verdict, event_id: str, now: float, jitter: float) -> None:
     health.failures += 1
+    if not 0.0 < health.failing_since <= now:
+        health.failing_since = now
     doubtful = isinstance(verdict, Refused) or (
         isinstance(verdict, Retry) and verdict.may_be_address and not health.last_success_at
     )
     if doubtful and event_id not in health.doubts and len(health.doubts) < MOST_DOUBTS:
         health.doubts.append(event_id)
     health.misconfigured = isinstance(verdict, Misconfigured) or (doubtful and len(health.doubts) >= MOST_DOUBTS)
-    health.not_before = now + _wait(health, verdict, jitter)
+    if not health.asked_for:
+        health.pause = _spread(pause_limit(verdict, health, now), jitter)
+        health.not_before = now + health.pause
 
 
-def _wait(health: DestinationHealth, verdict: Verdict, jitter: float) -> float:
+def pause_limit(verdict: Verdict, health: DestinationHealth, now: float) -> float:
+    """The longest pause after this failure, in seconds; ``health`` knows of it already."""
+    limit = max(_LEAST_LIMIT, (now - health.failing_since) / 2)
     if health.misconfigured:
-        return _MISCONFIGURED_WAIT
-    if isinstance(verdict, Retry) and verdict.after is not None:
-        return min(verdict.after, _MAX_RETRY_AFTER)
-    return jitter * backoff_limit(health.failures)
+        return min(limit, _MOST_MISCONFIGURED)
+    if may_be_event(verdict):
+        limit = min(limit, _DOUBT_LIMIT * _DOUBT_GROWTH ** min(health.failures, 100))
+    return min(limit, _MOST_UNREACHABLE if isinstance(verdict, Retry) and verdict.unreachable else _MOST_OVERLOADED)
 
 
-def backoff_limit(failures: int) -> float:
-    """The longest wait after this many failures in a row, in seconds; the wait itself is a random part of it."""
-    return min(_FIRST_BACKOFF * 2.0 ** min(failures - 1, 20), _MAX_BACKOFF)
+def may_be_event(verdict: Verdict) -> bool:
+    """Whether the fault may be the event's own, so that it says nothing against the others."""
+    if isinstance(verdict, Retry):
+        return verdict.may_be_event
+    return isinstance(verdict, Refused)
+
+
+def event_pause(suspicions: int, jitter: float) -> float:
+    """How long an event that failed, and may itself be the reason, is left alone, in seconds."""
+    return _spread(min(_EVENT_LIMIT * 2.0 ** min(suspicions, 20), _MOST_OF_EVENT), jitter)
+
+
+def _spread(limit: float, jitter: float) -> float:
+    return limit * (0.6 + 0.4 * jitter)
 
 
 def may_leave(*, idle_for: float, held: bool) -> bool:

@@ -50,6 +50,7 @@ class Glance:
 
     def shows_no_change(self, now: float) -> bool:
         """Whether a full look can be left out: nothing has changed since the last one, nor for a while before."""
+        self._changed_at = min(self._changed_at, now)  # or else, where the clock was set back, it would never be idle
         if now - self._changed_at < IDLE_AFTER or now < self._looked_at or self._segment is None:
             return False
         if now - self._looked_at >= IDLE_LOOK and not self._lives_unchanged(now):

@@ -18,6 +18,8 @@ the valid copy of the higher generation counts. A copy is::
 * ``retired``: ids of writers whose figures are in ``totals`` already and whose files are being removed.
 * ``totals``: the figures of all retired writers together.
 * ``told``: losses that the tracker was told of, by reason, and ``told_at``, when (Unix seconds).
+* ``clock``: ``from``, what the clock that nobody sets counts from (``spool.clock``), and ``offset``, what had to be
+  added to it for Unix seconds when the times of this copy were written.
 
 An outcome is ``delivered``, ``set aside: <reason>`` or ``dropped: <reason>``.
 
@@ -30,12 +32,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastword.errors import SpoolError
+from lastword.spool import clock
 from lastword.spool.layout import (
     Layout,
     deferred_from,
@@ -54,6 +58,9 @@ MAX_ABOVE = 256
 _HEADER = b"lastword ledger %020d %010d %08x\n"
 _HEADER_SIZE = len(_HEADER % (0, 0, 0))
 _MAX_LENGTH = 256 << 20  # of the JSON; a length beyond it is a damaged one
+
+#: Seconds. A difference below it may have come from a pause between two looks at the clocks.
+_LEAST_STEP = 0.1
 
 DELIVERED = "delivered"
 _SET_ASIDE, _DROPPED = "set aside: ", "dropped: "
@@ -97,7 +104,10 @@ class DestinationHealth:
 
     def __init__(self, **known: Any) -> None:
         self.failures = 0  # since the last success
+        self.failing_since = 0.0
         self.not_before = 0.0
+        self.pause = 0.0  # seconds: how long the pause is that ends then
+        self.asked_for = False  # by the tracker, with Retry-After
         self.last_error = ""
         self.last_error_at = 0.0
         self.last_success_at = 0.0
@@ -109,6 +119,17 @@ class DestinationHealth:
 
     def __repr__(self) -> str:
         return f"DestinationHealth(**{vars(self)})"
+
+    def time_left(self, now: float) -> float:
+        """Seconds until it may be tried; 0 where it may. More than the whole pause come from a clock that was set."""
+        left = self.not_before - now
+        return left if 0.0 < left <= self.pause else 0.0
+
+    def move_times(self, by: float) -> None:
+        """The clock was set, ``by`` seconds ahead."""
+        for name in ("failing_since", "not_before", "last_error_at", "last_success_at"):
+            if at := getattr(self, name):
+                setattr(self, name, at + by)
 
 
 class WriterEntry:
@@ -184,12 +205,37 @@ class Ledger:
         self.totals = Totals()
         self.told: Counter[str] = Counter()
         self.told_at = 0.0
+        self._counted_from, self._offset = clock.counted_from(), time.time() - clock.ticks()
 
     @classmethod
     def load(cls, layout: Layout) -> Ledger:
         """The newest valid copy; an empty ledger when there is none. Never raises."""
         copies = [ledger for ledger in map(_load_copy, layout.ledger_copies) if ledger is not None]
-        return max(copies, key=lambda ledger: ledger.generation, default=cls())
+        ledger = max(copies, key=lambda ledger: ledger.generation, default=cls())
+        ledger.follow_clock()
+        return ledger
+
+    def now(self) -> float:
+        """Unix seconds, by a clock that goes on evenly between two calls of ``follow_clock``."""
+        return self._offset + clock.ticks()
+
+    def follow_clock(self) -> None:
+        """Where the system's clock was set since the last call, or since this was written in the same boot, move all
+        times along with it: what was a minute ago is a minute ago still, and what is due in a minute stays so.
+        """
+        offset, before = time.time() - clock.ticks(), self._offset
+        if self._counted_from != clock.counted_from():
+            self._counted_from, self._offset = clock.counted_from(), offset
+        elif abs(offset - before) >= _LEAST_STEP:
+            self._offset = offset
+            self._move_times(offset - before)
+
+    def _move_times(self, by: float) -> None:
+        self.told_at += by if self.told_at else 0.0
+        for entry in self.writers.values():
+            entry.first_seen += by if entry.first_seen else 0.0
+        for health in self.destinations.values():
+            health.move_times(by)
 
     @staticmethod
     def is_whole(path: str) -> bool:
@@ -247,6 +293,7 @@ class Ledger:
             "totals": vars(self.totals),
             "told": self.told,
             "told_at": self.told_at,
+            "clock": {"from": self._counted_from, "offset": self._offset},
         }
         return json.dumps(data, separators=(",", ":")).encode("ascii")
 
@@ -271,6 +318,8 @@ class Ledger:
         totals.writers, totals.recorded, totals.interrupted = told["writers"], told["recorded"], told["interrupted"]
         totals.tally, totals.refused = Counter(told["tally"]), Counter(told["refused"])
         ledger.told, ledger.told_at = Counter(data["told"]), data["told_at"]
+        told = data.get("clock", {"from": "", "offset": 0.0})  # which older versions do not write
+        ledger._counted_from, ledger._offset = told["from"], told["offset"]
         return ledger
 
 

@@ -56,14 +56,17 @@ def drop_oldest(layout: Layout, writers: Collection[WatchedWriter], most: int | 
 
 
 def drop_too_old(writers: Collection[WatchedWriter], now: float) -> int:
-    """Settle records that are past their age as dropped; returns how many."""
+    """Settle records that are past their age as dropped; returns how many. Each was tried once before: what seems old
+    to a clock that was set is sent then. Only what has no destination cannot be.
+    """
     age = limits_of(writers).age
     count = 0
     for writer in writers:
         if now - writer.entry.first_seen <= age:
             continue
         for line in list(writer.waiting()):
-            if line.damage is None and not line.in_flight and 0 < line.captured_at < now - age:
+            was_tried = line.to is None or line.failed_at
+            if was_tried and line.damage is None and not line.in_flight and 0 < line.captured_at < now - age:
                 writer.settle(line, dropped(OWN_REPORT if writer.is_flushers else TOO_OLD))
                 count += 1
     return count

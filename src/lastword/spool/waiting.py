@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Optional
 
 from lastword.spool.reader import Line
@@ -27,7 +28,7 @@ class Waiting:
         self.damage = line.found if isinstance(line.found, Damage) else None
         self.settled = False
         self.gone = False  # it was a record when it was first seen, and is none any more
-        self.not_before = 0.0  # to be left alone until then (Unix seconds)
+        self._not_before = 0.0  # to be left alone until then, by the monotonic clock
         self.in_flight = False  # handed to the sender: nobody else may settle it until its verdict is there
         self.ambiguous = False  # it was sent, and no answer was seen
         self.failed_at = 0.0  # when it last failed, by the monotonic clock; 0 for never
@@ -38,6 +39,14 @@ class Waiting:
         copy = Waiting.__new__(Waiting)
         vars(copy).update(vars(self), segment=segment, number=None, start=0, end=end)
         return copy
+
+    def leave_alone(self, seconds: float) -> None:
+        """Let nobody touch it for so long."""
+        self._not_before = time.monotonic() + seconds
+
+    @property
+    def is_left_alone(self) -> bool:
+        return time.monotonic() < self._not_before
 
     @property
     def can_be_handled(self) -> bool:

@@ -79,6 +79,7 @@ class WatchedWriter:
         self._read_to_end = False  # and nothing more can come
         self._caught_up = False  # with what the last look saw
         self._unreadable = False  # something is there that could not be read the last time
+        self._news: set[str] = set()
 
     def refresh(self, now: float, *, closely: bool = True) -> bool:
         """Look again: is it alive, which segments are there. ``now`` in Unix seconds. False if nothing was new at a
@@ -98,6 +99,11 @@ class WatchedWriter:
         if not self.gone:
             self._read_numbered()
             self._read_extras()
+
+    def take_news(self) -> set[str]:
+        """The destinations of what was read since the last call."""
+        news, self._news = self._news, set()
+        return news
 
     def look_at_files(self, now: float) -> None:
         """``refresh`` for one look."""
@@ -355,6 +361,8 @@ class WatchedWriter:
         waiting = Waiting(name, number, line)
         self.destination = waiting.to or self.destination
         waiting.to = self._redirects.resolve(waiting.to, self.id, name, line.start)
+        if waiting.to is not None:
+            self._news.add(waiting.to)
         return waiting
 
     def redirect(self, redirects: Collection[Redirect]) -> None:

@@ -34,13 +34,14 @@ class Retry:
 
     ``may_be_address``: this is also how the tracker answers to a wrong address; it counts as one where it has never
     taken an event. ``may_be_event``: it may be this event that the tracker cannot bear; it waits alone where others
-    pass.
+    pass. ``unreachable``: the network gave no way to the tracker, which so knows nothing of the attempt.
     """
 
     reason: str
     after: Optional[float] = None
     may_be_address: bool = False
     may_be_event: bool = False
+    unreachable: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,17 +22,22 @@ NOW = 1_700_000_000.0
     ("health", "worth_waiting"),
     [
         (DestinationHealth(), True),
-        (DestinationHealth(failures=3, not_before=NOW + 5), True),
-        (DestinationHealth(failures=3, not_before=NOW + 15), False),
-        (DestinationHealth(misconfigured=True, not_before=NOW - 1), True),
-        (DestinationHealth(misconfigured=True, not_before=NOW + 5), False),
+        (DestinationHealth(failures=3, not_before=NOW + 5, pause=20, last_error_at=NOW - 1), True),
+        (DestinationHealth(failures=3, not_before=NOW + 15, pause=20, last_error_at=NOW - 1), False),
+        (DestinationHealth(failures=3, not_before=NOW + 15, pause=20, last_error_at=NOW - 3), True),  # hurried
+        (DestinationHealth(failures=3, not_before=NOW + 15, pause=20, last_error_at=NOW - 3, asked_for=True), False),
+        (DestinationHealth(misconfigured=True, not_before=NOW - 1, pause=60, last_error_at=NOW - 1), True),
+        (DestinationHealth(misconfigured=True, not_before=NOW + 5, pause=60, last_error_at=NOW - 1), False),
+        (DestinationHealth(misconfigured=True, not_before=NOW + 5, pause=60, last_error_at=NOW - 3), True),
     ],
 )
 def test_flush_waits_only_for_what_may_still_be_sent(health: DestinationHealth, worth_waiting: bool) -> None:
-    """An outage is waited out as long as there is time; a wrong key that was just tried is not."""
+    """An outage is waited out as long as there is time; a wrong key that was just tried is not. What was not tried
+    since a flush has asked for it will be, but for what the tracker has asked for.
+    """
     accounts = Accounts(held_for=Counter({"key": 1, None: 5}), destinations={"key": health})
-    assert may_still_be_sent(accounts, NOW, time_left=10) is worth_waiting
-    assert not may_still_be_sent(Accounts(held_for=Counter({None: 5})), NOW, time_left=10)
+    assert may_still_be_sent(accounts, NOW, time_left=10, asked_at=NOW - 2) is worth_waiting
+    assert not may_still_be_sent(Accounts(held_for=Counter({None: 5})), NOW, time_left=10, asked_at=NOW - 2)
 
 
 def test_trouble_is_told_once_and_so_is_its_end() -> None:

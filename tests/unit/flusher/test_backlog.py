@@ -91,7 +91,8 @@ def test_what_must_not_be_sent_now(layout: Layout) -> None:
     lines = list(writer.waiting())
     backlog = Backlog({})
     backlog.sort([writer], {}, NOW)
-    lines[0].in_flight, lines[1].settled, lines[2].not_before = True, True, time.time() + 60
+    lines[0].in_flight, lines[1].settled = True, True
+    lines[2].leave_alone(60.0)
     assert order(backlog, HERE) == [4]
 
 
@@ -99,7 +100,10 @@ def test_a_destination_that_is_to_be_left_alone_costs_nothing(layout: Layout) ->
     """What waits for it is not even put in order, until its time has come."""
     writer = watched(layout, HERE, 1, 2)
     backlog = Backlog({})
-    backlog.sort([writer], {HERE.key: DestinationHealth(failures=1, not_before=NOW + 5)}, NOW)
+    resting = {HERE.key: DestinationHealth(failures=1, not_before=NOW + 5, pause=5.0)}
+    backlog.sort([writer], resting, NOW)
     assert backlog.destinations() == []
-    backlog.sort([writer], {HERE.key: DestinationHealth(failures=1, not_before=NOW + 5)}, NOW + 5)
+    assert not backlog.is_outdated(resting, NOW + 4)
+    assert backlog.is_outdated(resting, NOW + 5)
+    backlog.sort([writer], resting, NOW + 5)
     assert order(backlog, HERE) == [1, 2]

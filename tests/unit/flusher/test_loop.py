@@ -188,9 +188,9 @@ def test_one_that_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None
     looks = []
     look = Leadership.look
 
-    def counted(leadership: Leadership, now: float) -> None:
-        looks.append(now)
-        look(leadership, now)
+    def counted(leadership: Leadership) -> None:
+        looks.append(leadership)
+        look(leadership)
 
     monkeypatch.setattr(schedule, "LINGER_EMPTY", 0.0)
     monkeypatch.setattr(Leadership, "look", counted)

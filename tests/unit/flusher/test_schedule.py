@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import pytest
 
 from lastword.flusher import schedule
@@ -9,50 +12,165 @@ from lastword.flusher.schedule import Fate
 from lastword.spool.ledger import DestinationHealth
 from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
 
-NOW = 1000.0
+NOW = 1_000_000_000.0
+
+
+DOWN = Retry("no connection", unreachable=True)
+BUSY = Retry("HTTP 503")
+CUT = Retry("no answer", may_be_event=True)
+WRONG = Misconfigured("HTTP 401")
 
 
 @pytest.mark.parametrize(
     ("not_before", "allowed"),
-    [(0.0, True), (NOW, True), (NOW + 0.1, False), (NOW + 86_400, False), (NOW + 86_401, True)],
+    [
+        (0.0, True),
+        (NOW, True),
+        (NOW + 0.1, False),
+        (NOW + 30, False),
+        (NOW + 30.1, True),
+        (NOW + 8 * 3600, True),
+        (float("nan"), True),
+        (float("inf"), True),
+    ],
 )
 def test_when_a_destination_may_be_tried(not_before: float, allowed: bool) -> None:
-    """Not before its time, unless that lies further ahead than anybody puts it: then a clock was wrong."""
-    assert schedule.may_send(DestinationHealth(not_before=not_before), NOW) is allowed
-
-
-def test_back_off_doubles_up_to_a_minute() -> None:
-    """The longest wait doubles with each failure in a row and ends at 60 seconds."""
-    assert [schedule.backoff_limit(failures) for failures in (1, 2, 3, 4, 8, 9, 1000)] == [0.5, 1, 2, 4, 60, 60, 60]
+    """Not before its time, unless that lies further ahead than the whole pause: then a clock was set."""
+    assert schedule.may_send(DestinationHealth(not_before=not_before, pause=30.0), NOW) is allowed
 
 
 @pytest.mark.parametrize(
-    ("verdict", "jitter", "wait"),
+    ("verdict", "lasted", "limit"),
     [
-        (Retry("no answer"), 0.5, 0.25),
-        (Retry("no answer"), 0.0, 0.0),
-        (Retry("busy", after=30.0), 0.5, 30.0),
-        (Retry("busy", after=1e9), 0.5, 86_400.0),
-        (Misconfigured("wrong key"), 0.5, 60.0),
+        (DOWN, 0, 1.7),
+        (DOWN, 3, 1.7),
+        (DOWN, 8, 4),
+        (DOWN, 3600, 5),
+        (BUSY, 0, 1.7),
+        (BUSY, 30, 15),
+        (BUSY, 60, 30),
+        (BUSY, 3600, 30),
+        (BUSY, -8 * 3600, 1.7),  # the clock was set back, and nobody noticed
+        (BUSY, 9e8, 30),
+        (WRONG, 0, 1.7),
+        (WRONG, 3600, 60),
     ],
 )
-def test_what_a_failure_leaves(verdict: Verdict, jitter: float, wait: float) -> None:
-    """The wait is a random part of the back-off, or what the tracker asked for, up to a day."""
+def test_a_pause_is_half_of_the_time_that_the_trouble_has_lasted(verdict: Verdict, lasted: float, limit: float) -> None:
+    """Within bounds that depend on what is the matter; the pause itself is the limit less a random part."""
+    for jitter in (0.0, 0.5, 1.0):
+        health = DestinationHealth(failures=3, failing_since=NOW - lasted)
+        schedule.note_verdict(health, verdict, "e1", NOW, jitter)
+        assert health.not_before == NOW + limit * (0.6 + 0.4 * jitter)
+        assert (health.failures, health.last_error_at) == (4, NOW)
+        assert health.misconfigured is isinstance(verdict, Misconfigured)
+
+
+@pytest.mark.parametrize(
+    ("after", "pause"), [(30.0, 30.0), (1e9, 86_400.0), (0.2, 1.0), (0.0, 1.36), (None, 1.36), (3600.0, 3600.0)]
+)
+@pytest.mark.parametrize("verdict", [BUSY, CUT])
+def test_what_the_tracker_asks_for(verdict: Retry, after: float | None, pause: float) -> None:
+    """Its Retry-After is obeyed, from a second up to a day, whatever is the matter; 0 names no time."""
+    health = DestinationHealth(failing_since=NOW - 1)
+    asked = replace(verdict, after=after, may_be_event=verdict.may_be_event and bool(after))
+    schedule.note_verdict(health, asked, "e1", NOW, 0.5)
+    assert (health.not_before, health.asked_for) == (NOW + pause, bool(after))
+    schedule.hurry(health, NOW, 0.5)
+    assert health.not_before == NOW + pause
+
+
+def test_what_others_bring_back_does_not_end_a_wait_that_was_asked_for() -> None:
+    """Several are on their way when it is said: neither those that pass nor those that fail make it any shorter."""
     health = DestinationHealth()
-    schedule.note_verdict(health, verdict, "e1", NOW, jitter)
-    assert (health.failures, health.not_before) == (1, NOW + wait)
-    assert health.last_error_at == NOW
-    assert health.last_error
-    assert health.misconfigured is isinstance(verdict, Misconfigured)
+    schedule.note_verdict(health, replace(BUSY, after=30.0), "e1", NOW, 0.5)
+    for verdict in (Delivered(), NO, DOWN, replace(BUSY, after=10.0)):
+        schedule.note_verdict(health, verdict, "e2", NOW + 1, 0.5)
+        assert (health.not_before, health.asked_for) == (NOW + 30, True), verdict
+    schedule.note_error(health, replace(BUSY, after=60.0), NOW + 2)
+    assert health.not_before == NOW + 62
+    schedule.note_verdict(health, DOWN, "e3", NOW + 70, 0.5)
+    assert (health.not_before, health.asked_for) == (NOW + 70 + health.pause, False)
+
+
+@pytest.mark.parametrize(
+    ("last_error_at", "not_before", "jitter", "then"),
+    [
+        (NOW - 20, NOW + 10, 0.0, NOW),
+        (NOW - 20, NOW + 10, 0.5, NOW + 0.5),
+        (NOW - 0.25, NOW + 10, 0.0, NOW + 0.75),
+        (NOW - 0.25, NOW + 10, 0.5, NOW + 1.25),
+        (NOW - 0.25, NOW + 0.5, 0.5, NOW + 0.5),
+        (NOW + 8 * 3600, NOW + 10, 0.0, NOW + 1),
+        (NOW - 20, 0.0, 0.5, 0.0),
+    ],
+)
+def test_a_reason_to_try_at_once(last_error_at: float, not_before: float, jitter: float, then: float) -> None:
+    """It cuts a pause short, but not below a second since the last try, and spreads over one more."""
+    health = DestinationHealth(failures=9, pause=20.0, not_before=not_before, last_error_at=last_error_at)
+    schedule.hurry(health, NOW, jitter)
+    assert health.not_before == then
+
+
+def test_one_event_says_little_against_the_others() -> None:
+    """Twenty answers cut in a row cost three seconds at most; many more are taken for the tracker's trouble."""
+    health, now = DestinationHealth(), NOW
+    for number in range(20):
+        schedule.note_verdict(health, CUT, f"e{number}", now, 1.0)
+        now = health.not_before
+    assert now - NOW < 3
+    for number in range(50):
+        schedule.note_verdict(health, CUT, f"e{number}", now, 1.0)
+        now = health.not_before
+    assert schedule.pause_limit(CUT, health, now) == 30
+
+
+@pytest.mark.parametrize("verdict", [DOWN, BUSY, CUT])
+@pytest.mark.parametrize("lasts", [0.0, 1.0, 2.0, 8.0, 30.0, 60.0, 3600.0])
+def test_after_an_outage(verdict: Verdict, lasts: float) -> None:
+    """The next try comes within as much time as the outage took, or three seconds, and within a minute in any case,
+    with half a second to spare for looking and sending.
+    """
+    for jitter in (0.0, 0.3, 1.0):
+        health, now = DestinationHealth(), NOW
+        while now <= NOW + lasts:
+            schedule.note_verdict(health, verdict, f"{now}", now, jitter)
+            now = health.not_before
+        assert now - NOW - lasts <= min(max(2.5, lasts - 0.5), 59.5)
+
+
+@pytest.mark.parametrize("verdict", [DOWN, BUSY, WRONG])
+def test_a_thousand_hosts_in_one_outage(verdict: Verdict) -> None:
+    """Each tries less than once a second, however often it has a reason to; all together too, as they drift apart."""
+    chance = random.Random(1)
+    tries: list[float] = []
+    for _ in range(1000):
+        health, now = DestinationHealth(), NOW
+        while now < NOW + 20:
+            tries.append(now)
+            schedule.note_verdict(health, verdict, "e", now, chance.random())
+            before, now = now, now + 0.1
+            for _ in range(3):  # three processes begin right after
+                schedule.hurry(health, now, chance.random())
+            now = max(now, health.not_before)
+            assert now - before >= 0.999
+    for second in range(2, 20):
+        assert sum(NOW + second <= at < NOW + second + 1 for at in tries) < 1000
 
 
 @pytest.mark.parametrize("verdict", [Delivered(), Refused("400: no")])
-def test_an_answer_ends_the_back_off(verdict: Verdict) -> None:
+def test_an_answer_ends_the_pause(verdict: Verdict) -> None:
     """A destination that answers is well, whatever it thinks of the event."""
-    health = DestinationHealth(failures=7, not_before=NOW + 50, misconfigured=True)
+    health = DestinationHealth(failures=7, failing_since=NOW - 9, not_before=NOW + 50, pause=60, misconfigured=True)
     schedule.note_verdict(health, verdict, "e1", NOW, 0.5)
-    assert (health.failures, health.not_before, health.misconfigured) == (0, 0.0, False)
+    assert (health.failures, health.failing_since, health.not_before, health.misconfigured) == (0, 0.0, 0.0, False)
     assert health.delivered == isinstance(verdict, Delivered)
+
+
+def test_how_long_one_event_is_left_alone() -> None:
+    """Twice as long with each time that it fails while others pass, up to a minute; less a random part."""
+    assert [schedule.event_pause(failed, 1.0) for failed in (0, 1, 2, 5, 6, 1000)] == [1, 2, 4, 32, 60, 60]
+    assert schedule.event_pause(0, 0.0) == 0.6
 
 
 BROKEN = Retry("HTTP 500", may_be_event=True)
@@ -110,10 +228,10 @@ def test_three_different_events_make_it_the_address(
 
 @pytest.mark.parametrize(
     ("idle_for", "held", "leaves"),
-    [(0.9, False, False), (1.0, False, True), (1.0, True, False), (599.9, True, False), (600.0, True, True)],
+    [(0.9, False, False), (1.0, False, True), (1.0, True, False), (86_399, True, False), (86_400, True, True)],
 )
 def test_when_a_flusher_leaves(idle_for: float, held: bool, leaves: bool) -> None:
-    """A second after the last writer with nothing held, ten minutes with something."""
+    """A second after the last writer with nothing held, a day with something."""
     assert schedule.may_leave(idle_for=idle_for, held=held) is leaves
 
 

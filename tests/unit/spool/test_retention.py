@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from lastword.dsn import Destination, Dsn
 from lastword.spool import retention
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout, segment_name
@@ -118,6 +119,19 @@ def test_too_old_by_both_clocks(layout: Layout, captured: float, seen: float, go
     watched.entry.first_seen = seen
     assert retention.drop_too_old([watched], NOW) == goes
     assert watched.entry.tally == ({dropped("too old"): 1} if goes else {})
+
+
+def test_nothing_is_too_old_before_it_was_tried(layout: Layout) -> None:
+    """By a clock that was wrong a new event may seem old: only what has failed once goes for its age."""
+    writer, to = Writer.born(layout), Destination(Dsn.parse("booboo+http://TOKEN@127.0.0.1:1/o/p"), 5.0)
+    for _ in range(2):
+        writer.append(encode_event("ab" * 16, to.key, {"timestamp": NOW - 9 * 86_400}), to)
+    watched = watch(writer, Ledger())
+    watched.entry.first_seen = NOW - 8 * 86_400
+    assert retention.drop_too_old([watched], NOW) == 0
+    next(watched.waiting()).failed_at = 1.0
+    assert retention.drop_too_old([watched], NOW) == 1
+    assert [line.seq for line in watched.waiting()] == [2]
 
 
 def test_what_was_set_aside_is_bounded(layout: Layout) -> None:

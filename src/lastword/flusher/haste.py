@@ -1,0 +1,52 @@
+"""Reasons to try a destination at once, although it is in trouble: the trouble may be over by now.
+
+They are: a process that is new, and so may come from whoever mended something; an event after a quiet time; a flusher
+that has just come to lead; and somebody who waits in ``flush`` or ``lastword flush``, who touches ``flusher.lock``.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Collection
+
+from lastword.flusher import schedule
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger
+from lastword.spool.watch import WatchedWriter
+
+
+class Haste:
+    """Cuts the pauses of destinations short, by ``schedule.hurry``."""
+
+    def __init__(self, layout: Layout, ledger: Ledger) -> None:
+        self._layout = layout
+        self._ledger = ledger
+        self._known: set[str] = set()  # writers
+        self._heard_at: dict[str, float] = {}  # by destination, by the monotonic clock
+        self._touched_at = self._time_of_touch()
+
+    def look(self, changed: Collection[WatchedWriter]) -> None:
+        """See what these writers have brought, and whether anybody waits."""
+        ticks = time.monotonic()
+        due = set()
+        for writer in changed:
+            for to in writer.take_news():
+                was_quiet = ticks - self._heard_at.get(to, 0.0) >= schedule.QUIET_FOR_TRYING
+                if was_quiet or writer.id not in self._known:
+                    due.add(to)
+                self._heard_at[to] = ticks
+                self._known.add(writer.id)
+        touched_at = self._time_of_touch()
+        if touched_at != self._touched_at:
+            self._touched_at = touched_at
+            due.update(self._ledger.destinations)
+        for to in due & set(self._ledger.destinations):
+            schedule.hurry(self._ledger.health(to), self._ledger.now(), random.random())
+
+    def _time_of_touch(self) -> int:
+        try:
+            return os.stat(self._layout.flusher_lock).st_mtime_ns
+        except OSError:
+            return -1

@@ -1,0 +1,153 @@
+"""How long after an outage everything that was held has arrived: the tracker's return to the last event, in seconds.
+
+A program captures all through an outage, its flusher runs as a process. The outage is of one kind: connections that
+are refused, a tracker that is overloaded (503, or 429 that names no time), answers that are cut off; or it is refused
+and the program is started anew meanwhile. Beside these, 20 answers of 40 are cut off. Many run at the same
+time, as they mostly wait.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
+from lastword.testing import LoopbackTracker
+from tests.bench.printing import say
+from tests.support.programs import Program, remove_spool, wait_for_accounts, wait_until
+
+QUESTION = "how long after an outage what was held has arrived"
+
+KINDS = ("refused", "503", "429", "cut", "restart")
+OUTAGES = (2.0, 8.0, 30.0)
+#: Seconds. An outage is made up for in as much time as it took, or in this where that is more; 20 cut answers, in that.
+LEAST_GOAL = 3.0
+GOAL_FOR_CUT_ANSWERS = 5.0
+
+_CUT, _OF = 20, 40
+_PER_SECOND, _MOST_EVENTS = 25, 200
+_PATIENCE = 90.0
+
+_PROGRAM = """
+lastword.capture_message("before")
+sys.stdin.readline()
+for number in range({count}):
+    lastword.capture_message("number %d" % number)
+    time.sleep({seconds} / {count})
+acked("end")
+sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One outage; ``lasts`` is None where 20 of 40 answers are cut off."""
+
+    kind: str
+    lasts: Optional[float]
+
+    def __str__(self) -> str:
+        return f"{_CUT} of {_OF} {self.kind}" if self.lasts is None else f"{self.kind}, {self.lasts:g} s"
+
+    @property
+    def goal(self) -> float:
+        return GOAL_FOR_CUT_ANSWERS if self.lasts is None else max(LEAST_GOAL, self.lasts)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", type=int, default=1, help="how often each outage is tried (%(default)s)")
+    parser.add_argument("--together", type=int, default=16, help="how many run at the same time (%(default)s)")
+    parser.add_argument("--outages", type=float, nargs="+", default=OUTAGES, help="seconds (2, 8 and 30)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of outages (all)")
+    parser.set_defaults(measure=measure)
+
+
+def measure(options: argparse.Namespace) -> bool:
+    """Measure and print; whether every outage was made up for in time, each time."""
+    outages = sorted(options.outages, reverse=True)  # what takes longest begins first
+    cases = [Case(kind, lasts) for lasts, kind in itertools.product(outages, options.kinds)]
+    cases += [Case("cut", None)] * ("cut" in options.kinds)
+    with ThreadPoolExecutor(options.together) as pool:
+        taken = [[pool.submit(_recover, case) for _ in range(options.runs)] for case in cases]
+        kept = [_tell(case, [one.result() for one in runs]) for case, runs in zip(cases, taken)]
+    return all(kept)
+
+
+def _tell(case: Case, seconds: list[float]) -> bool:
+    kept = sum(one <= case.goal for one in seconds)
+    each = f" (each: {', '.join(f'{one:.1f}' for one in sorted(seconds))})" if len(seconds) > 1 else ""
+    verdict = f"kept in {kept} of {len(seconds)}" if kept < len(seconds) else "kept"
+    say(f"{case!s:<16} {max(seconds):5.1f} s until all had arrived; goal {case.goal:g} s: {verdict}{each}")
+    return kept == len(seconds)
+
+
+def _recover(case: Case) -> float:
+    """How long after the tracker's return the last event came."""
+    lasts = case.lasts or 0.0
+    with tempfile.TemporaryDirectory(prefix="lastword-bench-") as place, LoopbackTracker() as tracker:
+        spool = Path(place) / "spool"
+        try:
+            with _program(spool, tracker, case) as program:
+                wait_for_accounts(spool, lambda seen: seen.delivered == 1, "the first delivery", _PATIENCE)
+                began = returned = time.time()
+                _begin(case, tracker)
+                program.tell("go")
+                if case.kind == "restart":
+                    time.sleep(lasts / 4)
+                    program.process.terminate()
+                    program.process.wait()
+                    with _program(spool, tracker, case) as again:
+                        again.tell("go")
+                        returned = _end(case, tracker, began + lasts)
+                        return _last_arrival(spool, tracker, again) - returned
+                if case.lasts is not None:
+                    returned = _end(case, tracker, began + lasts)
+                return _last_arrival(spool, tracker, program) - returned
+        finally:
+            remove_spool(spool)
+            wait_until(lambda: not _is_led(spool), "the flusher's leaving", _PATIENCE)
+
+
+def _program(spool: Path, tracker: LoopbackTracker, case: Case) -> Program:
+    lasts = case.lasts or 0.0
+    count = _OF if case.lasts is None else max(min(round(_PER_SECOND * lasts), _MOST_EVENTS), 1)
+    left = lasts * (0.3 if case.kind == "restart" else 0.8)  # all is captured before the tracker returns
+    return Program(_PROGRAM.format(count=count, seconds=left), spool=spool, dsn=tracker.dsn)
+
+
+def _begin(case: Case, tracker: LoopbackTracker) -> None:
+    if case.kind in ("refused", "restart"):
+        tracker.go_down()
+    elif case.kind == "cut":
+        tracker.cut_answers(stored=False, times=_CUT if case.lasts is None else None)
+    else:
+        tracker.answer(int(case.kind))
+
+
+def _end(case: Case, tracker: LoopbackTracker, at: float) -> float:
+    """Let the tracker return at this time; the time when it did."""
+    time.sleep(max(at - time.time(), 0.0))
+    if case.kind in ("refused", "restart"):
+        tracker.come_up()
+    else:
+        tracker.answer_normally()
+    return time.time()
+
+
+def _last_arrival(spool: Path, tracker: LoopbackTracker, program: Program) -> float:
+    """When the last event came, after all have; ``program`` captures the last of them."""
+    program.line()
+    accounts = wait_for_accounts(spool, lambda seen: seen.recorded and not seen.held, "every event", _PATIENCE)
+    assert accounts.delivered == accounts.recorded == len(tracker.events), accounts
+    return max(event.at for event in tracker.events)
+
+
+def _is_led(spool: Path) -> bool:
+    return holder(Layout(str(spool)).flusher_lock) is not None

@@ -1,0 +1,191 @@
+"""The promise: where the system's clock is wrong, or is set, nothing is lost, and nothing waits for its sake."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lastword.cli import main
+from lastword.dsn import Destination, Dsn
+from lastword.flusher import schedule
+from lastword.flusher.leadership import Leadership
+from lastword.flusher.loop import Flusher
+from lastword.spool import clock, start
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import DestinationHealth, Ledger
+from lastword.spool.lock import holder
+from lastword.spool.record import encode_event
+from lastword.spool.writer import Writer
+from lastword.testing import LoopbackTracker
+from tests.support.events import message_event
+from tests.support.programs import wait_until
+
+HOUR, DAY, YEAR = 3600.0, 86_400.0, 365 * 86_400.0
+REAL = time.time
+
+#: By how much the clock is ahead, one after the other.
+STEPS = {
+    "in local time, then right": (8 * HOUR, 0.0),
+    "two weeks behind, then right": (-14 * DAY, 0.0),
+    "in 1970, then right": (60.0 - REAL(), 0.0),
+    "right, then ahead": (0.0, 8 * HOUR),
+    "right, then back": (0.0, -8 * HOUR),
+    "years ahead, and back": (0.0, 10 * YEAR, 0.0),
+    "back to 1970, and right": (0.0, 60.0 - REAL(), 0.0),
+}
+
+
+class SystemClock:
+    """A clock that can be set, for all of this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = 0.0
+        monkeypatch.setattr(time, "time", lambda: REAL() + self.ahead)
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> SystemClock:
+    monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.02)
+    return SystemClock(monkeypatch)
+
+
+def a_process_captures(layout: Layout, tracker: LoopbackTracker) -> Writer:
+    writer, to = Writer.born(layout), Destination(Dsn.parse(tracker.dsn), 5.0)
+    event = message_event(timestamp=time.time())
+    writer.append(encode_event(event["id"], to.key, event), to)
+    return writer
+
+
+@contextmanager
+def led(layout: Layout) -> Iterator[None]:
+    flusher = Flusher(layout)
+    thread = threading.Thread(target=flusher.run)
+    thread.start()
+    try:
+        wait_until(lambda: holder(layout.flusher_lock), "a leader")
+        yield
+    finally:
+        flusher.stop(0.0)
+        thread.join(30)
+        start.clear_failures(layout)
+        assert not thread.is_alive()
+
+
+def wait_for_a_failure(layout: Layout) -> None:
+    wait_until(lambda: any(health.failures for health in Ledger.load(layout).destinations.values()), "a failure")
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("stays", [True, False], ids=["the flusher stays", "another flusher"])
+def test_set_in_an_outage(layout: Layout, system: SystemClock, steps: str, stays: bool) -> None:
+    """What was captured by a wrong clock, and tried in vain, arrives as soon as after any outage."""
+    system.ahead, *others = STEPS[steps]
+    with LoopbackTracker() as tracker:
+        tracker.go_down()
+        a_process_captures(layout, tracker)
+        with led(layout):
+            wait_for_a_failure(layout)
+            for system.ahead in others if stays else ():
+                time.sleep(0.1)  # some looks
+            if stays:
+                tracker.come_up()
+                tracker.wait_for(1, timeout=5)
+        for system.ahead in others:
+            pass
+        tracker.come_up()
+        with led(layout):
+            a_process_captures(layout, tracker)
+            tracker.wait_for(2, timeout=5)
+            wait_until(lambda: read_accounts(layout.spool).delivered == 2, "a checkpoint")
+    assert read_accounts(layout.spool).dropped == {}
+
+
+@pytest.mark.parametrize("ahead", [8 * HOUR, -8 * HOUR, 10 * YEAR])
+@pytest.mark.parametrize("stays", [True, False], ids=["the flusher stays", "another flusher"])
+def test_what_the_tracker_asked_for(layout: Layout, system: SystemClock, ahead: float, stays: bool) -> None:
+    """A Retry-After is neither shorter nor longer for it."""
+    with LoopbackTracker() as tracker:
+        tracker.answer(503, retry_after=1.5, times=1)
+        a_process_captures(layout, tracker)
+        with led(layout):
+            wait_for_a_failure(layout)
+            began = time.monotonic()
+            if stays:
+                system.ahead = ahead
+                tracker.wait_for(1)
+        if not stays:
+            system.ahead = ahead
+            with led(layout):
+                tracker.wait_for(1)
+        assert 1.0 < time.monotonic() - began < 3.0
+
+
+def test_what_status_says(layout: Layout, system: SystemClock, capsys: pytest.CaptureFixture[str]) -> None:
+    """The time to the next try is what it was."""
+    system.ahead = 8 * HOUR
+    ledger = Ledger()
+    ledger.destinations["d"] = DestinationHealth(failures=3, not_before=ledger.now() + 20, pause=20, last_error="no")
+    ledger.store(layout)
+    system.ahead = 0.0
+    main(["status", "--spool", layout.spool])
+    assert "next try in 20 s" in capsys.readouterr().out
+
+
+def test_a_ledger_of_another_boot(layout: Layout, system: SystemClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing tells a step from the time that passed, a pause is no longer than it was meant to be."""
+    ledger = Ledger()
+    ledger.destinations["d"] = DestinationHealth(failures=3, not_before=ledger.now() + 20, pause=20)
+    ledger.entry("w").first_seen = ledger.now() - DAY
+    ledger.store(layout)
+    monkeypatch.setattr(clock, "counted_from", lambda: "another boot")
+    system.ahead = -8 * HOUR
+    found = Ledger.load(layout)
+    assert schedule.may_send(found.destinations["d"], found.now())
+    assert found.entry("w").first_seen == ledger.entry("w").first_seen
+
+
+@pytest.mark.parametrize("ahead", [8 * HOUR, -8 * HOUR, 10 * YEAR, -10 * YEAR, 0.2])
+def test_the_ledger_moves_all_its_times(layout: Layout, system: SystemClock, ahead: float) -> None:
+    """What is a day ago stays so, in the same ledger and in one that is loaded; never stays never."""
+    ledger = Ledger()
+    names = ("failing_since", "not_before", "last_error_at", "last_success_at")
+    for name in names:
+        setattr(ledger.health("d"), name, ledger.now() - DAY)
+    ledger.entry("w").first_seen = ledger.told_at = ledger.now() - DAY
+    ledger.health("never")
+    ledger.entry("never")
+    ledger.store(layout)
+    system.ahead = ahead
+    ledger.follow_clock()
+    for found in (ledger, Ledger.load(layout)):
+        assert abs(found.now() - time.time()) < 0.1
+        times = [getattr(found.health("d"), name) for name in names]
+        times += [found.entry("w").first_seen, found.told_at]
+        assert [abs(time.time() - DAY - at) < 0.1 for at in times] == [True] * 6
+        assert (found.health("never").not_before, found.entry("never").first_seen) == (0.0, 0.0)
+
+
+def test_a_machine_that_was_suspended(system: SystemClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is, both clocks go on: eight hours later it is eight hours later, and a pause is over."""
+    ledger, ticks = Ledger(), clock.ticks
+    health = ledger.health("d")
+    health.not_before, health.pause = ledger.now() + 60, 60.0
+    system.ahead = 8 * HOUR
+    monkeypatch.setattr(clock, "ticks", lambda: ticks() + 8 * HOUR)
+    ledger.follow_clock()
+    assert schedule.may_send(health, ledger.now())
+    assert health.not_before < ledger.now() - 7 * HOUR
+
+
+def test_a_leader_follows_it(layout: Layout, system: SystemClock) -> None:
+    """It compares the times of files with the clock that they are from."""
+    leadership = Leadership(layout)
+    for system.ahead in (8 * HOUR, -8 * HOUR):
+        leadership.look()
+        assert abs(leadership._ledger.now() - time.time()) < 0.1
+    leadership.finish()

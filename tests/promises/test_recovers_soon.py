@@ -1,0 +1,169 @@
+"""The promise: after an outage of some seconds all that was held has arrived within as many, or within three."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from lastword.cli import main
+from lastword.dsn import Destination, Dsn
+from lastword.flusher import schedule
+from lastword.flusher.loop import Flusher
+from lastword.spool import start
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout
+from lastword.spool.lock import holder
+from lastword.spool.record import encode_event
+from lastword.spool.writer import Writer
+from lastword.testing import LoopbackTracker
+from tests.support.events import message_event
+from tests.support.programs import run, wait_until
+
+
+class Process:
+    """What records, as a process of its own would."""
+
+    def __init__(self, layout: Layout, tracker: LoopbackTracker) -> None:
+        self._to = Destination(Dsn.parse(tracker.dsn), 5.0)
+        self._writer = Writer.born(layout)
+
+    def captures(self, count: int = 1) -> Process:
+        for _ in range(count):
+            event = message_event()
+            self._writer.append(encode_event(event["id"], self._to.key, event), self._to)
+        return self
+
+
+@contextmanager
+def led(layout: Layout) -> Iterator[None]:
+    """A flusher is at work."""
+    flusher = Flusher(layout)
+    thread = threading.Thread(target=flusher.run)
+    thread.start()
+    try:
+        wait_until(lambda: holder(layout.flusher_lock), "a leader")
+        yield
+    finally:
+        flusher.stop(0.0)
+        thread.join(30)
+        start.clear_failures(layout)
+        assert not thread.is_alive()
+
+
+def outage(place: Path, begin: Callable[[LoopbackTracker], None], end: Callable[[LoopbackTracker], None]) -> float:
+    """Seconds from the end of an outage of one second to the last of the events that were captured in it."""
+    layout = Layout(str(place))
+    layout.prepare()
+    with LoopbackTracker() as tracker, led(layout):
+        process = Process(layout, tracker).captures()
+        wait_until(lambda: read_accounts(layout.spool).delivered, "the first delivery")
+        begin(tracker)
+        for _ in range(20):
+            process.captures(2)
+            time.sleep(0.05)
+        returned = time.monotonic()
+        end(tracker)
+        tracker.wait_for(41, timeout=20)
+        return time.monotonic() - returned
+
+
+KINDS = {
+    "refused": (LoopbackTracker.go_down, LoopbackTracker.come_up),
+    "503": (lambda tracker: tracker.answer(503), LoopbackTracker.answer_normally),
+    "429": (lambda tracker: tracker.answer(429), LoopbackTracker.answer_normally),
+    "500": (lambda tracker: tracker.answer(500), LoopbackTracker.answer_normally),
+    "404": (lambda tracker: tracker.answer(404, times=2), LoopbackTracker.answer_normally),
+    "wrong address": (lambda tracker: tracker.answer(404), LoopbackTracker.answer_normally),
+    "wrong key": (lambda tracker: tracker.answer(401), LoopbackTracker.answer_normally),
+    "cut": (lambda tracker: tracker.cut_answers(stored=False), LoopbackTracker.answer_normally),
+}
+
+
+def test_after_an_outage_of_a_second(tmp_path: Path) -> None:
+    """Whatever it was that the tracker, or the way to it, had: three seconds later everything is there."""
+    with ThreadPoolExecutor(len(KINDS)) as pool:
+        taken = {kind: pool.submit(outage, tmp_path / kind, *KINDS[kind]) for kind in KINDS}
+        seconds = {kind: one.result() for kind, one in taken.items()}
+    assert max(seconds.values()) < 3.0, seconds
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_answers_that_are_cut_off(layout: Layout, stored: bool) -> None:
+    """Twenty of forty cost five seconds at most: one says nothing against the rest."""
+    with LoopbackTracker("backtrace") as tracker, led(layout):
+        tracker.cut_answers(stored=stored, times=20)
+        began = time.monotonic()
+        Process(layout, tracker).captures(40)
+        wait_until(lambda: read_accounts(layout.spool).delivered == 40, "every delivery")
+        assert time.monotonic() - began < 5.0
+
+
+def test_every_other_answer_is_cut_off(layout: Layout) -> None:
+    """What failed waits for itself alone, and all others pass it."""
+    with LoopbackTracker() as tracker, led(layout):
+        process = Process(layout, tracker).captures()
+        tracker.wait_for(1)
+        began = time.monotonic()
+        for number in range(10):
+            tracker.cut_answers(stored=False, times=1)
+            process.captures(2)
+            tracker.wait_for(number + 2)
+        tracker.wait_for(21)
+        assert time.monotonic() - began < 5.0
+
+
+REASONS: dict[str, Callable[[Layout, Process, LoopbackTracker], object]] = {
+    "a process that is new": lambda layout, process, tracker: Process(layout, tracker).captures(),
+    "a capture after a quiet time": lambda layout, process, tracker: process.captures(),
+    "the command flush": lambda layout, process, tracker: main(["flush", "--spool", layout.spool, "--timeout", "20"]),
+    "flush in a program": lambda layout, process, tracker: run(
+        "time.sleep(0.3); lastword.capture_message('hello'); assert lastword.flush(20)",
+        spool=Path(layout.spool),
+        dsn=tracker.dsn,
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_reason_to_try_at_once(layout: Layout, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    """It cuts a pause of half an hour short; one more event of a process that goes on recording does not."""
+    monkeypatch.setattr(schedule, "_LEAST_LIMIT", 3600.0)
+    monkeypatch.setattr(schedule, "_MOST_OVERLOADED", 3600.0)
+    monkeypatch.setattr(schedule, "_LEAST_PAUSE", 0.05)
+    monkeypatch.setattr(schedule, "QUIET_FOR_TRYING", 0.5 if reason == "a capture after a quiet time" else 3600.0)
+    with LoopbackTracker() as tracker, led(layout):
+        tracker.answer(503, times=1)
+        process = Process(layout, tracker).captures()
+        tracker.wait_for(lambda _: len(tracker.requests) == 1)
+        process.captures()
+        time.sleep(0.7)  # as long as it takes to be quiet, and to be looked at
+        assert len(tracker.requests) == 1
+        REASONS[reason](layout, process, tracker)
+        tracker.wait_for(2, timeout=5)
+
+
+def test_what_the_tracker_asks_for_is_obeyed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its Retry-After has passed nothing is tried, by another flusher either, whatever reason there is; then it
+    is at once.
+    """
+    monkeypatch.setattr(schedule, "QUIET_FOR_TRYING", 0.0)
+    with LoopbackTracker() as tracker:
+        tracker.answer(429, retry_after=2, times=1)
+        with led(layout):
+            process = Process(layout, tracker).captures()
+            tracker.wait_for(lambda _: len(tracker.requests) == 1)
+        assert read_accounts(layout.spool).held == 1
+        with led(layout):
+            Process(layout, tracker).captures()
+            process.captures()
+            layout.hurry_flusher()
+            tracker.wait_for(3, timeout=10)
+        refused, taken = tracker.requests[:2]
+        assert 2.0 <= taken.at - refused.at < 3.5

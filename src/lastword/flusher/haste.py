@@ -32,12 +32,13 @@ class Haste:
         ticks = time.monotonic()
         due = set()
         for writer in changed:
-            for to in writer.take_news():
+            for to in filter(None, writer.news):
                 was_quiet = ticks - self._heard_at.get(to, 0.0) >= schedule.QUIET_FOR_TRYING
                 if was_quiet or writer.id not in self._known:
                     due.add(to)
                 self._heard_at[to] = ticks
                 self._known.add(writer.id)
+            writer.news.clear()
         touched_at = self._time_of_touch()
         if touched_at != self._touched_at:
             self._touched_at = touched_at

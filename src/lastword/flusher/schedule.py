@@ -128,7 +128,9 @@ def note_error(health: DestinationHealth, verdict: Verdict, now: float) -> None:
     to be left alone, even if others that were on their way have passed.
     """
     if not isinstance(verdict, Delivered):
-        health.last_error, health.last_error_at = verdict.reason, now
+        health.last_error_at = now
+        if not _tells_nothing_new(health, verdict):
+            health.last_error = verdict.reason
     health.asked_for = health.asked_for and not may_send(health, now)
     if isinstance(verdict, Retry) and verdict.after:
         pause = min(max(verdict.after, _LEAST_PAUSE), _MAX_RETRY_AFTER)
@@ -145,10 +147,17 @@ def _note_trouble(health: DestinationHealth, verdict: Verdict, event_id: str, no
     )
     if doubtful and event_id not in health.doubts and len(health.doubts) < MOST_DOUBTS:
         health.doubts.append(event_id)
-    health.misconfigured = isinstance(verdict, Misconfigured) or (doubtful and len(health.doubts) >= MOST_DOUBTS)
+    if not _tells_nothing_new(health, verdict):
+        is_doubted = doubtful and len(health.doubts) >= MOST_DOUBTS
+        health.misconfigured = isinstance(verdict, Misconfigured) or is_doubted
     if not health.asked_for:
         health.pause = _spread(pause_limit(verdict, health, now), jitter)
         health.not_before = now + health.pause
+
+
+def _tells_nothing_new(health: DestinationHealth, verdict: Verdict) -> bool:
+    """What a tracker has said of the address or key stands as long as it is out of reach."""
+    return health.misconfigured and isinstance(verdict, Retry) and verdict.unreachable
 
 
 def pause_limit(verdict: Verdict, health: DestinationHealth, now: float) -> float:

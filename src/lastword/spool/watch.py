@@ -58,8 +58,7 @@ class WatchedWriter:
         self._redirects = redirects or Redirects(layout)
         self.directory = layout.writer(writer_id)
         self.entry = entry
-        self.dead = False
-        self.gone = False
+        self.dead = self.gone = False
         who = read_who(os.path.join(self.directory, WHO))
         self.limits = Limits.decode(who.get("limits"))
         self.is_flushers = who.get("role") == "flusher"
@@ -69,8 +68,7 @@ class WatchedWriter:
         self.segments = Segments()
         self._settled_sizes: dict[str, int] = {}
         self.changed = True  # perhaps, since the last sync
-        self._syncer = Syncer(self.directory)
-        self._glance = Glance(self.directory)
+        self._syncer, self._glance = Syncer(self.directory), Glance(self.directory)
         self._listed_mtime = -1
         self._window: deque[Waiting] = deque()
         self._extras: dict[str, list[Waiting]] = {}
@@ -79,7 +77,7 @@ class WatchedWriter:
         self._read_to_end = False  # and nothing more can come
         self._caught_up = False  # with what the last look saw
         self._unreadable = False  # something is there that could not be read the last time
-        self._news: set[str] = set()
+        self.news: set[Optional[str]] = set()  # the destinations of what was read since this was last emptied
 
     def refresh(self, now: float, *, closely: bool = True) -> bool:
         """Look again: is it alive, which segments are there. ``now`` in Unix seconds. False if nothing was new at a
@@ -99,11 +97,6 @@ class WatchedWriter:
         if not self.gone:
             self._read_numbered()
             self._read_extras()
-
-    def take_news(self) -> set[str]:
-        """The destinations of what was read since the last call."""
-        news, self._news = self._news, set()
-        return news
 
     def look_at_files(self, now: float) -> None:
         """``refresh`` for one look."""
@@ -361,8 +354,7 @@ class WatchedWriter:
         waiting = Waiting(name, number, line)
         self.destination = waiting.to or self.destination
         waiting.to = self._redirects.resolve(waiting.to, self.id, name, line.start)
-        if waiting.to is not None:
-            self._news.add(waiting.to)
+        self.news.add(waiting.to)
         return waiting
 
     def redirect(self, redirects: Collection[Redirect]) -> None:

@@ -167,6 +167,14 @@ def test_an_answer_ends_the_pause(verdict: Verdict) -> None:
     assert health.delivered == isinstance(verdict, Delivered)
 
 
+def test_what_was_said_of_the_key_stands() -> None:
+    """As long as the tracker is out of reach; what it says next counts."""
+    health = DestinationHealth()
+    for verdict, misconfigured, words in ((WRONG, True, "401"), (DOWN, True, "401"), (BUSY, False, "503")):
+        schedule.note_verdict(health, verdict, "e", NOW, 0.5)
+        assert (health.misconfigured, health.last_error) == (misconfigured, f"HTTP {words}")
+
+
 def test_how_long_one_event_is_left_alone() -> None:
     """Twice as long with each time that it fails while others pass, up to a minute; less a random part."""
     assert [schedule.event_pause(failed, 1.0) for failed in (0, 1, 2, 5, 6, 1000)] == [1, 2, 4, 32, 60, 60]

@@ -11,10 +11,12 @@ from typing import Optional
 from lastword import diagnostics
 from lastword.admission import Gate
 from lastword.capture import CaptureSettings, attachments, context, exception_event, late
+from lastword.capture.exception import is_unraised
+from lastword.capture.log_records import Logged
 from lastword.capture.origin import origin_of_exception
 from lastword.capture.release import guessed_release
 from lastword.capture.reported import event_of, mark
-from lastword.capture.safe_text import describe
+from lastword.capture.safe_text import class_path, describe
 from lastword.capture.uncaught import THREADING
 from lastword.config import Config
 from lastword.event import FLOOD_TAG, Event, Level, Origin
@@ -86,23 +88,31 @@ class Client:
         *,
         handled: bool,
         level: Optional[Level] = None,
-        tags: Optional[dict[str, str]] = None,
+        logged: Optional[Logged] = None,
     ) -> Optional[str]:
         """As ``capture``, and remembers that ``error`` is on disk.
 
-        ``traceback`` is None where it is the exception's own, ``level`` where it follows from ``handled``; ``tags``
-        give way to those of the program.
+        ``traceback`` is None where it is the exception's own, ``level`` where it follows from ``handled``;
+        ``logged`` is what was said of it, if it was logged.
         """
 
         def locate() -> Origin:
+            if logged is not None and is_unraised(error, traceback):
+                return logged.origin(class_path(type(error)))
             return origin_of_exception(error, traceback)
 
         def read() -> Event:
             event = exception_event(
-                error, traceback=traceback, handled=handled, mechanism=mechanism, settings=self.settings
+                error,
+                traceback=traceback,
+                handled=handled,
+                mechanism=mechanism,
+                settings=self.settings,
+                stack=None if logged is None else logged.stack,
             )
             event["level"] = level or event["level"]
-            event["tags"] = {**tags, **event["tags"]} if tags else event["tags"]
+            if logged is not None:
+                logged.add_to(event)
             return event
 
         # A thread ends with one too, but a server that has one for each request goes on failing.
@@ -124,12 +134,12 @@ class Client:
         *,
         handled: bool,
         level: Optional[Level] = None,
-        tags: Optional[dict[str, str]] = None,
+        logged: Optional[Logged] = None,
     ) -> None:
         """For those whom nobody has asked to: capture ``error`` unless it was reported already. Raises nothing."""
         try:
             if event_of(error, mechanism) is None:
-                self.capture_error(error, traceback, mechanism, handled=handled, level=level, tags=tags)
+                self.capture_error(error, traceback, mechanism, handled=handled, level=level, logged=logged)
         except Exception:
             self.uncounted += 1
 

@@ -64,6 +64,9 @@ ATTACHMENTS_TAG = "lastword.attachments"
 #: The file of a frame that stands where frames were left out; its function says how many.
 LEFT_OUT = "<left out>"
 
+#: The context that tells what was logged: of an exception the ``message``, and what the call gave as ``extra``.
+LOGGED = "logging"
+
 #: What stands for a value that was taken out.
 FILTERED = "[filtered]"
 

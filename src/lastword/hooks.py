@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 from lastword.admission.gate import IGNORED
 from lastword.capture import breadcrumbs, late, log_records, message_event, uncaught, warnings_shown
+from lastword.capture.origin import MESSAGE
 from lastword.client import Client
 from lastword.event import Event, Level, Origin
 from lastword.nesting import MAX_LOGGED, captures, leave
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from logging import LogRecord
 
 ASYNCIO, LOGGING = "asyncio", "logging"
-
-#: The tag by which an event tells which logger it came from.
-LOGGER_TAG = "logger"
 
 _WARNING, _ERROR = 30, 40  # of logging, which need not be loaded yet
 
@@ -95,7 +93,7 @@ class _Listener:
             captures.level = before + 1
             text = log_records.text_of(record, self._client.settings.scrub_text)
             if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
-                level, logger = log_records.level_of(record), log_records.logger_name(record)
+                level, logger = log_records.level_of(record), record.name
                 breadcrumbs.add_breadcrumb(text, category=logger, level=level, type="log")
             if makes_event:
                 self._capture(record, text)
@@ -111,25 +109,26 @@ class _Listener:
         return (lowest is not None and record.levelno >= lowest) or _is_uncaught_in_asyncio(record)
 
     def _capture(self, record: LogRecord, text: str) -> None:
-        tags = {LOGGER_TAG: log_records.logger_name(record)}
-        found = log_records.exception_of(record)
+        # What asyncio says of an exception is told only where records are events, too.
+        logged = log_records.Logged(record, text, with_content=self._client.config.log_events is not None)
+        found = log_records.exception_of(record, text)
         if found is None:
-            self._capture_text(record, text, tags)
+            self._capture_text(record, text, logged)
         elif _is_uncaught_in_asyncio(record):
-            self._client.report(*found, ASYNCIO, handled=False, level="error", tags=tags)
+            self._client.report(*found, ASYNCIO, handled=False, level="error", logged=logged)
         else:
-            self._client.report(*found, LOGGING, handled=True, level=log_records.level_of(record), tags=tags)
+            self._client.report(*found, LOGGING, handled=True, level=log_records.level_of(record), logged=logged)
 
-    def _capture_text(self, record: LogRecord, text: str, tags: dict[str, str]) -> None:
+    def _capture_text(self, record: LogRecord, text: str, logged: log_records.Logged) -> None:
         client = self._client
 
         def locate() -> Origin:
-            return log_records.origin_of(record)
+            return logged.origin(MESSAGE)
 
         def read() -> Event:
-            level, frame = log_records.level_of(record), log_records.calling_frame(record)
-            event = message_event(text, level=level, settings=client.settings, mechanism=LOGGING, frame=frame)
-            event["tags"] = {**tags, **event["tags"]}
+            level = log_records.level_of(record)
+            event = message_event(text, level=level, settings=client.settings, mechanism=LOGGING, stack=logged.stack)
+            logged.add_to(event)
             return event
 
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Optional, TypeVar, cast
 
 from lastword import diagnostics
@@ -19,11 +19,24 @@ from lastword.capture.room import Room
 from lastword.capture.safe_text import clean, clean_ends, describe
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.threads import other_threads
-from lastword.event import Breadcrumb, Event, HostInfo, Level, ProcessInfo, RuntimeInfo, ThreadInfo, ThreadStack, new_id
+from lastword.event import (
+    Breadcrumb,
+    Event,
+    Frame,
+    HostInfo,
+    Level,
+    ProcessInfo,
+    RuntimeInfo,
+    ThreadInfo,
+    ThreadStack,
+    new_id,
+)
 
 MAX_LABEL = 200
 
 _T = TypeVar("_T")
+
+ReadStack = Callable[[StackReader], list[Frame]]
 
 _UNKNOWN_THREAD: ThreadInfo = {"id": 0, "name": "", "main": False}
 _UNKNOWN_PROCESS: ProcessInfo = {
@@ -57,15 +70,17 @@ def exception_event(
     handled: bool,
     mechanism: str,
     settings: CaptureSettings,
+    stack: Optional[ReadStack] = None,
 ) -> Event:
     """The event of an exception with its chain or group, stacks and variables, and of where it happened.
 
     Args:
-        error: the exception. Where it was never raised and is handled, its frames are those of the capturing call.
+        error: the exception. Where it was never raised and is handled, its frames are those of ``stack``.
         traceback: its traceback where that is not (any more) the exception's own.
         handled: whether the program caught it: level ``error``, or that of ``set_level``; otherwise ``fatal``.
         mechanism: what captured it, such as ``sys.excepthook``.
         settings: how to capture.
+        stack: reads the stack that led here; without it, that of the capturing call.
 
     Raises no Exception, whatever the exception and the variables are like, as long as the stack has room for a few
     calls: within some ten calls of the recursion limit parts are missing, at the limit itself RecursionError stands.
@@ -77,9 +92,13 @@ def exception_event(
     event["exceptions"] = exceptions or [type_only(error)]
     event["threads"] = _threads(settings, room, at_any_price=not handled)
     if handled and is_unraised(error, traceback):  # so whoever captures it knows more of it than anybody
-        event["exceptions"][0]["frames"][:0] = _part("stack", reader.of_callers, sys._getframe()) or []
+        event["exceptions"][0]["frames"][:0] = _part("stack", stack or _stack_of_caller, reader) or []
     event["sources"] = reader.sources
     return event
+
+
+def _stack_of_caller(reader: StackReader) -> list[Frame]:
+    return reader.of_callers(sys._getframe())
 
 
 def message_event(
@@ -88,19 +107,19 @@ def message_event(
     level: Optional[Level],
     settings: CaptureSettings,
     mechanism: str = "capture_message",
-    frame: Optional[FrameType] = None,
+    stack: Optional[ReadStack] = None,
 ) -> Event:
     """The event of a message, kept to 8,192 characters. Without a level it has that of ``set_level``, or ``info``.
 
-    The stack that led to the call, or to ``frame``, is in it where ``settings.needs.message_stack``, without variables.
-    Raises no Exception, as ``exception_event``.
+    The stack that led to the call, or that which ``stack`` reads, is in it where ``settings.needs.message_stack``,
+    without variables. Raises no Exception, as ``exception_event``.
     """
     event = _event(level or context.level_or("info"), True, mechanism, settings)
     event["message"] = _part("message", _message_text, message, settings.scrub_text) or ""
     room = Room()
     if settings.needs.message_stack:
         reader = StackReader(settings, room)
-        event["stack"] = _part("stack", reader.of_callers, frame or sys._getframe()) or []
+        event["stack"] = _part("stack", stack or _stack_of_caller, reader) or []
         event["sources"] = reader.sources
     event["threads"] = _threads(settings, room, at_any_price=False)
     return event

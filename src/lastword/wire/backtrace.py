@@ -55,7 +55,8 @@ What differs from that package, and why:
 * The thread that captured is the one blamed, whatever its name. The others are shown where the event has them: in a
   burst not with each one (``capture.threads``).
 * Added attributes ``process.parent``, ``process.role`` and ``process.command``, then ``environment``, ``release``,
-  ``level``, ``transaction``, ``user.<key>``, the scalars of ``extra`` and the tags stand where that package puts its
+  ``level``, ``transaction``, ``user.<key>``, what was logged with it as ``logging.<key>`` (the text is
+  ``logging.message``), the scalars of ``extra`` and the tags stand where that package puts its
   client-wide ones. Added annotations ``Notes``, ``Local variables`` and ``Chained exceptions`` hold what the format has
   no field for, the latter the members of a group too, each with its parent; the contexts and the rest of ``extra``
   stand beside them under their own names.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Union
 
-from lastword.event import Event, HostInfo, ProcessInfo
+from lastword.event import LOGGED, Event, HostInfo, ProcessInfo
 from lastword.version import __version__
 from lastword.wire.json_text import encode
 
@@ -103,6 +103,8 @@ def _chosen_by_the_program(event: Event) -> dict[str, Scalar]:
     chosen["level"] = event["level"]
     user = event["user"] or {}
     chosen.update({f"user.{key}": value for key, value in user.items() if is_scalar(value)})
+    logged = event["contexts"].get(LOGGED, {})
+    chosen.update({f"{LOGGED}.{key}": value for key, value in logged.items() if is_scalar(value)})
     chosen.update({key: value for key, value in event["extra"].items() if is_scalar(value)})
     if event["transaction"]:
         chosen["transaction"] = event["transaction"]

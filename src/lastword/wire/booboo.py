@@ -17,7 +17,7 @@ Body: one JSON object, ASCII-escaped, with these keys in this order (examples in
     level            error, warning or info
     stacktrace       frames of the raised exception; [] for a message
     exceptions       the raised one, then its chain: type, value, stacktrace, chain_type (null, "cause", "context")
-    context          sdk {name, version}, runtime {name: "Python", version}; user only when there is one
+    context          sdk {name, version}, runtime {name: "Python", version}; user and logging only when there is one
     tags             always {"runtime": "python"}, then the program's own
     environment, release   "" when not set
     request          the context of that name (method, url, headers, query_string), where an exception has one
@@ -34,6 +34,7 @@ What differs from that package, and why:
 
 * ``context.sdk`` names lastword. Nothing documented depends on the value, and who reads it wants to know what sent it.
 * NaN and infinities become ``null``; the package sends them as they are, which is not JSON.
+* ``context.logging`` has what was logged with an exception: the text as ``message``, and the values of ``extra``.
 * Levels that the page does not know are rounded: fatal to error, debug to info.
 * Extra, other contexts, breadcrumbs, fingerprint and transaction are not sent: no key is documented for them. Nor are
   attachments: the tag ``lastword.attachments`` names them, with their sizes.
@@ -47,7 +48,7 @@ from __future__ import annotations
 from typing import Optional
 
 from lastword.dsn import Destination
-from lastword.event import Event
+from lastword.event import LOGGED, Event
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.wire.booboo_payload import REQUEST_CONTEXT, payload
 from lastword.wire.format import Delivered, History, Verdict
@@ -65,8 +66,8 @@ def request(event: Event, destination: Destination, limit: Optional[int] = None)
     same arguments always give the same bytes.
     """
     # What is not sent makes no request too large, and must not be said to have been left out for that.
-    request_alone = {name: context for name, context in event["contexts"].items() if name == REQUEST_CONTEXT}
-    event = {**event, "extra": {}, "contexts": request_alone, "breadcrumbs": []}
+    sent = {name: context for name, context in event["contexts"].items() if name in (REQUEST_CONTEXT, LOGGED)}
+    event = {**event, "extra": {}, "contexts": sent, "breadcrumbs": []}
     headers = {"X-Booboo-DSN": destination.dsn.token, "Content-Type": "application/json"}
     body = fit(event, lambda smaller: encode(payload(smaller)), MAX_BODY if limit is None else min(limit, MAX_BODY))
     return HttpRequest(url=destination.dsn.url, body=body, headers=headers)

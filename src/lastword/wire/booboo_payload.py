@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastword.event import ATTACHMENTS_TAG, Event, ExceptionInfo, Frame, told_of
+from lastword.event import ATTACHMENTS_TAG, LOGGED, Event, ExceptionInfo, Frame, told_of
 from lastword.version import __version__
 from lastword.wire.frames import shown_value, source_context
 
@@ -102,4 +102,6 @@ def _context(event: Event) -> dict[str, Any]:
     }
     if event["user"]:
         context["user"] = event["user"]
+    if logged := event["contexts"].get(LOGGED):
+        context[LOGGED] = logged
     return context

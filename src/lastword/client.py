@@ -54,6 +54,7 @@ class Client:
         self.earlier: list[Reporter] = []  # of earlier calls of init, with their writers
         self.launcher = Launcher(_load_flusher)
         self.choice: Choice = choose(config.flusher, observe(has_dsn=destination is not None))
+        self._ended = 0  # the pid of a process that waits, or has waited, at its end
         self.uncounted = 0  # captures for whose refusal there was no stack left
         self.settings = CaptureSettings(
             needs=NEEDS[destination.dsn.wire] if destination else NEEDS_OF_NONE,
@@ -196,7 +197,9 @@ class Client:
         event_id = self.keep(event)
         # Written first, probed then: a flusher that leaves in between looks once more after its unlock.
         if self.reporter.writer is not None:
-            self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
+            served = self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
+            if not served and self._ended == os.getpid():  # another atexit function has captured it, after ours
+                self.wait_at_end(self.config.shutdown_timeout)
         return event_id
 
     def keep(self, event: Event) -> Optional[str]:
@@ -225,12 +228,23 @@ class Client:
         return all(reporter.everything_is_settled() for reporter in self.reporters())
 
     def wait_at_end(self, timeout: float) -> None:
-        """Give what is pending at most ``timeout`` seconds to arrive, where it can."""
+        """Give what is pending at most ``timeout`` seconds to arrive, where it can.
+
+        Where nobody can be started any more, not even a thread, as from Python 3.12 on while an interpreter ends, it is
+        sent from here.
+        """
         deadline = time.monotonic() + timeout
+        self._ended = os.getpid()
         while not self.everything_is_settled():
-            if not self.ensure_flusher() or time.monotonic() >= deadline or not self.may_be_sent_soon(time.time()):
+            served = self.ensure_flusher()
+            if time.monotonic() >= deadline or not self.may_be_sent_soon(time.time()):
                 break
-            time.sleep(_LOOK)
+            if served:
+                time.sleep(_LOOK)
+            elif not (self.launcher.has_failed and self._drain(deadline)):
+                break
+        else:
+            diagnostics.withdraw("start")
         self.launcher.make_way()
 
     def may_be_sent_soon(self, now: float) -> bool:
@@ -278,8 +292,8 @@ class Client:
                 self._drain(began + timeout)
         return True
 
-    def _drain(self, deadline: float) -> None:
-        """Send from the calling thread, unless somebody leads: then give it a moment."""
+    def _drain(self, deadline: float) -> bool:
+        """Send from the calling thread, unless somebody leads: then give it a moment. False where it cannot be done."""
         unled = [spool for spool in self.spools() if _nobody_leads(spool)]
         try:
             lead = _load_flusher() if unled else None
@@ -290,6 +304,7 @@ class Client:
             for spool in unled:
                 lead(spool, until=lambda: time.monotonic() >= deadline or self.everything_is_settled())
         time.sleep(max(min(_LOOK, deadline - time.monotonic()), 0.0))
+        return lead is not None or not unled
 
 
 def _nobody_leads(spool: Layout) -> bool:

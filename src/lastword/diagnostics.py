@@ -22,6 +22,11 @@ def note(cause: str, text: str) -> None:
     _waiting[cause] = text
 
 
+def withdraw(cause: str) -> None:
+    """It has turned out well, so nobody need be told."""
+    _waiting.pop(cause, None)
+
+
 def tell_every(interval: float) -> None:
     """From now on ``tell`` tells a cause at most once in ``interval`` seconds."""
     global _interval

@@ -126,3 +126,54 @@ def test_a_helper_that_waits_holds_up_no_stop(tmp_path: Path) -> None:
         lock = LifetimeLock.acquire(layout.flusher_lock)
         assert lock is not None and not tracker.events
         lock.release()
+
+
+#: As from Python 3.12 on: no thread can be started once the interpreter has begun to end.
+NO_THREAD_AT_THE_END = """
+import _thread
+def refuse(*arguments, **options):
+    raise RuntimeError("can't start new thread at interpreter shutdown")
+def no_thread():
+    _thread.start_new_thread = threading.Thread.start = refuse
+"""
+
+
+@pytest.mark.parametrize("threads", ["threads", "no threads"])
+@pytest.mark.parametrize("mode", ["process", "thread"])
+def test_what_is_first_captured_at_exit_arrives(mode: str, threads: str, tmp_path: Path) -> None:
+    """By an atexit function that runs before ours, or after it, and twice; the first capture of the process."""
+    init = f"lastword.init(sys.argv[1], spool=sys.argv[2], flusher={mode!r}, shutdown_timeout=60)\n"
+    late = "atexit.register(lambda: [lastword.capture_message('late') for _ in range(2)])\n"
+    begin = "import atexit, os, sys, threading, lastword\n" + NO_THREAD_AT_THE_END
+    end = "atexit.register(no_thread)\n" if threads == "no threads" else ""
+    with LoopbackTracker() as tracker:
+        for count, body in ((2, begin + late + init + end), (4, begin + init + late + end)):
+            spool = str(tmp_path / f"spool{count}")
+            done = subprocess.run([sys.executable, "-c", body, tracker.dsn, spool], capture_output=True, text=True)
+            assert (done.returncode, done.stderr) == (0, "")
+            tracker.wait_for(count, timeout=60)
+
+
+def test_an_end_waits_for_nobody_where_nothing_can_be_sent(tmp_path: Path) -> None:
+    """A program without requests: its events are kept, and it is not held up by them."""
+    body = (
+        "lastword.init(os.environ['TEST_DSN'], spool=os.environ['TEST_SPOOL'], flusher='thread', shutdown_timeout=99)\n"
+    )
+    no_requests = "sys.modules['requests'] = None\n"
+    with LoopbackTracker() as tracker:
+        began = time.monotonic()
+        run(body + no_requests + CAPTURE, spool=tmp_path / "spool", dsn=tracker.dsn)
+        assert time.monotonic() - began < 60
+
+
+def test_a_thread_of_ours_has_room_on_its_stack(tmp_path: Path) -> None:
+    """However small the program wants its own: 32 KiB were a crash."""
+    body = "threading.stack_size(32 << 10)\n"
+    body += "lastword.init(os.environ['TEST_DSN'], spool=os.environ['TEST_SPOOL'], flusher='thread')\n"
+    with LoopbackTracker() as tracker:
+        run(
+            body + CAPTURE + "assert lastword.flush(30)\nassert threading.stack_size() == 32 << 10\n",
+            spool=tmp_path / "spool",
+            dsn=tracker.dsn,
+        )
+        assert len(tracker.events) == 1

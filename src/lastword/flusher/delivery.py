@@ -27,11 +27,15 @@ class Attempt:
 
 
 class Courier:
-    """Sends records to the destinations that they name, over kept-alive connections."""
+    """Sends records to the destinations that they name, over kept-alive connections.
 
-    def __init__(self, layout: Layout, sender: HttpSender) -> None:
+    A connection, and then an answer, is waited for ``most_wait`` seconds at most, whatever the destination says.
+    """
+
+    def __init__(self, layout: Layout, sender: HttpSender, *, most_wait: Optional[float] = None) -> None:
         self._layout = layout
         self._sender = sender
+        self._most_wait = most_wait
         self._destinations: dict[str, Destination] = {}
 
     def attempt(self, record: Record, key: str, history: History) -> Attempt:
@@ -75,7 +79,11 @@ class Courier:
 
     def _destination(self, key: str) -> Destination:
         if key not in self._destinations:
-            self._destinations[key] = destination_files.load(self._layout, key)
+            found = destination_files.load(self._layout, key)
+            if self._most_wait is not None:
+                connect_timeout = min(found.connect_timeout or found.timeout, self._most_wait)
+                found = found.with_options(timeout=min(found.timeout, self._most_wait), connect_timeout=connect_timeout)
+            self._destinations[key] = found
         return self._destinations[key]
 
 

@@ -1,16 +1,17 @@
 """Sending beside everything else: a tracker that is slow must not keep the flusher from looking after the spool.
 
-A few threads send. They touch nothing but the records they were given: verdicts are collected, and acted on by the
-thread that leads. A destination that is in trouble, or has not taken an event from this flusher yet, is given one event
-at a time, so that a wrong key is tried once and a tracker that comes back is not overrun; then it may have several.
+A few threads send, or the one that leads where none can be started. They touch nothing but the records they were given:
+verdicts are collected, and acted on by the thread that leads. A destination that is in trouble, or has not taken an
+event from this flusher yet, is given one event at a time, so that a wrong key is tried once and a tracker that comes
+back is not overrun; then it may have several.
 """
 
 from __future__ import annotations
 
-import errno
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Optional
@@ -33,6 +34,9 @@ MOST_THREADS = 16
 #: no more than its own threads' worth, for any thread takes the next record, wherever it goes.
 MOST_IN_FLIGHT = 2 * PARALLEL
 
+#: How long the thread that leads waits for a tracker, in seconds, where it sends itself: at the end of a program.
+_OWN_WAIT = 2.0
+
 
 @dataclass(frozen=True)
 class Sending:
@@ -52,7 +56,7 @@ class _Job:
 
 
 class Outbox:
-    """The records on their way."""
+    """The records on their way. It is used by one thread."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -64,6 +68,7 @@ class Outbox:
         self._in_trouble: set[str] = set()  # what was handed over for these behind a failure comes back untried
         self._healthy: set[str] = set()  # have taken an event since the last trouble
         self._threads = 0
+        self._own: Optional[HttpSender] = None  # of the thread that leads, where there is no other
         self._closed = False
 
     @property
@@ -85,7 +90,7 @@ class Outbox:
         return under_way < most
 
     def send(self, writer: WatchedWriter, line: Waiting, to: str, record: Record) -> None:
-        """Hand it over. Raises OSError where not even one thread can be started to send it."""
+        """Hand it over. Where no thread can be started it is sent before this returns, if its tracker is quick."""
         busy = {*(+self._by_destination), to}
         if self._threads < min(MOST_THREADS, len(self._under_way) + 1, PARALLEL * len(busy)):
             self._start_another_thread()
@@ -93,7 +98,12 @@ class Outbox:
         line.in_flight = True
         self._under_way[id(sending)] = sending
         self._by_destination[to] += 1
-        self._jobs.put(_Job(sending, record, History(ambiguous=line.ambiguous)))
+        job = _Job(sending, record, History(ambiguous=line.ambiguous))
+        if self._threads:
+            self._jobs.put(job)
+        else:
+            self._own = self._own or HttpSender()
+            self._try(Courier(self._layout, self._own, most_wait=_OWN_WAIT), job)
 
     def wait(self, timeout: float) -> None:
         """Return when any verdict is there, after ``timeout`` seconds at the latest."""
@@ -126,23 +136,25 @@ class Outbox:
         self._closed = True
         for _ in range(self._threads):
             self._jobs.put(None)
+        if self._own is not None:
+            self._own.close()
 
     def _start_another_thread(self) -> None:
-        try:
+        # A limit of the user or the container, or from Python 3.12 on the end of the interpreter, may leave us none.
+        with suppress(RuntimeError):
             start_on_own_stack(threading.Thread(target=self._work, name="lastword-sender", daemon=True).start)
-        except RuntimeError as error:  # a limit of the user or the container, or the program is ending
-            if not self._threads:
-                raise OSError(errno.EAGAIN, str(error)) from None
-        else:
             self._threads += 1
 
     def _work(self) -> None:
         with HttpSender() as sender:
             courier = Courier(self._layout, sender)
             while (job := self._jobs.get()) is not None:
-                attempt = None
-                if not self._closed and job.sending.to not in self._in_trouble:
-                    attempt = courier.attempt(job.record, job.sending.to, job.history)
-                    if not schedule.speaks_well(attempt.verdict):
-                        self._in_trouble.add(job.sending.to)
-                self._done.put((job.sending, attempt))
+                self._try(courier, job)
+
+    def _try(self, courier: Courier, job: _Job) -> None:
+        attempt = None
+        if not self._closed and job.sending.to not in self._in_trouble:
+            attempt = courier.attempt(job.record, job.sending.to, job.history)
+            if not schedule.speaks_well(attempt.verdict):
+                self._in_trouble.add(job.sending.to)
+        self._done.put((job.sending, attempt))

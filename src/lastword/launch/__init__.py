@@ -63,12 +63,18 @@ class Launcher:
             if choice.mode is Mode.PROCESS:
                 return self._start(layout, choice.if_starts_fail, time.time())
             if choice.mode is Mode.THREAD:
-                return self._threads.ensure(layout)
+                self._failed = not self._threads.ensure(layout)
+                return not self._failed
         except Exception as error:  # whatever it is, what was captured is safe already
             self._failed = True
             what = "process" if choice.mode is Mode.PROCESS else "thread"
             diagnostics.note("start", f"no {what} could be started to send events (they stay in the spool): {error}")
         return False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last start could not be made at all: neither that of a process nor that of a thread."""
+        return self._failed
 
     def make_way(self) -> None:
         """This process ends: have a thread of it that leads write down what it did, and let go."""
@@ -95,8 +101,8 @@ class Launcher:
     def _start_thread(self, layout: Layout, why: str) -> bool:
         if not self._threads.runs(layout):
             diagnostics.note("mode", f"a thread of this process sends events, since {why} (see {layout.flusher_log})")
-        self._failed = False
-        return self._threads.ensure(layout)
+        self._failed = not self._threads.ensure(layout)
+        return not self._failed
 
     def _start_process(self, layout: Layout, place: str, now: float) -> None:
         """Start one, by whoever gets ``start.lock``, unless somebody has the lock ``place`` that it is to take."""

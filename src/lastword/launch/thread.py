@@ -41,10 +41,13 @@ class ThreadStarter:
         self._leaving = 0  # the pid of a process that is about to end
 
     def ensure(self, layout: Layout) -> bool:
-        """Have a thread lead ``layout``; false where it has to wait first, since a flusher broke down a moment ago.
+        """Have a thread lead ``layout``; false where it has to wait first, since a flusher broke down a moment ago, or
+        where this process ends.
 
         Raises RuntimeError where no thread can be started.
         """
+        if self._is_leaving():
+            return False
         comes = _wait_left(layout) == 0.0
         key = (os.getpid(), layout.spool)
         running = self._running.get(key)

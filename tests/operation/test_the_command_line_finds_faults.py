@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -18,6 +19,10 @@ from typing import Callable
 import pytest
 
 from lastword.cli import main
+from lastword.spool.accounts import read_accounts
+from lastword.spool.findings import Finding
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger
 from lastword.testing import LoopbackTracker
 from tests.support import filesystems, needs, second_user
 from tests.support.planted import hold
@@ -29,6 +34,7 @@ _LEADER = """\
 import signal, sys
 from lastword.spool import leader
 from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger
 from lastword.spool.lock import LifetimeLock
 layout = Layout(sys.argv[1])
 lock = LifetimeLock.acquire(layout.flusher_lock)
@@ -63,15 +69,10 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
         yield Ground(tmp_path, tracker, stack)
 
 
-@dataclass(frozen=True)
-class Problem:
-    about: str
-    text: str
-    remedy: str
-
-
-def problems_told(told: str) -> list[Problem]:
-    return [Problem(*found) for found in re.findall(r"^PROBLEM +([\w ]+): (.*)\n +→ (.*)$", told, re.MULTILINE)]
+def findings_told(told: str) -> list[Finding]:
+    """The problems and warnings that ``doctor`` or ``status`` shows."""
+    found = re.findall(r"^(PROBLEM|warning) +([\w ]+): (.*)\n +→ (.*)$", told, re.MULTILINE)
+    return [Finding(*one) for one in found]
 
 
 def read_only_spool(ground: Ground) -> None:
@@ -152,52 +153,86 @@ def leader(ground: Ground, version: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-FAULTS: list[tuple[Callable[[Ground], None], list[str], str, str, str]] = [
-    (read_only_spool, [], "spool", "mounted read-only", "remount,rw"),
-    (full_disk, [], "spool", "the disk is full", "make room"),
-    (foreign_owner, [], "spool", "belongs to #54321", "sudo -u '#54321'"),
-    (wrong_key, [], "tracker", "does not take this address or key (HTTP 401", "lastword redirect"),
-    (wrong_key_never_tried, ["--send"], "tracker", "did not take a test event (HTTP 403", "correct the DSN"),
-    (dead_name, [], "tracker", "tracker.invalid", "check the host in the DSN"),
-    (unreachable_proxy, [], "tracker", "proxy", "NO_PROXY"),
-    (tracker_that_is_down, [], "tracker", "refused", "check that the tracker runs"),
-    (clock_two_hours_off, [], "clock", "clock is 120 min behind", "timedatectl"),
-    (held_too_long, [], "held", "1 event waits, the oldest for 3 h", "lastword flush"),
-    (set_aside, [], "set aside", "refused: HTTP 400", "lastword ls --set-aside"),
-    (stopped_flusher, [], "flusher", "it is stopped", "kill -CONT"),
-    (flusher_of_another_version, [], "flusher", "lastword 0.0.1; this is", "kill -TERM"),
+def open_to_others(ground: Ground) -> None:
+    ground.directory.chmod(0o777)
+    hold(ground.spool)
+
+
+def half_a_ledger(ground: Ground) -> None:
+    hold(ground.spool)
+    read_accounts(ground.spool)
+    Ledger().store(Layout(str(ground.spool)))
+    Path(Layout(str(ground.spool)).ledger_copies[1]).write_bytes(b"garbage")
+
+
+def no_destination(ground: Ground) -> None:
+    hold(ground.spool, dsn=ground.dsn(), timestamp=time.time())
+    [path] = ground.spool.glob("v1/destinations/*.json")
+    path.write_text("{}")
+
+
+#: What is planted → what kind of finding it is (``doctor``: a problem that status does not look for), with which
+#: argument of doctor it is found, and what is told.
+FAULTS: list[tuple[Callable[[Ground], None], str, str, str, str, str]] = [
+    (read_only_spool, "PROBLEM", "", "spool", "mounted read-only", "remount,rw"),
+    (full_disk, "PROBLEM", "", "spool", "the disk is full", "make room"),
+    (foreign_owner, "doctor", "", "spool", "belongs to #54321", "sudo -u '#54321'"),
+    (wrong_key, "PROBLEM", "", "tracker", "does not take this address or key (HTTP 401", "lastword redirect"),
+    (wrong_key_never_tried, "doctor", "--send", "tracker", "did not take a test event (HTTP 403", "correct the DSN"),
+    (dead_name, "doctor", "", "tracker", "tracker.invalid", "check the host in the DSN"),
+    (unreachable_proxy, "doctor", "", "tracker", "proxy", "NO_PROXY"),
+    (tracker_that_is_down, "doctor", "", "tracker", "refused", "check that the tracker runs"),
+    (clock_two_hours_off, "doctor", "", "clock", "clock is 120 min behind", "timedatectl"),
+    (held_too_long, "warning", "", "held", "1 event waits, the oldest for 3 h", "lastword flush"),
+    (set_aside, "warning", "", "set aside", "refused: HTTP 400", "lastword ls --set-aside"),
+    (stopped_flusher, "PROBLEM", "", "flusher", "it is stopped", "kill -CONT"),
+    (flusher_of_another_version, "warning", "", "flusher", "lastword 0.0.1; this is", "kill -TERM"),
+    (open_to_others, "warning", "", "spool", "everybody may write to", "chmod go-w"),
+    (half_a_ledger, "warning", "", "spool", "is damaged; the other copy counts", "it mends itself"),
+    (no_destination, "PROBLEM", "", "spool", "Events for it wait", "start a program with its DSN"),
 ]
 
 
 @needs.capability(sys.platform.startswith("linux"), "/proc")
 @pytest.mark.parametrize(
-    ("plant", "arguments", "about", "text", "remedy"), FAULTS, ids=[fault[0].__name__ for fault in FAULTS]
+    ("plant", "kind", "argument", "about", "text", "remedy"), FAULTS, ids=[fault[0].__name__ for fault in FAULTS]
 )
 def test_a_fault_and_its_remedy(
     ground: Ground,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     plant: Callable[[Ground], None],
-    arguments: list[str],
+    kind: str,
+    argument: str,
     about: str,
     text: str,
     remedy: str,
 ) -> None:
-    """The fault is the only problem told, with its remedy; the exit status is 1, and no token is shown."""
+    """The fault is all that is told, with its remedy; doctor and status agree about it, and no token is shown."""
     if plant is foreign_owner and os.geteuid() != 0:
         pytest.skip("only root can give files away")
     plant(ground)
     for name, value in ground.environment.items():
         monkeypatch.setenv(name, value)
     capsys.readouterr()
-    assert main(["doctor", "--spool", str(ground.spool), *arguments]) == 1
+    ends = main(["doctor", "--spool", str(ground.spool), *filter(None, [argument])])
     told = capsys.readouterr().out
-    [problem] = problems_told(told)
-    assert problem.about == about
-    assert text in problem.text
-    assert remedy in problem.remedy
-    assert "1 problem found" in told
+    [found] = findings_told(told)
+    assert found.about == about
+    assert text in found.text
+    assert remedy in found.remedy
     assert "right" not in told and "wrong@" not in told
+    if kind == "doctor":
+        assert (ends, found.kind) == (1, "PROBLEM")
+        return
+    assert (ends, found.kind) == (kind == "PROBLEM", kind)
+    assert ("1 problem found" if ends else "no problem found") in told
+    assert main(["status", "--spool", str(ground.spool)]) == ends
+    assert findings_told(capsys.readouterr().out) == [found]
+    assert main(["status", "--json", "--spool", str(ground.spool)]) == ends
+    as_json = json.loads(capsys.readouterr().out)
+    assert as_json["findings"] == [{**found._asdict(), "kind": found.kind.lower()}]
+    assert (as_json["healthy"], as_json["problems"]) == (not ends, [f"{about}: {found.text}"] if ends else [])
 
 
 def test_a_healthy_spool(ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,7 +193,7 @@ def test_a_lost_ledger(layout: Layout, lost: str, how: str) -> None:
     assert found["4"] == 1 and max(found.values()) <= 2
     accounts = read_accounts(layout.spool)
     assert (accounts.missing, accounts.held) == (0, 0)
-    assert not [text for text in findings(layout) if "ledger" in text and ".moved" not in text]
+    assert not [one for one in findings(layout) if "ledger" in one.text and ".moved" not in one.text]
 
 
 def test_a_segment_that_was_copied(layout: Layout) -> None:

@@ -1,9 +1,8 @@
 """``lastword status``: the accounts of one spool, and how sending goes.
 
-Fit for a health check: exit status 0 when nothing stands in the way of sending and the accounts balance; 1 when a
-tracker does not take the address or key that events wait for, when the flusher is stopped, when something lies in the
-spool that should not, or when a record is missing; 2 when there is no spool. That events wait is no fault by itself,
-nor that others could exchange the directory (an emptyDir of Kubernetes), which is shown all the same.
+Fit for a health check: exit status 0 where no finding is a problem, though some may be warnings; 1 where one is: events
+are lost, or not sent until somebody does something; 2 when there is no spool. That events wait is no problem, for
+trackers have outages, nor that others could exchange the directory (an emptyDir of Kubernetes).
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from lastword.cli import whose_spool
+from lastword.cli.diagnosis import look_at_spool
 from lastword.errors import ConfigError
 from lastword.spool import destination
 from lastword.spool.accounts import Accounts, read_accounts
-from lastword.spool.findings import exposure, findings
+from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
@@ -31,38 +31,29 @@ def run(*, spool: Optional[str], as_json: bool = False) -> int:
     """Print it, as lines for people or as one JSON object; the exit status is the module's. Raises SpoolError."""
     layout = whose_spool.to_read(spool)
     accounts = read_accounts(layout.spool)
-    found = findings(layout)
-    problems = [text for text in found if text != exposure(layout)] + _problems(layout, accounts)
+    names = {key: _place(layout, key) for key in accounts.destinations}
+    found = [one for one in look_at_spool(layout, accounts, names) if one.kind in ("warning", "problem")]
     if as_json:
-        sys.stdout.write(json.dumps(_described(layout, accounts, problems), indent=2) + "\n")
+        sys.stdout.write(json.dumps(_described(layout, accounts, found), indent=2) + "\n")
     else:
         lines = _lines(layout, accounts, time.time()) + _finding_lines(found)
         sys.stdout.writelines(f"{name:<12} {text}\n" for name, text in lines)
-    return 1 if problems else 0
+    return 1 if _problems(found) else 0
 
 
-def _problems(layout: Layout, accounts: Accounts) -> list[str]:
-    """What is wrong beside what lies in the spool."""
-    problems = [
-        f"{_place(layout, key)} does not take this address or key: {health.last_error}"
-        for key, health in accounts.destinations.items()
-        if health.misconfigured and accounts.held_for[key]
-    ]
-    if stands_still(layout, accounts.flusher):
-        problems.append(f"the flusher{f', pid {accounts.flusher},' if accounts.flusher else ''} is stopped")
-    if accounts.missing:
-        problems.append(f"{accounts.missing} recorded events were not found")
-    return problems
+def _problems(found: list[Finding]) -> list[str]:
+    return [f"{one.about}: {one.text}" for one in found if one.kind == "problem"]
 
 
-def _described(layout: Layout, accounts: Accounts, problems: list[str]) -> dict[str, Any]:
+def _described(layout: Layout, accounts: Accounts, found: list[Finding]) -> dict[str, Any]:
     """The same for programs. Names are only ever added."""
     leader = accounts.flusher
     alive = sum(writer.alive for writer in accounts.writers)
     return {
         "spool": layout.spool,
-        "healthy": not problems,
-        "problems": problems,
+        "healthy": not _problems(found),
+        "problems": _problems(found),
+        "findings": [one._asdict() for one in found],
         "flusher": {
             "leads": leader is not None,
             "pid": leader or None,
@@ -98,11 +89,16 @@ def _described(layout: Layout, accounts: Accounts, problems: list[str]) -> dict[
     }
 
 
-def _finding_lines(found: list[str]) -> list[tuple[str, str]]:
-    lines = [("finding", text) for text in found[:MOST_FINDINGS]]
+def _finding_lines(found: list[Finding]) -> list[tuple[str, str]]:
+    lines = [("", "")] if found else []
+    for one in found[:MOST_FINDINGS]:
+        lines += [
+            ("PROBLEM" if one.kind == "problem" else one.kind, f"{one.about}: {one.text}"),
+            ("", f"→ {one.remedy}"),
+        ]
     if len(found) > MOST_FINDINGS:
-        lines.append(("finding", f"… and {len(found) - MOST_FINDINGS} more"))
-    return [("", ""), *lines] if lines else []
+        lines.append(("", f"… and {len(found) - MOST_FINDINGS} more"))
+    return lines
 
 
 def _lines(layout: Layout, accounts: Accounts, now: float) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Optional
 
 from lastword.spool.aside import Head
@@ -18,6 +19,8 @@ from lastword.spool.ledger import Ledger, WriterEntry
 from lastword.spool.reader import Segments, list_segments, read_lines
 from lastword.spool.record import MAX_RECORD, Record, parse
 from lastword.spool.redirects import Redirects
+
+_SET_ASIDE = (".record", ".damaged")
 
 #: Bytes of a file that is set aside.
 MOST_OF_A_FILE = MAX_RECORD + 8192
@@ -57,8 +60,8 @@ class Kept:
         return self.record.captured_at if self.record else 0.0
 
 
-def held(layout: Layout) -> Iterator[Kept]:
-    """Every event that waits, each writer's in the order of capture."""
+def held(layout: Layout, *, most_of_each: Optional[int] = None) -> Iterator[Kept]:
+    """Every event that waits, each writer's in the order of capture; of each writer ``most_of_each`` at most."""
     ledger = Ledger.load(layout)
     try:
         writer_ids = layout.writer_ids() - ledger.retired
@@ -67,7 +70,8 @@ def held(layout: Layout) -> Iterator[Kept]:
     redirects = Redirects(layout)
     redirects.refresh(time.time())
     for writer_id in sorted(writer_ids):
-        for segment, start, kept in _held_of(layout, writer_id, ledger.writers.get(writer_id, WriterEntry())):
+        of_writer = _held_of(layout, writer_id, ledger.writers.get(writer_id, WriterEntry()))
+        for segment, start, kept in islice(of_writer, most_of_each):
             yield replace(kept, to=redirects.resolve(kept.to, writer_id, segment, start))
 
 
@@ -90,6 +94,14 @@ def _records(path: str, offset: int) -> Iterator[tuple[int, Kept]]:
                 yield line.start, Kept(line.found.id, line.found.to, line.found, path)
 
 
+def count_set_aside(layout: Layout) -> int:
+    """How much was set aside, without a look at it."""
+    try:
+        return sum(name.endswith(_SET_ASIDE) for name in os.listdir(layout.set_aside))
+    except OSError:
+        return 0
+
+
 def set_aside(layout: Layout) -> Iterator[Kept]:
     """Everything that was set aside, by file name."""
     try:
@@ -97,7 +109,7 @@ def set_aside(layout: Layout) -> Iterator[Kept]:
     except OSError:
         return
     for name in names:
-        if name.endswith((".record", ".damaged")):
+        if name.endswith(_SET_ASIDE):
             with suppress(OSError):
                 yield _set_aside_at(os.path.join(layout.set_aside, name))
 

@@ -39,8 +39,8 @@ def test_no_spool(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("flusher.lock", "a directory where a file should be. Nothing is sent until"),
-        ("start.lock", "a directory where a file should be. Nothing is sent until"),
+        ("flusher.lock", "a directory where a file should be: nothing is sent"),
+        ("start.lock", "a directory where a file should be: nothing is sent"),
         ("start.json", "a directory where a file should be"),
         ("flusher.log", "a directory where a file should be"),
         ("ledger.a", "the other copy counts"),
@@ -57,8 +57,8 @@ def test_a_directory_that_does_not_belong_there(layout: Layout, name: str, words
     path = Path(layout.base) / name
     path.mkdir()
     [told] = findings(layout)
-    assert words in told
-    assert path.name.partition(".json")[0] in told
+    assert words in told.text
+    assert path.name.partition(".json")[0] in told.text
 
 
 def test_both_copies_of_the_ledger(layout: Layout) -> None:
@@ -66,7 +66,7 @@ def test_both_copies_of_the_ledger(layout: Layout) -> None:
     for copy in layout.ledger_copies:
         Path(copy).write_bytes(b"garbage")
     [told] = findings(layout)
-    assert "both copies" in told
+    assert "both copies" in told.text
 
 
 def test_what_is_being_written_is_not_damaged(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +96,6 @@ def test_others_on_the_way(tmp_path: Path) -> None:
     layout = Layout(str(shared / "spool"))
     layout.prepare()
     [told] = findings(layout)
-    assert f"everybody may write to {shared}" in told
+    assert f"everybody may write to {shared}" in told.text
     shared.chmod(0o1777)
     assert findings(layout) == []

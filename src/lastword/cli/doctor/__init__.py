@@ -1,7 +1,7 @@
-"""``lastword doctor``: everything that could keep events from arriving, each problem with what to do about it.
+"""``lastword doctor``: what ``lastword status`` finds, whether this user can use the spool, the way to the trackers.
 
-Changes nothing, and sends nothing but, if asked to, one test event to each tracker. Exit status 0: no problem; 1: at
-least one.
+Changes nothing, and sends nothing but, if asked to, one test event to each tracker. Exit status 0: no problem, though
+there may be warnings; 1: at least one problem.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Optional
 
-from lastword.cli.doctor.finding import Finding
-from lastword.cli.doctor.ground import look_at_place
-from lastword.cli.doctor.sending import look_at_sending
+from lastword.cli.diagnosis import look_at_spool
+from lastword.cli.diagnosis.place import look_at_owner
 from lastword.cli.doctor.tracker import look_at_tracker
 from lastword.config import Config
 from lastword.dsn import Destination
 from lastword.errors import ConfigError
 from lastword.spool import destination as destinations
 from lastword.spool.accounts import Accounts, read_accounts
-from lastword.spool.findings import findings
+from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout, candidates, find
 
 #: A destination that nothing was sent to for so long (seconds), and nothing waits for, is of the past.
 _OF_THE_PAST = 7 * 24 * 3600.0
 
-_MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+_MARKS: dict[str, str] = {"ok": "ok", "note": "note", "warning": "warning", "problem": "PROBLEM"}
 
 
 def run(dsn: Optional[str], *, spool: Optional[str], send: bool) -> int:
@@ -47,13 +46,10 @@ def run(dsn: Optional[str], *, spool: Optional[str], send: bool) -> int:
 
 def _look(config: Config, *, send: bool) -> Iterator[Finding]:
     layout = find(config.spool) or Layout(candidates(config.spool, os.environ, os.geteuid())[0].path)
-    yield from look_at_place(layout)
+    yield from look_at_owner(layout)
     accounts = read_accounts(layout.spool)
     known = _destinations(layout, config, accounts, time.time())
-    yield from look_at_sending(layout, accounts, {key: one.dsn.place for key, one in known.items()})
-    for text in findings(layout):
-        found, _, remedy = text.rpartition(". ")
-        yield Finding("problem", "spool", found or text, remedy if found else "none needed: it mends itself")
+    yield from look_at_spool(layout, accounts, {key: one.dsn.place for key, one in known.items()})
     if not known:
         yield Finding("note", "tracker", "no DSN is known: give one as the argument or in LASTWORD_DSN")
     ways = {(one.dsn, one.proxy, one.ca_bundle, one.verify): one for one in known.values()}

@@ -9,11 +9,11 @@ from typing import Optional
 from urllib.parse import urlsplit
 
 from lastword.capture import CaptureSettings, message_event
-from lastword.cli.doctor.finding import Finding
 from lastword.dsn import Destination
 from lastword.errors import SendError, WhereItFailed
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.scrub import is_sensitive
+from lastword.spool.findings import Finding
 from lastword.wire.format import Delivered, History, Misconfigured, Refused
 from lastword.wire.formats import FORMATS
 from lastword.wire.needs import NEEDS

@@ -6,11 +6,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Optional
 
-from lastword.cli.doctor.finding import Finding
 from lastword.spool import kept, start
 from lastword.spool.accounts import Accounts
+from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
@@ -20,6 +21,7 @@ from lastword.version import __version__
 TOO_LONG = 3600.0
 
 _REASONS_SHOWN = 3
+_MOST_READ = 100  # of what was set aside
 
 
 def look_at_sending(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
@@ -53,7 +55,7 @@ def _flusher(layout: Layout, accounts: Accounts) -> Finding:
     version = version_of(layout)
     if version is not None and version != __version__:
         return Finding(
-            "problem",
+            "warning",
             "flusher",
             f"{who}, with lastword {version}; this is {__version__}",
             f"end it{f' (kill -TERM {pid})' if pid else ''}, or restart its service: the next one is of the version"
@@ -66,7 +68,7 @@ def _starts(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]
     state = start.load(layout)
     if accounts.flusher is None and state.failures:
         yield Finding(
-            "problem",
+            "problem" if accounts.sendable else "warning",
             "flusher",
             f"starting one has failed {state.failures} times; {_last_line(layout.flusher_log)}",
             f"see {layout.flusher_log}; LASTWORD_FLUSHER=thread does without a process, `lastword flush` sends now",
@@ -86,17 +88,17 @@ def _destination(key: str, name: str, health: DestinationHealth, held: int, now:
     success = f"last success {_ago(health.last_success_at, now)}"
     if health.misconfigured:
         return Finding(
-            "problem",
+            "problem" if held else "warning",
             "tracker",
             f"{name} does not take this address or key ({health.last_error}); {_waiting(held)}, {success}",
             f"correct the DSN in your program; `lastword redirect {key} DSN` takes along what waits",
         )
     if health.failures and held:
         return Finding(
-            "problem",
+            "warning",
             "tracker",
-            f"{name} cannot be reached, {health.failures} times in a row ({health.last_error}); {success}",
-            "it is tried again by itself; see below for what is on the way there",
+            f"{name} takes nothing, {health.failures} failures in a row ({health.last_error}); {success}",
+            "none needed where it is an outage: it is tried again by itself; `lastword doctor` looks at the way there",
         )
     return Finding("ok", "tracker", f"{name}: {health.delivered} delivered, {success}")
 
@@ -115,7 +117,7 @@ def _held(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]:
     waited = now - oldest
     if waited > TOO_LONG:
         yield Finding(
-            "problem",
+            "warning",
             "held",
             f"{_waiting(accounts.sendable)}, the oldest for {_long(waited)}",
             "`lastword flush` tries now and says what is in the way" + _who_keeps_it(accounts),
@@ -126,7 +128,8 @@ def _held(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]:
 
 def _oldest_held(layout: Layout) -> Optional[float]:
     """When the oldest event that can be sent was captured, in Unix seconds."""
-    return min((one.captured_at for one in kept.held(layout) if one.to is not None and one.captured_at), default=None)
+    first = kept.held(layout, most_of_each=1)
+    return min((one.captured_at for one in first if one.to is not None and one.captured_at), default=None)
 
 
 def _who_keeps_it(accounts: Accounts) -> str:
@@ -135,16 +138,17 @@ def _who_keeps_it(accounts: Accounts) -> str:
 
 
 def _set_aside(layout: Layout) -> Iterator[Finding]:
-    reasons = Counter(f"{one.why}: {one.reason}" for one in kept.set_aside(layout))
+    reasons = Counter(f"{one.why}: {one.reason}" for one in islice(kept.set_aside(layout), _MOST_READ))
+    count = kept.count_set_aside(layout)
     if not reasons:
         yield Finding("ok", "set aside", "nothing is set aside")
         return
     told = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(_REASONS_SHOWN))
-    more = ", …" if len(reasons) > _REASONS_SHOWN else ""
+    more = ", …" if len(reasons) > _REASONS_SHOWN or count > _MOST_READ else ""
     yield Finding(
-        "problem",
+        "warning",
         "set aside",
-        f"{sum(reasons.values())} in {os.path.basename(layout.set_aside)}: {told}{more}",
+        f"{count} in {os.path.basename(layout.set_aside)}: {told}{more}",
         "`lastword ls --set-aside` lists them, `show ID` shows one, `replay` sends them again, `purge` removes them",
     )
 

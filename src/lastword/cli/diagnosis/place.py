@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 
 from lastword.cli import whose_spool
-from lastword.cli.doctor.finding import Finding
 from lastword.errors import SpoolError
+from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.limits import IN_MEMORY, file_system_of
 
@@ -27,7 +27,7 @@ _READ_ONLY = getattr(os, "ST_RDONLY", 1)  # PyPy has no name for it
 def look_at_place(layout: Layout) -> Iterator[Finding]:
     """Findings on the spool's directory, or on the nearest one above it that is there."""
     place = _nearest(layout.spool)
-    yield from _ownership(layout)
+    yield from _privacy(layout)
     yield from _file_system(place)
     yield from _writable(layout, place)
     yield from _room(place)
@@ -39,7 +39,8 @@ def _nearest(path: str) -> str:
     return path
 
 
-def _ownership(layout: Layout) -> Iterator[Finding]:
+def look_at_owner(layout: Layout) -> Iterator[Finding]:
+    """Whether programs of whoever looks can use it."""
     owner = whose_spool.owner_of(layout)
     if owner is None:
         yield Finding("note", _ABOUT, f"{layout.spool} is not there yet: the first event makes it")
@@ -58,6 +59,10 @@ def _ownership(layout: Layout) -> Iterator[Finding]:
         layout.check()
     except SpoolError as error:
         yield Finding("problem", _ABOUT, str(error), "name another directory in LASTWORD_SPOOL, or repair this one")
+
+
+def _privacy(layout: Layout) -> Iterator[Finding]:
+    if not os.path.isdir(layout.base):
         return
     open_to_others = [path for path in (layout.spool, layout.base) if os.stat(path).st_mode & 0o077]
     if open_to_others:
@@ -72,7 +77,7 @@ def _file_system(place: str) -> Iterator[Finding]:
     kind = file_system_of(place)
     if kind in NETWORK_FILE_SYSTEMS:
         yield Finding(
-            "problem",
+            "warning",
             _ABOUT,
             f"it is on a network file system ({kind}): locks and writes there are only as good as the server's",
             "name a directory on a local disk in LASTWORD_SPOOL",

@@ -1,0 +1,18 @@
+"""What is found about one spool: for ``lastword status``, and for ``doctor``, which tries the trackers besides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lastword.cli.diagnosis.place import look_at_place
+from lastword.cli.diagnosis.sending import look_at_sending
+from lastword.spool.accounts import Accounts
+from lastword.spool.findings import Finding, findings
+from lastword.spool.layout import Layout
+
+
+def look_at_spool(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
+    """Findings on a spool that is there; ``names`` says for people what the keys of destinations stand for."""
+    yield from look_at_place(layout)
+    yield from look_at_sending(layout, accounts, names)
+    yield from findings(layout)

@@ -14,8 +14,9 @@ from lastword.capture import CaptureSettings, attachments, context, exception_ev
 from lastword.capture.exception import is_unraised
 from lastword.capture.log_records import Logged
 from lastword.capture.origin import origin_of_exception
+from lastword.capture.relations import members_of
 from lastword.capture.release import guessed_release
-from lastword.capture.reported import event_of, mark
+from lastword.capture.reported import MEMBER, event_of, mark
 from lastword.capture.safe_text import class_path, describe
 from lastword.capture.uncaught import THREADING
 from lastword.config import Config
@@ -50,7 +51,7 @@ class Client:
         destination = config.destination
         self.config = config
         self.reporter = Reporter(config)
-        self.gate = Gate(config, fill=self.reporter.fill)
+        self.gate = Gate(config, fill=self.reporter.fill, members_of=members_of)
         self.earlier: list[Reporter] = []  # of earlier calls of init, with their writers
         self.launcher = Launcher(_load_flusher)
         self.choice: Choice = choose(config.flusher, observe(has_dsn=destination is not None))
@@ -97,6 +98,8 @@ class Client:
         ``logged`` is what was said of it, if it was logged.
         """
 
+        members: list[BaseException] = []
+
         def locate() -> Origin:
             if logged is not None and is_unraised(error, traceback):
                 return logged.origin(class_path(type(error)))
@@ -110,6 +113,7 @@ class Client:
                 mechanism=mechanism,
                 settings=self.settings,
                 stack=None if logged is None else logged.stack,
+                members=members,
             )
             event["level"] = level or event["level"]
             if logged is not None:
@@ -122,6 +126,8 @@ class Client:
         if event_id is None:
             return None
         try:
+            for member in members:
+                mark(member, MEMBER, event_id)
             mark(error, mechanism, event_id)
         except Exception as trouble:  # at worst it is reported once more
             diagnostics.note("mark", f"an exception was not marked as reported: {describe(trouble)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from lastword.admission.floods import Fill, Floods
 from lastword.admission.ignore import Ignored
@@ -41,9 +41,15 @@ class Gate:
         floods: what is known of the events so far; another gate may go on with it.
     """
 
-    def __init__(self, config: Config, draw: Callable[[], float] = draw, fill: Fill = lambda _: 0.0) -> None:
+    def __init__(
+        self,
+        config: Config,
+        draw: Callable[[], float] = draw,
+        fill: Fill = lambda _: 0.0,
+        members_of: Callable[[BaseException], Any] = lambda _: (),
+    ) -> None:
         self.floods = Floods()
-        self._ignored = Ignored(config.ignore_errors)
+        self._ignored = Ignored(config.ignore_errors, members_of)
         self._sample_rate = config.sample_rate
         self._burst = config.flood_burst
         self._draw = draw

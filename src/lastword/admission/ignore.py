@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Union
 
 # The descriptors of ``type`` itself: a metaclass of the application may say anything, or raise.
@@ -18,10 +18,22 @@ def names_of(kind: type) -> tuple[str, str]:
     return _name_of(kind), f"{module}.{_qualname_of(kind)}" if type(module) is str else _name_of(kind)
 
 
-class Ignored:
-    """Recognises what an ``except`` clause with these classes would catch: an exception of a class or a subclass."""
+#: Groups in groups, of one that is ignored.
+_MAX_DEPTH = 50
 
-    def __init__(self, listed: Iterable[Union[type[BaseException], str]]) -> None:
+
+class Ignored:
+    """Recognises what an ``except`` clause with these classes would catch: an exception of a class or a subclass.
+
+    A group too, of which it would catch each member; ``members_of`` gives these, () for what is no group.
+    """
+
+    def __init__(
+        self,
+        listed: Iterable[Union[type[BaseException], str]],
+        members_of: Callable[[BaseException], Any] = lambda _: (),
+    ) -> None:
+        self._members_of = members_of
         names, classes = [], {}
         for one in listed:
             if type(one) is str:
@@ -31,9 +43,16 @@ class Ignored:
         self._names, self._classes = frozenset(names), classes
 
     def has(self, error: BaseException) -> bool:
-        if not self._classes and not self._names:
-            return False
-        ancestors = _ancestors_of(type(error))
+        return bool(self._classes or self._names) and self._has(error, _MAX_DEPTH)
+
+    def _has(self, error: BaseException, levels: int) -> bool:
+        if self._lists(type(error)):
+            return True
+        members = self._members_of(error)
+        return bool(members) and levels > 0 and all(self._has(member, levels - 1) for member in members)
+
+    def _lists(self, cls: type) -> bool:
+        ancestors = _ancestors_of(cls)
         if any(id(kind) in self._classes for kind in ancestors):
             return True
         return bool(self._names) and any(not self._names.isdisjoint(names_of(kind)) for kind in ancestors)

@@ -71,6 +71,7 @@ def exception_event(
     mechanism: str,
     settings: CaptureSettings,
     stack: Optional[ReadStack] = None,
+    members: Optional[list[BaseException]] = None,
 ) -> Event:
     """The event of an exception with its chain or group, stacks and variables, and of where it happened.
 
@@ -81,13 +82,14 @@ def exception_event(
         mechanism: what captured it, such as ``sys.excepthook``.
         settings: how to capture.
         stack: reads the stack that led here; without it, that of the capturing call.
+        members: is given the members of groups that stand in the event.
 
     Raises no Exception, whatever the exception and the variables are like, as long as the stack has room for a few
     calls: within some ten calls of the recursion limit parts are missing, at the limit itself RecursionError stands.
     """
     room = Room()
     reader = StackReader(settings, room, settings.own_reprs())
-    exceptions = _part("exceptions", exception_tree, error, traceback, reader, room)
+    exceptions = _part("exceptions", exception_tree, error, traceback, reader, room, members)
     event = _event(context.level_or("error") if handled else "fatal", handled, mechanism, settings)
     event["exceptions"] = exceptions or [type_only(error)]
     event["threads"] = _threads(settings, room, at_any_price=not handled)

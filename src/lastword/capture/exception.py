@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Optional
 from lastword.capture.bounded_repr import bounded_repr, has_long_text
 from lastword.capture.frames import StackReader
 from lastword.capture.relations import Kind, members_of, next_in_chain
-from lastword.capture.reported import dict_of
+from lastword.capture.reported import dict_of, event_of_member
 from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import class_module, class_name, clean_ends
 from lastword.capture.syntax_error import syntax_error_place
@@ -29,6 +29,7 @@ MAX_MEMBERS = 20
 MAX_VALUE = 8192
 MAX_NOTES = 10
 MAX_NOTE = 1024
+MAX_REFERENCE = 200
 
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
 _arguments_of = BaseException.__dict__["args"].__get__
@@ -44,13 +45,18 @@ class _Waiting(NamedTuple):
 
 
 def exception_tree(
-    error: BaseException, traceback: Optional[TracebackType], reader: StackReader, room: Room
+    error: BaseException,
+    traceback: Optional[TracebackType],
+    reader: StackReader,
+    room: Room,
+    members: Optional[list[BaseException]] = None,
 ) -> list[ExceptionInfo]:
     """``error`` first, then what it came from: its cause, else its context unless suppressed; of a group, its members
     too. Nearer ones stand before farther ones, so a parent always stands before its own.
 
-    At most 40, each of them once, so one that bites its tail ends there. Notes of lastword's own, in parentheses, say
-    what was left out.
+    At most 40, each of them once, so one that bites its tail ends there. Members of groups are added to ``members``;
+    those that stand in an event already are told by a note that refers to it. Notes of lastword's own, in parentheses,
+    say what was left out.
     """
     infos: list[ExceptionInfo] = []
     seen = {id(error)}
@@ -61,14 +67,18 @@ def exception_tree(
         if next_one.error is error and traceback is not None:
             own_traceback = traceback
         info = _exception_info(next_one, own_traceback, reader, room)
-        waiting.extend(_tied_to(next_one, len(infos), seen, info["notes"]))
+        waiting.extend(_tied_to(next_one, len(infos), seen, info["notes"], reader.scrub_text))
         infos.append(info)
+        if members is not None and next_one.kind == "member":
+            members.append(next_one.error)
     if waiting:
         _note_left_out(waiting, infos)
     return infos
 
 
-def _tied_to(origin: _Waiting, index: int, seen: set[int], notes: list[str]) -> Iterator[_Waiting]:
+def _tied_to(
+    origin: _Waiting, index: int, seen: set[int], notes: list[str], scrub: Callable[[str], str]
+) -> Iterator[_Waiting]:
     """What is tied to the exception at ``index`` and was not met before; ``notes`` are told what is left out."""
     error, depth = origin.error, origin.depth + 1
     linked, kind = next_in_chain(error)
@@ -83,9 +93,15 @@ def _tied_to(origin: _Waiting, index: int, seen: set[int], notes: list[str]) -> 
         seen.add(id(linked))
         yield _Waiting(linked, kind, index, depth)
     for member in shown:
-        if id(member) not in seen:
-            seen.add(id(member))
+        if id(member) in seen:
+            continue
+        seen.add(id(member))
+        told_by = event_of_member(member)
+        if told_by is None:
             yield _Waiting(member, "member", index, depth)
+        else:
+            text = clean_ends(_value(member, scrub), MAX_REFERENCE, scrub)
+            notes.append(f"(a member that is told by event {told_by}: {class_name(type(member))}: {text})")
     if len(members) > MAX_MEMBERS:
         notes.append(f"({len(members) - MAX_MEMBERS} more members of this group left out)")
 

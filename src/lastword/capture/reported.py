@@ -24,6 +24,9 @@ from typing import Any, NamedTuple, Optional, Union
 #: Entries for exceptions that allow no weak reference; of more that live at once, the oldest are forgotten.
 MAX_HELD = 64
 
+#: The mechanism by which what stands in the event of a group was reported.
+MEMBER = "member of a group"
+
 #: Frames between that of a context manager made of a generator and that of the ``with`` block which it is of.
 _FRAMES_OF_CONTEXTLIB = 3
 
@@ -84,6 +87,16 @@ def event_of(error: BaseException, mechanism: str) -> Optional[tuple[str, str]]:
     return None if _was_raised_anew(error, known, mechanism) else (known.mechanism, known.event_id)
 
 
+def event_of_member(error: BaseException) -> Optional[str]:
+    """The id of the event that ``error``, now a member of a group, stands in already, by itself or in another group."""
+    known = _marks.get(id(error))
+    if known is None or known.pid != os.getpid() or not known.is_of(error):
+        return None
+    # One that was not raised cannot have been raised anew.
+    anew = _traceback_of(error) is not None and _was_raised_anew(error, known, "")
+    return None if anew else known.event_id
+
+
 def _place(outermost: Optional[TracebackType]) -> tuple[int, int, int]:
     if outermost is None:
         return 0, 0, -1
@@ -104,7 +117,8 @@ def _is_above(sought: FrameType, frame: FrameType) -> bool:
 def _was_raised_anew(error: BaseException, known: _Mark, mechanism: str) -> bool:
     entry: Optional[TracebackType] = _traceback_of(error)
     if entry is None:
-        return True  # told once more, or without the traceback that it had
+        # told once more, or without the traceback that it had; a member is told with its group
+        return known.mechanism != MEMBER or bool(known.outermost)
     if not known.outermost:
         return False  # raised for the first time
     if id(entry) == known.outermost:

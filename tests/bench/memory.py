@@ -57,7 +57,14 @@ def _run(name: str, url: str, place: str) -> dict[str, int]:
     directory = os.path.join(place, name.replace(" ", "-"))
     os.mkdir(directory)
     command = [sys.executable, "-m", "tests.bench.memory", name, url, directory]
-    ran = subprocess.run(command, env={**environment, "HOME": directory}, stdout=subprocess.PIPE, text=True, check=True)
+    ran = subprocess.run(
+        command,
+        env={**environment, "HOME": directory},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
     result: dict[str, int] = json.loads(ran.stdout.splitlines()[-1])
     return result
 

@@ -32,8 +32,8 @@ class Block:
     """A ``with new_scope()`` block, by which what is set inside tells where it was set.
 
     Attributes:
-        is_closed: whether it was left where its context could not be put back: in another one, or before a block inside
-            of it. What was set in it may still stand in any context; whoever reads goes on to what there was outside.
+        is_closed: whether it was left, and what was set in it may stand in a context where it does not count any more;
+            whoever reads goes on to what there was outside.
         outside: the trail before it; ``scope``: what else was set.
     """
 

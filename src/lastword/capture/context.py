@@ -12,13 +12,16 @@ These calls work before ``init`` as well. None of them raises, and None always f
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar, Token
 from itertools import islice
+from types import FrameType
 from typing import Any, NamedTuple, Optional, TypeVar, Union, cast
 
 from lastword import diagnostics
@@ -35,6 +38,8 @@ MAX_TAGS = 50
 MAX_TAG = 200
 MAX_TRANSACTION = 200
 MAX_FINGERPRINT = 20
+
+_GENERATES = 0x20 | 0x200  # flags of code objects: generators and async generators
 
 
 class _Scope(NamedTuple):
@@ -204,8 +209,8 @@ def new_scope() -> AbstractContextManager[None]:
     """A ``with`` block that starts with what is set, and behind which everything set inside is forgotten.
 
     Breadcrumbs are, too, and also where the block is left in another context or out of order, as in a generator that
-    its consumer abandons. A task that was started inside has a context of its own, and keeps what was set there. Never
-    raises.
+    its consumer abandons. A task that was started inside has a context of its own, and keeps what was set there; not if
+    the block is a generator's, for its consumer may have started the task. Never raises.
     """
     return NewScope()
 
@@ -236,23 +241,49 @@ class NewScope(AbstractContextManager[None]):
 
     def __init__(self, shared: Optional[object] = None) -> None:
         self._shared = shared
-        self._entered: list[tuple[breadcrumbs.Block, Token[_Scope], Token[breadcrumbs.Trail]]] = []
+        self._entered: list[_Entered] = []
 
     def __enter__(self) -> None:
         scope, outside = _open_scope(), breadcrumbs.open_trail()
         block = breadcrumbs.Block(outside, scope)
         inside = scope._replace(block=block, shared=self._shared or scope.shared)
-        self._entered.append((block, _scope.set(inside), breadcrumbs.trail.set((block, outside[1]))))
+        is_generators = _is_generators(sys._getframe(1))
+        self._entered.append(
+            _Entered(block, _scope.set(inside), breadcrumbs.trail.set((block, outside[1])), is_generators)
+        )
 
     def __exit__(self, *_: object) -> None:
         # Not kept, for tokens hold the context and all that is set in it.
-        block, scope, trail = self._entered.pop()
+        block, scope, trail, is_generators = self._entered.pop()
         if _open_scope().block is block and not breadcrumbs.is_collecting():
             with suppress(ValueError):  # this context is a copy of that in which the block was entered
                 _scope.reset(scope)
                 breadcrumbs.trail.reset(trail)
-                return
+                if not is_generators:
+                    return
         block.is_closed = True
+
+
+class _Entered(NamedTuple):
+    """What is needed to leave a block."""
+
+    block: breadcrumbs.Block
+    scope: Token[_Scope]
+    trail: Token[breadcrumbs.Trail]
+    is_generators: bool
+
+
+def _is_generators(frame: Optional[FrameType]) -> bool:
+    """Whether this is a generator's code, so that a context that is copied meanwhile may be its consumer's. One that
+    contextlib has made a context manager of is part of who uses that.
+    """
+    while frame is not None and frame.f_code.co_flags & _GENERATES:
+        frame = frame.f_back
+        if frame is None or frame.f_globals is not vars(contextlib):
+            return True
+        while frame is not None and frame.f_globals is vars(contextlib):
+            frame = frame.f_back
+    return False
 
 
 class Current(NamedTuple):

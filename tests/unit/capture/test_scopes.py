@@ -175,6 +175,17 @@ def test_a_copied_context_in_which_it_was_entered() -> None:
     assert context.run(seen) == seen() == CONSUMER
 
 
+@pytest.mark.usefixtures("consumer")
+def test_a_context_that_the_consumer_of_a_generator_has_copied() -> None:
+    """Such as that of a task which the consumer has started meanwhile."""
+    generator = plain("the generator's")
+    next(generator)
+    context = copy_context()
+    assert context.run(seen)[0] == {"id": "the generator's"}
+    generator.close()
+    assert context.run(seen) == seen() == CONSUMER
+
+
 def test_a_task_keeps_what_was_set_where_it_was_started() -> None:
     """It is work that was begun inside, and may well fail after it."""
 
@@ -185,12 +196,18 @@ def test_a_task_keeps_what_was_set_where_it_was_started() -> None:
     async def main() -> Any:
         over = asyncio.Event()
         with work("request"):
-            task = asyncio.create_task(audit(over))
+            first = asyncio.create_task(audit(over))
+        with ExitStack() as stack:
+            stack.enter_context(work("request"))
+            second = asyncio.create_task(audit(over))
+        with new_scope():
+            begin("request")
+            third = asyncio.create_task(audit(over))
         over.set()
-        return await task, seen()
+        return await first, await second, await third, seen()
 
-    inside, outside = asyncio.run(main())
-    assert inside == ({"id": "request"}, {"work": "request"}, ["request"], 1)
+    *inside, outside = asyncio.run(main())
+    assert inside == [({"id": "request"}, {"work": "request"}, ["request"], 1)] * 3
     assert outside[0] is None
 
 

@@ -110,9 +110,7 @@ HELD_CLIENT = """
 client = booboo.BoobooClient(dsn(), environment="e", release="r", ignore_errors=[KeyError])
 print(client.dsn == "loopback-token", client.endpoint.startswith("http://127.0.0.1:"), client.endpoint[-1])
 print(client.environment, client.release, client.ignore_errors, client.before_send, client.debug)
-print(sys.excepthook is sys.__excepthook__)
 client.install()
-print(sys.excepthook is sys.__excepthook__)
 client.set_user({"id": 1})
 client.capture_message("held", "warning")
 try:

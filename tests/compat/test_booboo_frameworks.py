@@ -131,6 +131,7 @@ client = Client(raise_request_exception=False)
 for name in ("fail?a=1", "fail_async", "denied", "suspicious", "missing", "nowhere", "fine"):
     print(name, client.get("/" + name, headers=headers).status_code)
 print(client.get("/fine", headers={"host": "another"}).status_code)
+print(client.post("/fail?posted", {"a": 1}, content_type="application/json", headers=headers).status_code)
 print(asyncio.run(AsyncClient(raise_request_exception=False).get("/fail_async?by=asgi", headers=headers)).status_code)
 """
 
@@ -202,7 +203,7 @@ def test_django(tmp_path: Path, in_settings: str) -> None:
     theirs, ours = run_both(DJANGO, tmp_path, files=DJANGO_FILES, environment={"IN_SETTINGS": in_settings})
     assert ours.output == theirs.output
     assert essence(ours) == essence(theirs)
-    assert len(ours.events) == 6
+    assert len(ours.events) == 7
 
 
 def test_a_middleware_that_the_settings_name(tmp_path: Path) -> None:
@@ -211,11 +212,11 @@ def test_a_middleware_that_the_settings_name(tmp_path: Path) -> None:
     for package, home in ((ORIGINAL, "booboo"), (DROP_IN, "lastword.compat.booboo")):
         named = f'MIDDLEWARE = ["{home}._middleware.BoobooDjangoMiddleware", '
         files = {**DJANGO_FILES, "settings.py": SETTINGS.replace("MIDDLEWARE = [", named)}
-        outcomes.append(run_with(package, DJANGO, tmp_path / home, files=files, wait_for=6))
+        outcomes.append(run_with(package, DJANGO, tmp_path / home, files=files, wait_for=7))
     theirs, ours = outcomes
     assert ours.output == theirs.output
     assert essence(ours) == essence(theirs)
-    assert len(ours.events) == 6
+    assert len(ours.events) == 7
 
 
 def test_channels(tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_a_reset_ends_reporting(tmp_path: Path, program: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "count"), [(FASTAPI, 3), (FLASK, 3), (DJANGO, 6)], ids=["fastapi", "flask", "django"]
+    ("program", "count"), [(FASTAPI, 3), (FLASK, 3), (DJANGO, 7)], ids=["fastapi", "flask", "django"]
 )
 def test_init_twice_reports_once(tmp_path: Path, program: str, count: int) -> None:
     """O-5: of FastAPI and Django the original then tells twice."""

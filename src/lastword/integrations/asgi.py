@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from lastword.integrations.on_import import when_imported
-from lastword.integrations.reporting import Failure, Request, tell, traceback_inside
+from lastword.integrations.reporting import Failure, Request, part, tell, traceback_inside
 from lastword.integrations.work import WorkScope
 from lastword.integrations.wrapping import Function, wrap
 
@@ -59,17 +59,21 @@ async def _serve(app: App, scope: Scope, receive: Any, send: Any) -> None:
 
 
 def _read_request(scope: Scope) -> Request:
-    query_string = bytes(scope.get("query_string") or b"").decode("latin-1")
-    headers = {
-        bytes(name).decode("latin-1"): bytes(value).decode("latin-1") for name, value in scope.get("headers") or ()
-    }
+    query_string = part(lambda: bytes(scope.get("query_string") or b"").decode("latin-1"), "")
+    headers: dict[str, str] = part(
+        lambda: {
+            bytes(name).decode("latin-1"): bytes(value).decode("latin-1") for name, value in scope.get("headers") or ()
+        },
+        {},
+    )
     client = scope.get("client")
+    origin = part(lambda: _origin(scope, headers), "")
     return Request(
         method=str(scope.get("method", "")),
-        url=_origin(scope, headers) + str(scope.get("path", "")) + (f"?{query_string}" if query_string else ""),
+        url=origin + str(scope.get("path", "")) + (f"?{query_string}" if query_string else ""),
         headers=headers,
         query_string=query_string,
-        user={"ip_address": client[0]} if client else {},
+        user=part(lambda: {"ip_address": client[0]} if client else {}, {}),
     )
 
 

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from lastword.integrations.on_import import when_imported
-from lastword.integrations.reporting import Failure, Request, tell
+from lastword.integrations.reporting import Failure, Request, part, tell
 from lastword.integrations.work import WorkScope
 from lastword.integrations.wrapping import Function, wrap
 
@@ -65,26 +66,36 @@ def _in_a_scope_async(original: Function) -> Function:
 def read_request(request: Any) -> Request:
     """Who is asking is looked up, in the database, where nobody has done so for this request."""
     meta = request.META
-    headers = {
-        name[len("HTTP_") :].replace("_", "-").title(): str(value)
-        for name, value in meta.items()
-        if name.startswith("HTTP_")
-    }
     return Request(
-        method=str(request.method or ""),
-        url=str(request.get_full_path()),
-        headers=headers,
-        query_string=str(meta.get("QUERY_STRING", "")),
-        user={**_user(request), **({"ip_address": meta["REMOTE_ADDR"]} if meta.get("REMOTE_ADDR") else {})},
+        method=part(lambda: str(request.method or ""), ""),
+        url=part(lambda: str(request.get_full_path()), "") or part(lambda: str(request.path), ""),
+        headers=part(lambda: _headers(meta), {}),
+        query_string=part(lambda: str(meta.get("QUERY_STRING", "")), ""),
+        user={**part(lambda: _user(request), {}), **part(lambda: _address(meta), {})},
     )
 
 
+def _headers(meta: Any) -> dict[str, str]:
+    headers = {}
+    for name, value in meta.items():
+        if name in ("CONTENT_TYPE", "CONTENT_LENGTH") or str(name).startswith("HTTP_"):
+            short = name[len("HTTP_") :] if name.startswith("HTTP_") else name
+            headers[short.replace("_", "-").title()] = part(partial(str, value), "")
+    return headers
+
+
 def _user(request: Any) -> dict[str, Any]:
-    try:
-        user = getattr(request, "user", None)
-        if user is None or not user.is_authenticated:
-            return {}
-        told = {"id": str(user.pk), "email": getattr(user, "email", ""), "username": user.get_username()}
-        return {name: value for name, value in told.items() if value}
-    except Exception:  # the database may be what failed
+    """The database may be what failed: then nobody is told."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
         return {}
+    told = {
+        "id": part(lambda: str(user.pk), ""),
+        "email": part(lambda: str(user.email or ""), ""),
+        "username": part(lambda: str(user.get_username()), "") or part(lambda: str(user.username), ""),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _address(meta: Any) -> dict[str, Any]:
+    return {"ip_address": meta["REMOTE_ADDR"]} if meta.get("REMOTE_ADDR") else {}

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from lastword.integrations.on_import import when_imported
-from lastword.integrations.reporting import Failure, Request, tell
+from lastword.integrations.reporting import Failure, Request, part, tell
 from lastword.integrations.work import WorkScope
 from lastword.integrations.wrapping import Function, wrap
 
@@ -63,9 +63,9 @@ def _report(module: ModuleType, error: BaseException) -> None:
 
 def _read_request(request: Any) -> Request:
     return Request(
-        method=str(request.method),
-        url=str(request.url),
-        headers={str(name): str(value) for name, value in request.headers.items()},
-        query_string=request.query_string.decode("utf-8", "replace"),
-        user={"ip_address": request.remote_addr} if request.remote_addr else {},
+        method=part(lambda: str(request.method), ""),
+        url=part(lambda: str(request.url), "") or part(lambda: str(request.path), ""),
+        headers=part(lambda: {str(name): str(value) for name, value in request.headers.items()}, {}),
+        query_string=part(lambda: request.query_string.decode("utf-8", "replace"), ""),
+        user=part(lambda: {"ip_address": request.remote_addr} if request.remote_addr else {}, {}),
     )

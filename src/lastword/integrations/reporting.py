@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, TypeVar
 
 from lastword import diagnostics, sdk
 from lastword.capture.context import new_scope, set_context
@@ -52,6 +52,8 @@ def traceback_inside(error: BaseException) -> Optional[TracebackType]:
     return own and own.tb_next
 
 
+_T = TypeVar("_T")
+
 Report = Callable[[Failure], None]
 
 _report: Optional[Report] = None
@@ -72,6 +74,14 @@ def tell(failure: Failure) -> None:
         report(failure)
     except Exception as trouble:
         diagnostics.note("integrations", f"an error in a request was not reported: {describe(trouble)}")
+
+
+def part(take: Callable[[], _T], default: _T) -> _T:
+    """What ``take`` returns, or ``default`` where it raises: a part of a request that fails costs only itself."""
+    try:
+        return take()
+    except Exception:
+        return default
 
 
 def request_of(failure: Failure) -> Optional[Request]:

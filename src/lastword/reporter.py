@@ -21,8 +21,8 @@ from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event, attachments_left_out
 from lastword.event_json import own_copy
 from lastword.scrub import Rules, scrub
-from lastword.spool import layout as layouts
-from lastword.spool import retention
+from lastword.spool import places, retention
+from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth
 from lastword.spool.ledger_view import LedgerView
 from lastword.spool.limits import SPOOL_FULL, Limits
@@ -136,7 +136,7 @@ class Reporter:
             return writer.recorded == 0 or not os.path.isdir(writer.layout.writer(writer.id))
         return entry.settled >= writer.recorded
 
-    def health(self, spool: layouts.Layout) -> Optional[DestinationHealth]:
+    def health(self, spool: Layout) -> Optional[DestinationHealth]:
         """How sending to this configuration's tracker goes; None where nothing was tried yet."""
         return self._view(spool).look().destinations.get(self._destination.key) if self._destination else None
 
@@ -145,14 +145,14 @@ class Reporter:
         health = self.health(self.writer.layout) if self.writer is not None else None
         return bool(health and health.failures and (health.misconfigured or health.time_left(now)))
 
-    def _view(self, layout: layouts.Layout) -> LedgerView:
+    def _view(self, layout: Layout) -> LedgerView:
         if self._ledger is None or self._ledger[0] != layout.spool:
             self._ledger = (layout.spool, LedgerView(layout))
         return self._ledger[1]
 
-    def find_spool(self) -> Optional[layouts.Layout]:
+    def find_spool(self) -> Optional[Layout]:
         """The spool that is there already; None before the first record of any process. Makes nothing."""
-        return layouts.find(self._config.spool)
+        return places.find(self._config.spool)
 
     def _body(self, event: Event) -> Optional[bytes]:
         """What goes on disk; None where the user's hook wants none of it. The hook is the last to touch it."""
@@ -188,9 +188,9 @@ class Reporter:
         if writer is not None:
             self._own_refusals().move_to(writer)  # those of a time as another user, who had no spool
             return writer
-        candidates = layouts.candidates(self._config.spool, os.environ, os.geteuid())
+        candidates = places.candidates(self._config.spool, os.environ, os.geteuid())
         try:
-            newborn = Writer.born(layouts.first_usable(candidates), self._limits)
+            newborn = Writer.born(places.first_usable(candidates), self._limits)
         except (SpoolError, OSError) as error:
             raise RecordRefused("no spool", str(error)) from None
         writer = self._writers.setdefault(owner, newborn)  # one step, without a lock that a fork could leave held
@@ -213,7 +213,7 @@ class Reporter:
             self._room = known = writer, Room(lambda: self._look(writer.layout), lambda: writer.written)
         return known[1]
 
-    def _look(self, layout: layouts.Layout) -> Sight:
+    def _look(self, layout: Layout) -> Sight:
         try:
             return retention.survey(layout, self._limits)
         except RecursionError:  # with no room on the stack to tell

@@ -10,9 +10,10 @@ from lastword.cli import progress, whose_spool
 from lastword.cli.leading import StandIn
 from lastword.config import Config
 from lastword.spool.accounts import Accounts, read_accounts
-from lastword.spool.layout import Layout, find
+from lastword.spool.layout import Layout
 from lastword.spool.leader import stands_still
 from lastword.spool.ledger import DestinationHealth
+from lastword.spool.places import find
 
 #: How long to wait between two looks, in seconds, and how much of the time looking may take.
 _LOOK = 0.1

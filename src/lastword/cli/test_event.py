@@ -12,8 +12,9 @@ from lastword import diagnostics
 from lastword.config import Config
 from lastword.errors import ConfigError, SpoolError
 from lastword.spool import aside
-from lastword.spool.layout import Layout, find
+from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger
+from lastword.spool.places import find
 
 #: How often to see whether it is still worth waiting, in seconds.
 _LOOK = 0.25

@@ -13,7 +13,8 @@ from typing import Optional
 
 from lastword.config import Config
 from lastword.errors import SpoolError
-from lastword.spool.layout import Layout, Place, candidates, find, first_usable
+from lastword.spool.layout import Layout
+from lastword.spool.places import Place, candidates, find, first_usable
 
 
 def to_read(asked: Optional[str]) -> Layout:

@@ -1,4 +1,4 @@
-"""The names of everything in the spool directory, where that directory is, and how its files come into being.
+"""The names of everything in the spool directory, and how its files come into being.
 
 Everything lies in ``<spool>/v1``, a directory of ours with mode 0700; every file has mode 0600, whatever the umask.
 What is not named here is not ours and is left alone, except for files in a writer's directory, which go with it::
@@ -32,9 +32,9 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
@@ -186,62 +186,6 @@ def deferred_from(name: str) -> Optional[tuple[int, int]]:
     """The place that a record that waits alone was copied from; None for any other file name."""
     found = _DEFERRED.fullmatch(name)
     return (int(found[1]), int(found[2])) if found else None
-
-
-class Place(NamedTuple):
-    """A directory where the spool may be. ``unasked``: nobody named it, so it has to be beyond doubt."""
-
-    path: str
-    unasked: bool = True
-
-
-def candidates(configured: Optional[str], environ: Mapping[str, str], euid: int) -> list[Place]:
-    """The directories where the spool may be, the preferred one first. A configured one stands alone."""
-    if configured:
-        return [Place(configured, unasked=False)]
-    found = []
-    state_directory = environ.get("STATE_DIRECTORY", "").split(":")[0]  # systemd lists several with colons
-    if state_directory:
-        found.append(os.path.join(state_directory, "lastword"))
-    xdg_state_home = environ.get("XDG_STATE_HOME", "")
-    if os.path.isabs(xdg_state_home):
-        found.append(os.path.join(xdg_state_home, "lastword"))
-    home = os.path.expanduser("~")
-    if os.path.isabs(home):
-        found.append(os.path.join(home, ".local", "state", "lastword"))
-    found.append(os.path.join(environ.get("TMPDIR") or "/tmp", f"lastword-{euid}"))
-    return [Place(path) for path in found]
-
-
-def existing(places: Iterable[Place]) -> Optional[Layout]:
-    """The first of ``places`` that holds a spool of ours; None when none does."""
-    for place in places:
-        layout = Layout(place.path)
-        try:
-            layout.check(unasked=place.unasked)
-        except SpoolError:
-            continue
-        return layout
-    return None
-
-
-def find(configured: Optional[str] = None) -> Optional[Layout]:
-    """The spool that a program with this configuration and environment uses, if it is there. Makes nothing."""
-    return existing(candidates(configured, os.environ, os.geteuid()))
-
-
-def first_usable(places: Iterable[Place]) -> Layout:
-    """Prepare the first of ``places`` that can be; raises SpoolError, naming each and its trouble, when none can."""
-    troubles = []
-    for place in places:
-        layout = Layout(place.path)
-        try:
-            layout.prepare(unasked=place.unasked)
-        except SpoolError as error:
-            troubles.append(str(error))
-        else:
-            return layout
-    raise SpoolError("; ".join(troubles))
 
 
 def remove_directory(path: str) -> bool:

@@ -10,17 +10,13 @@ import pytest
 from lastword.errors import SpoolError
 from lastword.spool.layout import (
     Layout,
-    Place,
-    candidates,
-    existing,
-    find,
-    first_usable,
     open_private,
     read_small_file,
     remove_directory,
     segment_name,
     segment_number,
 )
+from lastword.spool.places import Place, candidates, existing, find, first_usable
 from tests.support import needs
 
 ROOT = needs.capability(hasattr(os, "geteuid") and os.geteuid() == 0, "root")

@@ -22,7 +22,8 @@ from lastword.errors import ConfigError
 from lastword.spool import destination as destinations
 from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.findings import Finding
-from lastword.spool.layout import Layout, candidates, find
+from lastword.spool.layout import Layout
+from lastword.spool.places import candidates, find
 
 #: A destination that nothing was sent to for so long (seconds), and nothing waits for, is of the past.
 _OF_THE_PAST = 7 * 24 * 3600.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Optional
 
@@ -241,6 +242,7 @@ class Client:
         """
         deadline = time.monotonic() + timeout
         self._ended = os.getpid()
+        self.post_refusals()
         while not self.everything_is_settled():
             served = self.ensure_flusher()
             if time.monotonic() >= deadline or not self.may_be_sent_soon(time.time()):
@@ -252,6 +254,12 @@ class Client:
         else:
             diagnostics.withdraw("start")
         self.launcher.make_way()
+
+    def post_refusals(self) -> None:
+        """See that what was refused is counted on disk."""
+        for reporter in self.reporters():
+            with suppress(RecursionError):
+                reporter.post_refusals()
 
     def may_be_sent_soon(self, now: float) -> bool:
         """Whether any of what is pending is for a tracker that is not known to be out of reach."""
@@ -284,6 +292,7 @@ class Client:
     def flush(self, timeout: float) -> bool:
         """Wait until everything is settled, at most ``timeout`` seconds; whether it is. See ``sdk.flush``."""
         began = time.monotonic()
+        self.post_refusals()
         patience = min(_HELPER_PATIENCE, timeout / 2) if self.choice.mode is Mode.PROCESS else timeout
         if not self.everything_is_settled():
             for spool in self.spools():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import _thread
 import os
 import time
-from typing import Optional, cast
+from contextlib import suppress
+from typing import Callable, Optional, cast
 
 from lastword import diagnostics
 from lastword.admission import BeforeSend
@@ -21,7 +22,7 @@ from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event, attachments_left_out
 from lastword.event_json import own_copy
 from lastword.scrub import Rules, scrub
-from lastword.spool import places, retention
+from lastword.spool import places, refused, retention
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth
 from lastword.spool.ledger_view import LedgerView
@@ -96,7 +97,9 @@ class Reporter:
         return None
 
     def refuse(self, reason: str, text: str = "") -> None:
-        """Count an event that was captured and is not recorded; ``text``, if any, waits to be told. Never raises."""
+        """Count an event that was captured and is not recorded; ``text``, if it is a loss, waits to be told. Never
+        raises.
+        """
         if text:
             diagnostics.note(reason, text)
         refusals = self._own_refusals()
@@ -104,9 +107,20 @@ class Reporter:
         try:
             refusals.add_up()
             if self.writer is not None:
-                refusals.move_to(self.writer)
+                refusals.move_to(self.writer.refuse)
+            elif text:
+                self.post_refusals()
         except RecursionError:  # it is counted, and goes to the black box with the next one
             pass
+
+    def post_refusals(self) -> None:
+        """Put on disk what is counted in memory alone, for want of a writer: where no spool can be used, in the next
+        place that can be written to. It may be the last that is heard of this process. Raises RecursionError.
+        """
+        if self.writer is None:
+            asked, euid = self._config.spool, os.geteuid()
+            where = [*places.candidates(asked, os.environ, euid), *places.candidates(None, os.environ, euid)]
+            self._own_refusals().post(where)
 
     def refuse_for_defect(self, error: Exception) -> None:
         """Count an event that was lost to an error inside lastword."""
@@ -186,7 +200,7 @@ class Reporter:
         owner = _this_process()
         writer = self._writers.get(owner)
         if writer is not None:
-            self._own_refusals().move_to(writer)  # those of a time as another user, who had no spool
+            self._own_refusals().move_all_to(writer)  # those of a time as another user, who had no spool
             return writer
         candidates = places.candidates(self._config.spool, os.environ, os.geteuid())
         try:
@@ -199,7 +213,7 @@ class Reporter:
             return writer
         for other in [key for key in self._writers if key != owner]:
             self._writers.pop(other).abandon()
-        self._own_refusals().move_to(writer)
+        self._own_refusals().move_all_to(writer)
         return writer
 
     def fill(self, fresh: bool) -> float:
@@ -243,6 +257,7 @@ class _Refusals:
     def __init__(self) -> None:
         self.arrived: list[str] = []  # appending needs no lock
         self._counts: dict[str, int] = {}
+        self._posted: dict[tuple[str, str], int] = {}  # by directory and reason: counted on disk for want of a writer
         self._lock = _thread.allocate_lock()  # of this process alone, so that no fork leaves it held
 
     def add_up(self) -> None:
@@ -253,7 +268,8 @@ class _Refusals:
             finally:
                 self._lock.release()
 
-    def move_to(self, writer: Writer) -> None:
+    def move_to(self, take: Callable[[str, int], Optional[bool]]) -> None:
+        """Have each reason and its number taken; False says that it could not be."""
         while (self.arrived or self._counts) and self._lock.acquire(False):
             try:
                 self._sum_up()
@@ -263,12 +279,34 @@ class _Refusals:
             while counts:
                 reason = next(iter(counts))
                 try:
-                    writer.refuse(reason, counts[reason])
+                    taken = take(reason, counts[reason])
                 except RecursionError:
+                    taken = False
+                if taken is False:
                     for kept, count in counts.items():
                         self._counts[kept] = self._counts.get(kept, 0) + count
                     return
                 del counts[reason]
+
+    def post(self, where: list[places.Place]) -> None:
+        """Count them on disk in the first place that takes them."""
+
+        def take(reason: str, number: int) -> bool:
+            directory = refused.count(where, reason, number)
+            if directory is not None:
+                self._posted[directory, reason] = self._posted.get((directory, reason), 0) + number
+            return directory is not None
+
+        self.move_to(take)
+
+    def move_all_to(self, writer: Writer) -> None:
+        """Those too that were counted on disk for want of it."""
+        self.move_to(writer.refuse)
+        while self._posted:
+            with suppress(KeyError):  # another thread was faster
+                (directory, reason), number = self._posted.popitem()
+                if refused.move_away(directory, reason, number):
+                    writer.refuse(reason, number)
 
     def _sum_up(self) -> None:
         while self.arrived:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
+import time
 from typing import Optional
 
 from lastword.config import Config
 from lastword.errors import SpoolError
+from lastword.spool.elsewhere import Refusals, refusals
 from lastword.spool.layout import Layout
 from lastword.spool.places import Place, candidates, find, first_usable
 
@@ -24,7 +26,9 @@ def to_read(asked: Optional[str]) -> Layout:
     if layout is None and configured and os.path.isdir(Layout(configured).base):
         layout = Layout(configured)  # somebody else's
     if layout is None:
-        raise SpoolError(f"there is no spool yet; nothing was captured. Looked in: {places(configured)}")
+        seen = [refused_text(each) for each in refusals(Layout(configured or os.devnull))]
+        what = "; ".join(seen) or "nothing was captured"
+        raise SpoolError(f"there is no spool yet; {what}. Looked in: {places(configured)}")
     return layout
 
 
@@ -68,6 +72,15 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"#{uid}"
+
+
+def refused_text(seen: Refusals) -> str:
+    """What was refused for want of a spool, in words."""
+    ago = max(time.time() - seen.last, 0.0)
+    return (
+        f"{seen.number} events were refused by processes that could use no spool, the last one {ago:.0f} s ago "
+        f"(counted in {seen.path})"
+    )
 
 
 def places(configured: Optional[str]) -> str:

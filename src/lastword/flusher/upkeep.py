@@ -15,6 +15,7 @@ from lastword.flusher import losses
 from lastword.flusher.settle import Bookkeeper
 from lastword.scrub import Rules, is_sensitive, scrub
 from lastword.spool import blackbox, destination, retention
+from lastword.spool import refused as without_writer
 from lastword.spool.layout import BLACKBOX, Layout
 from lastword.spool.ledger import reasons_of_dropped
 from lastword.spool.record import encode_event
@@ -72,6 +73,7 @@ class Upkeep:
     def _tell_of_losses(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
         ledger = self._books.ledger
         dropped, refused = Counter(ledger.totals.tally), Counter(ledger.totals.refused)
+        refused.update(without_writer.counted(self._layout))
         for writer in writers.values():
             dropped.update(writer.entry.tally)
             refused.update(blackbox.load(os.path.join(writer.directory, BLACKBOX)).refused)

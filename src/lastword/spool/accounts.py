@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional, Union
 
-from lastword.spool import blackbox
+from lastword.spool import blackbox, refused
 from lastword.spool.identity import is_dead, read_who
 from lastword.spool.layout import BLACKBOX, WHO, Layout, deferred_from
 from lastword.spool.ledger import (
@@ -110,6 +110,7 @@ def _count(layout: Layout, ledger: Ledger, sight: _Sight) -> Accounts:
     totals = ledger.totals
     accounts = Accounts(recorded=totals.recorded, interrupted=totals.interrupted, destinations=ledger.destinations)
     accounts.refused.update(totals.refused)
+    accounts.refused.update(refused.counted(layout))
     tally = Counter(totals.tally)
     present: set[str] = set()
     with suppress(OSError):

@@ -21,6 +21,7 @@ from lastword.event import new_id
 MOVED_SUFFIX = ".moved"
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOKS = 10
 _BY_EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
 
@@ -53,7 +54,8 @@ def secure_way(directory: str, *, strict: bool) -> None:
     """Make ``directory`` and what is missing above it, looking at each on the way down; raises OSError or SpoolError.
 
     Root goes through no directory of somebody else (``sudo`` keeps HOME). Everybody else is only as particular where
-    ``strict`` says so; then neither may others write to any of them, unless its sticky bit is set.
+    ``strict`` says so; then neither may others write to any of them, unless its sticky bit is set. The directory for
+    temporary files may have none (an emptyDir in a container), as long as nobody else has left anything there.
     """
     for path in _steps(directory):
         try:
@@ -63,7 +65,7 @@ def secure_way(directory: str, *, strict: bool) -> None:
         if not stat.S_ISDIR(found.st_mode):
             raise SpoolError(f"{path} is not a directory")
         problem = _foreign(path, found) if strict or os.geteuid() == 0 else None
-        problem = problem or (_open_to_others(path, found) if strict else None)
+        problem = problem or (_open_to_others(path, found) if strict and not _is_ours_alone(path) else None)
         if problem is not None:
             raise SpoolError(f"{problem}; no spool is kept below that unless it is named")
 
@@ -97,6 +99,24 @@ def _open_to_others(path: str, found: os.stat_result) -> Optional[str]:
     if found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getegid()):
         return f"group {found.st_gid} may write to {path}, whose sticky bit is not set"
     return None
+
+
+def temporary() -> str:
+    """The directory for temporary files."""
+    return os.environ.get("TMPDIR") or "/tmp"
+
+
+def _is_ours_alone(path: str) -> bool:
+    """Whether it is the directory for temporary files, and all in there belongs to this user or root."""
+    if path != os.path.realpath(temporary()):
+        return False
+    for _ in range(_LOOKS):  # what was renamed or removed under one look is seen by the next
+        try:
+            owners = {os.lstat(os.path.join(path, name)).st_uid for name in os.listdir(path)}
+        except FileNotFoundError:
+            continue
+        return owners <= {os.geteuid(), 0}
+    return False
 
 
 def _steps(directory: str) -> list[str]:

@@ -19,6 +19,8 @@ What is not named here is not ours and is left alone, except for files in a writ
     orders/                      what a command asks of the flusher (``spool.orders``)
     redirects/                   what goes elsewhere than its record says (``spool.redirects``)
     cli.lock                     held, as a flock, by a command that changes the spool: one at a time
+    probe.lock                   there for a moment, to see whether locks work here
+    refused/<reason>             refusals of processes that have no writer (``spool.refused``)
     flusher.json                 who leads: pid and version (``spool.leader``)
     in_flight.json               what the flusher is sending at this moment (``spool.in_flight``)
     set_aside/                   refused for good, or damaged, each with its reason
@@ -77,6 +79,8 @@ class Layout:
         self.orders = self._in_base("orders")
         self.redirects = self._in_base("redirects")
         self.cli_lock = self._in_base("cli.lock")
+        self.probe_lock = self._in_base("probe.lock")
+        self.refused = self._in_base("refused")
         self.leader = self._in_base("flusher.json")
         self.flusher_log = self._in_base("flusher.log")
 
@@ -117,13 +121,14 @@ class Layout:
         except OSError:
             return False
 
-    def prepare(self, *, unasked: bool = False) -> None:
-        """Make the directories that are missing and check that all are ours alone; raises SpoolError.
+    def prepare(self, *, unasked: bool = False, inner: tuple[str, ...] = ()) -> None:
+        """Make the directories that are missing and check that all are ours alone; raises SpoolError. ``inner``: others
+        in it than those that every spool has.
 
         Where nobody named this spool (it is ``unasked`` for), nobody else may be able to exchange it either.
         """
         with self._opened(make=True, unasked=unasked) as v1:
-            for path in self._inner:
+            for path in (*self._inner, *inner):
                 with private_directory(path, v1, make=True):
                     pass
 
@@ -131,6 +136,14 @@ class Layout:
         """Check that a spool is there and is ours alone, as ``prepare`` does; makes nothing. Raises SpoolError."""
         with self._opened(make=False, unasked=unasked):
             pass
+
+    def unmake(self) -> None:
+        """Take back what ``prepare`` has made where nothing has come of it."""
+        if self.has_writers():
+            return
+        for path in (*self._inner, self.base):
+            with suppress(OSError):  # something is in there
+                os.rmdir(path)
 
     def mend(self) -> None:
         """Make what is missing inside a spool that is there and is ours; raises SpoolError where it is not.
@@ -205,15 +218,15 @@ def remove_directory(path: str) -> bool:
 def open_private(path: str, flags: int) -> int:
     """Open a spool file; one that is created has mode 0600 whatever the umask.
 
-    Raises OSError, also for what is no regular file (ELOOP for a symbolic link, ENXIO for others) and, where it would
-    be written to, for another user's.
+    Raises OSError, also for what is no regular file (ELOOP for a symbolic link, ENXIO for others) and for another
+    user's, which only root may look at.
     """
     descriptor = os.open(path, flags | _SAFELY, 0o600)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.ENXIO, "It is not a regular file", path)
-        if flags & (os.O_WRONLY | os.O_RDWR) and found.st_uid != os.geteuid():
+        if found.st_uid != os.geteuid() and (flags & (os.O_WRONLY | os.O_RDWR) or os.geteuid()):
             raise PermissionError(errno.EPERM, "It belongs to another user", path)
         if flags & os.O_CREAT and stat.S_IMODE(found.st_mode) != 0o600:
             os.fchmod(descriptor, 0o600)

@@ -108,11 +108,12 @@ class Writer:
     def _built(cls, layout: Layout, who: bytes) -> Writer:
         writer_id = new_id()
         cradle = os.path.join(layout.birth, writer_id)
-        _make_cradle(cradle)
-        alive = LifetimeLock.acquire(os.path.join(cradle, ALIVE_LOCK))
-        if alive is None:
-            raise SpoolError(f"the new lock in {cradle} is taken: the file system's locks do not work")
+        alive = None
         try:
+            _make_cradle(cradle)
+            alive = LifetimeLock.acquire(os.path.join(cradle, ALIVE_LOCK))
+            if alive is None:
+                raise SpoolError(f"the new lock in {cradle} is taken: the file system's locks do not work")
             _write_new_file(os.path.join(cradle, WHO), who)
             blackbox.create(os.path.join(cradle, BLACKBOX))
             writer = cls(layout, writer_id, alive)
@@ -122,7 +123,8 @@ class Writer:
             start.preallocate(layout)
             os.rename(cradle, layout.writer(writer_id))
         except BaseException:
-            alive.release()
+            if alive is not None:
+                alive.release()
             remove_directory(cradle)
             raise
         return writer

@@ -18,6 +18,7 @@ from lastword.spool.layout import (
 )
 from lastword.spool.places import Place, candidates, existing, find, first_usable
 from tests.support import needs
+from tests.support.second_user import VICTIM, as_user, open_ground
 
 ROOT = needs.capability(hasattr(os, "geteuid") and os.geteuid() == 0, "root")
 
@@ -195,7 +196,21 @@ def test_another_users_file_is_not_written_to(tmp_path: Path) -> None:
         open_private(str(tmp_path / "file"), os.O_WRONLY)
     with pytest.raises(PermissionError):
         open_private(str(tmp_path / "file"), os.O_RDWR | os.O_CREAT)
-    assert read_small_file(str(tmp_path / "file")) == b"theirs"
+    assert read_small_file(str(tmp_path / "file")) == b"theirs"  # root may look
+
+
+@ROOT
+def test_another_users_file_is_not_read() -> None:
+    """What others have put in a spool's place says nothing, whoever may read it."""
+    with open_ground() as ground:
+        (ground / "file").write_bytes(b"roots")
+        (ground / "file").chmod(0o644)
+
+        def read() -> None:
+            with pytest.raises(PermissionError, match="another user"):
+                read_small_file(str(ground / "file"))
+
+        as_user(VICTIM, read)
 
 
 def test_removing_leaves_only_what_is_not_ours(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Optional
 
 from lastword.cli import whose_spool
 from lastword.errors import SpoolError
+from lastword.spool.elsewhere import other_spools, refusals
 from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.limits import IN_MEMORY, file_system_of
+from lastword.spool.places import try_a_lock
 
 #: File systems whose locks and single writes are only as good as a server's.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -31,6 +34,37 @@ def look_at_place(layout: Layout) -> Iterator[Finding]:
     yield from _file_system(place)
     yield from _writable(layout, place)
     yield from _room(place)
+    yield from _elsewhere(layout)
+
+
+def _elsewhere(layout: Layout) -> Iterator[Finding]:
+    """What belongs to the spool and does not lie in it."""
+    for other in other_spools(layout):
+        yield Finding(
+            "warning",
+            _ABOUT,
+            f"{whose_spool.user_name(other.uid)} cannot use this spool, and has one of its own in {other.path}",
+            f"see `lastword status --spool {other.path}`, or name another spool for both",
+        )
+    for seen in refusals(layout):
+        yield Finding(
+            "problem" if seen.is_news else "note",
+            _ABOUT,
+            whose_spool.refused_text(seen),
+            f"`lastword doctor`, as their user and in their environment, says why; then remove {seen.path}",
+        )
+
+
+def _locks(layout: Layout) -> Iterator[Finding]:
+    try:
+        try_a_lock(layout)
+    except OSError as error:
+        yield Finding(
+            "problem",
+            _ABOUT,
+            f"locks do not work in {layout.spool} ({error}): no event can be kept",
+            "name a directory on a local disk in LASTWORD_SPOOL",
+        )
 
 
 def _nearest(path: str) -> str:
@@ -39,8 +73,18 @@ def _nearest(path: str) -> str:
     return path
 
 
-def look_at_owner(layout: Layout) -> Iterator[Finding]:
-    """Whether programs of whoever looks can use it."""
+def look_at_owner(layout: Layout, configured: Optional[str]) -> Iterator[Finding]:
+    """Whether programs of whoever looks can use it; ``configured`` is the one that was named."""
+    named = Layout(configured) if configured else layout
+    if named.spool != layout.spool:
+        owner = whose_spool.owner_of(named)
+        whose = f"belongs to {whose_spool.user_name(owner)}" if owner is not None else "cannot be used"
+        yield Finding(
+            "warning",
+            _ABOUT,
+            f"{named.spool} {whose}: the events of {whose_spool.user_name(os.geteuid())} are in {layout.spool}",
+            "name a spool in LASTWORD_SPOOL that this user can make, or begin none as another one",
+        )
     owner = whose_spool.owner_of(layout)
     if owner is None:
         yield Finding("note", _ABOUT, f"{layout.spool} is not there yet: the first event makes it")
@@ -59,6 +103,9 @@ def look_at_owner(layout: Layout) -> Iterator[Finding]:
         layout.check()
     except SpoolError as error:
         yield Finding("problem", _ABOUT, str(error), "name another directory in LASTWORD_SPOOL, or repair this one")
+        return
+    if os.access(layout.base, os.W_OK):
+        yield from _locks(layout)
 
 
 def _privacy(layout: Layout) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ def run(dsn: Optional[str], *, spool: Optional[str], send: bool) -> int:
 
 def _look(config: Config, *, send: bool) -> Iterator[Finding]:
     layout = find(config.spool) or Layout(candidates(config.spool, os.environ, os.geteuid())[0].path)
-    yield from look_at_owner(layout)
+    yield from look_at_owner(layout, config.spool)
     accounts = read_accounts(layout.spool)
     known = _destinations(layout, config, accounts, time.time())
     yield from look_at_spool(layout, accounts, {key: one.dsn.place for key, one in known.items()})

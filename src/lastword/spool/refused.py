@@ -1,0 +1,74 @@
+"""Refusals of processes that have no writer: where no spool can be used, or nothing was recorded yet.
+
+Specification: ``refused/<reason>`` has one byte for each, and ``refused/<reason>.moved`` one for each that was counted
+elsewhere since, by the writer that its process came to have; the difference of their sizes is the count. Bytes are
+appended without a lock, for there may be none, and take a thousandth of the room of the events.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Optional
+
+from lastword.errors import SpoolError
+from lastword.spool.layout import Layout, open_private, write_all
+from lastword.spool.places import Place
+
+_MOVED = ".moved"
+
+
+def count(places: Iterable[Place], reason: str, number: int) -> Optional[str]:
+    """Count so many under ``reason`` in the first of ``places`` that can be written to; the directory that they are
+    counted in, None where none can be.
+    """
+    for place in places:
+        try:
+            layout = Layout(place.path)
+            layout.prepare(unasked=place.unasked, inner=(layout.refused,))
+            _append(layout.refused, reason, number)
+        except (OSError, SpoolError):
+            continue
+        return layout.refused
+    return None
+
+
+def move_away(directory: str, reason: str, number: int) -> bool:
+    """Say that so many that were counted in ``directory`` are counted elsewhere; false where that cannot be said."""
+    try:
+        _append(directory, reason + _MOVED, number)
+    except OSError:
+        return False
+    return True
+
+
+def counted(layout: Layout) -> Counter[str]:
+    """How many are counted in this spool, by reason."""
+    sizes = {name: found.st_size for name, found in _files(layout)}
+    counts = {name: size - sizes.get(name + _MOVED, 0) for name, size in sizes.items() if not name.endswith(_MOVED)}
+    return Counter({reason: number for reason, number in counts.items() if number > 0})
+
+
+def last(layout: Layout, reason: str) -> float:
+    """When the last one under ``reason`` was (Unix seconds); 0 where there was none."""
+    return max((found.st_mtime for name, found in _files(layout) if name == reason), default=0.0)
+
+
+def _append(directory: str, name: str, number: int) -> None:
+    descriptor = open_private(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        write_all(descriptor, b"." * number)
+    finally:
+        os.close(descriptor)
+
+
+def _files(layout: Layout) -> list[tuple[str, os.stat_result]]:
+    found = []
+    with suppress(OSError):
+        for reason in os.listdir(layout.refused):
+            with suppress(OSError):
+                found.append((reason, os.lstat(os.path.join(layout.refused, reason))))
+    return [(reason, each) for reason, each in found if stat.S_ISREG(each.st_mode) and each.st_size]

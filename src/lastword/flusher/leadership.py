@@ -19,6 +19,7 @@ from lastword.spool import aside
 from lastword.spool.glance import IDLE_LOOK, may_have_changed
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
+from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import list_segments
 from lastword.spool.record import Damage
 from lastword.spool.waiting import Waiting
@@ -44,7 +45,7 @@ class Leadership:
         self._writers: dict[str, WatchedWriter] = {}
         self._clean_up_due = True
         self._got_on = 0
-        self._asleep: list[tuple[int, int]] = []
+        self._asleep: list[tuple[KeptDescriptor, int]] = []
         self._asleep_since = 0.0
         self._writers_mtime = -1
         self.changed_at = time.monotonic()  # when a look last found anything new
@@ -120,7 +121,7 @@ class Leadership:
             if self._writers_came_or_went(now):
                 self._writers_mtime = -1  # for the look that follows
                 return False
-            return all(os.lseek(descriptor, 0, os.SEEK_END) == size for descriptor, size in self._asleep)
+            return all(descriptor.size() == size for descriptor, size in self._asleep)
         except OSError:
             return False
 

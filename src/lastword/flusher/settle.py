@@ -26,6 +26,7 @@ from lastword.spool.layout import (
     write_whole_file,
 )
 from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
+from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import TORN, list_segments, read_lines_of, size_of
 from lastword.spool.record import Damage, body_of, frame
 from lastword.spool.waiting import Waiting
@@ -40,7 +41,7 @@ class Grave:
     """An unlinked segment whose descriptor is still open; its first ``size`` bytes are settled."""
 
     writer: WatchedWriter
-    descriptor: int
+    descriptor: KeptDescriptor
     size: int
     closes_at: float
 
@@ -186,7 +187,7 @@ class Bookkeeper:
             os.close(descriptor)
             return False
         settled = writer.settled_size(name, default=os.fstat(descriptor).st_size)
-        self._graves.append(Grave(writer, descriptor, settled, now + GRAVE_TIME))
+        self._graves.append(Grave(writer, KeptDescriptor(descriptor), settled, now + GRAVE_TIME))
         return True
 
     def _open_graves(self, now: float) -> int:
@@ -194,11 +195,13 @@ class Bookkeeper:
         due = [grave for grave in self._graves if grave.is_due(now)]
         self._graves = [grave for grave in self._graves if not grave.is_due(now)]
         for grave in due:
-            for line in read_lines_of(grave.descriptor, grave.size, finished=False):
+            number = grave.descriptor.number
+            lines = read_lines_of(number, grave.size, finished=False) if grave.descriptor.size() is not None else ()
+            for line in lines:
                 if not isinstance(line.found, Damage):
-                    self._rescue(grave, os.pread(grave.descriptor, line.end - line.start, line.start))
+                    self._rescue(grave, os.pread(number, line.end - line.start, line.start))
                     rescued += 1
-            os.close(grave.descriptor)
+            grave.descriptor.close()
         return rescued
 
     def _rescue(self, grave: Grave, line: bytes) -> None:

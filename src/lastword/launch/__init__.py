@@ -31,7 +31,7 @@ _THREAD_WAIT = 0.005
 _UNTOLD_WAIT = 1.0
 
 #: How long the first start of an interpreter, and one after a failure, is given to say that it begins well, in seconds.
-_ANSWER_WITHIN = 0.3
+_ANSWER_WITHIN = 1.0
 
 #: What may be otherwise in a moment: no room for another process, for its memory, for another descriptor.
 _PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)

@@ -1,7 +1,7 @@
 """Seeing at a glance that a writer has recorded nothing: what a flusher does several times a second for each idle one.
 
-Records only come to the end of the open segment, so its size tells; asked by a descriptor that is kept, which costs a
-fifth of a stat. A segment that is new says so by the time of the directory ``writers``, which its writer touches
+Records only come to the end of the open segment, so its size tells; asked by a descriptor that is kept, which costs
+half of a stat. A segment that is new says so by the time of the directory ``writers``, which its writer touches
 (``writer``). That, and whether the process lives, is asked of an idle writer itself only now and then.
 """
 
@@ -11,7 +11,7 @@ import os
 from typing import Optional
 
 from lastword.spool.layout import ALIVE_LOCK
-from lastword.spool.lock import holder
+from lastword.spool.lock import KeptDescriptor, holder
 from lastword.spool.reader import size_of
 
 #: Seconds without a change after which a writer is idle, and how often its directory and its lock are looked at then.
@@ -33,7 +33,7 @@ class Glance:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._segment: Optional[str] = None
-        self._descriptor = -1  # of the segment, while the writer is idle
+        self._open: Optional[KeptDescriptor] = None  # of the segment, while the writer is idle
         self._mtime = self._size = -1
         self._looked_at = self._changed_at = 0.0
 
@@ -58,15 +58,15 @@ class Glance:
         return self._size == self._size_by_descriptor()
 
     @property
-    def open_segment(self) -> Optional[tuple[int, int]]:
+    def open_segment(self) -> Optional[tuple[KeptDescriptor, int]]:
         """(descriptor, size) of the segment of an idle writer: as long as that is its size, nothing was recorded."""
-        return (self._descriptor, self._size) if self._descriptor >= 0 else None
+        return None if self._open is None else (self._open, self._size)
 
     def close(self) -> None:
         """Let go of the descriptor; another glance opens it again."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     def _lives_unchanged(self, now: float) -> bool:
         self._looked_at = now
@@ -84,8 +84,9 @@ class Glance:
 
     def _size_by_descriptor(self) -> Optional[int]:
         try:
-            if self._descriptor < 0 and self._segment is not None:
-                self._descriptor = os.open(self._segment, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-            return os.lseek(self._descriptor, 0, os.SEEK_END)
+            if self._open is None and self._segment is not None:
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+                self._open = KeptDescriptor(os.open(self._segment, flags))
         except OSError:
             return None
+        return None if self._open is None else self._open.size()

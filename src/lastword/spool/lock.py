@@ -200,6 +200,26 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+class KeptDescriptor:
+    """A descriptor that is kept for longer than a moment in a thread of the program, and may become somebody else's."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._identity = _identity(os.fstat(number))
+
+    def size(self) -> Optional[int]:
+        """The size of its file in bytes; None where the descriptor is closed, or is another file's by now."""
+        try:
+            found = os.fstat(self.number)
+        except OSError:
+            return None
+        return found.st_size if _identity(found) == self._identity else None
+
+    def close(self) -> None:
+        """Close it, unless it is another file's."""
+        close_if_same(self.number, self._identity)
+
+
 def close_if_same(descriptor: int, identity: tuple[int, int]) -> None:
     """Close ``descriptor`` if it still is the file of this (device, inode).
 

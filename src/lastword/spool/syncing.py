@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from lastword.spool.layout import segment_name
+from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import Segments, size_of
 
 
@@ -41,6 +42,7 @@ class Syncer:
 def _fsync(path: str) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        kept = KeptDescriptor(descriptor)  # for a disk may take its time
     except OSError:
         return
     try:
@@ -48,4 +50,4 @@ def _fsync(path: str) -> None:
     except OSError:
         pass
     finally:
-        os.close(descriptor)
+        kept.close()

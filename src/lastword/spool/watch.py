@@ -30,6 +30,7 @@ from lastword.spool.layout import (
 )
 from lastword.spool.ledger import MAX_ABOVE, WriterEntry, dropped
 from lastword.spool.limits import Limits
+from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import MOST_READ, Line, Segments, list_segments, read_bytes, read_lines, read_record, size_of
 from lastword.spool.record import Damage, Record
 from lastword.spool.redirects import Redirect, Redirects, resolve
@@ -138,7 +139,7 @@ class WatchedWriter:
             self._read_numbered()
 
     @property
-    def open_segment(self) -> Optional[tuple[int, int]]:
+    def open_segment(self) -> Optional[tuple[KeptDescriptor, int]]:
         """(descriptor, size) of what has to grow before there is anything new; None where that is not enough."""
         return self._glance.open_segment
 

@@ -1,0 +1,167 @@
+"""The promise: a flusher in a thread leaves alone what has the numbers of its descriptors by now."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lastword.spool.glance import Glance
+from lastword.spool.lock import KeptDescriptor
+from lastword.testing import LoopbackTracker
+from lastword.timely_connections import GuardedSocket, over_tls
+from tests.support.programs import run
+
+#: A program that becomes a daemon while its flusher sends, waits for an answer, or only looks.
+DAEMON = """
+import fcntl, socket
+from lastword.spool import glance
+glance.IDLE_AFTER = 0.0  # a descriptor is kept of a writer that is idle, at once
+lastword.init(os.environ["TEST_DSN"], spool=os.environ["TEST_SPOOL"], flusher="thread", shutdown_timeout=60)
+acked(lastword.capture_message("before"))
+ours = lambda: {int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2}
+if sys.argv[1] == "kept":
+    assert lastword.flush(60)
+    time.sleep(1)  # until it has looked again, and keeps a descriptor of the segment
+else:
+    while not any(name.startswith("socket:") for name in map(path_of, ours())):
+        time.sleep(0.01)
+before = ours()
+os.closerange(3, 256)
+theirs, ends = {}, []
+while not before <= set(theirs):
+    ends += socket.socketpair()
+    path = f"{os.environ['TEST_SPOOL']}-{len(theirs)}"
+    files = [os.open(path, os.O_CREAT | os.O_RDWR)]
+    os.pwrite(files[0], b"not ours", 0)
+    for number in files + [end.fileno() for end in ends[-2:]]:
+        theirs[number] = look(number)
+acked(lastword.capture_message("after"))
+assert lastword.flush(60)
+time.sleep(0.5)
+for number, then in theirs.items():
+    assert look(number) == then, (number, then, look(number))
+for end in ends:
+    end.setblocking(False)
+    try:
+        raise SystemExit(f"{end.fileno()} was sent {end.recv(100)}")
+    except BlockingIOError:
+        pass
+"""
+
+LOOKING = """
+def path_of(number):
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        return ""
+def look(number):
+    import fcntl, os
+    found = os.fstat(number)
+    offset = None if path_of(number).startswith("socket:") else os.lseek(number, 0, os.SEEK_CUR)
+    return found.st_dev, found.st_ino, found.st_size, offset, fcntl.fcntl(number, fcntl.F_GETFL)
+"""
+
+
+@pytest.mark.parametrize("when", ["kept", "on its way"])
+def test_a_daemon_whose_flusher_is_a_thread(when: str, tmp_path: Path) -> None:
+    """Its files, its sockets, and where it reads them, are its own; and what it captures from then on arrives."""
+    with LoopbackTracker() as tracker:
+        if when == "on its way":
+            tracker.be_slow(0.5)
+        body = f"sys.argv[1:] = [{when!r}]\n" + LOOKING + DAEMON
+        run(body, spool=tmp_path / "spool", dsn=tracker.dsn, patience=120)
+        assert {event.message for event in tracker.events} == {"before", "after"}
+
+
+@pytest.fixture(params=["plain", "TLS"])
+def connections(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A guarded connection, and the socket that has its number now."""
+    mine, other = socket.socketpair()
+    connection: socket.socket
+    connection = plain = GuardedSocket(mine.family, mine.type, mine.proto, mine.detach())
+    if request.param == "TLS":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        wrapped = context.wrap_socket(plain, server_hostname="x", do_handshake_on_connect=False)
+        connection = over_tls(wrapped, plain.identity)
+    theirs, end = socket.socketpair()
+    os.dup2(theirs.fileno(), connection.fileno())
+    with theirs, end, other:
+        yield connection, end
+
+
+def test_a_connection_whose_number_is_anothers(connections: tuple[socket.socket, socket.socket]) -> None:
+    """Is used for nothing, and let go of without closing it, by whatever way it goes."""
+    connection, end = connections
+    number = connection.fileno()
+    os.set_blocking(number, True)
+    end.sendall(b"for the program")
+    for use in (
+        lambda: connection.sendall(b"secret"),
+        lambda: connection.settimeout(1.0),
+        lambda: connection.recv_into(bytearray(3)),
+    ):
+        with pytest.raises(OSError, match="closed the connection"):
+            use()
+    assert os.get_blocking(number)
+    connection.close()
+    assert os.read(number, 100) == b"for the program"
+    os.close(number)
+
+
+def test_a_connection_that_nobody_closes(connections: tuple[socket.socket, socket.socket]) -> None:
+    """When it is forgotten, a number that is another's stays open; and one that is its own does not."""
+    connection = connections[0]
+    number = connection.fileno()
+    connection.__del__()  # type: ignore[attr-defined]
+    os.fstat(number)
+    os.close(number)
+    mine, other = socket.socketpair()
+    forgotten = GuardedSocket(mine.family, mine.type, mine.proto, mine.detach())
+    guarded_number = forgotten.fileno()
+    del forgotten
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(guarded_number)
+    assert other.recv(1) == b""
+    other.close()
+
+
+def test_a_descriptor_that_is_kept(tmp_path: Path) -> None:
+    """Knows its size as long as it is its own, and closes no other."""
+    (tmp_path / "ours").write_bytes(b"12345")
+    (tmp_path / "theirs").write_bytes(b"12345")
+    number = os.open(tmp_path / "ours", os.O_RDONLY)
+    kept = KeptDescriptor(number)
+    assert kept.size() == 5
+    theirs = os.open(tmp_path / "theirs", os.O_RDONLY)
+    os.dup2(theirs, number)
+    assert kept.size() is None
+    kept.close()
+    assert os.read(number, 9) == b"12345"
+    os.close(number)
+    assert kept.size() is None
+    os.close(theirs)
+
+
+def test_a_glance_by_a_number_that_is_anothers(tmp_path: Path) -> None:
+    """Is no glance: everything is looked at anew, and the other file stays where it was read."""
+    segment = tmp_path / "000001.seg"
+    segment.write_bytes(b"12345")
+    (tmp_path / "alive.lock").touch()
+    glance = Glance(str(tmp_path))
+    glance.remember(str(segment), 1000.0)
+    assert glance.shows_no_change(1006.0)
+    assert glance.open_segment is not None
+    number = glance.open_segment[0].number
+    (tmp_path / "theirs").write_bytes(b"12345")
+    theirs = os.open(tmp_path / "theirs", os.O_RDONLY)
+    os.dup2(theirs, number)
+    assert not glance.shows_no_change(1007.0)
+    glance.close()
+    assert os.lseek(number, 0, os.SEEK_CUR) == 0
+    os.close(number)
+    os.close(theirs)

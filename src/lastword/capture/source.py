@@ -24,6 +24,7 @@ _MAX_MODULES_KNOWN = 128
 
 _LINECACHE_ENTRY = 4  # size, mtime, lines, path; one of another length has still to be read
 _BEGAN = time.time()  # as good as the program, and inherited by a fork with the code that was loaded
+_BEGAN_BY = _BEGAN - time.monotonic()  # a file that is made once the clock was set back may be younger than it seems
 
 _STDLIB = os.path.dirname(os.path.realpath(getattr(os, "__file__", None) or tokenize.__file__)) + os.sep
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -88,7 +89,8 @@ def source_lines(frame: FrameType) -> list[str]:
             return []
         lines = linecache.getlines(code.co_filename)
         # The time of the inode too, since copies often keep the time of what they are of.
-        is_old = max(found.st_mtime, found.st_ctime) < _BEGAN
+        was_set_back = time.time() - time.monotonic() < _BEGAN_BY - 1.0
+        is_old = not was_set_back and max(found.st_mtime, found.st_ctime) < _BEGAN
         return lines if (is_old and _means_a_file(code.co_filename)) or may_be_source_of(code, lines) else []
     except RecursionError:
         raise  # says nothing about the file, so "no source" must not be remembered

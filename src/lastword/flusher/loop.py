@@ -63,7 +63,8 @@ class Flusher:
         return leadership
 
     def _work(self, leadership: Leadership, lock: LifetimeLock, until: Callable[[], bool]) -> None:
-        busy_at = looked_at = signed_at = time.monotonic()
+        busy_at = looked_at = time.monotonic()
+        signed_at = time.time()
         leadership.look()
         while True:
             progress = leadership.work()
@@ -84,8 +85,8 @@ class Flusher:
                 leadership.abandon()
                 return
             looked_at = time.monotonic()
-            if looked_at - signed_at >= leader.SIGN_INTERVAL:
-                signed_at = looked_at
+            if not 0.0 <= time.time() - signed_at < leader.SIGN_INTERVAL:  # or the clock was set: others go by it
+                signed_at = time.time()
                 leader.give_sign(self._layout)
             leadership.look()
 

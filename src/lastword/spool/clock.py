@@ -5,10 +5,21 @@ from __future__ import annotations
 import functools
 import os
 import time
+from typing import Optional
 
 from lastword.spool.identity import boot_id
 
-_BOOT_TIME = getattr(time, "CLOCK_BOOTTIME", None)
+
+def _boot_time() -> Optional[int]:
+    """The id of the clock that counts from the boot; None where there is none."""
+    clock: Optional[int] = getattr(time, "CLOCK_BOOTTIME", None)
+    try:
+        return clock if clock is not None and time.clock_gettime(clock) else None
+    except OSError:
+        return None
+
+
+_BOOT_TIME = _boot_time()
 
 _THIS_PROCESS = os.urandom(8).hex()
 

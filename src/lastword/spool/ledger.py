@@ -319,7 +319,7 @@ class Ledger:
         totals.tally, totals.refused = Counter(told["tally"]), Counter(told["refused"])
         ledger.told, ledger.told_at = Counter(data["told"]), data["told_at"]
         told = data.get("clock", {"from": "", "offset": 0.0})  # which older versions do not write
-        ledger._counted_from, ledger._offset = told["from"], told["offset"]
+        ledger._counted_from, ledger._offset = told["from"], float(told["offset"])
         return ledger
 
 

@@ -6,6 +6,7 @@ import glob
 import linecache
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import exception_event
+from lastword.capture import exception_event, source
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.source_match import may_be_source_of
 from lastword.event import Frame, Needs
@@ -83,6 +84,17 @@ def test_a_copy_with_the_time_of_its_original_is_a_change(tmp_path: Path) -> Non
     run = loaded(path, SOURCE)
     path.write_text("import os\n" + SOURCE)
     os.utime(path, (1, 1))
+    assert frames_of(run)[0]["ship"]["source"] == []
+
+
+def test_a_change_after_the_clock_was_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It seems older than the program, which began by a clock that was eight hours ahead."""
+    began = time.time() + 8 * 3600
+    monkeypatch.setattr(source, "_BEGAN", began)
+    monkeypatch.setattr(source, "_BEGAN_BY", began - time.monotonic())
+    path = tmp_path / "shop.py"
+    run = loaded(path, SOURCE)
+    path.write_text("import os\n" + SOURCE)
     assert frames_of(run)[0]["ship"]["source"] == []
 
 

@@ -74,6 +74,21 @@ def test_who_leads_gives_signs(layout: Layout, monkeypatch: pytest.MonkeyPatch) 
     assert time.time() - os.stat(layout.leader).st_mtime < 10
 
 
+@pytest.mark.parametrize("ahead", [-8 * 3600.0, 8 * 3600.0])
+def test_who_leads_goes_by_a_clock_that_is_set(layout: Layout, monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
+    """At its next look it gives a sign by that clock, so that nobody takes it for one that stands still."""
+    monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)
+    real, began = time.time, time.monotonic()
+
+    def has_followed() -> bool:
+        monkeypatch.setattr(time, "time", lambda: real() + ahead)
+        is_late = time.monotonic() > began + 3
+        return is_late or not leader.stands_still(layout, os.getpid())
+
+    Flusher(layout, stays=True).run(has_followed)
+    assert not leader.stands_still(layout, os.getpid())
+
+
 def test_the_version_of_the_one_that_leads(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is what was announced last, by whatever pid; where there was no room to say it, nothing is known."""
     assert leader.version_of(layout) is None

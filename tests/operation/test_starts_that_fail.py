@@ -178,3 +178,13 @@ def test_a_thread_of_ours_has_room_on_its_stack(tmp_path: Path) -> None:
             dsn=tracker.dsn,
         )
         assert len(tracker.events) == 1
+
+
+def test_a_helper_that_nobody_waits_for_any_more_leads_all_the_same(tmp_path: Path) -> None:
+    """On a busy machine it comes to say that it has begun when the program has long gone on."""
+    body = f"""
+import lastword.launch
+lastword.launch._ANSWER_WITHIN = 1e-6
+{CAPTURE}{STAYS}"""
+    with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn):
+        tracker.wait_for(1, timeout=20)

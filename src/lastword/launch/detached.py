@@ -31,7 +31,10 @@ try:
     ours = PathFinder.find_spec("lastword", path[:1])
     if ours is None or not any(finder.find_spec("requests", None) for finder in sys.meta_path):
         raise ImportError(f"{interpreter} finds no lastword or no requests in {sys.path}")
-    os.write(1, b"!")
+    try:
+        os.write(1, b"!")
+    except OSError:  # nobody waits for it any more: the machine is busy
+        pass
     if os.fork():
         os._exit(0)
     os.setsid()

@@ -128,9 +128,6 @@ def comparable(report: Received) -> dict[str, Any]:
             thread["stack"] = [
                 (call["library"], call["funcName"]) for call in thread["stack"] if _is_the_programs(call)
             ]
-    exception = body["annotations"].get("Exception")
-    if isinstance(exception, dict):
-        exception["traceback"] = [_without_markers(entry) for entry in exception["traceback"]]
     for line in body["annotations"].get("Log", ()):
         line["ts"] = type(line["ts"]).__name__
     files = {os.path.basename(name): content for name, content in report.attachments.items()}
@@ -153,10 +150,6 @@ def _without_directory(head: str) -> str:
 
 def _is_the_programs(call: dict[str, Any]) -> bool:
     return str(call["library"]).endswith("/program.py")
-
-
-def _without_markers(entry: str) -> str:
-    return "".join(line for line in entry.splitlines(keepends=True) if not re.fullmatch(r"[\s~^]+", line))
 
 
 def in_order(outcome: Outcome) -> list[dict[str, Any]]:

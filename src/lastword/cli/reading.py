@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lastword.cli.rendered import is_rendered, rendered_text, rendered_title
+from lastword.wire.carets import marked_source
 
 _LONGEST_TITLE = 100
 _LINKS = {
@@ -63,11 +64,11 @@ def pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
     stack = _mappings(event.get("stack"))
     if stack:
         yield Span("Stack (most recent call last):\n")
-        yield from _frames(stack)
+        yield from _frames(stack, _version_of(event))
     exceptions = _mappings(event.get("exceptions"))
     if exceptions:
         yield Span("\n")
-        yield from _exception(exceptions, 0, set())
+        yield from _exception(exceptions, 0, set(), _version_of(event))
 
 
 def _surroundings(event: Mapping[str, Any]) -> Iterator[Span]:
@@ -119,7 +120,7 @@ def _breadcrumbs(event: Mapping[str, Any]) -> Iterator[Span]:
         yield Span("  ".join(str(words) for words in said if words) + "\n")
 
 
-def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int]) -> Iterator[Span]:
+def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int], version: str) -> Iterator[Span]:
     """One exception, what led to it first, and the members of a group after it, as Python does."""
     if index in shown:
         return
@@ -128,19 +129,19 @@ def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int])
     links = {number: other.get("kind") for number, other in enumerate(exceptions) if other.get("parent") == index}
     for number, kind in links.items():
         if kind in _LINKS:
-            yield from _exception(exceptions, number, shown)
+            yield from _exception(exceptions, number, shown, version)
             yield Span(f"\n{_LINKS[str(kind)]}\n\n", "dim")
     frames = _mappings(exception.get("frames"))
     if frames:
         yield Span("Traceback (most recent call last):\n")
-        yield from _frames(frames)
+        yield from _frames(frames, version)
     yield Span(f"{_headline(exception)}\n", "bold red")
     for note in exception.get("notes") or ():
         yield Span(f"{note}\n", "italic")
     for number, kind in links.items():
         if kind == "member":
             yield Span(f"\nOf the group {exception.get('type')}:\n\n", "dim")
-            yield from _exception(exceptions, number, shown)
+            yield from _exception(exceptions, number, shown, version)
 
 
 def _headline(exception: Mapping[str, Any]) -> str:
@@ -149,14 +150,13 @@ def _headline(exception: Mapping[str, Any]) -> str:
     return f"{whole}: {value}" if value else whole
 
 
-def _frames(frames: list[Mapping[str, Any]]) -> Iterator[Span]:
+def _frames(frames: list[Mapping[str, Any]], version: str) -> Iterator[Span]:
     for frame in frames:
         own = "" if frame.get("in_app", True) else "dim"
         yield Span(
             f'  File "{frame.get("file")}", line {frame.get("line")}, in {frame.get("qualname")}\n', own or "cyan"
         )
-        line = _source_line(frame)
-        if line:
+        for line in _source(frame, version):
             yield Span(f"    {line}\n", own)
         for variable in frame.get("variables") or ():
             if isinstance(variable, (list, tuple)) and len(variable) == 3:
@@ -164,11 +164,15 @@ def _frames(frames: list[Mapping[str, Any]]) -> Iterator[Span]:
                 yield Span(f"      {name} = {'[filtered]' if mark == 'filtered' else text}\n", "dim")
 
 
-def _source_line(frame: Mapping[str, Any]) -> str:
-    source, line, first = frame.get("source"), frame.get("line"), frame.get("first_source_line")
-    if not (isinstance(source, list) and isinstance(line, int) and isinstance(first, int) and first):
-        return ""
-    return str(source[line - first]).strip() if 0 <= line - first < len(source) else ""
+def _source(frame: Mapping[str, Any], version: str) -> list[str]:
+    try:
+        return marked_source(frame, version)
+    except Exception:  # of another kind than they should be
+        return []
+
+
+def _version_of(event: Mapping[str, Any]) -> str:
+    return str(_mapping(event.get("runtime")).get("version"))
 
 
 def _pairs(value: object) -> str:

@@ -36,7 +36,7 @@ A frame, innermost call first: funcName, line, library, sourceCode (both the abs
 every line keeps its number.
 
 ``error.type`` is "Message", "Exception" (somebody caught it) or "Unhandled exception". Annotation ``Exception``:
-type, message, traceback (as ``traceback.format_tb`` words it, without its markers under the line).
+type, message, traceback (as ``traceback.format_tb`` words it, with its marks under the line: ``wire.carets``).
 
 Answer: 200 with a JSON object that has ``_rxid`` acknowledges the report; a 200 without it does not. 403 is an invalid
 token, 400 a malformed report, 503 a wrong subdomain as well as overload. Another refusal, where an earlier attempt had
@@ -72,11 +72,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, Callable, Optional
 
 from lastword.dsn import Destination
 from lastword.event import TRIMMED_TAG, Breadcrumb, Call, Event, ExceptionInfo, Frame
+from lastword.event_json import own_frame
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
 from lastword.wire.backtrace_attachments import (
@@ -90,8 +91,9 @@ from lastword.wire.backtrace_attachments import (
 )
 from lastword.wire.backtrace_attributes import AGENT, Scalar, attributes, is_scalar
 from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES, Prepared, prepared, shown_stack, without_wider_source
+from lastword.wire.carets import marked_source
 from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
-from lastword.wire.frames import shown_value, source_context
+from lastword.wire.frames import shown_value
 from lastword.wire.json_text import encode
 from lastword.wire.status import verdict_without_success, words
 from lastword.wire.trim import fit
@@ -288,32 +290,35 @@ def _annotations(event: Event) -> dict[str, Any]:
     if event["exceptions"]:
         raised, *chain = event["exceptions"]
         frames = raised["frames"]
-        annotations["Exception"] = exception_annotation(raised)
+        version = event["runtime"]["version"]
+        annotations["Exception"] = exception_annotation(raised, version)
         if raised["notes"]:
             annotations["Notes"] = raised["notes"]
         if chain:
-            annotations["Chained exceptions"] = [_link(number, link) for number, link in enumerate(chain, start=1)]
+            annotations["Chained exceptions"] = [
+                _link(number, link, version) for number, link in enumerate(chain, start=1)
+            ]
     if variables := _local_variables(frames):
         annotations["Local variables"] = variables
     return annotations
 
 
-def exception_annotation(exception: ExceptionInfo) -> dict[str, Any]:
-    """The annotation ``Exception``."""
+def exception_annotation(exception: ExceptionInfo, version: str) -> dict[str, Any]:
+    """The annotation ``Exception``; ``version`` is that of the Python that captured."""
     return {
         "type": exception["type"],
         "message": exception["value"],
-        "traceback": _traceback(exception["frames"]),
+        "traceback": _traceback(exception["frames"], version),
     }
 
 
-def _link(number: int, exception: ExceptionInfo) -> dict[str, Any]:
+def _link(number: int, exception: ExceptionInfo, version: str) -> dict[str, Any]:
     """An exception behind the reported one, which is number 0; ``parent`` is the number of the one it led to."""
     return {
         "number": number,
         "relation": exception["kind"],
         "parent": exception["parent"],
-        **exception_annotation(exception),
+        **exception_annotation(exception, version),
         "notes": exception["notes"],
         "variables": _local_variables(exception["frames"]),
     }
@@ -333,20 +338,19 @@ def _local_variables(frames: list[Frame]) -> list[dict[str, Any]]:
     ]
 
 
-def _traceback(frames: list[Frame]) -> list[str]:
+def _traceback(frames: list[Frame], version: str) -> list[str]:
     entries: list[str] = []
-    for entry, run in groupby(map(_traceback_entry, frames)):
-        repeats = sum(1 for _ in run)
-        entries += [entry] * min(repeats, SHOWN_REPEATS)
-        if hidden := max(repeats - SHOWN_REPEATS, 0):
+    frames = [own_frame(frame) for frame in frames]  # each may be encoded, and is asked several things
+    for _, run in groupby(frames, lambda frame: (frame["file"], frame["line"], frame["function"])):
+        entries += [_traceback_entry(frame, version) for frame in islice(run, SHOWN_REPEATS)]
+        if hidden := sum(1 for _ in run):
             entries.append(f"  [Previous line repeated {hidden} more time{'s' if hidden > 1 else ''}]\n")
     return entries
 
 
-def _traceback_entry(frame: Frame) -> str:
-    line = source_context(frame).line.strip()
+def _traceback_entry(frame: Frame, version: str) -> str:
     place = f'  File "{frame["file"]}", line {frame["line"]}, in {frame["function"]}\n'
-    return f"{place}    {line}\n" if line else place
+    return place + "".join(f"    {line}\n" for line in marked_source(frame, version))
 
 
 def _source_code(stack: list[Frame], tab_width: Any = TAB_WIDTH) -> dict[str, dict[str, Any]]:

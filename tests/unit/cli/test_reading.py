@@ -38,6 +38,17 @@ def test_a_chain_reads_as_python_prints_it() -> None:
     )
 
 
+def test_the_marks_under_a_line_are_shown() -> None:
+    """Those of the Python that captured; columns that are none cost nothing else."""
+    marked = frame("look", line=2, columns=(2, 13, 24))
+    text = text_of(exception_event(exceptions=[exception(frames=[marked])]))
+    assert "    amount = order.total\n             ^^^^^^^^^^^\n" in text
+    strange: list[object] = ["text", (1, 2), [None] * 3, {}]
+    for columns in strange:
+        odd = frame("look", line=2, columns=columns)
+        assert "in look\n" in text_of(exception_event(exceptions=[exception(frames=[odd])]))
+
+
 def test_groups_notes_and_variables() -> None:
     """Members come after their group, notes under their exception, variables under their frame, some filtered."""
     shown = frame(variables=[["order", "repr", "<Order 7>"], ["card", "filtered", ""]])

@@ -105,7 +105,7 @@ class BacktraceReport:
             self._event["exceptions"] = [type_only(error)]
         raised = self._event["exceptions"][0]
         self.set_attribute("error.message", raised["value"])
-        self.set_annotation("Exception", exception_annotation(raised))
+        self.set_annotation("Exception", exception_annotation(raised, self._event["runtime"]["version"]))
         if self._in_programs_hands is not None:
             fresh = report_without_source(self._event, self._prepared())
             self._in_programs_hands.update({key: fresh[key] for key in ("mainThread", "threads", "classifiers")})

@@ -22,6 +22,7 @@ from lastword.capture.safe_text import class_path, describe
 from lastword.capture.uncaught import THREADING
 from lastword.config import Config
 from lastword.event import FLOOD_TAG, Event, Level, Origin
+from lastword.interruption import failures
 from lastword.launch import Launcher
 from lastword.launch.mode import Choice, Mode, choose, observe
 from lastword.launch.thread import Lead
@@ -57,6 +58,7 @@ class Client:
         self.launcher = Launcher(_load_flusher)
         self.choice: Choice = choose(config.flusher, observe(has_dsn=destination is not None))
         self._ended = 0  # the pid of a process that waits, or has waited, at its end
+        self._accounted_for = 0  # address of the last interruption whose event is recorded or counted
         self.uncounted = 0  # captures for whose refusal there was no stack left
         self.settings = CaptureSettings(
             needs=NEEDS[destination.dsn.wire] if destination else NEEDS_OF_NONE,
@@ -130,8 +132,11 @@ class Client:
             for member in members:
                 mark(member, MEMBER, event_id)
             mark(error, mechanism, event_id)
-        except Exception as trouble:  # at worst it is reported once more
+        except failures() as trouble:  # at worst it is reported once more
             diagnostics.note("mark", f"an exception was not marked as reported: {describe(trouble)}")
+        except BaseException as interruption:
+            self._accounted_for = id(interruption)
+            raise
         return event_id
 
     def report(
@@ -146,11 +151,18 @@ class Client:
     ) -> None:
         """For those whom nobody has asked to: capture ``error`` unless it was reported already. Raises nothing."""
         try:
+            self.begin()
             if event_of(error, mechanism) is None:
                 self.capture_error(error, traceback, mechanism, handled=handled, level=level, logged=logged)
-        except Exception:
+        except RecursionError:
             self.uncounted += 1
+        except failures() as trouble:
+            self.reporter.refuse_for_defect(trouble)
+        except BaseException as interruption:
+            self.count_interruption(interruption)
+            raise
 
+    @captures.counts
     def capture(
         self,
         error: Optional[BaseException],
@@ -185,6 +197,7 @@ class Client:
         read: Callable[[], Event],
         last_words: bool,
     ) -> Optional[str]:
+        event: Optional[Event] = None
         try:
             while self.uncounted:
                 self.reporter.refuse_for_full_stack()
@@ -198,16 +211,36 @@ class Client:
                 event["tags"][FLOOD_TAG] = decision.left_out
             if wanted := context.attachments():
                 attachments.attach(event, wanted, MAX_RECORD)
-        except Exception as trouble:  # whatever it is, it is not the application's
+            event_id = self.keep(event)
+            # Written first, probed then: a flusher that leaves in between looks once more after its unlock.
+            if self.reporter.writer is not None:
+                served = self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
+                if not served and self._ended == os.getpid():  # another atexit function has captured it, after ours
+                    self.wait_at_end(self.config.shutdown_timeout)
+            return event_id
+        except failures() as trouble:  # whatever it is, it is not the application's
             self.reporter.refuse_for_defect(trouble)
             return None
-        event_id = self.keep(event)
-        # Written first, probed then: a flusher that leaves in between looks once more after its unlock.
-        if self.reporter.writer is not None:
-            served = self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
-            if not served and self._ended == os.getpid():  # another atexit function has captured it, after ours
-                self.wait_at_end(self.config.shutdown_timeout)
-        return event_id
+        except BaseException as interruption:
+            self._account_for(interruption, event)
+            raise
+
+    def begin(self) -> None:
+        """Of each way in, for its ``count_interruption``."""
+        self._accounted_for = 0
+
+    def count_interruption(self, interruption: BaseException) -> None:
+        """Count the event of a way in that ``interruption`` leaves by, unless that was done, or it is recorded.
+
+        Where two threads are interrupted at once, or behind the end of the record, it may be counted once too often.
+        """
+        if self._accounted_for != id(interruption):
+            self._account_for(interruption, None)
+
+    def _account_for(self, interruption: BaseException, event: Optional[Event]) -> None:
+        self._accounted_for = id(interruption)
+        if event is None or not self.reporter.has_just_recorded(event["id"]):
+            self.reporter.refuse_as_interrupted()
 
     def keep(self, event: Event) -> Optional[str]:
         """Put ``event`` on disk; its id, or None where it was refused and counted. Raises nothing."""
@@ -312,7 +345,7 @@ class Client:
         unled = [spool for spool in self.spools() if _nobody_leads(spool)]
         try:
             lead = _load_flusher() if unled else None
-        except Exception as error:  # no requests, for one
+        except failures() as error:  # no requests, for one
             diagnostics.note("start", f"nothing sends events (they stay in the spool): {error!r}")
             lead = None
         if lead is not None:
@@ -325,7 +358,7 @@ class Client:
 def _nobody_leads(spool: Layout) -> bool:
     try:
         return holder(spool.flusher_lock) is None
-    except OSError:
+    except failures(OSError):
         return False
 
 

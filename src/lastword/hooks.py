@@ -10,6 +10,7 @@ from lastword.capture import breadcrumbs, late, log_records, message_event, unca
 from lastword.capture.origin import MESSAGE
 from lastword.client import Client
 from lastword.event import Event, Level, Origin
+from lastword.interruption import failures
 from lastword.nesting import MAX_LOGGED, captures, leave
 
 if TYPE_CHECKING:
@@ -83,13 +84,14 @@ class _Listener:
             return late.context_of_asyncio()
         return late.context_of_failure() if self._makes_event(record) else None
 
+    @captures.counts
     def _take(self, record: LogRecord) -> None:
-        keeps_breadcrumb = self.keeps_breadcrumb(record.levelno)
-        makes_event = self._makes_event(record)
-        before = captures.level
-        if before >= MAX_LOGGED or not (keeps_breadcrumb or makes_event):
-            return
+        self._client.begin()
+        before, makes_event = captures.level, self._makes_event(record)
         try:
+            keeps_breadcrumb = self.keeps_breadcrumb(record.levelno)
+            if before >= MAX_LOGGED or not (keeps_breadcrumb or makes_event):
+                return
             captures.level = before + 1
             text = log_records.text_of(record, self._client.settings.scrub_text)
             if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
@@ -97,6 +99,10 @@ class _Listener:
                 breadcrumbs.add_breadcrumb(text, category=logger, level=level, type="log")
             if makes_event:
                 self._capture(record, text)
+        except BaseException as interruption:
+            if makes_event:
+                self._client.count_interruption(interruption)
+            raise
         finally:
             leave(before)
 
@@ -133,8 +139,10 @@ class _Listener:
 
         try:
             client.capture(None, locate, read)
-        except Exception:
+        except RecursionError:
             client.uncounted += 1
+        except failures() as trouble:
+            client.reporter.refuse_for_defect(trouble)
 
 
 def _is_uncaught_in_asyncio(record: LogRecord) -> bool:

@@ -6,7 +6,6 @@ makes a writer of its own at its first record. So does a process whose effective
 
 from __future__ import annotations
 
-import _thread
 import os
 import time
 from contextlib import suppress
@@ -21,6 +20,8 @@ from lastword.dsn import Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event, attachments_left_out
 from lastword.event_json import own_copy
+from lastword.interruption import INTERRUPTED, failures
+from lastword.nesting import Turn
 from lastword.scrub import Rules, scrub
 from lastword.spool import places, refused, retention
 from lastword.spool.layout import Layout
@@ -67,7 +68,7 @@ class Reporter:
             writer = self._append(body)
         except RecordRefused as refusal:
             self.refuse(refusal.reason, f"an event was not kept: {refusal}")
-        except Exception as error:  # whatever it is, it is not the application's trouble
+        except failures() as error:  # whatever it is, it is not the application's trouble
             self.refuse_for_defect(error)
         else:
             if _is_last_words(event):
@@ -88,7 +89,7 @@ class Reporter:
             writer = self._append(encode_rendered(event_id, to, wire, body, content_type, time.time()))
         except RecordRefused as refusal:
             self.refuse(refusal.reason, f"an event was not kept: {refusal}")
-        except Exception as error:
+        except failures() as error:
             self.refuse_for_defect(error)
         else:
             if last_words:
@@ -128,6 +129,18 @@ class Reporter:
             self.refuse_for_full_stack()
             return
         self.refuse("internal error", f"an event was not kept, which is a defect of lastword: {describe(error)}")
+
+    def refuse_as_interrupted(self) -> None:
+        """Count an event whose capture was ended by what is the program's: it goes on from here."""
+        self.refuse(
+            INTERRUPTED,
+            "an event was not kept: a signal handler or another thread raised into its capture (a time limit, Ctrl-C)",
+        )
+
+    def has_just_recorded(self, event_id: str) -> bool:
+        """Whether the capture that was interrupted has put its event on disk before."""
+        writer = self.writer
+        return writer is not None and writer.has_just_written(event_id)
 
     def refuse_for_full_stack(self) -> None:
         """Count an event that was captured with no room on the stack to record it."""
@@ -179,9 +192,9 @@ class Reporter:
         try:
             try:
                 return _encoded(kept, to)
-            except (TypeError, ValueError):  # a date, a set, NaN: all the hook's own
+            except failures(TypeError, ValueError):  # a date, a set, NaN: all the hook's own
                 return _encoded(cast("Event", as_json(kept)), to)
-        except Exception as error:
+        except failures() as error:
             raise RecordRefused("before_send", f"what it returned is no JSON: {describe(error)}") from None
 
     def _append(self, body: bytes) -> Writer:
@@ -205,7 +218,7 @@ class Reporter:
         candidates = places.candidates(self._config.spool, os.environ, os.geteuid())
         try:
             newborn = Writer.born(places.first_usable(candidates), self._limits)
-        except (SpoolError, OSError) as error:
+        except failures(SpoolError, OSError) as error:
             raise RecordRefused("no spool", str(error)) from None
         writer = self._writers.setdefault(owner, newborn)  # one step, without a lock that a fork could leave held
         if writer is not newborn:
@@ -232,7 +245,7 @@ class Reporter:
             return retention.survey(layout, self._limits)
         except RecursionError:  # with no room on the stack to tell
             return Sight()
-        except Exception as error:
+        except failures() as error:
             _note_upkeep(error)
             return Sight()
 
@@ -258,33 +271,36 @@ class _Refusals:
         self.arrived: list[str] = []  # appending needs no lock
         self._counts: dict[str, int] = {}
         self._posted: dict[tuple[str, str], int] = {}  # by directory and reason: counted on disk for want of a writer
-        self._lock = _thread.allocate_lock()  # of this process alone, so that no fork leaves it held
+        self._lock = Turn(_Refusals.add_up, _Refusals.move_to)  # of this process alone: no fork leaves it held
 
     def add_up(self) -> None:
         # Whoever has the lock looks again after giving it back, so nobody has to wait for it.
-        while self.arrived and self._lock.acquire(False):
+        while self.arrived and self._lock.take(0.0):
             try:
                 self._sum_up()
             finally:
-                self._lock.release()
+                self._lock.give_back()
 
     def move_to(self, take: Callable[[str, int], Optional[bool]]) -> None:
         """Have each reason and its number taken; False says that it could not be."""
-        while (self.arrived or self._counts) and self._lock.acquire(False):
+        while (self.arrived or self._counts) and self._lock.take(0.0):
             try:
                 self._sum_up()
                 counts, self._counts = self._counts, {}
             finally:
-                self._lock.release()
+                self._lock.give_back()
             while counts:
                 reason = next(iter(counts))
+                taken: Optional[bool] = False
                 try:
                     taken = take(reason, counts[reason])
                 except RecursionError:
-                    taken = False
+                    pass
+                finally:  # whatever was raised into it
+                    if taken is False:
+                        for kept, count in counts.items():
+                            self._counts[kept] = self._counts.get(kept, 0) + count
                 if taken is False:
-                    for kept, count in counts.items():
-                        self._counts[kept] = self._counts.get(kept, 0) + count
                     return
                 del counts[reason]
 
@@ -333,7 +349,7 @@ def _sync(writer: Writer) -> None:
     """
     try:
         writer.sync()
-    except Exception as error:
+    except failures() as error:
         _note_upkeep(error)
 
 

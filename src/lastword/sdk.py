@@ -18,6 +18,7 @@ from lastword.capture.safe_text import class_path, describe
 from lastword.client import Client
 from lastword.config import Config
 from lastword.event import Event, LevelLike, level_from
+from lastword.interruption import anything, failures
 
 #: What ``sys.exc_info()`` returns.
 ExcInfo = Union[
@@ -95,6 +96,7 @@ def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, 
     if client is None:
         return None
     try:
+        client.begin()
         traceback: Any = None
         if error is None:
             error = sys.exc_info()[1]
@@ -115,9 +117,15 @@ def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, 
         if known is not None and known[0] != _CALLED:
             return known[1]
         return client.capture_error(error, traceback, _CALLED, handled=True)  # type: ignore[arg-type]
-    except Exception:
+    except RecursionError:
         client.uncounted += 1
         return None
+    except failures() as trouble:
+        client.reporter.refuse_for_defect(trouble)
+        return None
+    except BaseException as interruption:
+        client.count_interruption(interruption)
+        raise
 
 
 def _instance_of(client: Client, given: Any) -> Optional[BaseException]:
@@ -130,7 +138,7 @@ def _instance_of(client: Client, given: Any) -> Optional[BaseException]:
     made: Any = None
     try:
         made = given()
-    except Exception as trouble:
+    except anything() as trouble:
         said = f"no instance of it could be made: {describe(trouble)}"
     else:
         said = "which makes something else"
@@ -157,10 +165,17 @@ def _capture_message(client: Client, message: Any, level: Optional[LevelLike], m
         return message_event(message, level=chosen, settings=client.settings, mechanism=mechanism)
 
     try:
+        client.begin()
         return client.capture(None, origin_of_message, read)
-    except Exception:
+    except RecursionError:
         client.uncounted += 1
         return None
+    except failures() as trouble:
+        client.reporter.refuse_for_defect(trouble)
+        return None
+    except BaseException as interruption:
+        client.count_interruption(interruption)
+        raise
 
 
 def catch() -> Catch:
@@ -214,7 +229,7 @@ def close(timeout: Optional[float] = None) -> None:
         client.wait_at_end(client.config.shutdown_timeout if timeout is None else timeout)
         diagnostics.tell()
         diagnostics.forget()
-    except Exception as error:
+    except failures() as error:
         diagnostics.note("close", f"lastword was not closed in order: {error!r}")
 
 

@@ -19,6 +19,7 @@ from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.planted import hold, record, writer_of
 from tests.support.programs import wait_until
+from tests.support.spools import append_lock_taken
 
 
 @pytest.fixture
@@ -112,11 +113,8 @@ def test_redirect_moves_what_is_held_and_no_more(spool: Path, tracker: LoopbackT
 
 def record_beside(writer: Writer, dsn: str) -> list[str]:
     """A record in an x- segment: this thread is inside the append lock."""
-    assert writer._enter()
-    try:
+    with append_lock_taken(writer):
         return record(writer, 1, dsn=dsn)
-    finally:
-        writer._leave()
 
 
 def test_redirect_of_what_has_no_destination(spool: Path, tracker: LoopbackTracker) -> None:

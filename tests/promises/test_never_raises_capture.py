@@ -291,16 +291,31 @@ def test_a_part_that_fails_is_missing_and_noted(part: str, monkeypatch: pytest.M
     assert "RuntimeError" in diagnostics._waiting["capture"]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_what_is_no_exception_passes_through(error: type[BaseException]) -> None:
-    """A Ctrl-C that arrives during a capture is meant for the program."""
+def test_ctrl_c_passes_through() -> None:
+    """One that arrives during a capture is meant for the program."""
 
     class Interrupted(Exception):
         def __str__(self) -> str:
-            raise error
+            raise KeyboardInterrupt
 
-    with pytest.raises(error):
+    with pytest.raises(KeyboardInterrupt):
         exception_event(Interrupted(), handled=True, mechanism="test", settings=SETTINGS)
+
+
+class Panic(BaseException):
+    """What PyO3 raises where Rust code panics is no Exception."""
+
+
+@pytest.mark.parametrize("error", [Panic, SystemExit, GeneratorExit])
+def test_a_str_that_raises_what_is_no_exception(error: type[BaseException]) -> None:
+    """It is the object's own trouble, and the event is kept."""
+
+    class FromRust(Exception):
+        def __str__(self) -> str:
+            raise error("index out of bounds")
+
+    event = exception_event(FromRust(), handled=True, mechanism="test", settings=SETTINGS)
+    assert event["exceptions"][0]["value"] == "<unprintable FromRust>"
 
 
 def test_the_first_capture_imports_nothing_and_starts_nothing() -> None:

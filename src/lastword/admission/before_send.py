@@ -10,6 +10,7 @@ from lastword.admission.ignore import names_of
 from lastword.admission.shape import Misfit, shape_of
 from lastword.errors import RecordRefused
 from lastword.event import Event
+from lastword.interruption import anything
 from lastword.nesting import Nesting
 
 REASON = "before_send"
@@ -46,6 +47,7 @@ class BeforeSend:
         fitted["id"] = event_id
         return fitted
 
+    @_hooks.counts
     def call(self, event: Any) -> Any:
         """What the hook returns, whatever it is. Raises RecordRefused where the hook raises."""
         depth = _hooks.level
@@ -54,7 +56,7 @@ class BeforeSend:
         _hooks.level = depth + 1
         try:
             return self._hook(event)
-        except Exception as error:
+        except anything() as error:
             raise RecordRefused(REASON, f"before_send raised {names_of(type(error))[1]}") from None
         finally:
             _hooks.level = depth

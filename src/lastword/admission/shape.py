@@ -13,6 +13,7 @@ from numbers import Number
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lastword.event import Level, level_from
+from lastword.interruption import anything
 
 #: Takes a value, gives it back as it has to be, None as an empty one; raises Misfit.
 Fit = Callable[[Any], Any]
@@ -61,7 +62,7 @@ def _text(value: Any) -> Any:
         raise _wrong(value, "text")
     try:
         return str(value)
-    except Exception:
+    except anything():
         raise _wrong(value, "text") from None
 
 
@@ -93,7 +94,7 @@ def _number(value: Any) -> Any:
             return value.timestamp()
         if isinstance(value, Number):
             return float(value)  # type: ignore[arg-type]
-    except Exception:
+    except anything():
         raise _wrong(value, "number") from None
     raise _wrong(value, "number")
 

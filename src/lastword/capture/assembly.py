@@ -16,7 +16,7 @@ from lastword.capture.frames import StackReader
 from lastword.capture.host import host_info
 from lastword.capture.process import process_info, runtime_info, thread_info
 from lastword.capture.room import Room
-from lastword.capture.safe_text import clean, clean_ends, describe
+from lastword.capture.safe_text import class_name, clean, clean_ends, describe
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.threads import other_threads
 from lastword.event import (
@@ -31,6 +31,7 @@ from lastword.event import (
     ThreadStack,
     new_id,
 )
+from lastword.interruption import anything, failures
 
 MAX_LABEL = 200
 
@@ -137,7 +138,7 @@ def _part(name: str, take: Callable[..., _T], *arguments: Any, **options: Any) -
     """What ``take`` returns, or None when it raises: the event is smaller then, and a note says why."""
     try:
         return take(*arguments, **options)
-    except Exception as error:
+    except failures() as error:
         _note_missing(name, error)
         return None
 
@@ -146,14 +147,17 @@ def _message_text(message: Any, scrub: Callable[[str], str]) -> str:
     if not issubclass(type(message), str):
         if has_long_text(message):
             return bounded_repr(message, MAX_VALUE)
-        message = str(message)
+        try:
+            message = str(message)
+        except anything():
+            message = f"<unprintable {class_name(type(message))}>"
     return clean_ends(message, MAX_VALUE, scrub)
 
 
 def _note_missing(name: str, error: Exception) -> None:
     try:
         diagnostics.note("capture", f"an event went without its {name}: {describe(error)}")
-    except Exception:  # noqa: S110 (there may be no room on the stack even for that)
+    except RecursionError:  # no room on the stack even for that
         pass
 
 

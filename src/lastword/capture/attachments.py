@@ -18,6 +18,7 @@ from lastword.capture.safe_text import clean, describe
 from lastword.capture.source import absolute_path
 from lastword.event import Attachment, Event, FileFound, told_of
 from lastword.event_json import encode_value, to_json
+from lastword.interruption import failures
 
 MAX_ATTACHMENTS = 10
 
@@ -96,7 +97,7 @@ def attach(event: Event, wanted: Sequence[Wanted], most: int, largest: int = 0) 
         event["attachments"] = [*event["attachments"], *attachments]
         if missing:
             _note(f"an attachment: {'; '.join(missing)}")
-    except Exception as error:
+    except failures() as error:
         _note(f"its attachments: {describe(error)}")
 
 
@@ -114,7 +115,7 @@ def _copy(wanted: Wanted, room: int, largest: int) -> Optional[Attachment]:
     if wanted.path is not None:
         try:
             found, read = _read(wanted.path, room // 4 * 3)
-        except (OSError, ValueError):
+        except failures(OSError, ValueError):
             attachment["left_out"] = _UNREADABLE
             return None if wanted.by_flusher else attachment
         attachment["size"] = found["size"]
@@ -131,7 +132,7 @@ def _copy(wanted: Wanted, room: int, largest: int) -> Optional[Attachment]:
 def _note(what: str) -> None:
     try:
         diagnostics.note("attachment", f"an event went without {what}")
-    except Exception:  # noqa: S110 (there may be no room on the stack even for that)
+    except RecursionError:  # no room on the stack even for that
         pass
 
 

@@ -19,6 +19,7 @@ from lastword.capture.json_copy import mapping_json, text_of
 from lastword.capture.safe_text import describe
 from lastword.event import Breadcrumb, LevelLike, level_from
 from lastword.event_json import EncodedList, encode_text
+from lastword.interruption import anything
 
 MAX_BREADCRUMBS = 100
 MAX_MESSAGE = 1024  # characters
@@ -120,11 +121,10 @@ def add_breadcrumb(
         )
         block, crumbs = open_trail()
         trail.set((block, crumbs[1 - MAX_BREADCRUMBS :] + (crumb,)))  # noqa: RUF005 (what it proposes takes longer)
-    except Exception as error:
-        try:
-            diagnostics.note("add_breadcrumb", f"a breadcrumb was not kept: {describe(error)}")
-        except Exception:  # noqa: S110 (there may be no room on the stack even for that)
-            pass
+    except RecursionError:  # no room on the stack to say so
+        pass
+    except anything() as error:
+        diagnostics.note("add_breadcrumb", f"a breadcrumb was not kept: {describe(error)}")
 
 
 def open_trail() -> Trail:

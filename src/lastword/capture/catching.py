@@ -11,6 +11,7 @@ from lastword import diagnostics
 from lastword.callables import ASYNC_GENERATOR, COROUTINE, GENERATOR, PLAIN, gives
 from lastword.capture.safe_text import class_path, describe
 from lastword.capture.source import is_own_file
+from lastword.interruption import failures
 
 Function = TypeVar("Function")
 Report = Callable[[BaseException, Optional[TracebackType]], object]
@@ -36,7 +37,7 @@ class Catch:
             return
         try:
             self._report(error, _without_own_frames(traceback))
-        except Exception as own:
+        except failures() as own:
             diagnostics.note("catch", f"an exception was not reported: {describe(own)}")
 
     def __call__(self, function: Function) -> Function:

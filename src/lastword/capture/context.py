@@ -18,7 +18,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from itertools import islice
 from types import FrameType
@@ -30,6 +30,7 @@ from lastword.capture.attachments import MAX_ATTACHMENTS, Wanted, wanted_data, w
 from lastword.capture.json_copy import MAX_ITEMS, MAX_KEY, encode, mapping_json, named_items, text_of, value_json
 from lastword.capture.safe_text import describe
 from lastword.event import LEVELS, Level, LevelLike, known_level
+from lastword.interruption import anything, suppressed
 
 MAX_USER = 16 * 1024  # characters of JSON
 MAX_EXTRA = 32 * 1024  # characters of JSON, all together
@@ -71,11 +72,10 @@ def _context_call(call: _Call) -> _Call:
         try:
             call(*arguments, **options)
             diagnostics.tell()
-        except Exception as error:
-            try:
-                diagnostics.note(call.__name__, f"lastword.{call.__name__} failed: {describe(error)}")
-            except Exception:  # noqa: S110 (there may be no room on the stack even for that)
-                pass
+        except RecursionError:  # no room on the stack to say so
+            pass
+        except anything() as error:
+            diagnostics.note(call.__name__, f"lastword.{call.__name__} failed: {describe(error)}")
 
     return cast("_Call", guarded)
 
@@ -256,7 +256,7 @@ class NewScope(AbstractContextManager[None]):
         # Not kept, for tokens hold the context and all that is set in it.
         block, scope, trail, is_generators = self._entered.pop()
         if _open_scope().block is block and not breadcrumbs.is_collecting():
-            with suppress(ValueError):  # this context is a copy of that in which the block was entered
+            with suppressed(ValueError):  # this context is a copy of that in which the block was entered
                 _scope.reset(scope)
                 breadcrumbs.trail.reset(trail)
                 if not is_generators:

@@ -16,6 +16,7 @@ from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import class_module, class_name, clean_ends
 from lastword.capture.syntax_error import syntax_error_place
 from lastword.event import ExceptionInfo, Frame
+from lastword.interruption import anything, failures
 
 #: Of one event.
 MAX_EXCEPTIONS = 40
@@ -154,7 +155,7 @@ def _syntax_error_frames(error: BaseException, room: Room) -> list[Frame]:
             return []
         cost = 2 * json_cost(place["path"]) + json_cost("".join(place["source"])) + 300
         return [place] if room.take(cost) else []
-    except Exception:  # its attributes may be anything
+    except failures():  # its attributes may be anything
         return []
 
 
@@ -165,7 +166,7 @@ def _value(error: BaseException, scrub: Callable[[str], str]) -> str:
         if not is_text and has_long_text(arguments) and _shows_its_arguments(type(error)):
             return bounded_repr(arguments[0] if len(arguments) == 1 else arguments, MAX_VALUE)
         return clean_ends(str(error), MAX_VALUE, scrub)
-    except Exception:  # a __str__ that raises, or that returns no text
+    except anything():  # a __str__ that raises, or that returns no text
         return _unprintable(error)
 
 
@@ -195,12 +196,12 @@ def _notes(error: BaseException, scrub: Callable[[str], str]) -> list[str]:
             clean_ends(note, MAX_NOTE, scrub) if type(note) is str else bounded_repr(note, MAX_NOTE)
             for note in islice(notes, MAX_NOTES)
         ]
-    except Exception:
+    except failures():
         return []
 
 
 def _frames(traceback: Optional[TracebackType], reader: StackReader) -> list[Frame]:
     try:
         return reader.of_traceback(traceback)
-    except Exception:  # such as RecursionError: an exception without its stack is better than none
+    except failures():  # such as RecursionError: an exception without its stack is better than none
         return []

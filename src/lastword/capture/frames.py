@@ -15,6 +15,7 @@ from lastword.capture.source import absolute_path, is_own_file
 from lastword.capture.variables import NO_VARIABLES, is_traced
 from lastword.event import Frame, frames_left_out, placeholder
 from lastword.event_json import EncodedFrame
+from lastword.interruption import failures
 
 _Call = tuple[FrameType, int, int]  # frame, line, instruction
 
@@ -67,7 +68,7 @@ class StackReader:
         for call in reversed(calls):
             try:
                 frame = self._frame(*call, with_variables)
-            except Exception:  # such as RecursionError: the code object still says where this was
+            except failures():  # such as RecursionError: the code object still says where this was
                 frame = _bare_frame(*call[:2])
             if frame is None:
                 break

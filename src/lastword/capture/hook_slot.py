@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from lastword import diagnostics
 from lastword.capture.safe_text import describe
+from lastword.interruption import failures
 
 Hook = Callable[..., Any]
 
@@ -39,7 +40,7 @@ def tell_then_pass_on(link: Link) -> Hook:
             listener = link.listener
             if listener is not None:
                 listener(*arguments, **options)
-        except Exception as own:
+        except failures() as own:
             diagnostics.note("hook", f"what a hook was told was not reported: {describe(own)}")
         finally:
             link.previous(*arguments, **options)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from lastword.capture.kernel_table import read_table
 from lastword.capture.safe_text import clean
 from lastword.event import HostInfo
+from lastword.interruption import failures
 
 _MACHINE_ID_FILES = ("/var/lib/dbus/machine-id", "/etc/machine-id")
 _MAX_TEXT = 256
@@ -59,7 +60,7 @@ def _machine_id(hostname: str) -> str:
         try:
             with open(path, "rb", buffering=0) as file:
                 first_line = (file.read(4096) or b"").partition(b"\n")[0]
-        except OSError:
+        except failures(OSError):
             continue
         identity = "".join(clean(first_line.decode("utf-8", "replace"), _MAX_TEXT).split()).lower()
         if identity:

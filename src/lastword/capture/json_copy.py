@@ -15,6 +15,7 @@ from typing import Any
 from lastword.capture.bounded_repr import bounded_repr
 from lastword.capture.room import Room
 from lastword.capture.safe_text import class_path, clean
+from lastword.interruption import anything
 
 MAX_KEY = 200  # characters
 MAX_TEXT = 1024  # characters
@@ -94,7 +95,7 @@ def text_of(value: object, limit: int) -> str:
         if kind is str:
             return clean(value, limit)  # type: ignore[arg-type]
         return bounded_repr(value, limit) if kind in _CONTAINERS else clean(str(value), limit)
-    except Exception:
+    except anything():
         return f"<unprintable {class_path(kind)}>"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lastword.interruption import failures
+
 
 def read_table(path: str, *, counts: frozenset[bytes] = frozenset()) -> dict[str, int]:
     """The sizes of ``path`` by the kernel's names, in bytes, and the lines named in ``counts`` as they stand.
@@ -12,7 +14,7 @@ def read_table(path: str, *, counts: frozenset[bytes] = frozenset()) -> dict[str
         # In one read: each one is a picture of its own moment.
         with open(path, "rb", buffering=0) as file:
             content = file.read(65536) or b""
-    except OSError:
+    except failures(OSError):
         return {}
     table: dict[str, int] = {}
     for line in content.splitlines():

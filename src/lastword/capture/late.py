@@ -13,6 +13,8 @@ from contextvars import Context
 from types import FrameType
 from typing import Any, Optional
 
+from lastword.interruption import failures
+
 _MODULE = "asyncio.base_events"
 _TELL = frozenset(("default_exception_handler", "call_exception_handler"))
 
@@ -68,5 +70,5 @@ def _context_of(failed: Any) -> Optional[Context]:
             # It has no attribute for it, but tells the garbage collector of it, before those of its callbacks.
             known = next((one for one in gc.get_referents(failed) if type(one) is Context), None)
         return known if type(known) is Context else None
-    except Exception:  # an object of another kind of loop
+    except failures():  # an object of another kind of loop
         return None

@@ -23,6 +23,7 @@ from lastword.capture.json_copy import mapping_json
 from lastword.capture.safe_text import class_name, clean, clean_ends, describe
 from lastword.capture.source import absolute_path, is_in_app, is_own_file
 from lastword.event import LOGGED, Event, Frame, Level, Origin, level_of_number, placeholder
+from lastword.interruption import anything, failures
 from lastword.nesting import Nesting
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _pass_then_tell(link: Link) -> Hook:
             try:
                 # since Python 3.12 a filter may put another in its place
                 listener(verdict if issubclass(type(verdict), kind_of_record) else record)
-            except Exception as own:
+            except failures() as own:
                 diagnostics.note("logging", f"what was logged was not reported: {describe(own)}")
         return verdict
 
@@ -145,7 +146,7 @@ def text_of(record: LogRecord, scrub: Callable[[str], str]) -> str:
     try:
         wrapped = _wrapped_by_structlog(record)
         return clean_ends(record.getMessage() if wrapped is None else str(wrapped.get("event")), MAX_TEXT, scrub)
-    except Exception:  # arguments that do not fit: logging will say so itself
+    except anything():  # arguments that do not fit: logging will say so itself
         message = record.msg
         if type(message) is str:
             return clean_ends(message, MAX_TEXT, scrub)

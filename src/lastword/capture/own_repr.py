@@ -8,6 +8,7 @@ from typing import Any, Optional, Union
 
 from lastword.capture.bounded_repr import is_shown_by_content
 from lastword.capture.safe_text import class_name, class_path, clean
+from lastword.interruption import anything
 from lastword.nesting import Nesting
 
 #: Seconds that these may take for one event; the objects behind are shown by class and address. One that is running
@@ -30,6 +31,7 @@ class OwnReprs:
         self._scrub_text = scrub_text
         self._left = TIME_LIMIT
 
+    @_inside.counts
     def of(self, value: object, limit: int) -> Optional[str]:
         """The repr of ``value`` in at most ``limit`` characters, scrubbed; None where it is not to be asked, or raises.
 
@@ -41,7 +43,7 @@ class OwnReprs:
         began = time.perf_counter()
         try:
             return clean(self._scrub_text(clean(repr(value), _MAX_LOOKED_AT)), limit)
-        except Exception:
+        except anything():
             return None
         finally:
             self._left -= time.perf_counter() - began
@@ -70,6 +72,7 @@ class PlainReprs(OwnReprs):
         super().__init__((), str)
         self._left = PLAIN_TIME_LIMIT
 
+    @_inside.counts
     def of(self, value: object, limit: int) -> Optional[str]:
         """Raises what the repr raises."""
         if self._left <= 0 or _inside.level:

@@ -12,6 +12,7 @@ from lastword.capture.kernel_table import read_table
 from lastword.capture.role import role
 from lastword.capture.safe_text import clean
 from lastword.event import ProcessInfo, RuntimeInfo, ThreadInfo, new_id
+from lastword.interruption import failures
 
 MAX_NAME = 200
 MAX_PROGRAM = 1024
@@ -80,7 +81,7 @@ def _process_name() -> str:
     module: Any = sys.modules.get("multiprocessing.process")
     try:
         name = module.current_process().name
-    except Exception:
+    except failures():
         return "MainProcess"
     return clean(name, MAX_NAME) if type(name) is str else "MainProcess"
 
@@ -104,7 +105,7 @@ def _command_and_start_time() -> tuple[str, float]:
             beginning, _, rest = (file.read(4096) or b"").rpartition(b")")
         command = beginning.partition(b"(")[2].decode("utf-8", "backslashreplace")
         return clean(command, MAX_NAME), int(rest.split()[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
+    except failures(OSError, ValueError, IndexError):
         return "", _boot_time()
 
 
@@ -121,11 +122,11 @@ def _recent_memory(pid: int) -> int:
 def _resident_memory() -> int:
     try:
         descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except failures(OSError):
         return 0
     try:
         return int(os.read(descriptor, 200).split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
+    except failures(OSError, ValueError, IndexError):
         return 0
     finally:
         os.close(descriptor)
@@ -139,7 +140,7 @@ def _new_session() -> str:
 def _program() -> str:
     try:
         return clean(sys.argv[0], MAX_PROGRAM)
-    except Exception:  # an embedded interpreter has no argv, and the program may have put anything there
+    except failures():  # an embedded interpreter has no argv, and the program may have put anything there
         return ""
 
 
@@ -154,7 +155,7 @@ def thread_info() -> ThreadInfo:
     known: dict[int, Any] = getattr(threading, "_active", {})
     try:
         name = clean(known[ident].name, MAX_NAME)
-    except Exception:
+    except failures():
         name = "MainThread" if main else f"Thread-{ident}"
     return {"id": ident, "name": name, "main": main}
 

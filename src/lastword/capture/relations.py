@@ -9,6 +9,7 @@ import builtins
 from typing import Any, Literal, Optional
 
 from lastword.capture.safe_text import class_module, class_name
+from lastword.interruption import failures
 
 Kind = Literal["cause", "context", "member"]
 
@@ -49,7 +50,7 @@ def _members_of_backport(error: BaseException) -> Any:
     try:
         found = object.__getattribute__(error, "_exceptions")
         return tuple(one for one in found if issubclass(type(one), BaseException))
-    except Exception:
+    except failures():
         return ()
 
 

@@ -21,8 +21,11 @@ from opcode import opmap
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Optional, Union
 
-#: Entries for exceptions that allow no weak reference; of more that live at once, the oldest are forgotten.
-MAX_HELD = 64
+#: Of more exceptions that live at once, the oldest are forgotten.
+MAX_HELD = 1024
+
+#: So many entries are looked through each time.
+_FEW = 16
 
 #: The mechanism by which what stands in the event of a group was reported.
 MEMBER = "member of a group"
@@ -56,6 +59,7 @@ class _Mark(NamedTuple):
 
 
 _marks: dict[int, _Mark] = {}  # by the exception's address
+_look_at = _FEW  # the number of entries at which all of them are looked through
 
 
 def mark(error: BaseException, mechanism: str, event_id: str) -> None:
@@ -66,7 +70,7 @@ def mark(error: BaseException, mechanism: str, event_id: str) -> None:
     _forget_the_dead()
     address = id(error)
     try:
-        proof: Any = weakref.ref(error, _forgetter(address))
+        proof: Any = weakref.ref(error)
     except TypeError:
         proof = dict_of(error)
         if len(proof) > ("__notes__" in proof):
@@ -140,15 +144,6 @@ def _is_running(sought: FrameType) -> bool:
     return frame is not None
 
 
-def _forgetter(address: int) -> Callable[[Any], None]:
-    def forget(gone: Any) -> None:
-        known = _marks.get(address)
-        if known is not None and known.proof is gone:
-            _marks.pop(address, None)
-
-    return forget
-
-
 _references_to: Callable[[Any], int] = getattr(sys, "getrefcount", lambda value: 0)
 
 
@@ -156,12 +151,24 @@ def _references(known: _Mark) -> int:
     return _references_to(known.proof)
 
 
-#: To a proof that nobody but its mark knows any more.
+#: To a ``__dict__`` that nobody but its mark knows any more.
 _ALONE = _references(_Mark({}, 0, "", "", 0, 0, 0))
 
 
+def _is_dead(known: _Mark) -> bool:
+    if type(known.proof) is dict:
+        return _references(known) == _ALONE
+    return known.proof() is None  # type: ignore[operator]
+
+
 def _forget_the_dead() -> None:
-    held = [(address, known) for address, known in list(_marks.items()) if type(known.proof) is dict]
-    for index, (address, known) in enumerate(held):
-        if _references(known) == _ALONE or len(held) - index >= MAX_HELD:
+    """Not by callbacks of weak references: what a signal handler raises into these is lost."""
+    global _look_at
+    if _FEW < len(_marks) < _look_at:
+        return
+    for address, known in list(_marks.items()):
+        if _is_dead(known):
             _marks.pop(address, None)
+    for address in list(_marks)[: max(0, len(_marks) - MAX_HELD + 1)]:
+        _marks.pop(address, None)
+    _look_at = min(MAX_HELD, 2 * len(_marks))

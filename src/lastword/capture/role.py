@@ -12,6 +12,7 @@ from types import MethodType, ModuleType
 from typing import Any, Optional
 
 from lastword.capture.safe_text import class_module, clean
+from lastword.interruption import failures
 
 MAX_ROLE = 200
 
@@ -24,7 +25,7 @@ def role() -> str:
     for told in (_of_multiprocessing, _of_uwsgi, _of_gunicorn, _of_celery, _of_interactive, _of_main_module):
         try:
             found = told()
-        except Exception:  # modules of other people in a state of their own
+        except failures():  # modules of other people in a state of their own
             continue
         if found:
             return found
@@ -77,7 +78,7 @@ def _command_line(pid: int) -> bytes:
     try:
         with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
             return file.read(4096) or b""
-    except OSError:
+    except failures(OSError):
         return b""
 
 

@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from lastword.capture.safe_text import clean
 from lastword.capture.source_match import may_be_source_of
+from lastword.interruption import anything, failures
 
 MAX_LINE = 500
 MAX_FILE_SIZE = 4 * 1024 * 1024
@@ -94,7 +95,7 @@ def source_lines(frame: FrameType) -> list[str]:
         return lines if (is_old and _means_a_file(code.co_filename)) or may_be_source_of(code, lines) else []
     except RecursionError:
         raise  # says nothing about the file, so "no source" must not be remembered
-    except Exception:  # from a loader of the application, or a module whose globals are strange
+    except anything():  # from a loader of the application, or a module whose globals are strange
         return []
 
 
@@ -163,7 +164,7 @@ def is_code_in_app(code_file: str, module: dict[str, Any]) -> bool:
         return is_in_app(code_file)
     try:
         owner = _file_of(module) or _file_of_loaded(dict.get(module, "__name__"))
-    except Exception:  # strange globals
+    except failures():  # strange globals
         owner = None
     return is_in_app(owner or code_file)
 
@@ -181,7 +182,7 @@ def _file_of_loaded(name: Any) -> Optional[str]:
 def _stat(file: str) -> Optional[os.stat_result]:
     try:
         return os.stat(file)
-    except (OSError, ValueError):
+    except failures(OSError, ValueError):
         return None  # no file: inside an archive, or registered with linecache under a made-up name
 
 
@@ -213,5 +214,5 @@ def absolute_path(file: str) -> str:
     """``file`` made absolute against the working directory; as it is where that is gone."""
     try:
         return os.path.abspath(file)
-    except OSError:
+    except failures(OSError):
         return file

@@ -21,6 +21,7 @@ from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import clean
 from lastword.capture.source import absolute_path
 from lastword.event import LEFT_OUT, Call, ThreadStack
+from lastword.interruption import failures
 
 faulthandler: Optional[ModuleType]
 try:
@@ -84,7 +85,7 @@ def _dump(faulthandler: ModuleType) -> bytes:
     """What it says, by way of memory where there is such a file; else of a pipe, which may be too small."""
     try:
         reading = writing = os.memfd_create("lastword-threads")
-    except (AttributeError, OSError):
+    except failures(AttributeError, OSError):
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         os.set_blocking(reading, False)
@@ -93,7 +94,7 @@ def _dump(faulthandler: ModuleType) -> bytes:
         if reading == writing:
             os.lseek(reading, 0, os.SEEK_SET)
         return os.read(reading, MAX_TEXT)
-    except OSError:  # it had nothing to say
+    except failures(OSError):  # it had nothing to say
         return b""
     finally:
         os.close(reading)
@@ -123,7 +124,7 @@ def _thread_stack(ident: int) -> ThreadStack:
     known = _known_threads().get(ident)
     try:
         name = clean(vars(known)["_name"], MAX_NAME)
-    except Exception:  # a thread that C code started, a name that is no text
+    except failures():  # a thread that C code started, a name that is no text
         name = f"Thread-{ident}"
     return {"id": ident, "name": name, "main": ident == threading.main_thread().ident, "calls": []}
 

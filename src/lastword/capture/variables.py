@@ -14,6 +14,7 @@ from lastword.capture.safe_text import class_name, clean
 from lastword.capture.source_match import CO_OPTIMIZED
 from lastword.event import FILTERED, Mark
 from lastword.event_json import encode_text
+from lastword.interruption import anything, failures
 
 MAX_NAMES = 50
 
@@ -81,7 +82,7 @@ class VariableReader:
             try:
                 texts, may_have_secrets = self._repr.of_each(values)
                 return names.json % tuple(map(encode_text, texts)), may_have_secrets
-            except Exception:  # noqa: S110 (one of them: each is looked at for itself)
+            except failures():
                 pass
         return self._shown(names, values if names.is_all else [values[place] for place in names.taken], own_reprs)
 
@@ -100,7 +101,7 @@ class VariableReader:
     def _is_secret(self, key: str) -> bool:
         try:
             return self._is_sensitive(key)
-        except Exception:  # a rule that cannot be applied withholds
+        except failures():  # a rule that cannot be applied withholds
             return True
 
     def _shown(self, names: _Names, values: Sequence[object], own_reprs: Optional[OwnReprs]) -> Variables:
@@ -113,7 +114,7 @@ class VariableReader:
             )
             remaining = iter(shown)
             texts = [next(remaining) if mark == "repr" else FILTERED for mark in marks]
-        except Exception:
+        except failures():
             marks = marks.copy()
             texts = [self._text_and_mark(place, value, marks, own_reprs) for place, value in enumerate(values)]
             may_have_secrets, template = texts, _template(names.shown, marks)
@@ -126,7 +127,7 @@ class VariableReader:
         try:
             own = own_reprs.of(value, MAX_TEXT) if own_reprs is not None else None
             return self._repr.of(value, MAX_TEXT) if own is None else own
-        except Exception:
+        except anything():
             marks[place] = "failed"
             return class_name(type(value))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from lastword.capture.hook_slot import Hook, HookSlot
 from lastword.capture.safe_text import class_name, class_path, clean, clean_marked
+from lastword.interruption import anything
 
 MAX_TEXT = 1024
 MAX_FILE = 1024
@@ -60,7 +61,7 @@ def _listener_of_messages(tell: Tell) -> Hook:
 def _text(message: Any, category: Any) -> str:
     try:
         text = str(message)
-    except Exception:
+    except anything():
         text = f"<unprintable {class_path(type(message))}>"
     return clean_marked(f"{class_name(category)}: {text}", MAX_TEXT)
 

@@ -12,6 +12,7 @@ from lastword.integrations.on_import import when_imported
 from lastword.integrations.reporting import Failure, Request, part, tell
 from lastword.integrations.work import WorkScope
 from lastword.integrations.wrapping import Function, wrap
+from lastword.interruption import anything
 
 MECHANISM = "flask"
 
@@ -53,7 +54,7 @@ def _hear(module: ModuleType) -> None:
 def _has_handler(app: Any, error: Any, module: ModuleType) -> bool:
     try:
         return app._find_error_handler(error, module.request.blueprints) is not None
-    except Exception:  # it is private, and may go
+    except anything():  # it is private, and may go
         return False
 
 

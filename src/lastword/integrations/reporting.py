@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Optional, TypeVar
 from lastword import diagnostics, sdk
 from lastword.capture.context import new_scope, set_context
 from lastword.capture.safe_text import describe
+from lastword.interruption import anything, failures
 
 #: The name of the context that holds the request; formats that have a place for a request know it by this.
 REQUEST_CONTEXT = "request"
@@ -72,7 +73,7 @@ def tell(failure: Failure) -> None:
         return
     try:
         report(failure)
-    except Exception as trouble:
+    except failures() as trouble:
         diagnostics.note("integrations", f"an error in a request was not reported: {describe(trouble)}")
 
 
@@ -88,7 +89,7 @@ def request_of(failure: Failure) -> Optional[Request]:
     """None where it cannot be read."""
     try:
         return failure.read_request()
-    except Exception as trouble:
+    except anything() as trouble:
         diagnostics.note("request", f"an event went without its request: {describe(trouble)}")
         return None
 

@@ -13,6 +13,7 @@ import time
 from typing import Callable
 
 from lastword import diagnostics
+from lastword.interruption import failures
 from lastword.launch.child import Children
 from lastword.launch.detached import spawn as spawn
 from lastword.launch.detached import the_interpreter
@@ -65,7 +66,7 @@ class Launcher:
             if choice.mode is Mode.THREAD:
                 self._failed = not self._threads.ensure(layout)
                 return not self._failed
-        except Exception as error:  # whatever it is, what was captured is safe already
+        except failures() as error:  # whatever it is, what was captured is safe already
             self._failed = True
             what = "process" if choice.mode is Mode.PROCESS else "thread"
             diagnostics.note("start", f"no {what} could be started to send events (they stay in the spool): {error}")
@@ -91,7 +92,7 @@ class Launcher:
             return not self._failed and state.may_come_soon(now)
         try:
             self._start_process(layout, layout.flusher_lock, now)
-        except OSError as error:
+        except failures(OSError) as error:
             if if_starts_fail is not Mode.THREAD:
                 raise
             return self._start_thread(layout, f"no process could be started ({error})")
@@ -133,7 +134,7 @@ class Launcher:
                 answer_within=0.0 if is_known else _ANSWER_WITHIN,
             )
             after = state.after_start()
-        except OSError as error:
+        except failures(OSError) as error:
             if error.errno in _PASSING:
                 after = state.after_start()
             raise
@@ -162,7 +163,7 @@ class Launcher:
 def _tell(layout: Layout, state: StartState) -> bool:
     try:
         start.store(layout, state)
-    except OSError:
+    except failures(OSError):
         return False
     return True
 

@@ -14,9 +14,9 @@ import os
 import signal
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, Optional
 
+from lastword.interruption import failures, suppressed
 from lastword.native import native
 
 _SHELL = "/bin/sh"
@@ -73,7 +73,7 @@ class Children:
         spawn = _posix_spawn if hasattr(os, "posix_spawn") else _fork_and_exec
         try:
             pid = spawn([_SHELL, "-c", '"$@" &', "sh", *arguments], environment, output, log)
-        except OSError as error:
+        except failures(OSError) as error:
             if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM):
                 raise
             pid = spawn(arguments, environment, output, log)
@@ -92,7 +92,7 @@ class Children:
                 if status:
                     raise OSError(errno.EAGAIN, f"{_SHELL} could start no process (exit status {status})")
             if reading is not None and answer is None:
-                with suppress(BlockingIOError):
+                with suppressed(BlockingIOError):
                     answer = os.read(reading, 1)
             if answer == b"":
                 raise OSError(errno.ENOEXEC, "it ended before it had begun")
@@ -101,7 +101,7 @@ class Children:
             sleep(_LOOK)
 
     def _forget(self, starter: int, pid: int) -> None:
-        with suppress(ValueError):  # by another thread already
+        with suppressed(ValueError):  # by another thread already
             self._left.remove((starter, pid))
 
 
@@ -173,7 +173,7 @@ def _fork_and_exec(arguments: list[str], environment: dict[str, str], output: Op
     """For PyPy, which has no ``posix_spawn``."""
     pid = os.fork()
     if pid:
-        with suppress(OSError):  # done here and there, since either may come first
+        with suppressed(OSError):  # done here and there, since either may come first
             os.setpgid(pid, pid)
         return pid
     try:

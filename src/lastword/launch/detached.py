@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
+from lastword.interruption import failures
 from lastword.launch.child import Children
 from lastword.spool.layout import Layout, open_private
 
@@ -106,7 +107,7 @@ def spawn(
     told = [layout.spool, layout.helper_lock, interpreter, repr(not_before), *flusher_path(sys.path)]
     try:
         log = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    except OSError:  # no room, or no file
+    except failures(OSError):  # no room, or no file
         log = None
     try:
         arguments = [interpreter, "-I", "-c", _HELPER, *told]
@@ -146,7 +147,7 @@ def flusher_path(search_path: Iterable[str]) -> list[str]:
     for entry in search_path:
         try:
             names = os.listdir(entry)
-        except OSError:
+        except failures(OSError):
             continue
         if any(_is_metadata_we_need(name) for name in names):
             found.append(os.path.abspath(entry))

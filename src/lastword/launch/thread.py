@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from typing import Any, Callable, Protocol
 
 from lastword import diagnostics
+from lastword.interruption import suppressed
 from lastword.native import native, start_on_own_stack
 from lastword.spool import start
 from lastword.spool.layout import Layout
@@ -102,7 +102,7 @@ class ThreadStarter:
                 lead = self._load()
         except Exception as error:
             diagnostics.note("start", f"nothing sends events (they stay in the spool): {error!r}")
-            with suppress(OSError):
+            with suppressed(OSError):
                 start.pause(layout, time.time() + start.MAX_WAIT)
             return
         lead(layout, self._is_leaving)

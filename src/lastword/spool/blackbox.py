@@ -20,6 +20,7 @@ import os
 import zlib
 from typing import Optional
 
+from lastword.interruption import failures
 from lastword.spool.layout import open_private, read_small_file, write_all
 
 SIZE = 64 << 10
@@ -66,14 +67,14 @@ def load(path: str) -> WriterState:
     newest = WriterState()
     try:
         descriptor = open_private(path, os.O_RDONLY)
-    except OSError:
+    except failures(OSError):
         return newest
     try:
         for offset in (0, _COPY):
             copy = _parse(os.pread(descriptor, _COPY, offset))
             if copy.generation > newest.generation:
                 newest = copy
-    except OSError:
+    except failures(OSError):
         pass  # what could be read counts
     finally:
         os.close(descriptor)
@@ -84,7 +85,7 @@ def is_damaged(path: str) -> bool:
     """Whether there is no state to be read, not even that nothing was stored yet."""
     try:
         copies = read_small_file(path, 2 * _COPY)
-    except OSError:
+    except failures(OSError):
         return True
     return load(path).generation == 0 and copies != bytes(2 * _COPY)
 
@@ -98,5 +99,5 @@ def _parse(copy: bytes) -> WriterState:
         data = json.loads(text.decode("ascii"))
         refused = {str(reason): int(count) for reason, count in data["refused"].items()}
         return WriterState(int(data["generation"]), int(data["sealed_upto"]), refused)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except failures(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return WriterState()

@@ -11,6 +11,7 @@ import os
 from lastword.dsn import Destination
 from lastword.errors import ConfigError
 from lastword.event import new_id
+from lastword.interruption import failures
 from lastword.spool.layout import Layout, move_away, read_small_file, write_whole_file
 
 
@@ -20,7 +21,7 @@ def store(layout: Layout, destination: Destination) -> None:
     try:
         if read_small_file(path) == content:
             return
-    except OSError:  # there is none, or something that is none
+    except failures(OSError):  # there is none, or something that is none
         if os.path.isdir(path) and not os.path.islink(path):
             move_away(path)
     write_whole_file(path, content, by=f".{new_id()}")
@@ -31,7 +32,7 @@ def load(layout: Layout, key: str) -> Destination:
     path = layout.destination(os.path.basename(key))
     try:
         destination = Destination.decode(read_small_file(path))
-    except (OSError, ConfigError, OverflowError, RecursionError) as error:
+    except failures(OSError, ConfigError, OverflowError, RecursionError) as error:
         raise ConfigError(f"the destination {key} cannot be read: {error}") from None
     if destination.key != key:
         raise ConfigError(f"the destination {key} was changed: its content is that of {destination.key}")

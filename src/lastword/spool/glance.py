@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import Optional
 
+from lastword.interruption import failures
 from lastword.spool.layout import ALIVE_LOCK
 from lastword.spool.lock import KeptDescriptor, holder
 from lastword.spool.reader import size_of
@@ -72,14 +73,14 @@ class Glance:
         self._looked_at = now
         try:
             alive = holder(os.path.join(self._directory, ALIVE_LOCK)) is not None
-        except OSError:
+        except failures(OSError):
             return False
         return alive and self._mtime >= 0 and not may_have_changed(self._mtime_of_directory(), self._mtime, now)
 
     def _mtime_of_directory(self) -> int:
         try:
             return os.stat(self._directory).st_mtime_ns
-        except OSError:
+        except failures(OSError):
             return -1
 
     def _size_by_descriptor(self) -> Optional[int]:
@@ -87,6 +88,6 @@ class Glance:
             if self._open is None and self._segment is not None:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
                 self._open = KeptDescriptor(os.open(self._segment, flags))
-        except OSError:
+        except failures(OSError):
             return None
         return None if self._open is None else self._open.size()

@@ -16,6 +16,7 @@ from typing import Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
+from lastword.interruption import failures
 
 #: How the name ends of what was moved out of the way.
 MOVED_SUFFIX = ".moved"
@@ -155,7 +156,7 @@ def _move_file_away(name: str, within: int) -> bool:
             return False
         os.link(name, f"{name}.{new_id()}{MOVED_SUFFIX}", src_dir_fd=within, dst_dir_fd=within)
         os.unlink(name, dir_fd=within)
-    except OSError:
+    except failures(OSError):
         return False
     return True
 

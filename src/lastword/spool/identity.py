@@ -21,6 +21,7 @@ import time
 import zlib
 from typing import Any, Optional
 
+from lastword.interruption import failures
 from lastword.spool.installed import installed_distributions
 from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_small_file
 from lastword.spool.lock import holder
@@ -70,7 +71,7 @@ def read_who(path: str) -> dict[str, Any]:
     """What a writer said of itself; {} when the file is missing or garbage, never an error."""
     try:
         who = json.loads(read_small_file(path).decode("ascii"))
-    except (OSError, ValueError, RecursionError):
+    except failures(OSError, ValueError, RecursionError):
         return {}
     return who if isinstance(who, dict) else {}
 
@@ -100,7 +101,7 @@ def is_dead(directory: str) -> bool:
     try:
         if holder(os.path.join(directory, ALIVE_LOCK)) is not None:
             return False
-    except OSError as error:
+    except failures(OSError) as error:
         if error.errno not in NO_FILE_OF_OURS:
             return False
     return not may_be_alive(read_who(os.path.join(directory, WHO)))
@@ -114,7 +115,7 @@ def start_time(pid: int) -> Optional[int]:
     try:
         fields = _stat(pid)
         return None if fields[0] in (b"Z", b"X") else int(fields[19])
-    except (OSError, ValueError, IndexError):
+    except failures(OSError, ValueError, IndexError):
         return None
 
 
@@ -124,7 +125,7 @@ def _stack(pid: int) -> int:
     """
     try:
         return int(_stat(pid)[25])
-    except (OSError, ValueError, IndexError):
+    except failures(OSError, ValueError, IndexError):
         return 0
 
 
@@ -136,21 +137,21 @@ def _stat(pid: int) -> list[bytes]:
 def boot_id() -> Optional[str]:
     try:
         return _read_proc("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
-    except (OSError, ValueError):
+    except failures(OSError, ValueError):
         return None
 
 
 def pid_namespace() -> Optional[str]:
     try:
         return os.readlink("/proc/self/ns/pid")
-    except OSError:
+    except failures(OSError):
         return None
 
 
 def _working_directory() -> Optional[str]:
     try:
         return os.getcwd()
-    except OSError:  # it was removed
+    except failures(OSError):  # it was removed
         return None
 
 

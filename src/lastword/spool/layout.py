@@ -35,11 +35,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
+from lastword.interruption import failures, suppressed
 from lastword.spool.ground import MOVED_SUFFIX, private_directory, secure_way
 
 FORMAT = "v1"
@@ -106,19 +107,19 @@ class Layout:
 
     def wake_flusher(self) -> None:
         """Touch the directory that a flusher looks at each time: it then looks at everything (``spool.glance``)."""
-        with suppress(OSError):  # it does so now and then by itself
+        with suppressed(OSError):  # it does so now and then by itself
             os.utime(self.writers)
 
     def hurry_flusher(self) -> None:
         """Have whoever leads try at once what waits: it looks at the time of its lock's file (``flusher.haste``)."""
-        with suppress(OSError):
+        with suppressed(OSError):
             os.utime(self.flusher_lock, follow_symlinks=False)
 
     def has_writers(self) -> bool:
         """Whether any process has left something here, or still may."""
         try:
             return bool(self.writer_ids())
-        except OSError:
+        except failures(OSError):
             return False
 
     def prepare(self, *, unasked: bool = False, inner: tuple[str, ...] = ()) -> None:
@@ -142,7 +143,7 @@ class Layout:
         if self.has_writers():
             return
         for path in (*self._inner, self.base):
-            with suppress(OSError):  # something is in there
+            with suppressed(OSError):  # something is in there
                 os.rmdir(path)
 
     def mend(self) -> None:
@@ -152,7 +153,7 @@ class Layout:
         """
         with self._opened(make=False) as v1:
             for path in self._inner:
-                with suppress(OSError, SpoolError), private_directory(path, v1, make=True):
+                with suppressed(OSError, SpoolError), private_directory(path, v1, make=True):
                     pass
 
     @contextmanager
@@ -162,7 +163,7 @@ class Layout:
             secure_way(os.path.dirname(self.spool), strict=unasked)
             with private_directory(self.spool, make=make) as s, private_directory(self.base, s, make=make) as v1:
                 yield v1
-        except OSError as error:
+        except failures(OSError) as error:
             raise SpoolError(f"the spool {self.spool} cannot be used: {error}") from None
 
     @property
@@ -205,12 +206,12 @@ def remove_directory(path: str) -> bool:
     """Remove a writer's directory and its files, its lock last; true once it is gone. What cannot be removed stays."""
     try:
         for name in sorted(os.listdir(path), key=lambda name: name == ALIVE_LOCK):
-            with suppress(OSError):  # a directory, which is not ours: the rest goes all the same
+            with suppressed(OSError):  # a directory, which is not ours: the rest goes all the same
                 os.unlink(os.path.join(path, name))
         os.rmdir(path)
     except FileNotFoundError:
         return not os.path.lexists(path)
-    except OSError:
+    except failures(OSError):
         return False
     return True
 
@@ -230,7 +231,7 @@ def open_private(path: str, flags: int) -> int:
             raise PermissionError(errno.EPERM, "It belongs to another user", path)
         if flags & os.O_CREAT and stat.S_IMODE(found.st_mode) != 0o600:
             os.fchmod(descriptor, 0o600)
-    except OSError:
+    except failures(OSError):
         os.close(descriptor)
         raise
     return descriptor
@@ -242,7 +243,7 @@ def open_in_place(path: str, flags: int) -> int:
     """
     try:
         return open_private(path, flags)
-    except OSError as error:
+    except failures(OSError) as error:
         if error.errno not in NO_FILE_OF_OURS:
             raise
     move_away(path)
@@ -261,15 +262,15 @@ def reserve(path: str, size: int) -> None:
     try:
         if os.stat(path).st_size >= size:
             return
-    except OSError:
+    except failures(OSError):
         pass  # not there yet
     try:
         descriptor = open_private(path, os.O_WRONLY | os.O_CREAT)
-    except OSError:
+    except failures(OSError):
         return
     try:
         os.posix_fallocate(descriptor, 0, size)
-    except OSError:
+    except failures(OSError):
         pass
     finally:
         os.close(descriptor)
@@ -297,7 +298,7 @@ def write_whole_file(path: str, content: bytes, by: str = "") -> None:
     ``by``: what tells it from a file that another process puts there at the same time, where that may be.
     """
     aside = f"{path}{by}{UNFINISHED_SUFFIX}"
-    with suppress(FileNotFoundError):
+    with suppressed(FileNotFoundError):
         os.unlink(aside)  # left by somebody who was killed in the midst of this
     descriptor = open_private(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
@@ -306,7 +307,7 @@ def write_whole_file(path: str, content: bytes, by: str = "") -> None:
         finally:
             os.close(descriptor)
         os.replace(aside, path)
-    except OSError:
+    except failures(OSError):
         os.unlink(aside)
         raise
 

@@ -16,6 +16,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Optional
 
+from lastword.interruption import failures
+
 #: Of the room that a file system has for us, used or free, the spool takes at most this part.
 SHARE_OF_FREE = 0.1
 MAX_SPOOL = 256 << 20
@@ -82,7 +84,7 @@ def spool_limit(asked: Optional[int], directory: str, used: int) -> int:
         return asked
     try:
         found = os.statvfs(directory)
-    except OSError:
+    except failures(OSError):
         return MIN_SPOOL
     return default_spool_limit(free=found.f_bavail * found.f_frsize, used=used, in_memory=is_in_memory(directory))
 
@@ -98,7 +100,7 @@ def file_system_of(path: str) -> Optional[str]:
         device = os.stat(path).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
             return kind_of_device(mounts, f"{os.major(device)}:{os.minor(device)}")
-    except OSError:
+    except failures(OSError):
         return None
 
 

@@ -23,6 +23,7 @@ import sys
 import time
 from typing import Optional
 
+from lastword.interruption import failures
 from lastword.spool.layout import open_private
 
 try:
@@ -90,7 +91,7 @@ class LifetimeLock:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return cls(path, descriptor)
-        except OSError as error:
+        except failures(OSError) as error:
             os.close(descriptor)
             if isinstance(error, (BlockingIOError, PermissionError)):
                 return None
@@ -114,7 +115,7 @@ class LifetimeLock:
             if not self._identity == _identity(os.fstat(self._descriptor)) == _identity(os.stat(self.path)):
                 return False
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except failures(OSError):
             return False
         return True
 
@@ -177,7 +178,7 @@ def _locked_by_this_process(path: str) -> bool:
     try:
         wanted = _identity(os.stat(path))
         names = os.listdir("/proc/self/fd")
-    except OSError:
+    except failures(OSError):
         return False
     return any(_is_locked_by(name, wanted) for name in names)
 
@@ -192,7 +193,7 @@ def _is_locked_by(number: str, wanted: tuple[int, int]) -> bool:
             return b"POSIX" in os.read(descriptor, 4096)
         finally:
             os.close(descriptor)
-    except OSError:  # closed meanwhile
+    except failures(OSError):  # closed meanwhile
         return False
 
 
@@ -228,5 +229,5 @@ def close_if_same(descriptor: int, identity: tuple[int, int]) -> None:
     try:
         if _identity(os.fstat(descriptor)) == identity:
             os.close(descriptor)
-    except OSError:
+    except failures(OSError):
         pass  # closed already

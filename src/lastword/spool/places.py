@@ -6,12 +6,12 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import NamedTuple, Optional
 
 from lastword.errors import SpoolError
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
+from lastword.interruption import failures, suppressed
 
 #: What a try of a lock may meet besides: a disk that is full, or a process, is no reason to keep the spool elsewhere.
 _OTHER_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -51,7 +51,7 @@ def candidates(configured: Optional[str], environ: Mapping[str, str], euid: int)
 def _belongs_to_root(path: str) -> bool:
     try:
         found = os.lstat(path)
-    except OSError:
+    except failures(OSError):
         return False
     return found.st_uid == 0 and stat.S_ISDIR(found.st_mode)
 
@@ -83,7 +83,7 @@ def first_usable(places: Iterable[Place]) -> Layout:
             try_a_lock(layout)
         except SpoolError as error:
             troubles.append(str(error))
-        except OSError as error:
+        except failures(OSError) as error:
             if error.errno in _OTHER_TROUBLE:
                 return layout
             layout.unmake()
@@ -100,5 +100,5 @@ def try_a_lock(layout: Layout) -> None:
         if lock is not None:  # else somebody has it, so they do
             lock.release()
     finally:
-        with suppress(OSError):
+        with suppressed(OSError):
             os.unlink(layout.probe_lock)

@@ -11,12 +11,12 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Optional
 
 from lastword.errors import SpoolError
 from lastword.spool.layout import Layout, open_private, write_all
 from lastword.spool.places import Place
+from lastword.interruption import failures, suppressed
 
 _MOVED = ".moved"
 
@@ -30,7 +30,7 @@ def count(places: Iterable[Place], reason: str, number: int) -> Optional[str]:
             layout = Layout(place.path)
             layout.prepare(unasked=place.unasked, inner=(layout.refused,))
             _append(layout.refused, reason, number)
-        except (OSError, SpoolError):
+        except failures(OSError, SpoolError):
             continue
         return layout.refused
     return None
@@ -40,7 +40,7 @@ def move_away(directory: str, reason: str, number: int) -> bool:
     """Say that so many that were counted in ``directory`` are counted elsewhere; false where that cannot be said."""
     try:
         _append(directory, reason + _MOVED, number)
-    except OSError:
+    except failures(OSError):
         return False
     return True
 
@@ -67,8 +67,8 @@ def _append(directory: str, name: str, number: int) -> None:
 
 def _files(layout: Layout) -> list[tuple[str, os.stat_result]]:
     found = []
-    with suppress(OSError):
+    with suppressed(OSError):
         for reason in os.listdir(layout.refused):
-            with suppress(OSError):
+            with suppressed(OSError):
                 found.append((reason, os.lstat(os.path.join(layout.refused, reason))))
     return [(reason, each) for reason, each in found if stat.S_ISREG(each.st_mode) and each.st_size]

@@ -10,8 +10,8 @@ import os
 import stat
 import time
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 
+from lastword.interruption import failures, suppressed
 from lastword.spool import aside
 from lastword.spool.layout import SEGMENT_SUFFIX, Layout, segment_name
 from lastword.spool.ledger import Ledger, WriterEntry, dropped, set_aside
@@ -106,7 +106,7 @@ def survey(layout: Layout, asked: Limits) -> Sight:
         limit = spool_limit(asked.spool, layout.base, used)
         room, share = used <= limit or not _is_full(layout), int(limit * _VAGUE / max(len(writers), 1))
         return Sight(room, _fill(layout, writers, used, limit), max(share, SMALLEST_SHARE))
-    except OSError:  # something comes or goes just now, or nothing can be read there
+    except failures(OSError):  # something comes or goes just now, or nothing can be read there
         return Sight()
 
 
@@ -125,7 +125,7 @@ def _settled_size(layout: Layout, entries: Mapping[str, WriterEntry]) -> int:
     """How many bytes at the beginning of these writers' segments are settled, of those that are written to."""
     total = 0
     for writer_id, entry in entries.items():
-        with suppress(OSError):  # it is gone, or not begun
+        with suppressed(OSError):  # it is gone, or not begun
             path = os.path.join(layout.writer(writer_id), segment_name(entry.segment))
             total += min(os.stat(path).st_size, entry.offset)
     return total
@@ -135,10 +135,10 @@ def _size_of_segments(layout: Layout, writers: Collection[str]) -> int:
     """What is quickly counted: all of them, whoever still writes to them."""
     total = 0
     for writer_id in writers:
-        with suppress(OSError), os.scandir(layout.writer(writer_id)) as found:
+        with suppressed(OSError), os.scandir(layout.writer(writer_id)) as found:
             for one in found:
                 if one.name.endswith(SEGMENT_SUFFIX):
-                    with suppress(OSError):  # removed just now
+                    with suppressed(OSError):  # removed just now
                         total += one.stat(follow_symlinks=False).st_size
     return total
 

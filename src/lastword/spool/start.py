@@ -25,9 +25,9 @@ import json
 import math
 import os
 import time
-from contextlib import suppress
 from typing import NamedTuple, Optional
 
+from lastword.interruption import failures, suppressed
 from lastword.spool.layout import Layout, open_in_place, open_private, read_small_file, reserve, write_all
 from lastword.spool.lock import LifetimeLock, holder
 
@@ -107,7 +107,7 @@ def load(layout: Layout) -> StartState:
         data = json.loads(read_small_file(layout.start_state, SIZE).partition(b"\n")[0].decode("ascii"))
         times = float(data["not_before"]), float(data.get("stopped_at", 0.0))
         state = StartState(int(data["failures"]), times[0], data["unfinished"] is True, times[1])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except failures(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return StartState()
     return state if math.isfinite(state.not_before + state.stopped_at) else StartState()
 
@@ -116,13 +116,13 @@ def is_coming(layout: Layout, state: StartState, now: float) -> bool:
     """Whether the helper of the last start lives, is not late beyond reason, and does not lead yet. Never raises."""
     try:
         return state.may_be_coming(now) and holder(layout.helper_lock) is not None
-    except OSError:  # something stands in the place of that file: it cannot be told
+    except failures(OSError):  # something stands in the place of that file: it cannot be told
         return False
 
 
 def make_helper_lock(layout: Layout) -> None:
     """Make the file that the helper is to lock; it makes none itself, before it has looked where it is."""
-    with suppress(OSError):  # then it cannot be told whether a helper is coming, and that is all
+    with suppressed(OSError):  # then it cannot be told whether a helper is coming, and that is all
         os.close(open_private(layout.helper_lock, os.O_RDWR | os.O_CREAT))
 
 
@@ -132,7 +132,7 @@ def lock_helper(layout: Layout) -> Optional[int]:
     try:
         descriptor = open_private(layout.helper_lock, os.O_RDWR | os.O_CREAT)
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except failures(OSError):
         if descriptor is not None:
             os.close(descriptor)
         return None
@@ -143,13 +143,13 @@ def has_led(layout: Layout, interpreter: str) -> bool:
     """Whether the last helper that came to lead was of this interpreter. Never raises."""
     try:
         return read_small_file(layout.helper_lock, _LONGEST_PATH) == os.fsencode(interpreter)
-    except OSError:
+    except failures(OSError):
         return False
 
 
 def remember_leading(descriptor: int, interpreter: str) -> None:
     """Write down that a helper of this interpreter came to lead; by ``descriptor`` it holds ``helper.lock``."""
-    with suppress(OSError):
+    with suppressed(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, os.fsencode(interpreter), 0)
 

@@ -11,7 +11,6 @@ a file of the application.
 
 from __future__ import annotations
 
-import _thread
 import errno
 import os
 import time
@@ -20,6 +19,8 @@ from typing import Optional
 from lastword.dsn import Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import new_id
+from lastword.interruption import failures
+from lastword.nesting import Turn
 from lastword.spool import blackbox, destination, identity, ledger, start
 from lastword.spool.ground import private_directory
 from lastword.spool.layout import (
@@ -44,6 +45,7 @@ DEFAULT_LIMITS = Limits()
 _fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
 _LOCK_WAIT = 0.005
+_HEAD = 80  # bytes of a body, which hold its id
 _PATH_CHECK_INTERVAL = 1.0
 _BIRTH_ATTEMPTS = 20
 _NEW_SEGMENT = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
@@ -68,8 +70,7 @@ class Writer:
         self._directory = layout.writer(writer_id)
         self._alive = alive
         self._destinations: set[str] = set()
-        self._lock = _thread.allocate_lock()
-        self._inside = 0  # the thread that holds the lock
+        self._lock = Turn(Writer.append, Writer.refuse, Writer.abandon)
         self._state = blackbox.WriterState()
         self._stored_for = 1  # the number of the open segment when the state was last put into the black box
         self._unposted: list[tuple[str, int]] = []  # reasons and numbers of refusals that did not get the lock
@@ -79,6 +80,7 @@ class Writer:
         self._identity = (0, 0)
         self._position = (0, 0)  # (seq of the last record, size of the segment): one value, so that both change at once
         self._attempted = 0  # length of the last line that a write was begun for
+        self._attempt = self._newest = b""  # the beginnings of the last records begun, and written: they hold the id
         self._torn = False  # the segment ends in the middle of a line
         self._path_checked = time.monotonic()
 
@@ -163,7 +165,7 @@ class Writer:
             found = os.fstat(self._descriptor)
             if (found.st_dev, found.st_ino) == self._identity:
                 _fdatasync(self._descriptor)
-        except OSError:
+        except failures(OSError):
             pass
 
     def append(self, body: bytes, to: Optional[Destination]) -> None:
@@ -178,27 +180,41 @@ class Writer:
             if to is not None and to.key not in self._destinations:
                 destination.store(self.layout, to)
                 self._destinations.add(to.key)
-            if self._enter():
+            if self._lock.take(_LOCK_WAIT):
                 try:
                     self._append_numbered(body)
                 finally:
-                    self._leave()
+                    self._lock.give_back()
             else:
                 self._append_extra(body)
-        except FileNotFoundError as error:
+        except failures(FileNotFoundError) as error:
             raise WriterLost(str(error)) from None
-        except OSError as error:
+        except failures(OSError) as error:
             raise _refusal(error) from None
+
+    def has_just_written(self, event_id: str) -> bool:
+        """For the caller of an ``append`` that was interrupted: whether the record got onto the disk all the same.
+
+        What another thread appends meanwhile makes it say no.
+        """
+        sought = event_id.encode("ascii")
+        if sought in self._newest:
+            return True
+        try:
+            whole = self._position[1] + self._attempted
+            return sought in self._attempt and os.fstat(self._descriptor).st_size == whole
+        except failures(OSError):
+            return False
 
     def refuse(self, reason: str, count: int = 1) -> None:
         """Count events that were captured and not recorded. Never raises."""
         self._unposted.append((reason, count))
         try:
-            if self._enter():
+            if self._lock.take(_LOCK_WAIT):
                 try:
                     self._store_state()
                 finally:
-                    self._leave()
+                    self._lock.give_back()
         except RecursionError:  # it goes with the next store
             pass
 
@@ -210,29 +226,18 @@ class Writer:
         """
         if os.getpid() != self.pid:
             close_if_same(self._descriptor, self._identity)
-        elif self._enter():
+        elif self._lock.take(_LOCK_WAIT):
             try:
                 descriptor, self._descriptor = self._descriptor, -1
                 close_if_same(descriptor, self._identity)
             finally:
-                self._leave()
+                self._lock.give_back()
         self._alive.release()
 
     def discard(self) -> None:
         """Take back a writer that nobody has used: another thread of this process was born a writer first."""
         self.abandon()
         remove_directory(self._directory)
-
-    def _enter(self) -> bool:
-        me = _thread.get_ident()
-        if self._inside == me or not self._lock.acquire(timeout=_LOCK_WAIT):
-            return False
-        self._inside = me
-        return True
-
-    def _leave(self) -> None:
-        self._inside = 0
-        self._lock.release()
 
     def _append_numbered(self, body: bytes) -> None:
         self._check_descriptor()
@@ -245,9 +250,10 @@ class Writer:
             line = b"\n" + line
         if self._stored_for != self._number:  # just rolled, or an earlier roll was interrupted or found no black box
             self._store_state()
-        self._attempted = len(line)
+        self._attempted, self._attempt = len(line), body[:_HEAD]
         if os.write(self._descriptor, line) != len(line):
             raise OSError(errno.ENOSPC, "the write came up short")
+        self._newest = self._attempt
         self._position = (seq + 1, size + len(line))
         self._torn = False
 
@@ -255,7 +261,7 @@ class Writer:
         """Make sure that the descriptor is still our segment's, and take stock of what the last write left there."""
         try:
             found = os.fstat(self._descriptor)
-        except OSError:
+        except failures(OSError):
             raise WriterLost("the segment's descriptor was closed") from None
         if (found.st_dev, found.st_ino) != self._identity or found.st_nlink < 1:
             raise WriterLost("the segment's descriptor is another file's, or the segment was removed")
@@ -300,6 +306,7 @@ class Writer:
     def _append_extra(self, body: bytes) -> None:
         path = os.path.join(self._directory, f"{EXTRA_PREFIX}{new_id()}{SEGMENT_SUFFIX}")
         _write_new_file(path, frame(body, None))
+        self._newest = body[:_HEAD]
         self._extras.append(None)
         self.layout.wake_flusher()
 
@@ -313,7 +320,7 @@ class Writer:
         try:
             blackbox.store(os.path.join(self._directory, BLACKBOX), self._state)
             self._stored_for = number
-        except OSError:
+        except failures(OSError):
             pass  # the state is kept and goes with the next store
 
 
@@ -333,7 +340,7 @@ def _write_new_file(path: str, content: bytes) -> None:
     try:
         if os.write(descriptor, content) != len(content):
             raise OSError(errno.ENOSPC, "the write came up short", path)
-    except OSError:
+    except failures(OSError):
         os.unlink(path)
         raise
     finally:

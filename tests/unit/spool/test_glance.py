@@ -15,7 +15,7 @@ from lastword.spool.ledger import DELIVERED, WriterEntry
 from lastword.spool.record import encode_event, frame
 from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
-from tests.support.spools import look
+from tests.support.spools import append_lock_taken, look
 
 BODY = encode_event("ab" * 16, None, {"x": "y"})
 
@@ -78,11 +78,8 @@ def test_a_new_segment_is_told_of(idle: WatchedWriter, writer: Writer, how: str)
     directory = writer.layout.writers
     os.utime(directory, (1.0, 1.0))
     if how == "past the append lock":
-        assert writer._lock.acquire(timeout=5)
-        try:
+        with append_lock_taken(writer):
             writer.append(BODY, None)
-        finally:
-            writer._lock.release()
     else:
         large = encode_event("cd" * 16, None, {"x": "y" * 600_000})
         for _ in range(2):

@@ -19,7 +19,7 @@ from lastword.spool.lock import LifetimeLock
 from lastword.spool.record import encode_event
 from lastword.spool.watch import Removable, WatchedWriter
 from lastword.spool.writer import Writer
-from tests.support.spools import look
+from tests.support.spools import append_lock_taken, look
 
 MIB = 1 << 20
 NOW = 1_800_000_000.0
@@ -86,10 +86,9 @@ def test_what_is_on_its_way_is_left_alone(layout: Layout) -> None:
 def test_segments_past_the_lock_go_too(layout: Layout) -> None:
     """x- segments count and go like others."""
     writer = Writer.born(layout, Limits(spool=0))
-    assert writer._enter()
-    for _ in range(3):
-        writer.append(encode_event("ab" * 16, None, {}), None)
-    writer._leave()
+    with append_lock_taken(writer):
+        for _ in range(3):
+            writer.append(encode_event("ab" * 16, None, {}), None)
     watched = watch(writer, Ledger())
     assert len(retention.drop_oldest(layout, [watched])) == 3
     assert watched.entry.tally == {dropped("spool full"): 3}

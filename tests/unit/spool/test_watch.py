@@ -14,7 +14,7 @@ from lastword.spool.ledger import DELIVERED, WriterEntry, dropped
 from lastword.spool.record import Record, encode_event, frame
 from lastword.spool.watch import WINDOW, WatchedWriter
 from lastword.spool.writer import Writer
-from tests.support.spools import look
+from tests.support.spools import append_lock_taken, look
 
 
 @pytest.fixture
@@ -119,9 +119,8 @@ def test_a_segment_that_is_not_sealed_yet(layout: Layout, writer: Writer) -> Non
 
 def test_segments_past_the_lock(writer: Writer) -> None:
     """Records in x- segments are seen, settled and removed like others; they have no number."""
-    assert writer._enter()
-    writer.append(body("inside"), None)
-    writer._leave()
+    with append_lock_taken(writer):
+        writer.append(body("inside"), None)
     watched = watch(writer)
     [line] = watched.waiting()
     found = watched.read(line)

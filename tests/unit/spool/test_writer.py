@@ -125,11 +125,11 @@ def test_a_signal_handler_in_the_middle_of_an_append(writer: Writer, monkeypatch
 
 def test_another_thread_that_cannot_get_in(writer: Writer) -> None:
     """A thread that finds the lock held for too long does not wait for it."""
-    assert writer._enter()
+    assert writer._lock.take(1.0)
     thread = threading.Thread(target=writer.append, args=(body("past the lock"), None))
     thread.start()
     thread.join()
-    writer._leave()
+    writer._lock.give_back()
     writer.append(body("in order"), None)
     assert [record.seq for record in records(writer)] == [1, None]
 
@@ -316,12 +316,12 @@ def test_a_writer_whose_lock_file_is_gone(writer: Writer, monkeypatch: pytest.Mo
 
 def test_abandoned_while_another_thread_is_about_to_write(writer: Writer, tmp_path: Path) -> None:
     """The descriptor is not closed under a thread that has checked it already, or its record would go elsewhere."""
-    assert writer._enter()
+    assert writer._lock.take(1.0)
     thread = threading.Thread(target=writer.abandon)
     thread.start()
     thread.join()
     os.fstat(writer._descriptor)
-    writer._leave()
+    writer._lock.give_back()
     writer.abandon()
     with pytest.raises(WriterLost):
         writer.append(body(), None)

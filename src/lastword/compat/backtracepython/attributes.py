@@ -8,6 +8,7 @@ from lastword.capture.host import host_info
 from lastword.capture.process import process_info
 from lastword.compat.backtracepython.version import version_string
 from lastword.event import HostInfo, ProcessInfo
+from lastword.interruption import anything
 from lastword.wire.backtrace_attributes import default_attributes
 
 AGENT = "backtrace-python"
@@ -54,7 +55,7 @@ def merged(process: ProcessInfo, host: HostInfo) -> tuple[_Values, _Values]:
 def _items(layer: Any) -> list[tuple[Any, Any]]:
     try:
         return list(layer.items())
-    except Exception:  # None, or whatever else is no dict
+    except anything():  # None, or whatever else is no dict
         return []
 
 

@@ -16,6 +16,7 @@ from lastword.client import Client
 from lastword.compat.backtracepython.attributes import add_layer, add_value, of_now
 from lastword.compat.backtracepython.handler import EndpointConfig, Handler, globs, say
 from lastword.compat.backtracepython.report import BacktraceReport, keep
+from lastword.interruption import failures
 
 __all__ = [
     "bt_except_hook",
@@ -103,7 +104,7 @@ def finalize() -> None:
         return
     try:
         handler.finish()
-    except Exception as trouble:
+    except failures() as trouble:
         diagnostics.note("close", f"reporting did not end in order: {trouble!r}")
 
 
@@ -118,7 +119,7 @@ def send_last_exception(**kwargs: Any) -> None:
         _add(report, kwargs)
         report.set_attribute("error.type", "Exception")
         report.send()
-    except Exception as trouble:
+    except failures() as trouble:
         _note_lost(trouble)
 
 
@@ -132,7 +133,7 @@ def send_report(msg: Any, **kwargs: Any) -> None:
         report.set_attribute("error.message", msg)
         report.set_attribute("error.type", "Message")
         report.send()
-    except Exception as trouble:
+    except failures() as trouble:
         _note_lost(trouble)
 
 
@@ -220,7 +221,7 @@ def _add(report: BacktraceReport, said: dict[str, Any]) -> None:
 def _merge(add: Callable[[Any], None], said: dict[str, Any], name: str) -> None:
     try:
         add(said.get(name) or {})
-    except Exception as trouble:  # the report is worth more than what was to be added
+    except failures() as trouble:  # the report is worth more than what was to be added
         diagnostics.note("compat", f"a report went without its {name}: {trouble!r}")
 
 
@@ -257,5 +258,5 @@ def _look_after(client: Client) -> None:
     try:
         client.look_after_earlier_events()
         diagnostics.tell()
-    except Exception as trouble:
+    except failures() as trouble:
         diagnostics.note("start", f"nothing sends what is in the spool for now: {trouble!r}")

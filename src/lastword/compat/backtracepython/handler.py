@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Optional
 
 from lastword import diagnostics
@@ -13,6 +12,7 @@ from lastword.client import Client
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
 from lastword.event import Event, Needs, Origin
+from lastword.interruption import failures, suppressed
 
 _ORIGIN = Origin("report", "", 0)
 
@@ -75,8 +75,11 @@ class Handler:
         """Record the event that ``read`` makes; its id once it is safe on disk, else None. Raises nothing."""
         try:
             event_id = self.client.capture(None, lambda: _ORIGIN, read)
-        except Exception:  # the stack is full
+        except RecursionError:
             self.client.uncounted += 1
+            event_id = None
+        except failures() as trouble:
+            self.client.reporter.refuse_for_defect(trouble)
             event_id = None
         if self._debug:
             say(f"the report {event_id} is safe in the spool" if event_id else _why_lost())
@@ -100,7 +103,7 @@ class globs:  # noqa: N801
 
 def say(text: str) -> None:
     """What ``debug_backtrace`` is for."""
-    with suppress(Exception):  # there may be no standard error, or anything in its place
+    with suppressed(Exception):  # there may be no standard error, or anything in its place
         sys.stderr.write(f"backtracepython: {text}\n")
 
 

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Optional, cast
 
@@ -26,6 +25,7 @@ from lastword.compat.backtracepython.values import json_copy
 from lastword.compat.backtracepython.version import version_string
 from lastword.event import Event, Level, ThreadStack, new_id
 from lastword.event_json import to_json
+from lastword.interruption import anything, failures, suppressed
 from lastword.scrub import scrub
 from lastword.spool.record import MAX_RECORD
 from lastword.wire.backtrace import exception_annotation, report_without_source
@@ -100,7 +100,7 @@ class BacktraceReport:
         try:
             self._event["exceptions"] = exception_tree(error, ex_traceback, reader, room)
             self._event["sources"] = {**self._event["sources"], **reader.sources}
-        except Exception as trouble:
+        except failures() as trouble:
             diagnostics.note("capture", f"an exception was reported without its stack: {describe(trouble)}")
             self._event["exceptions"] = [type_only(error)]
         raised = self._event["exceptions"][0]
@@ -237,7 +237,7 @@ def _all_of(paths: Any) -> list[Any]:
         return [paths]
     try:
         return list(paths)
-    except Exception:
+    except failures():
         return []
 
 
@@ -245,7 +245,7 @@ def _wanted(paths: Sequence[Any]) -> list[Wanted]:
     """What is no path is passed over, as is later what is no file."""
     wanted: list[Wanted] = []
     for path in paths:
-        with suppress(ValueError, TypeError):
+        with suppressed(ValueError, TypeError):
             wanted.append(wanted_file(path, by_flusher=True))
     return wanted
 
@@ -258,7 +258,7 @@ def _settings() -> CaptureSettings:
 def _other_threads() -> list[ThreadStack]:
     try:
         return other_threads(Room(), at_any_price=True)
-    except Exception as trouble:
+    except failures() as trouble:
         diagnostics.note("capture", f"a report went without its other threads: {describe(trouble)}")
         return []
 
@@ -266,5 +266,5 @@ def _other_threads() -> list[ThreadStack]:
 def _text(value: Any) -> str:
     try:
         return value if type(value) is str else str(value)
-    except Exception:
+    except anything():
         return ""

@@ -19,6 +19,7 @@ from lastword.compat.booboo._reporting import ReportingClient, config_for, merge
 from lastword.compat.booboo._user import ProcessUser
 from lastword.event import Event
 from lastword.integrations.reporting import REQUEST_CONTEXT, Failure, request_of
+from lastword.interruption import failures
 
 __all__ = ["DEFAULT_ENDPOINT", "VERSION", "BoobooClient"]
 
@@ -100,8 +101,10 @@ class BoobooClient:
         try:
             reporting.capture(None, origin_of_message, read)
             reporting.tell()
-        except Exception:
+        except RecursionError:
             reporting.uncounted += 1
+        except failures() as trouble:
+            reporting.reporter.refuse_for_defect(trouble)
 
     def set_user(self, user_data: Optional[dict[str, Any]]) -> None:
         """Say who is using the program (see ``booboo.set_user``); None forgets. Never raises."""
@@ -116,8 +119,10 @@ class BoobooClient:
             if error is not None and issubclass(type(error), BaseException):
                 reporting.capture_error(error, traceback, "capture_exception", handled=True)
             reporting.tell()
-        except Exception:
+        except RecursionError:
             reporting.uncounted += 1
+        except failures() as trouble:
+            reporting.reporter.refuse_for_defect(trouble)
 
     def _capture_and_send(
         self,
@@ -148,7 +153,7 @@ class BoobooClient:
             if user_data:
                 known = context.current().user
                 context.set_user(merged(self._user.get() if known is None else known, user_data))
-        except Exception as trouble:
+        except failures() as trouble:
             diagnostics.note("request", f"an event went without its request: {describe(trouble)}")
 
     def _flush(self) -> None:

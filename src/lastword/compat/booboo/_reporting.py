@@ -6,7 +6,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, Optional, cast
 
 from lastword import diagnostics
@@ -22,6 +21,7 @@ from lastword.dsn import Destination, Dsn
 from lastword.errors import RecordRefused
 from lastword.event import Event, new_id
 from lastword.event_json import own_copy
+from lastword.interruption import failures, suppressed
 from lastword.launch.mode import Mode
 from lastword.wire.booboo_payload import payload
 from lastword.wire.json_text import encode
@@ -129,7 +129,7 @@ class ReportingClient(Client):
         last_words = event["level"] == "fatal" and not event["handled"]
         try:
             body = self._body(event)
-        except Exception as error:  # whatever it is, it is not the application's
+        except failures() as error:  # whatever it is, it is not the application's
             self.reporter.refuse_for_defect(error)
             return None
         if body is None:
@@ -153,7 +153,7 @@ class ReportingClient(Client):
                 return None
         try:
             return encode(told)
-        except Exception as error:
+        except failures() as error:
             self._warnings.note("serialise", f"could not serialise event: {error!r}")
             return None
 
@@ -176,7 +176,7 @@ class ReportingClient(Client):
 
     def tell(self) -> None:
         """Say what there is to say: of captures, and of how sending goes."""
-        with suppress(Exception):  # a spool that cannot be read has nothing to tell
+        with suppressed(Exception):  # a spool that cannot be read has nothing to tell
             if time.monotonic() - self._looked_at >= LOOK_INTERVAL:
                 self._looked_at = time.monotonic()
                 self._look_at_delivery()

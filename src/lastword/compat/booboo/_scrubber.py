@@ -9,6 +9,7 @@ from typing import Any
 from lastword.config import Config
 from lastword.event import FILTERED
 from lastword.integrations.reporting import Request
+from lastword.interruption import anything
 from lastword.scrub import Rules
 
 #: Of local variables: a name in which any of these is found, in any case.
@@ -48,7 +49,7 @@ def scrub_vars(local_vars: Mapping[str, Any]) -> dict[str, str]:
 def _text(value: Any) -> str:
     try:
         return repr(value)[:_MAX_TEXT]
-    except Exception:
+    except anything():
         return f"<{type(value).__name__}>"
 
 

@@ -11,6 +11,7 @@ from typing import Any, Optional
 from lastword.capture import context
 from lastword.capture.json_copy import mapping_json
 from lastword.integrations.work import current_work
+from lastword.interruption import anything, failures
 
 
 class ProcessUser:
@@ -47,7 +48,7 @@ def _as_json(user: Any) -> Optional[str]:
         return None
     try:
         return mapping_json(user if isinstance(user, Mapping) else {"id": user}, context.MAX_USER)
-    except Exception:
+    except anything():
         return None
 
 
@@ -58,5 +59,5 @@ def _is_a_piece_of_work() -> bool:
     events = sys.modules.get("asyncio.events")
     try:
         return events is not None and events._get_running_loop() is not None
-    except Exception:
+    except failures():
         return False

@@ -12,6 +12,8 @@ from collections import deque
 from types import FrameType
 from typing import Any, Optional
 
+from lastword.interruption import failures
+
 #: Seconds between two warnings of one cause.
 WARN_INTERVAL = 60.0
 
@@ -55,14 +57,14 @@ class Warnings:
             self._last[cause] = now
             try:
                 logger().warning("booboo: %s", text)
-            except Exception:  # a handler of the program's own
+            except failures():  # a handler of the program's own
                 return
 
     def _tell_details(self) -> None:
         try:
             while self._details:
                 logger().debug("booboo: %s", self._details.popleft())
-        except Exception:  # a handler of the program's own, or another thread was faster
+        except failures():  # a handler of the program's own, or another thread was faster
             return
 
 

@@ -1,0 +1,49 @@
+"""What a function that was interrupted has not given back holds up nobody."""
+
+from __future__ import annotations
+
+import threading
+
+from lastword.nesting import Nesting, Turn
+
+levels = Nesting()
+
+
+@levels.counts
+def nested(deeper: int) -> int:
+    """The level at the innermost call; it never sets its level back."""
+    before = levels.level
+    levels.level = before + 1
+    return nested(deeper - 1) if deeper else before
+
+
+def test_a_level_that_was_never_set_back_is_not_believed() -> None:
+    """It counts no more than there are calls at work."""
+    assert [nested(2), nested(0), nested(1)] == [2, 0, 1]
+
+
+def take() -> bool:
+    return turn.take(0.0)
+
+
+def take_within() -> tuple[bool, bool]:
+    return turn.take(0.0), take()
+
+
+turn = Turn(take, take_within)
+
+
+def test_a_lock_that_was_never_given_back_is_its_threads_again() -> None:
+    """Not while one of its functions is at work below; no other thread has it."""
+    assert take_within() == (True, False)
+    assert take()
+    others: list[bool] = []
+    thread = threading.Thread(target=lambda: others.append(take()))
+    thread.start()
+    thread.join()
+    assert others == [False]
+    turn.give_back()
+    thread = threading.Thread(target=lambda: others.append(take()))
+    thread.start()
+    thread.join()
+    assert others == [False, True]

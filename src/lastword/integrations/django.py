@@ -13,7 +13,6 @@ from lastword.integrations.on_import import when_imported
 from lastword.integrations.reporting import Failure, Request, part, tell
 from lastword.integrations.work import WorkScope
 from lastword.integrations.wrapping import Function, wrap
-from lastword.interruption import anything
 
 MECHANISM = "django"
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Optional
 
 from lastword.errors import SpoolError
+from lastword.interruption import failures, suppressed
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
-from lastword.interruption import failures, suppressed
 
 #: What a try of a lock may meet besides: a disk that is full, or a process, is no reason to keep the spool elsewhere.
 _OTHER_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)

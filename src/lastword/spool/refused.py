@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from typing import Optional
 
 from lastword.errors import SpoolError
+from lastword.interruption import failures, suppressed
 from lastword.spool.layout import Layout, open_private, write_all
 from lastword.spool.places import Place
-from lastword.interruption import failures, suppressed
 
 _MOVED = ".moved"
 

@@ -89,7 +89,7 @@ def _was_typed(error: Any, traceback: Optional[TracebackType]) -> bool:
     while traceback is not None and len(files) < _FRAMES_OF_CONSOLE:
         files.append(traceback.tb_frame.f_code.co_filename)
         traceback = traceback.tb_next
-    prompts = ("<console>", "<python-input-", *(("<stdin>",) if hasattr(sys, "ps1") else ()))
+    prompts = ("<console>", "<python-input-", *(("<stdin",) if hasattr(sys, "ps1") else ()))
     return any(type(file) is str and file.startswith(prompts) for file in files)
 
 

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple, Optional
 from weakref import ref
 
 from lastword.capture.safe_text import clean
-from lastword.capture.source import excerpt, file_found, is_code_in_app, source_lines
+from lastword.capture.source import MAX_LINE, excerpt, file_found, is_code_in_app, source_lines
 from lastword.capture.variables import names_in
 from lastword.event import Frame
 from lastword.event_json import encode_value
 
 MAX_NAME = 200
 MAX_PATH = 1024
+_LINES_ABOVE = 20
 _MAX_SITES_KNOWN = 2048
 
 Columns = tuple[int, int, int]
@@ -74,6 +75,9 @@ class CallSites:
         first, shown = excerpt(lines, line, self._context_lines)
         file = clean(code.co_filename, MAX_PATH)
         module = None if name is None else clean(name, MAX_NAME)
+        is_in_app = self._is_in_app(module, frame)
+        # Code of others has no secret of the program's that would be worth the time.
+        above = lines[max(0, first - 1 - _LINES_ABOVE) : first - 1] if is_in_app and shown else []
         known: Frame = {
             "file": file,
             "path": os.path.normpath(file) if os.path.isabs(file) else "",
@@ -83,8 +87,8 @@ class CallSites:
             "line": line,
             "columns": _columns(code, instruction, lines),
             "first_source_line": first,
-            "source": self._scrub_source(shown),
-            "in_app": self._is_in_app(module, frame),
+            "source": self._scrubbed(above, shown),
+            "in_app": is_in_app,
             "variables": [],
         }
         return CallSite(
@@ -95,6 +99,11 @@ class CallSites:
             begun_json=begun_json(known) if known["path"] else "",
             file_found=file_found(code.co_filename, known["path"]) if shown and known["path"] else None,
         )
+
+    def _scrubbed(self, above: list[str], shown: list[str]) -> list[str]:
+        """``shown``; what is assigned to a secret name there may have begun in the lines ``above``."""
+        before = [line.rstrip("\r\n")[:MAX_LINE] for line in above]
+        return self._scrub_source([*before, *shown])[len(before) :]
 
     def _is_in_app(self, module: Optional[str], frame: FrameType) -> bool:
         """By the longest of the names given that ``module`` is, or is in; else by the file of the code."""

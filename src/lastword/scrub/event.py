@@ -47,7 +47,9 @@ def scrub(event: Event, rules: Rules) -> Event:
     scrubbed["breadcrumbs"] = [] if encoded.texts else [*crumbs]
     for part in _OPEN_PARTS:
         if scrubbed.get(part):
-            scrubbed[part] = by_names(scrubbed[part], rules.is_sensitive, texts)
+            # A fingerprint has no names: of two words the first may be ``auth``.
+            names = rules.is_sensitive if part != "fingerprint" else None
+            scrubbed[part] = by_names(scrubbed[part], names, texts)
     for name, items in scrubbed["contexts"].items():
         if items == FILTERED:  # a context stays one
             scrubbed["contexts"][name] = dict.fromkeys(event["contexts"][name], FILTERED)

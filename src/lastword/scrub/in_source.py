@@ -17,9 +17,9 @@ comments, are looked at as texts. The lines are an excerpt, so a statement may h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
 from lastword.scrub.late_pattern import LatePattern
 from lastword.scrub.texts import Finder, Span
@@ -72,8 +72,8 @@ class _Token(NamedTuple):
 def literals_of_secrets(is_sensitive: Callable[[str], bool], in_texts: Sequence[Finder]) -> Finder:
     """Finds them in source; ``in_texts`` find secrets in the texts and comments of it."""
 
-    def spans(source: str) -> Iterator[Span]:
-        for statement in _statements(source):
+    def spans_from(source: str, start: int) -> Iterator[Span]:
+        for statement in _statements(source, start):
             hidden = _hidden(statement, is_sensitive)
             for place, token in enumerate(statement):
                 if place in hidden:
@@ -81,14 +81,35 @@ def literals_of_secrets(is_sensitive: Callable[[str], bool], in_texts: Sequence[
                 elif token.kind in ("text", "comment"):
                     yield from _in_text(token, in_texts)
 
+    def spans(source: str) -> Iterator[Span]:
+        found = [*spans_from(source, 0)]
+        for quotes in ('"""', "'''"):
+            if source.count(quotes) % 2:  # it begins, or ends, within such a text: nobody knows
+                found += spans_from(source, source.index(quotes) + len(quotes))
+        return _apart(sorted(found))
+
     return spans
 
 
-def _statements(source: str) -> Iterator[list[_Token]]:
+def _apart(spans: Iterable[Span]) -> Iterator[Span]:
+    """Those that overlap, as one."""
+    last: Optional[Span] = None
+    for span in spans:
+        if last is not None and span.start < last.end:
+            last = last if span.end <= last.end else Span(last.start, span.end)
+            continue
+        if last is not None:
+            yield last
+        last = span
+    if last is not None:
+        yield last
+
+
+def _statements(source: str, start: int) -> Iterator[list[_Token]]:
     """The tokens of each, without its end; the head of a compound one is a statement of its own."""
     statement: list[_Token] = []
     depth = 0
-    for found in _TOKEN.compiled().finditer(source):
+    for found in _TOKEN.compiled().finditer(source, start):
         kind = found.lastgroup
         if kind is None:
             continue

@@ -18,7 +18,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # no text may have one; escaped
 _INDENT = re.compile(r"[\[{]\r?\n( {1,8})")
 
 
-def by_names(value: Any, is_sensitive: IsSensitive, texts: list[str]) -> Any:
+def by_names(value: Any, is_sensitive: Optional[IsSensitive], texts: list[str]) -> Any:
     """A copy in which the values of sensitive names are filtered; all other texts, and long numbers, go to `texts`."""
 
     def collected(text: str) -> str:

@@ -22,7 +22,7 @@ _WINDOW = 300
 
 # A name, as the value of a key that holds names; pydantic has the way to it.
 _NAMED = LatePattern(
-    rf"""(?<![A-Za-z0-9]) (?i: {NAME_KEYS} ) (?: {QUOTE} )? \s{{0,3}} [:=] \s{{0,3}}
+    rf"""(?<![A-Za-z0-9_]) (?i: {NAME_KEYS} ) (?: {QUOTE} )? \s{{0,3}} [:=] \s{{0,3}}
     (?: [(\[] (?: ["']?[\w.-]{{1,60}}["']?,\s? ){{0,6}} )? b? (?: {QUOTE} )? (?P<name> [A-Za-z0-9_.:/-]{{3,100}} )
     | < (?i: {NAME_KEYS} ) > \s{{0,3}} (?P<content> [A-Za-z0-9_.:/-]{{3,100}} ) \s{{0,3}} (?= </ )""",
     re.VERBOSE,

@@ -88,6 +88,13 @@ def test_an_event_without_a_user_stays_without() -> None:
     assert scrub(message_event(SECRET), RULES)["user"] is None
 
 
+def test_a_fingerprint_is_no_pair() -> None:
+    """Two events of which only the second word differs stay apart; secrets in it go all the same."""
+    event = message_event(fingerprint=["auth", "timeout"])
+    assert scrub(event, RULES)["fingerprint"] == ["auth", "timeout"]
+    assert scrub(message_event(fingerprint=["auth", SECRET]), RULES)["fingerprint"] == ["auth", LEFT]
+
+
 def test_rules_that_are_off_change_nothing() -> None:
     """A drop-in for what never scrubbed can leave it to the program."""
     event = message_event(SECRET, tags={"token": "x"})

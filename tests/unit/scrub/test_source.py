@@ -85,6 +85,16 @@ def test_source_that_only_mentions_a_secret_stays(line: str) -> None:
     assert RULES.scrub_source([line]) == [line]
 
 
+@pytest.mark.parametrize("quotes", ['"""', "'''"])
+def test_an_excerpt_may_begin_and_end_within_a_text(quotes: str) -> None:
+    """Its first quotes may be the end of a docstring, or the beginning of one."""
+    code = ['    passwords = ["a", "hunter2"]', '    get("b")']
+    for lines in (["    of the docs (", f"    {quotes}", *code], [*code, "def f():", f"    {quotes}Begins"]):
+        scrubbed = RULES.scrub_source(lines)
+        assert "hunter2" not in str(scrubbed)
+        assert '    get("b")' in scrubbed
+
+
 def test_source_keeps_its_lines() -> None:
     """A secret of several lines goes from each, and the line numbers of what follows stay right."""
     lines = ["a = 1", *f'KEY = """{PEM}"""'.split("\n"), "b = 2", "secret = (", "    'hunter2'", ")", "c = 3"]

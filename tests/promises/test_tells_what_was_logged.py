@@ -299,12 +299,25 @@ def test_a_logger_with_a_filter_of_its_own_is_heard(tmp_path: Path) -> None:
     later = made("Later", logging.Logger, asks_above=False)
     below = made("Below", asking, asks_above=True)
     plain = type("Plain", (early,), {})
-    for cls in (early, asking, later, below, plain):
+
+    class Mixin:
+        def filter(self, record: Any) -> bool:
+            return "secret" not in record.getMessage()
+
+    mixed: Any = type("Mixed", (Mixin, logging.Logger), {})
+    for cls in (early, asking, later, below, plain, mixed):
         logger = cls(cls.__name__)
         logger.addHandler(logging.NullHandler())
         logger.error("heard")
         logger.error("secret")
-    assert [event["tags"]["logger"] for event in events(tmp_path)] == ["Early", "Asking", "Later", "Below", "Plain"]
+    assert [event["tags"]["logger"] for event in events(tmp_path)] == [
+        "Early",
+        "Asking",
+        "Later",
+        "Below",
+        "Plain",
+        "Mixed",
+    ]
     before = dict(vars(early))
     hooks.uninstall()
     assert vars(early)["filter"] is not before["filter"]
@@ -314,7 +327,7 @@ def test_a_logger_with_a_filter_of_its_own_is_heard(tmp_path: Path) -> None:
     logger = early("Again")
     logger.addHandler(logging.NullHandler())
     logger.error("heard")
-    assert len(events(tmp_path)) == 6
+    assert len(events(tmp_path)) == 7
 
 
 def test_odd_records_cost_nothing(tmp_path: Path, log: logging.Logger) -> None:

@@ -109,8 +109,10 @@ def _hear_classes_below(cls: type, listener: Callable[[LogRecord], None]) -> Non
 
 
 def _hear_class(cls: type, listener: Callable[[LogRecord], None]) -> None:
-    """A logger of a class with a ``filter`` of its own need not ask that of ``Logger``."""
-    if type(vars(cls).get("filter")) is FunctionType:
+    """A logger of a class with a ``filter`` of its own, or of a mixin's, need not ask that of ``Logger``."""
+    owner = next(one for one in cls.__mro__ if "filter" in vars(one))
+    is_heard_above = owner is sys.modules["logging"].Logger or (owner in _classes and owner is not cls)
+    if not is_heard_above and type(vars(owner)["filter"]) is FunctionType:
         _classes.setdefault(cls, HookSlot(cls, "filter", _pass_then_tell)).install(listener)
 
 

@@ -9,7 +9,6 @@ thread hears nothing. Of several, another thread may: it finds no child to wait 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import signal
 import time
@@ -18,6 +17,7 @@ from typing import Any, Optional
 
 from lastword.interruption import failures, suppressed
 from lastword.native import native
+from lastword.spool.ground import beside_standard_streams
 
 _SHELL = "/bin/sh"
 
@@ -48,7 +48,7 @@ class Children:
         reading = writing = None
         try:
             if answer_within:
-                reading, writing = map(_beside_standard_streams, os.pipe())
+                reading, writing = map(beside_standard_streams, os.pipe())
                 os.set_blocking(reading, False)
             pid = self._spawn(arguments, environment, writing, log)
             if writing is not None:
@@ -103,16 +103,6 @@ class Children:
     def _forget(self, starter: int, pid: int) -> None:
         with suppressed(ValueError):  # by another thread already
             self._left.remove((starter, pid))
-
-
-def _beside_standard_streams(descriptor: int) -> int:
-    """The same under a number above 2, which those of a program have that was started without standard streams."""
-    if descriptor > 2:
-        return descriptor
-    try:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    finally:
-        os.close(descriptor)
 
 
 def _status(pid: int) -> Optional[int]:

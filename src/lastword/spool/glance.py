@@ -11,7 +11,7 @@ import os
 from typing import Optional
 
 from lastword.interruption import failures
-from lastword.spool.layout import ALIVE_LOCK
+from lastword.spool.layout import ALIVE_LOCK, open_private
 from lastword.spool.lock import KeptDescriptor, holder
 from lastword.spool.reader import size_of
 
@@ -86,8 +86,7 @@ class Glance:
     def _size_by_descriptor(self) -> Optional[int]:
         try:
             if self._open is None and self._segment is not None:
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-                self._open = KeptDescriptor(os.open(self._segment, flags))
+                self._open = KeptDescriptor(open_private(self._segment, os.O_RDONLY))
         except failures(OSError):
             return None
         return None if self._open is None else self._open.size()

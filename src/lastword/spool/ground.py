@@ -8,6 +8,7 @@ bit is set): ``secure_way`` looks at all of them.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -26,6 +27,18 @@ _LOOKS = 10
 _BY_EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
 
+def beside_standard_streams(descriptor: int) -> int:
+    """The same under a number above 2, which those of a program have that was started without standard streams: what it
+    prints would come into our file. To be called before the file is locked: closing the lower number drops the lock.
+    """
+    if descriptor > 2:
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def private_directory(path: str, within: Optional[int] = None, *, make: bool) -> Iterator[int]:
     """Open a directory of ours, for the descriptor; where ``make`` says so, make it if it is missing and close it to
@@ -36,7 +49,7 @@ def private_directory(path: str, within: Optional[int] = None, *, make: bool) ->
     """
     name = path if within is None else os.path.basename(path)
     made = make and _make(name, within)
-    descriptor = _open(path, name, within, made=made)
+    descriptor = beside_standard_streams(_open(path, name, within, made=made))
     try:
         found = os.fstat(descriptor)
         if found.st_uid != os.geteuid():

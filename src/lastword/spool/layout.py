@@ -41,7 +41,7 @@ from typing import Optional
 from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
-from lastword.spool.ground import MOVED_SUFFIX, private_directory, secure_way
+from lastword.spool.ground import MOVED_SUFFIX, beside_standard_streams, private_directory, secure_way
 
 FORMAT = "v1"
 ALIVE_LOCK, WHO, BLACKBOX = "alive.lock", "who.json", "blackbox"
@@ -96,7 +96,9 @@ class Layout:
 
     def writer_ids(self) -> set[str]:
         """Every writer that has its place, dead or alive. What else lies there is not ours. Raises OSError."""
-        descriptor = os.open(self.writers, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = beside_standard_streams(
+            os.open(self.writers, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        )
         try:
             with os.scandir(descriptor) as entries:
                 return {
@@ -222,7 +224,7 @@ def open_private(path: str, flags: int) -> int:
     Raises OSError, also for what is no regular file (ELOOP for a symbolic link, ENXIO for others) and for another
     user's, which only root may look at.
     """
-    descriptor = os.open(path, flags | _SAFELY, 0o600)
+    descriptor = beside_standard_streams(os.open(path, flags | _SAFELY, 0o600))
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from lastword.spool.ground import beside_standard_streams
 from lastword.spool.layout import segment_name
 from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import Segments, size_of
@@ -41,7 +42,7 @@ class Syncer:
 
 def _fsync(path: str) -> None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = beside_standard_streams(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
         kept = KeptDescriptor(descriptor)  # for a disk may take its time
     except OSError:
         return

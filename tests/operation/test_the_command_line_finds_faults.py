@@ -19,10 +19,13 @@ from typing import Callable
 import pytest
 
 from lastword.cli import main
+from lastword.spool import start
 from lastword.spool.accounts import read_accounts
 from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
+from lastword.spool.lock import LifetimeLock
+from lastword.spool.start import StartState
 from lastword.testing import LoopbackTracker
 from tests.support import filesystems, needs, second_user
 from tests.support.planted import hold
@@ -125,6 +128,10 @@ def held_too_long(ground: Ground) -> None:
     hold(ground.spool, dsn=ground.dsn(), timestamp=time.time() - 3 * HOUR)
 
 
+def nobody_comes(ground: Ground) -> None:
+    hold(ground.spool, dsn=ground.dsn(), timestamp=time.time() - 60)
+
+
 def set_aside(ground: Ground) -> None:
     hold(ground.spool, dsn=ground.dsn())
     ground.tracker.answer(400, body=b'{"error":"no title"}', times=1)
@@ -184,6 +191,7 @@ FAULTS: list[tuple[Callable[[Ground], None], str, str, str, str, str]] = [
     (tracker_that_is_down, "doctor", "", "tracker", "refused", "check that the tracker runs"),
     (clock_two_hours_off, "doctor", "", "clock", "clock is 120 min behind", "timedatectl"),
     (held_too_long, "warning", "", "held", "1 event waits, the oldest for 3 h", "lastword flush"),
+    (nobody_comes, "warning", "", "flusher", "none leads, and none is on its way", "lastword flush"),
     (set_aside, "warning", "", "set aside", "refused: HTTP 400", "lastword ls --set-aside"),
     (stopped_flusher, "PROBLEM", "", "flusher", "it is stopped", "kill -CONT"),
     (flusher_of_another_version, "warning", "", "flusher", "lastword 0.0.1; this is", "kill -TERM"),
@@ -246,6 +254,20 @@ def test_a_healthy_spool(ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys
     assert "lastword doctor" in event.message
     told = capsys.readouterr().out
     assert "no problem found" in told and "took a test event" in told
+
+
+def test_a_flusher_that_waits_is_on_its_way(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    """What waits for the end of a pause is nothing to see to, and it is said until when."""
+    hold(ground.spool, dsn=ground.dsn(), timestamp=time.time() - 60)
+    layout, now = Layout(str(ground.spool)), time.time()
+    start.store(layout, StartState(1, now + 30, stopped_at=now))
+    waits = LifetimeLock.acquire(layout.helper_lock)
+    assert waits is not None
+    main(["status", "--spool", str(ground.spool)])
+    waits.release()
+    told = capsys.readouterr().out
+    assert findings_told(told) == []
+    assert re.search(r"none leads, one is on its way, once a pause is over, in \d\d s", told), told
 
 
 def test_no_spool_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

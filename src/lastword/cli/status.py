@@ -15,6 +15,7 @@ from typing import Any, Optional
 
 from lastword.cli import whose_spool
 from lastword.cli.diagnosis import look_at_spool
+from lastword.cli.diagnosis.sending import one_is_coming
 from lastword.errors import ConfigError
 from lastword.spool import destination
 from lastword.spool.accounts import Accounts, read_accounts
@@ -123,7 +124,8 @@ def _lines(layout: Layout, accounts: Accounts, now: float) -> list[tuple[str, st
 
 def _flusher(layout: Layout, accounts: Accounts) -> str:
     if accounts.flusher is None:
-        return "none leads" + (", the next capture starts one" if accounts.held else "; nothing is held")
+        coming = one_is_coming(layout, time.time()) or "the next capture starts one"
+        return f"none leads, {coming}" if accounts.held else "none leads; nothing is held"
     leads = f"pid {accounts.flusher} leads" if accounts.flusher else "one leads that is not visible from here"
     if stands_still(layout, accounts.flusher):
         leads += ", but is STOPPED: nothing is sent until it goes on (kill -CONT) or makes way (kill -KILL)"

@@ -20,6 +20,9 @@ from lastword.version import __version__
 #: Seconds: what has waited longer than this will not go by itself.
 TOO_LONG = 3600.0
 
+#: Seconds: what has waited longer than this should be in the hands of a flusher.
+_OVERDUE = 5.0
+
 _REASONS_SHOWN = 3
 _MOST_READ = 100  # of what was set aside
 
@@ -27,7 +30,7 @@ _MOST_READ = 100  # of what was set aside
 def look_at_sending(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
     """Findings on one spool; ``names`` says for people what the keys of destinations stand for."""
     now = time.time()
-    yield _flusher(layout, accounts)
+    yield _flusher(layout, accounts, now)
     yield from _starts(layout, accounts, now)
     for key, health in accounts.destinations.items():
         yield _destination(key, names.get(key, key), health, accounts.held_for[key], now)
@@ -36,12 +39,18 @@ def look_at_sending(layout: Layout, accounts: Accounts, names: Mapping[str, str]
     yield from _lost(accounts)
 
 
-def _flusher(layout: Layout, accounts: Accounts) -> Finding:
+def _flusher(layout: Layout, accounts: Accounts, now: float) -> Finding:
     pid = accounts.flusher
     if pid is None:
-        if accounts.sendable:
-            return Finding("note", "flusher", "none leads; the next capture starts one, or `lastword flush` sends now")
-        return Finding("ok", "flusher", "none leads, and there is nothing to send")
+        if not accounts.sendable:
+            return Finding("ok", "flusher", "none leads, and there is nothing to send")
+        coming = one_is_coming(layout, now)
+        if coming:
+            return Finding("ok", "flusher", f"none leads, {coming}")
+        text = "none leads, and none is on its way; the next capture or start of a program starts one"
+        if _is_overdue(layout, accounts, now):
+            return Finding("warning", "flusher", f"{text}; {_waiting(accounts.sendable)}", "`lastword flush` sends now")
+        return Finding("note", "flusher", text)
     who = f"pid {pid} leads" if pid else "one leads that is not visible from here"
     if stands_still(layout, pid):
         return Finding(
@@ -64,9 +73,25 @@ def _flusher(layout: Layout, accounts: Accounts) -> Finding:
     return Finding("ok", "flusher", f"{who}, lastword {version}" if version else who)
 
 
+def one_is_coming(layout: Layout, now: float) -> str:
+    """In words, whether a flusher is on its way, and when it comes; '' where none is."""
+    state = start.load(layout)
+    if not start.is_coming(layout, state, now):
+        return ""
+    waits = 0.0 if state.may_come_soon(now) else max(state.not_before - now, 0.0)
+    return "one is on its way" + (f", once a pause is over, in {_long(waits)}" if waits else "")
+
+
+def _is_overdue(layout: Layout, accounts: Accounts, now: float) -> bool:
+    """Whether what waits should have a flusher by now, and nothing else is found that tells why it waits."""
+    oldest = _oldest_held(layout)
+    told = any(health.misconfigured for key, health in accounts.destinations.items() if accounts.held_for[key])
+    return oldest is not None and _OVERDUE <= now - oldest <= TOO_LONG and not told
+
+
 def _starts(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]:
     state = start.load(layout)
-    if accounts.flusher is None and state.failures:
+    if accounts.flusher is None and state.failures and not start.is_coming(layout, state, now):
         yield Finding(
             "problem" if accounts.sendable else "warning",
             "flusher",

@@ -42,12 +42,14 @@ _NAME_CHARACTERS = string.ascii_letters + string.digits + "_-"
 _REST_OF_NAME = r"(?= (?P<rest> [A-Za-z0-9_-]{0,60} ) ) (?P=rest)"
 
 # A quote, escaped once for each text inside a text, or as HTML and URLs have it.
-QUOTE = r"""(?: \\{0,8}["'] | &(?:quot|apos|\#34|\#39|\#x27); | %(?:25){0,3}2[27] )"""
+QUOTE = r"""(?: \\{0,8}["'`] | \\{1,8}u002[27] | &(?:quot|apos|\#34|\#39|\#x27); | %(?:25){0,3}2[27] )"""
 
 _BETWEEN = rf"""(?:
     (?P<closing> {QUOTE} ) \]? \s{{0,3}}
-        (?: (?P<comma> , ) | =>? | [-~]> | :{{1,2}}=? | %(?:25){{0,3}}3[aAdD] ) \s{{0,3}}
-    | (?: \] | %(?:25){{0,3}}5[dD] )? \s{{0,3}} (?: ={{1,3}}>? | :=>? | [-~]> | %(?:25){{0,3}}3[dD] ) \s{{0,3}}
+        (?: (?P<comma> , ) | =>? | [-~]> | → | :{{1,2}}=? | %(?:25){{0,3}}3[aAdD] ) \s{{0,3}}
+    | (?: \] | %(?:25){{0,3}}5[dD] )? \s{{0,3}}
+        (?: ={{1,3}}>? | :=>? | [-~]> | → | %(?:25){{0,3}}3[dD] | \\{{1,8}}(?:u00|x)3[dD] )
+        \s{{0,3}}
     | \s{{0,3}} : \s{{0,3}} [A-Za-z_][\w.\[\]|, ]{{0,60}} \s = \s
     | \s{{0,3}} (?P<colon> : (?!:) | :: (?=\s) | %(?:25){{0,3}}3[aA] ) \s{{0,3}}
     | (?P<element> (?: \s{{1,3}} [\w:.-]{{1,60}} \s?=\s? (?: "[^"<>]{{0,200}}" | '[^'<>]{{0,200}}' ) ){{0,8}} \s?
@@ -66,8 +68,10 @@ BRACKETED = r"""[\[({] (?:
     | [\s\S]* )"""
 _BARE = r"""[^\s&"'<>)\]};,] (?: [^\s&"'<>)\]};,] | [,;] (?! \s | \Z | [A-Za-z0-9_.-]{1,40}= ) )*"""
 
-#: A value: a text, a list, a call as reprs have it (``Login('ann', 'x')``), or all up to the next delimiter.
-VALUE = rf"{QUOTED} | (?: [A-Za-z_][\w.]{{0,100}} )? {BRACKETED} | {_BARE}"
+_BLOCK = r"[|>][-+0-9]{0,2} [ ]* \n (?: [ ]+ [^\n]* (?: \n | \Z ) )+"  # of YAML
+
+#: A value: a text, a block, a list, a call as reprs have it (``Login('ann', 'x')``), or all up to the next delimiter.
+VALUE = rf"{QUOTED} | {_BLOCK} | (?: [A-Za-z_][\w.]{{0,100}} )? {BRACKETED} | {_BARE}"
 
 _REST_OF_LINE = r"""[^\r\n\\"']+"""
 _LIKE_A_KEY = r"(?= [A-Za-z._~+/-]*[0-9] ) (?= [0-9._~+/-]*[A-Za-z] ) [A-Za-z0-9._~+/=-]{8,}"

@@ -41,6 +41,11 @@ FORMS = {
     f"user\tbob\npassword\t{S}": "user\tbob\npassword\t[filtered]",
     f"machine h login bob password {S}": "machine h login bob password [filtered]",
     f"token: 9f{S}a": "token: [filtered]",
+    f"password → {S}": "password → [filtered]",
+    f"`password` = '{S}'": "`password` = [filtered]",
+    f"secret_key: |\n  a\n  {S}\nb: 1": "secret_key: [filtered]b: 1",
+    f"password\\u003d{S}": "password\\u003d[filtered]",
+    f"\\u0022password\\u0022:\\u0022{S}\\u0022": "\\u0022password\\u0022:[filtered]",
     # objects with a name and a value
     f"[{{'name': 'password', 'value': '{S}'}}]": "[{'name': 'password', 'value': [filtered]}]",
     f"[{{'value': '{S}', 'type': 1, 'name': 'password'}}]": "[{'value': [filtered], 'type': 1, 'name': 'password'}]",

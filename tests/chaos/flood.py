@@ -9,7 +9,7 @@ from lastword.testing import LoopbackTracker
 from tests.support.programs import Program, wait_for_accounts, wait_until_no_flusher, wait_while
 
 PROMISE = "a flood that goes on through a whole outage pushes out nothing rarer, with default options"
-PROCESSES, LIMIT, SECONDS, EVERY = 64, 128 << 20, 90.0, 6.0
+PROCESSES, LIMIT, SECONDS, EVERY = 64, 64 << 20, 90.0, 6.0
 
 FLOOD = f"""
 lastword.init(os.environ["TEST_DSN"], spool=os.environ["TEST_SPOOL"], max_spool={LIMIT})
@@ -24,7 +24,7 @@ for _ in range({PROCESSES}):
                 others += 1
             else:
                 kept += 1
-            time.sleep(0.1)
+            time.sleep(0.05)
         os.write(1, b"flood:%d:%d\\n" % (kept, others))
         os._exit(0)
 for _ in range({PROCESSES}):
@@ -45,6 +45,7 @@ def prove(directory: Path) -> str:
         assert len(rare) > PROCESSES * SECONDS / EVERY / 2
         accounts = wait_for_accounts(spool, lambda seen: seen.missing == 0, "the balance")
         assert not accounts.dropped, accounts.dropped
+        assert others > kept, "there was no flood"
         assert accounts.refused == {"flood": others}, (accounts.refused, others)
         tracker.come_up()
         wait_while(lambda: len(tracker.events), lambda: not read_accounts(spool).held, "the last one", patience=120)

@@ -94,13 +94,13 @@ def test_set_in_an_outage(layout: Layout, system: SystemClock, steps: str, stays
                 time.sleep(0.1)  # some looks
             if stays:
                 tracker.come_up()
-                tracker.wait_for(1, timeout=5)
+                tracker.wait_for(1, timeout=15)
         for system.ahead in others:
             pass
         tracker.come_up()
         with led(layout):
             a_process_captures(layout, tracker)
-            tracker.wait_for(2, timeout=5)
+            tracker.wait_for(2, timeout=15)
             wait_until(lambda: read_accounts(layout.spool).delivered == 2, "a checkpoint")
     assert read_accounts(layout.spool).dropped == {}
 
@@ -122,7 +122,7 @@ def test_what_the_tracker_asked_for(layout: Layout, system: SystemClock, ahead: 
             system.ahead = ahead
             with led(layout):
                 tracker.wait_for(1)
-        assert 1.0 < time.monotonic() - began < 3.0
+        assert 1.0 < time.monotonic() - began < 8.0
 
 
 def test_what_status_says(layout: Layout, system: SystemClock, capsys: pytest.CaptureFixture[str]) -> None:

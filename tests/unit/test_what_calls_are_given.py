@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import decimal
 import enum
@@ -222,4 +221,3 @@ def test_a_hook_that_turns_out_to_be_async_is_said(tmp_path: Path) -> None:
         warnings.simplefilter("error")
         assert lastword.capture_message("x") is None
     assert "it cannot be async" in said()
-    assert not asyncio.iscoroutinefunction(hook)

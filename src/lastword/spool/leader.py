@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from typing import Optional
 
+from lastword.interruption import failures
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 from lastword.version import __version__
 
@@ -45,7 +46,7 @@ def version_of(layout: Layout) -> Optional[str]:
     """The version of lastword that whoever leads runs; None where it has not said so."""
     try:
         return str(json.loads(read_small_file(layout.leader, 4096).decode("ascii"))["lastword"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except failures(OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

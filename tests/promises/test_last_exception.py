@@ -194,10 +194,16 @@ def test_what_ends_the_program(name: str, tmp_path: Path) -> None:
     without_us = "class lastword: init = capture_exception = staticmethod(lambda **_: None)\n"
     setups = {"with": SETUP, "without": without_us}
     programs = {key: start(form, tmp_path / key, setup) for key, setup in setups.items()}
-    told = {
-        key: comparable(program.communicate(form.typed.replace(SETUP, setups[key]), timeout=60)[0], tmp_path / key, "")
-        for key, program in programs.items()
-    }
+    try:
+        told = {
+            key: comparable(
+                program.communicate(form.typed.replace(SETUP, setups[key]), timeout=60)[0], tmp_path / key, ""
+            )
+            for key, program in programs.items()
+        }
+    finally:
+        for program in programs.values():
+            program.kill()
     events = [record.content for record in recorded(tmp_path / "with" / "spool")]
     assert [(event["mechanism"], event["level"], event["exceptions"][0]["type"]) for event in events] == form.events, (
         told["with"]

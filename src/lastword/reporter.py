@@ -272,6 +272,7 @@ class _Refusals:
         self._counts: dict[str, int] = {}
         self._posted: dict[tuple[str, str], int] = {}  # by directory and reason: counted on disk for want of a writer
         self._lock = Turn(_Refusals.add_up, _Refusals.move_to)  # of this process alone: no fork leaves it held
+        self._posting = Turn(_Refusals.post)
 
     def add_up(self) -> None:
         # Whoever has the lock looks again after giving it back, so nobody has to wait for it.
@@ -305,15 +306,25 @@ class _Refusals:
                 del counts[reason]
 
     def post(self, where: list[places.Place]) -> None:
-        """Count them on disk in the first place that takes them."""
+        """Count them on disk in the first place that takes them, each reason once, and not within itself: an audit hook
+        that captures whenever a file is opened would have no end. What is left stays in memory.
+        """
+        done: set[str] = set()
 
         def take(reason: str, number: int) -> bool:
+            if reason in done:
+                return False
+            done.add(reason)
             directory = refused.count(where, reason, number)
             if directory is not None:
                 self._posted[directory, reason] = self._posted.get((directory, reason), 0) + number
             return directory is not None
 
-        self.move_to(take)
+        if self._posting.take(0.0):
+            try:
+                self.move_to(take)
+            finally:
+                self._posting.give_back()
 
     def move_all_to(self, writer: Writer) -> None:
         """Those too that were counted on disk for want of it."""

@@ -209,13 +209,14 @@ class Writer:
     def refuse(self, reason: str, count: int = 1) -> None:
         """Count events that were captured and not recorded. Never raises."""
         self._unposted.append((reason, count))
+        self._stored_for = 0
         try:
             if self._lock.take(_LOCK_WAIT):
                 try:
                     self._store_state()
                 finally:
                     self._lock.give_back()
-        except RecursionError:  # it goes with the next store
+        except RecursionError:  # it goes with the next record
             pass
 
     def abandon(self) -> None:
@@ -248,7 +249,7 @@ class Writer:
             size = 0
         elif self._torn:
             line = b"\n" + line
-        if self._stored_for != self._number:  # just rolled, or an earlier roll was interrupted or found no black box
+        if self._stored_for != self._number:  # just rolled, or not stored the last time: no room on disk or stack
             self._store_state()
         self._attempted, self._attempt = len(line), body[:_HEAD]
         if os.write(self._descriptor, line) != len(line):
@@ -313,15 +314,16 @@ class Writer:
     def _store_state(self) -> None:
         """Say in the black box which segments are sealed, and what was refused."""
         number, refused = self._number, self._state.refused
+        self._stored_for = 0
         self._state.sealed_upto = number - 1
         while self._unposted:
             reason, count = self._unposted.pop()
             refused[reason] = refused.get(reason, 0) + count
         try:
             blackbox.store(os.path.join(self._directory, BLACKBOX), self._state)
-            self._stored_for = number
+            self._stored_for = 0 if self._unposted else number
         except failures(OSError):
-            pass  # the state is kept and goes with the next store
+            pass  # the state is kept and goes with the next record
 
 
 def _make_cradle(path: str) -> None:

@@ -35,8 +35,8 @@ def _impatient() -> Iterator[None]:
 def told_by_status(layout: Layout, capsys: pytest.CaptureFixture[str]) -> str:
     """What `lastword status` says is wrong."""
     code = status.run(spool=layout.spool)
-    told = "\n".join(line for line in capsys.readouterr().out.splitlines() if line.startswith("finding"))
-    assert code == 1 or not told
+    told = "\n".join(line for line in capsys.readouterr().out.splitlines() if line.startswith(("PROBLEM", "warning")))
+    assert (code == 1) == ("PROBLEM" in told)
     return told
 
 

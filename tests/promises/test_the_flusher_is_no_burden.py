@@ -181,7 +181,7 @@ def test_what_cannot_be_started_is_not_tried_at_every_capture(tmp_path: Path) ->
     """Where only a process may send and none can be started, captures go on, the events stay, and it is told once."""
     spool = tmp_path / "spool"
     body = """
-lastword.init(os.environ["TEST_DSN"], spool=os.environ["TEST_SPOOL"], flusher="process")
+lastword.init(os.environ["TEST_DSN"], spool=os.environ["TEST_SPOOL"], flusher="process", shutdown_timeout=0)
 sys.executable = sys._base_executable = ""; sys.exec_prefix = "/nonexistent"
 for _ in range(3): acked(lastword.capture_message("kept"))
 """

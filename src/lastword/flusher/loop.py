@@ -15,12 +15,19 @@ from lastword.spool.lock import LifetimeLock
 class Flusher:
     """Leads a spool until there is nothing more to do, or until ``stop`` is called (from a signal handler).
 
-    One that ``stays`` does not leave for want of work.
+    One that ``stays`` does not leave for want of work. Until ``stop_ends`` (by the monotonic clock) a service may be
+    stopping, which waits for its flusher too: until then none stays only for what waits, once no process writes.
+
+    Attributes:
+        is_needed_again: it was told to stop while events waited and a process lived that may have written them, and
+            which perhaps captures nothing more: nobody else starts the next flusher.
     """
 
-    def __init__(self, layout: Layout, *, stays: bool = False) -> None:
+    def __init__(self, layout: Layout, *, stays: bool = False, stop_ends: float = 0.0) -> None:
         self._layout = layout
         self._stays = stays
+        self._stop_ends = stop_ends
+        self.is_needed_again = False
         self._leaves_by: Optional[float] = None  # by the monotonic clock, once it was told to stop
 
     def stop(self, within: float = schedule.DRAIN_AT_TERM) -> None:
@@ -45,6 +52,8 @@ class Flusher:
             if self._leaves_by is not None:
                 now = time.time()
                 start.pause(self._layout, now + schedule.PAUSE_AFTER_TERM, stopped_at=now)
+                waits = leadership.holds_anything or not leadership.has_seen_everything()
+                self.is_needed_again = waits and leadership.has_living_writers
                 return
             # Whoever wrote between our last look and the release found us leading and started nobody: look again.
             if until() or leadership.has_seen_everything():
@@ -97,6 +106,7 @@ class Flusher:
         if self._leaves_by is None:
             if self._stays or leadership.is_busy or idle_for < schedule.LINGER_EMPTY:
                 return False
-            return schedule.may_leave(idle_for=idle_for, held=leadership.holds_anything)
+            held = leadership.holds_anything and time.monotonic() >= self._stop_ends
+            return schedule.may_leave(idle_for=idle_for, held=held)
         idle = not progress and not leadership.is_busy
         return idle or time.monotonic() > self._leaves_by

@@ -42,31 +42,38 @@ def run_detached(
         layout.check()  # before anything is written there: what was a spool of ours when we were started may be a trap
         _send_errors_to(layout.flusher_log)
         _be_a_good_neighbour()
-        for number in _STOPPING:
-            signal.signal(number, _leave)
-        if not _outwait(layout, not_before, only_for_the_living=start.load(layout).stopped_at > 0):
+        _leave_when_told()
+        stopped_at = start.load(layout).stopped_at
+        if not _outwait(layout, not_before, only_for_the_living=stopped_at > 0):
             return
     except Exception:
         traceback.print_exc()
         return
     for _ in range(_MOST_TRIES):
         try:
-            _lead(layout, Succession(layout, coming, interpreter))
-            return
+            if not _lead(layout, Succession(layout, coming, interpreter), stopped_at) or not _is_second_self():
+                return
         except Exception:
             breakdown.report(layout, traceback.print_exc)
+            _leave_when_told()
         coming = start.lock_helper(layout)
-        if coming is None or not _outwait(layout, start.load(layout).not_before):
+        state = start.load(layout)
+        stopped_at = state.stopped_at
+        if coming is None or not _outwait(layout, state.not_before, only_for_the_living=stopped_at > 0):
             return
 
 
-def _lead(layout: Layout, succession: Succession) -> None:
+def _lead(layout: Layout, succession: Succession, stopped_at: float) -> bool:
+    """Lead as long as there is a reason to. Whether it was told to stop, and somebody has to come back after the pause.
+
+    ``stopped_at`` is when the one before was told to stop, in Unix seconds, or 0.
+    """
     if not succession.may_try():
         start.clear_failures(layout)
-        return
-    flusher = _load_flusher(layout)
+        return False
+    flusher = _load_flusher(layout, time.monotonic() + schedule.stop_left(stopped_at, time.time()))
     if flusher is None:
-        return
+        return False
 
     def stop(_number: int, _frame: Optional[FrameType]) -> None:
         flusher.stop()
@@ -76,6 +83,18 @@ def _lead(layout: Layout, succession: Succession) -> None:
     flusher.run(succession.must_leave)
     while succession.wait():
         flusher.run(succession.must_leave)
+    return flusher.is_needed_again
+
+
+def _is_second_self() -> bool:
+    """End this process, for whoever told it to leave waits for that, and go on in a child of it."""
+    _leave_when_told()
+    return os.fork() == 0
+
+
+def _leave_when_told() -> None:
+    for number in _STOPPING:
+        signal.signal(number, _leave)
 
 
 def _leave(_number: int, _frame: Optional[FrameType]) -> None:
@@ -97,7 +116,7 @@ def _outwait(layout: Layout, not_before: float, *, only_for_the_living: bool = F
     return True
 
 
-def _load_flusher(layout: Layout) -> Optional[Flusher]:
+def _load_flusher(layout: Layout, stop_ends: float) -> Optional[Flusher]:
     """Only a process that will probably lead pays for this import: requests alone takes 80 ms.
 
     Where it fails, the start has failed, which whoever made it has written down; several of these make a program send
@@ -108,7 +127,7 @@ def _load_flusher(layout: Layout) -> Optional[Flusher]:
     except Exception:
         traceback.print_exc()
         return None
-    return Flusher(layout)
+    return Flusher(layout, stop_ends=stop_ends)
 
 
 def _send_errors_to(path: str) -> None:

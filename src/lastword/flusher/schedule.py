@@ -23,6 +23,8 @@ LINGER_HELD = 24 * 3600.0
 #: How long it goes on after SIGTERM, and how long nobody starts another one then.
 DRAIN_AT_TERM = 5.0
 PAUSE_AFTER_TERM = 10.0
+#: How long after it the stop of a service may last, which waits until every process of it is gone (systemd's default).
+LONGEST_STOP = 90.0
 #: How long nobody starts another one where one broke down: what broke it is probably still there.
 PAUSE_AFTER_TROUBLE = 30.0
 #: How long a line is left alone that could not be read or set aside.
@@ -184,6 +186,12 @@ def event_pause(suspicions: int, jitter: float) -> float:
 
 def _spread(limit: float, jitter: float) -> float:
     return limit * (0.6 + 0.4 * jitter)
+
+
+def stop_left(stopped_at: float, now: float) -> float:
+    """How long the stop of a service may still last that began at ``stopped_at`` (0: none did), in seconds."""
+    passed = now - stopped_at
+    return LONGEST_STOP - passed if 0.0 <= passed < LONGEST_STOP else 0.0
 
 
 def may_leave(*, idle_for: float, held: bool) -> bool:

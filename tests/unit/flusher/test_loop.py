@@ -197,3 +197,15 @@ def test_one_that_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None
     with at_work(Flusher(layout, stays=True)) as thread:
         wait_until(lambda: len(looks) > 5, "some looks")
         assert thread.is_alive()
+
+
+def test_what_waits_keeps_no_flusher_while_a_service_may_be_stopping(layout: Layout) -> None:
+    """The stop would wait for it. Afterwards it stays for what waits."""
+    with LoopbackTracker() as tracker:
+        tracker.go_down()
+        a_process_captures(layout, tracker.dsn)
+        Flusher(layout, stop_ends=time.monotonic() + 60.0).run()
+        assert read_accounts(layout.spool).held == 1
+        with at_work(Flusher(layout, stop_ends=time.monotonic())) as thread:
+            thread.join(10 * schedule.LINGER_EMPTY)
+            assert thread.is_alive()

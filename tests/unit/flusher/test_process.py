@@ -11,13 +11,19 @@ from typing import Any, Callable
 
 import pytest
 
+from lastword.dsn import Destination, Dsn
 from lastword.flusher import process, schedule
 from lastword.flusher.process import run_detached
 from lastword.flusher.succession import Succession
 from lastword.spool import lock
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
+from lastword.spool.record import encode_event
+from lastword.spool.writer import Writer
+from lastword.testing import LoopbackTracker
 from tests.support import needs
+from tests.support.events import message_event
+from tests.support.programs import wait_until
 
 AUTOGROUP = Path("/proc/self/autogroup")
 
@@ -78,11 +84,15 @@ def test_troubles_are_in_its_log(layout: Layout) -> None:
 def test_one_that_breaks_down_tries_again_after_the_pause(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its own process, which is known to be coming meanwhile; nobody has to capture anything for that."""
     seen = []
+    told_by_sigterm: list[Any] = []
 
-    def lead(layout: Layout, succession: Succession) -> None:
+    def lead(layout: Layout, succession: Succession, stopped_at: float) -> bool:
         seen.append(holder_of_helper_lock())
+        told_by_sigterm.append(signal.getsignal(signal.SIGTERM))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as one that leads has a handler of its own
         if len(seen) < 3:
             raise OSError("broken")
+        return False
 
     def holder_of_helper_lock() -> bool:
         return run_elsewhere(lambda: lock.holder(layout.helper_lock) is not None)
@@ -98,6 +108,34 @@ def test_one_that_breaks_down_tries_again_after_the_pause(layout: Layout, monkey
         for number, handler in kept.items():
             signal.signal(number, handler)
     assert seen == [False, True, True]
+    assert told_by_sigterm == [process._leave] * 3  # it ends at once when it is told to while it waits
+
+
+def test_one_that_is_told_to_stop_comes_back_for_the_living(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events are held, and the program that has written them lives and captures nothing more: nobody else would come.
+    The process that was told to stop ends all the same.
+    """
+    monkeypatch.setattr(schedule, "PAUSE_AFTER_TERM", 0.3)
+    monkeypatch.setattr(schedule, "LINGER_EMPTY", 0.1)
+    with LoopbackTracker() as tracker:
+        tracker.go_down()
+        destination = Destination(Dsn.parse(tracker.dsn), 5.0)
+        writer = Writer.born(layout)  # of this process
+        writer.append(encode_event("ab" * 16, destination.key, message_event()), destination)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                run_detached(layout.spool)
+            finally:
+                os._exit(0)
+        wait_until(lambda: lock.holder(layout.flusher_lock) == pid, "its lead")
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        tracker.come_up()
+        tracker.wait_for(1)
+        assert lock.holder(layout.flusher_lock) not in (None, pid)
+        writer.discard()
+        wait_until(lambda: lock.holder(layout.flusher_lock) is None, "its end")
 
 
 def run_elsewhere(look: Callable[[], bool]) -> bool:

@@ -250,3 +250,13 @@ def test_when_a_flusher_leaves(idle_for: float, held: bool, leaves: bool) -> Non
 def test_when_a_checkpoint_is_due(verdicts: int, since: float, due: bool) -> None:
     """After 200 ms or 64 verdicts, and never for nothing; a clock that was set back holds nothing up."""
     assert schedule.checkpoint_due(verdicts=verdicts, since=since) is due
+
+
+@pytest.mark.parametrize(
+    ("stopped_at", "left"),
+    [(0.0, 0.0), (NOW, 90.0), (NOW - 30.0, 60.0), (NOW - 90.0, 0.0), (NOW + 10.0, 0.0)],
+    ids=["none", "just now", "a while ago", "long ago", "before the clock was set back"],
+)
+def test_how_long_a_stop_may_last(stopped_at: float, left: float) -> None:
+    """As long as systemd waits for a service by default."""
+    assert schedule.stop_left(stopped_at, NOW) == left

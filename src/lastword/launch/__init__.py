@@ -122,7 +122,7 @@ class Launcher:
             lock.release()
 
     def _spawn(self, layout: Layout, before: StartState, state: StartState, now: float) -> None:
-        after = state.after_failure()
+        after = state.after_start()
         try:
             interpreter = the_interpreter()
             is_known = before.failures == 0 and start.has_led(layout, interpreter)
@@ -133,10 +133,9 @@ class Launcher:
                 not_before=0.0 if before.allows(now) else before.not_before,
                 answer_within=0.0 if is_known else _ANSWER_WITHIN,
             )
-            after = state.after_start()
         except failures(OSError) as error:
-            if error.errno in _PASSING:
-                after = state.after_start()
+            if error.errno not in _PASSING:
+                after = state.after_failure()
             raise
         finally:
             _tell(layout, after)

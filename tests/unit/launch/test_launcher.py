@@ -168,6 +168,20 @@ def test_where_no_process_can_be_started_a_thread_sends_at_once(
     diagnostics.forget()
 
 
+def test_a_start_that_was_interrupted_is_none_that_cannot_be_made(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time limit or Ctrl-C that arrives meanwhile says nothing of the interpreter."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "spawn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        launcher().ensure_flusher(layout, BY_PROCESS)
+    assert start.load(layout).failures == 1
+
+
 def test_an_interpreter_that_has_not_led_yet_is_asked_whether_it_begins(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,8 @@ _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 
+_IMPORTLIB = "<frozen importlib."  # Python takes its frames out of tracebacks
+
 _OPTIMIZED = 0x1  # flag of a function's code object: its locals are no module's globals
 
 #: Modules of exceptions by which greenlets are ended, or limited in time.
@@ -97,10 +99,10 @@ def _was_given(frame: FrameType, interrupted: FrameType) -> bool:
     if not code.co_flags & _OPTIMIZED or code.co_filename.startswith(_OWN):
         return False
     values = list(frame.f_locals.values())
-    return any(
-        value is interrupted or (type(value) is tuple and any(part is interrupted for part in value))
-        for value in values
-    )
+    for value in [*values, *(part for several in values if type(several) is tuple for part in several)]:
+        if value is interrupted or (type(value) is FrameType and value.f_code.co_filename.startswith(_IMPORTLIB)):
+            return True
+    return False
 
 
 def _comes_from_nowhere(kind: type, error: Any, file: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import traceback
-from contextlib import suppress
 from typing import Callable
 
 from lastword.errors import SpoolError
 from lastword.flusher import breakdown
 from lastword.flusher.loop import Flusher
 from lastword.flusher.succession import Succession, is_taken
+from lastword.interruption import failures, suppressed
 from lastword.spool.layout import Layout, open_private, write_all
 
 
@@ -18,20 +18,21 @@ def lead(layout: Layout, until: Callable[[], bool] = lambda: False) -> None:
     """Lead the spool, if nobody else does, until there is nothing more to do, a newer version waits for it, or
     ``until()`` is true.
 
-    Troubles go to ``flusher.log``, for the program must not be disturbed. Never raises an Exception.
+    Troubles go to ``flusher.log``, for the program must not be disturbed. Raises nothing but what comes from
+    outside, such as a time limit (see ``interruption``).
     """
     try:
         layout.check()
         if not is_taken(layout):
             succession = Succession(layout, survives_removal=True)
             Flusher(layout).run(lambda: until() or succession.must_leave())
-    except Exception:
+    except failures():
         breakdown.report(layout, lambda: _log(layout))
 
 
 def _log(layout: Layout) -> None:
     text = traceback.format_exc()
-    with suppress(OSError, SpoolError):
+    with suppressed(OSError, SpoolError):
         layout.check()
         descriptor = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:

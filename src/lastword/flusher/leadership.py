@@ -15,6 +15,7 @@ from lastword.flusher.outbox import Outbox
 from lastword.flusher.settle import Bookkeeper, sweep_births
 from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
+from lastword.interruption import failures
 from lastword.spool import aside
 from lastword.spool.glance import IDLE_LOOK, may_have_changed
 from lastword.spool.layout import Layout
@@ -122,7 +123,7 @@ class Leadership:
                 self._writers_mtime = -1  # for the look that follows
                 return False
             return all(descriptor.size() == size for descriptor, size in self._asleep)
-        except OSError:
+        except failures(OSError):
             return False
 
     def finish(self) -> None:
@@ -169,7 +170,7 @@ class Leadership:
                 writer = self._writers.get(writer_id)
                 if writer is None or not writer.knows(list_segments(writer.directory)):
                     return False
-        except OSError:
+        except failures(OSError):
             pass  # what cannot be read now could not be read at another look either
         return True
 
@@ -193,7 +194,7 @@ class Leadership:
                 if line.damage is not None and not line.is_left_alone:
                     try:
                         self._books.settle_damage(writer, line, line.damage, now)
-                    except OSError:  # no room to set it aside, or unreadable just now: it stays
+                    except failures(OSError):  # no room to set it aside, or unreadable just now: it stays
                         line.leave_alone(schedule.STUCK_WAIT)
 
     def _take_verdicts(self) -> bool:
@@ -247,6 +248,6 @@ class Leadership:
                 return True
             self._strikes.sends(line.event_id, [*self._outbox.ids, line.event_id, *self._backlog.upcoming(to, 32)])
             self._outbox.send(writer, line, to, record)
-        except OSError:  # no room to set it aside, or unreadable just now: it stays
+        except failures(OSError):  # no room to set it aside, or unreadable just now: it stays
             line.leave_alone(schedule.STUCK_WAIT)
         return True

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from lastword.event import new_id
 from lastword.flusher import schedule
+from lastword.interruption import failures
 from lastword.spool import aside, blackbox
 from lastword.spool.identity import is_dead
 from lastword.spool.layout import (
@@ -90,7 +91,7 @@ class Bookkeeper:
         try:
             if (size_of(os.path.join(writer.directory, line.segment)) or 0) > line.start:  # else it was truncated
                 self._put_aside(writer, line, f"{writer.id}-{line.segment}-{line.start}.damaged", damage.reason, now)
-        except OSError:
+        except failures(OSError):
             if not torn:
                 raise
         writer.entry.interrupted += torn
@@ -171,7 +172,7 @@ class Bookkeeper:
             return False
         try:
             left = list_segments(writer.directory)
-        except OSError:
+        except failures(OSError):
             return False
         return not (left.numbered or left.extras)
 
@@ -179,11 +180,11 @@ class Bookkeeper:
         path = os.path.join(writer.directory, name)
         try:
             descriptor = open_private(path, os.O_RDONLY)
-        except OSError:
+        except failures(OSError):
             return False
         try:
             os.unlink(path)
-        except OSError:
+        except failures(OSError):
             os.close(descriptor)
             return False
         settled = writer.settled_size(name, default=os.fstat(descriptor).st_size)

@@ -7,9 +7,9 @@ that counts against an event, and only ``schedule.MOST_STRIKES`` of them make it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 from lastword.flusher import schedule
+from lastword.interruption import suppressed
 from lastword.spool.in_flight import InFlight
 from lastword.spool.layout import Layout
 
@@ -71,5 +71,5 @@ class Strikes:
         self._told = frozenset(sending)
         # Suspects that are not sent yet stay suspects, should this flusher die as well.
         left = InFlight([*self._suspects, *sending], self._alone, self.counts)
-        with suppress(OSError):  # no room for it: poison is not found then, and all else goes on
+        with suppressed(OSError):  # no room for it: poison is not found then, and all else goes on
             left.store(self._layout)

@@ -13,6 +13,7 @@ from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.event import Needs
 from lastword.flusher import losses
 from lastword.flusher.settle import Bookkeeper
+from lastword.interruption import failures
 from lastword.scrub import Rules, is_sensitive, scrub
 from lastword.spool import blackbox, destination, retention
 from lastword.spool import refused as without_writer
@@ -64,7 +65,7 @@ class Upkeep:
         limit = retention.limits_of(writers.values()).set_aside
         try:
             trimmed = retention.trim_set_aside(self._layout, ledger, limit)
-        except OSError:
+        except failures(OSError):
             trimmed = 0
         if retention.drop_too_old(writers.values(), now) or trimmed:
             self._books.mark_changed(now)
@@ -100,6 +101,6 @@ class Upkeep:
             to = destination.load(self._layout, key)
             with Writer.born(self._layout, role="flusher") as writer:
                 writer.append(encode_event(event["id"], key, scrub(event, Rules(to))), to)
-        except (OSError, ConfigError, SpoolError, RecordRefused, WriterLost):
+        except failures(OSError, ConfigError, SpoolError, RecordRefused, WriterLost):
             return False
         return True

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 from lastword.event import FILTERED
+from lastword.interruption import failures
 from lastword.named_values import IsSensitive, is_value_key, names_a_secret, secret_places
 from lastword.scrub.texts import MAX_GROWN
 
@@ -65,7 +66,7 @@ def scrub_json(text: str, clean: Clean, is_sensitive: IsSensitive) -> Optional[s
         if scrubbed == value:
             return text
         written = _like(text, scrubbed)
-    except (ValueError, RecursionError):
+    except failures(ValueError, RecursionError):
         return None
     most = max(len(text), MAX_GROWN)
     if len(written) > most:

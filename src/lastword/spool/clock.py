@@ -7,6 +7,7 @@ import os
 import time
 from typing import Optional
 
+from lastword.interruption import failures
 from lastword.spool.identity import boot_id
 
 
@@ -40,5 +41,5 @@ def counted_from() -> str:
         return _THIS_PROCESS
     try:
         return f"{boot} {os.readlink('/proc/self/ns/time')}"
-    except OSError:  # no such namespaces before Linux 5.6
+    except failures(OSError):  # no such namespaces before Linux 5.6
         return boot

@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from lastword.interruption import failures
 from lastword.spool.identity import boot_id
 from lastword.spool.layout import Layout, open_in_place, read_small_file, write_all
 
@@ -42,7 +43,7 @@ class InFlight:
                 return cls()
             strikes = {str(id): int(count) for id, count in told["strikes"].items()}
             return cls([str(id) for id in told["sending"]], str(told["alone"]), strikes)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except failures(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return cls()
 
     def store(self, layout: Layout) -> None:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from lastword.interruption import failures
+
 #: Distributions that are told.
 MAX_DISTRIBUTIONS = 500
 
@@ -36,7 +38,7 @@ def _distributions_in(place: str) -> Iterator[tuple[str, str]]:
     try:
         with os.scandir(place or ".") as entries:
             names = [entry.name for entry in islice(entries, MAX_ENTRIES) if entry.name.endswith(_SUFFIXES)]
-    except (OSError, ValueError):  # an archive, a directory that is gone
+    except failures(OSError, ValueError):  # an archive, a directory that is gone
         return
     for name in sorted(names):
         distribution, _, rest = os.path.splitext(name)[0].partition("-")

@@ -12,10 +12,9 @@ import json
 import os
 import re
 import time
-from contextlib import suppress
 from typing import Optional
 
-from lastword.interruption import failures
+from lastword.interruption import failures, suppressed
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 from lastword.version import __version__
 
@@ -30,15 +29,15 @@ def announce(layout: Layout) -> None:
     told = {"pid": os.getpid(), "lastword": __version__, "since": time.time(), "signs": True}
     try:
         write_whole_file(layout.leader, json.dumps(told).encode("ascii") + b"\n")
-    except OSError:
-        with suppress(OSError):  # what the one before has said is not true of this one
+    except failures(OSError):
+        with suppressed(OSError):  # what the one before has said is not true of this one
             os.unlink(layout.leader)
 
 
 def give_sign(layout: Layout) -> None:
     """Say that this process, which leads, is at work."""
     now = time.time()
-    with suppress(OSError):
+    with suppressed(OSError):
         os.utime(layout.leader, (now, now))  # not by the clock of a file server, which may go wrong
 
 
@@ -75,18 +74,18 @@ def stands_still(layout: Layout, pid: Optional[int]) -> bool:
     try:
         signed = bool(json.loads(read_small_file(layout.leader, 4096).decode("ascii")).get("signs"))
         return signed and abs(time.time() - os.stat(layout.leader).st_mtime) > _STILL_AFTER
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except failures(OSError, ValueError, AttributeError, RecursionError):
         return False
 
 
 def _is_stopped(pid: int) -> bool:
     try:
         descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except OSError:  # it is gone, or there is no /proc
+    except failures(OSError):  # it is gone, or there is no /proc
         return False
     try:
         state = os.read(descriptor, 4096).rpartition(b")")[2].split()[:1]  # the name in brackets may hold spaces
-    except OSError:
+    except failures(OSError):
         return False
     finally:
         os.close(descriptor)

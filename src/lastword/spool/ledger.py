@@ -39,6 +39,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastword.errors import SpoolError
+from lastword.interruption import failures
 from lastword.spool import clock
 from lastword.spool.layout import (
     Layout,
@@ -242,7 +243,7 @@ class Ledger:
         """Whether the copy at ``path`` is a ledger, or was made and not written yet."""
         try:
             return read_small_file(path, _HEADER_SIZE) == bytes(_HEADER_SIZE) or _load_copy(path) is not None
-        except OSError:
+        except failures(OSError):
             return False
 
     def entry(self, writer_id: str) -> WriterEntry:
@@ -267,10 +268,10 @@ class Ledger:
         path = layout.ledger_copies[self.generation % 2]
         try:
             _write_copy(path, self.generation, self._encode(with_above=True))
-        except OSError:
+        except failures(OSError):
             try:
                 _write_copy(path, self.generation, self._encode(with_above=False))
-            except OSError as error:
+            except failures(OSError) as error:
                 raise SpoolError(f"the ledger {path} cannot be written: {error}") from None
 
     def _encode(self, *, with_above: bool) -> bytes:
@@ -332,7 +333,7 @@ def _claimed_generation(path: str) -> int:
     try:
         words = read_small_file(path, _HEADER_SIZE).split()
         return int(words[2]) if words[:2] == [b"lastword", b"ledger"] else 0
-    except (OSError, ValueError, IndexError):
+    except failures(OSError, ValueError, IndexError):
         return 0
 
 
@@ -361,7 +362,7 @@ def _write_copy(path: str, generation: int, text: bytes) -> None:
 def _load_copy(path: str) -> Optional[Ledger]:
     try:
         descriptor = open_private(path, os.O_RDONLY)
-    except OSError:
+    except failures(OSError):
         return None
     try:
         words = os.pread(descriptor, _HEADER_SIZE, 0).split()
@@ -372,7 +373,7 @@ def _load_copy(path: str) -> Optional[Ledger]:
         if _checksum(generation, text) != crc:
             return None
         return Ledger._decode(generation, text)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except failures(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     finally:
         os.close(descriptor)

@@ -212,7 +212,7 @@ class KeptDescriptor:
         """The size of its file in bytes; None where the descriptor is closed, or is another file's by now."""
         try:
             found = os.fstat(self.number)
-        except OSError:
+        except failures(OSError):
             return None
         return found.st_size if _identity(found) == self._identity else None
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple, Optional, Union
 
+from lastword.interruption import failures
 from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
 from lastword.spool.record import MAX_RECORD, Damage, Parser, Record, parse, parse_head, pieces
 
@@ -135,5 +136,5 @@ def size_of(path: str) -> Optional[int]:
     """The size of a segment in bytes; None when it is not there."""
     try:
         return os.stat(path).st_size
-    except OSError:
+    except failures(OSError):
         return None

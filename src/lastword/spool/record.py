@@ -45,6 +45,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from lastword.event_json import encode_value, to_json
+from lastword.interruption import failures
 
 MAX_RECORD = 1 << 20
 
@@ -147,7 +148,7 @@ def parse(line: bytes) -> Union[Record, Damage]:
         if not _ID.fullmatch(event_id) or not (to is None or _KEY.fullmatch(to)):  # both become names of files
             return Damage("its id or its destination is none")
         return Record(seq=seq, to=to, id=event_id, kind=str(kind), content=data[kind])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except failures(ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return Damage(f"unreadable: {type(error).__name__}")
 
 

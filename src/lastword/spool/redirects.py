@@ -17,11 +17,11 @@ import json
 import os
 import time
 from collections.abc import Collection
-from contextlib import suppress
 from typing import Any, NamedTuple, Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
+from lastword.interruption import failures, suppressed
 from lastword.spool.glance import may_have_changed
 from lastword.spool.ground import private_directory
 from lastword.spool.layout import Layout, deferred_from, read_small_file, segment_name, segment_number, write_whole_file
@@ -83,7 +83,7 @@ class Redirects:
             if not may_have_changed(mtime, self._mtime, now):
                 return []
             names = sorted(name for name in os.listdir(self._layout.redirects) if name.endswith(".json"))
-        except OSError:
+        except failures(OSError):
             return []
         self._mtime = mtime
         found = {name: self._known.get(name) or _load(os.path.join(self._layout.redirects, name)) for name in names}
@@ -98,7 +98,7 @@ class Redirects:
     def forget_spent(self, writer_ids: Collection[str]) -> None:
         """Remove those of whose writers none is left; the caller leads."""
         for name in [name for name, known in self._known.items() if known.upto.keys().isdisjoint(writer_ids)]:
-            with suppress(OSError):
+            with suppressed(OSError):
                 os.unlink(os.path.join(self._layout.redirects, name))
                 del self._known[name]
 
@@ -119,5 +119,5 @@ def _load(path: str) -> Optional[Redirect]:
         upto = {str(id): (int(place[0]), int(place[1])) for id, place in told["upto"].items()}
         old = None if told["old"] is None else str(told["old"])
         return Redirect(old, str(told["new"]), upto, frozenset(map(str, told["extras"])))
-    except (OSError, SpoolError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+    except failures(OSError, SpoolError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from lastword.interruption import failures
 from lastword.spool.ground import beside_standard_streams
 from lastword.spool.layout import segment_name
 from lastword.spool.lock import KeptDescriptor
@@ -44,11 +45,11 @@ def _fsync(path: str) -> None:
     try:
         descriptor = beside_standard_streams(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
         kept = KeptDescriptor(descriptor)  # for a disk may take its time
-    except OSError:
+    except failures(OSError):
         return
     try:
         os.fsync(descriptor)
-    except OSError:
+    except failures(OSError):
         pass
     finally:
         kept.close()

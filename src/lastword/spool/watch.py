@@ -11,10 +11,10 @@ import stat
 import time
 from collections import deque
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from itertools import chain
 from typing import NamedTuple, Optional, Union
 
+from lastword.interruption import failures, suppressed
 from lastword.spool import blackbox
 from lastword.spool.glance import Glance, may_have_changed
 from lastword.spool.identity import is_dead, program_of, read_who
@@ -215,7 +215,7 @@ class WatchedWriter:
                 continue
             try:
                 found = os.stat(os.path.join(self.directory, name))
-            except OSError:
+            except failures(OSError):
                 continue
             # A sparse file, which is none of ours, takes less room than it seems to: nothing is to go for its sake.
             size = found.st_size if found.st_size <= MOST_READ else found.st_blocks * 512
@@ -271,14 +271,14 @@ class WatchedWriter:
                 self._listed_mtime = mtime
         except FileNotFoundError:
             self.gone = True
-        except OSError as error:
+        except failures(OSError) as error:
             self._cannot_read(self.directory, error, 0o700)
 
     def _cannot_read(self, path: str, error: OSError, mode: int) -> None:
         """It stays where it is, and the next look tries again; rights that somebody took from us are taken back."""
         self._unreadable = True
         if isinstance(error, PermissionError):
-            with suppress(OSError):
+            with suppressed(OSError):
                 os.chmod(path, mode)
 
     def _read_numbered(self) -> None:
@@ -329,7 +329,7 @@ class WatchedWriter:
                 self._window.append(waiting)
                 if len(self._window) >= WINDOW:
                     return False
-        except OSError as error:
+        except failures(OSError) as error:
             self._cannot_read(path, error, 0o600)
             return False
         return True
@@ -388,7 +388,7 @@ class WatchedWriter:
                 continue
             try:
                 lines = list(read_lines(path, 0, finished=self.dead))
-            except OSError as error:
+            except failures(OSError) as error:
                 self._cannot_read(path, error, 0o600)
                 continue
             if lines:

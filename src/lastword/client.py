@@ -84,6 +84,7 @@ class Client:
             self.earlier = [*previous.earlier, previous.reporter]
         self.gate.floods = previous.gate.floods
         self.launcher = previous.launcher
+        self.launcher.go_on()
 
     def capture_error(
         self,

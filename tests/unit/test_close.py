@@ -73,6 +73,16 @@ def test_init_after_close_goes_on_with_the_writer(tmp_path: Path) -> None:
     assert [writer.recorded for writer in read_accounts(tmp_path / "spool").writers] == [3]
 
 
+def test_a_thread_sends_after_another_init_too(tmp_path: Path) -> None:
+    """It has made way for the end of the process, which did not come."""
+    with LoopbackTracker() as tracker:
+        for count in (1, 2):
+            lastword.init(tracker.dsn, spool=tmp_path / "spool", flusher="thread")
+            assert lastword.capture_message("hello")
+            tracker.wait_for(count)
+            lastword.close()
+
+
 def test_a_hook_on_top_of_ours_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the one below ours is still called."""
     calls: list[str] = []

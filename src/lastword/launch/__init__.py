@@ -81,6 +81,10 @@ class Launcher:
         """This process ends: have a thread of it that leads write down what it did, and let go."""
         self._threads.leave()
 
+    def go_on(self) -> None:
+        """There is another ``init`` after a ``close``: threads may lead again."""
+        self._threads.stay()
+
     def _start(self, layout: Layout, if_starts_fail: Mode, now: float) -> bool:
         """Have a process lead, or a thread where no process can; whether one may in a moment, and not after a pause."""
         state = start.load(layout).for_process(self._began)

@@ -42,15 +42,22 @@ dict_of = BaseException.__dict__["__dict__"].__get__
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 
+#: An entry of a traceback: its address, its frame's, that of the frame's code, and its instruction. Addresses are given
+#: to others again, as soon as somebody has taken a traceback away (``with_traceback(None)``).
+_Entry = tuple[int, int, int, int]
+
+_NO_ENTRY: _Entry = (0, 0, 0, 0)
+
+
 class _Mark(NamedTuple):
-    """What is known of one reported exception. Tracebacks are held by their addresses alone."""
+    """What is known of one reported exception. Nothing of its traceback is held."""
 
     proof: Union[weakref.ref[BaseException], dict[str, Any]]
     pid: int
     mechanism: str
     event_id: str
-    outermost: int  # the entry of the traceback that is of the frame it was reported in; 0: it was never raised
-    block: int  # the entry of the ``with`` block that this frame belongs to, if any
+    outermost: _Entry  # of the traceback; it is of the frame it was reported in; none: it was never raised
+    block: _Entry  # that of the ``with`` block that this frame belongs to, if any
     at: int  # the instruction of that frame
 
     def is_of(self, error: BaseException) -> bool:
@@ -101,12 +108,18 @@ def event_of_member(error: BaseException) -> Optional[str]:
     return None if anew else known.event_id
 
 
-def _place(outermost: Optional[TracebackType]) -> tuple[int, int, int]:
+def _place(outermost: Optional[TracebackType]) -> tuple[_Entry, _Entry, int]:
     if outermost is None:
-        return 0, 0, -1
+        return _NO_ENTRY, _NO_ENTRY, -1
     block, frame = outermost.tb_next, outermost.tb_frame
-    is_of_block = block is not None and frame.f_code.co_flags & _RUNS_IN_PARTS and _is_above(block.tb_frame, frame)
-    return id(outermost), id(block) if is_of_block else 0, frame.f_lasti
+    if block is not None and frame.f_code.co_flags & _RUNS_IN_PARTS and _is_above(block.tb_frame, frame):
+        return _entry(outermost), _entry(block), frame.f_lasti
+    return _entry(outermost), _NO_ENTRY, frame.f_lasti
+
+
+def _entry(entry: TracebackType) -> _Entry:
+    frame = entry.tb_frame
+    return id(entry), id(frame), id(frame.f_code), entry.tb_lasti
 
 
 def _is_above(sought: FrameType, frame: FrameType) -> bool:
@@ -122,15 +135,16 @@ def _was_raised_anew(error: BaseException, known: _Mark, mechanism: str) -> bool
     entry: Optional[TracebackType] = _traceback_of(error)
     if entry is None:
         # told once more, or without the traceback that it had; a member is told with its group
-        return known.mechanism != MEMBER or bool(known.outermost)
-    if not known.outermost:
+        return known.mechanism != MEMBER or known.outermost != _NO_ENTRY
+    if known.outermost == _NO_ENTRY:
         return False  # raised for the first time
-    if id(entry) == known.outermost:
+    if _entry(entry) == known.outermost:
         return mechanism == known.mechanism and entry.tb_frame.f_lasti == known.at
     while entry is not None:
-        if id(entry) == known.block:  # contextlib takes the entries of its generator out again
+        found = _entry(entry)
+        if found == known.block:  # contextlib takes the entries of its generator out again
             return False
-        if id(entry) == known.outermost:
+        if found == known.outermost:
             frame = entry.tb_frame
             return frame.f_code.co_code[frame.f_lasti] in _RETURNS or _is_running(frame)
         entry = entry.tb_next
@@ -138,10 +152,14 @@ def _was_raised_anew(error: BaseException, known: _Mark, mechanism: str) -> bool
 
 
 def _is_running(sought: FrameType) -> bool:
-    frame: Optional[FrameType] = sys._getframe()
-    while frame is not None and frame is not sought:
-        frame = frame.f_back
-    return frame is not None
+    """In this thread, or in another one, which has raised the same object at the same time."""
+    for innermost in (sys._getframe(), *sys._current_frames().values()):
+        frame: Optional[FrameType] = innermost
+        while frame is not None and frame is not sought:
+            frame = frame.f_back
+        if frame is not None:
+            return True
+    return False
 
 
 _references_to: Callable[[Any], int] = getattr(sys, "getrefcount", lambda value: 0)
@@ -152,7 +170,7 @@ def _references(known: _Mark) -> int:
 
 
 #: To a ``__dict__`` that nobody but its mark knows any more.
-_ALONE = _references(_Mark({}, 0, "", "", 0, 0, 0))
+_ALONE = _references(_Mark({}, 0, "", "", _NO_ENTRY, _NO_ENTRY, 0))
 
 
 def _is_dead(known: _Mark) -> bool:

@@ -7,6 +7,7 @@ import copy
 import gc
 import os
 import pickle
+import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -322,6 +323,38 @@ def constant_without_its_traceback(error: BaseException, report: Report) -> None
     raise_and_report(error, report)
 
 
+def constant_without_its_traceback_elsewhere(error: BaseException, report: Report) -> None:
+    def elsewhere() -> None:
+        unused = None
+        try:
+            raise error.with_traceback(unused)
+        except BaseException as caught:
+            report(caught)
+
+    raise_and_report(error, report)
+    error.__traceback__ = None  # whose address the next one gets
+    elsewhere()
+
+
+def constant_raised_by_two_threads_at_once(error: BaseException, report: Report) -> None:
+    reported_once, seen_by_both = threading.Event(), threading.Event()
+
+    def request() -> None:
+        try:
+            raise error
+        except BaseException as caught:
+            report(caught)
+            reported_once.set()
+            seen_by_both.wait(10)
+
+    first = threading.Thread(target=request)
+    first.start()
+    reported_once.wait(10)
+    raise_and_report(error, report)
+    seen_by_both.set()
+    first.join()
+
+
 def never_raised_and_told_twice(error: BaseException, report: Report) -> None:
     report(error)
     report(error)
@@ -334,6 +367,8 @@ RAISED_ANEW = [
     result_of_a_failed_future,
     failed_task_awaited_by_two,
     constant_without_its_traceback,
+    constant_without_its_traceback_elsewhere,
+    constant_raised_by_two_threads_at_once,
     never_raised_and_told_twice,
 ]
 

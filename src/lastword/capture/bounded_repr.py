@@ -220,19 +220,27 @@ class BoundedRepr:
     def _dict(self, value: dict[object, object], limit: int = MAX_TEXT, depth: int = 0) -> str:
         if not value:
             return "{}"
+        are_harmless = False
         if len(value) <= _MANY:
-            members = value.copy()
-            for kind in map(type, members):
+            value = value.copy()
+            for kind in map(type, value):
                 if kind is not str:  # to look for a key in a set runs its __hash__
                     break
             else:
-                if self._harmless.issuperset(members) and _has_plain_repr(members.values()):
-                    text = repr(members)
+                are_harmless = self._harmless.issuperset(value)
+                if are_harmless and _has_plain_repr(value.values()):
+                    text = repr(value)
                     if _FLAG not in text:
                         return text
         if depth >= MAX_DEPTH:
             return "{" + ELLIPSIS + "}"
         text = "{"
+        if are_harmless:
+            for key, item in value.items():
+                text += f"{_sliced(key, limit)}: {self._write(item, limit, depth + 1)}, "
+                if len(text) > limit:
+                    return text
+            return text[:-2] + "}"
         items = list(islice(value.items(), limit))
         values_are_secret = len(items) <= _FEW_KEYS and self._is_named_value(items)
         for key, item in items:

@@ -1,9 +1,9 @@
 """Whether lines of source are those that a code object was compiled from, as far as the code object can tell.
 
 Python keeps no word of the file that it compiled, so the two are compared: where the code begins there has to be its
-``def`` or ``class``; each line that it has instructions of has to be code; and, where Python tells columns
-(from 3.11 on), each expression has to begin and end where words of the source do. What passes unnoticed is a change
-that moves nothing: another number, another operator of the same length.
+``def`` or ``class``; each line that it has instructions of has to be code; its names have to stand there or below; and,
+where Python tells columns (from 3.11 on), each expression has to begin and end where words of the source do. What
+passes unnoticed is a change that moves nothing: another number, another operator of the same length.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ CO_OPTIMIZED = 1
 
 _BEGINNINGS = ("@", "def ", "async ", "class ", "type ")
 _MAX_DECORATORS = 20  # lines of them, where no line of the body has an instruction
+_MAX_LINES_BELOW = 100  # of the last instruction: names that are used where the code never comes stand there
 
 #: The code that tells annotations (from 3.14 on) begins where what is annotated does: a function, a class, a module.
 _ANNOTATIONS = "__annotate__"
 
+_WORD = re.compile(r"\w+")
 _IN_A_WORD = re.compile(rb"(?<=[\w\x80-\xff])(?=[\w\x80-\xff])")
 
 _Place = tuple[Optional[int], Optional[int], Optional[int], Optional[int]]  # line, end line, column, end column
@@ -33,7 +35,7 @@ def may_be_source_of(code: CodeType, lines: list[str]) -> bool:
         return False
     if code.co_name != "<module>" and not code.co_flags & CO_OPTIMIZED:
         return True  # the body of a class, which may have instructions for places in its head
-    return _lines_are_code(code, lines) and _columns_fit(code, lines)
+    return _lines_are_code(code, lines) and _names_are_there(code, lines) and _columns_fit(code, lines)
 
 
 def _begins_there(code: CodeType, lines: list[str]) -> bool:
@@ -56,6 +58,26 @@ def _lines_are_code(code: CodeType, lines: list[str]) -> bool:
         if line > 1 and (not text or text.startswith("#")):
             return False
     return True
+
+
+def _names_are_there(code: CodeType, lines: list[str]) -> bool:
+    """Names that Python, or a tool that rewrites code, puts there of its own are none of the source's."""
+    if code.co_name == _ANNOTATIONS:
+        return True
+    last = max(_lines_of(code), default=code.co_firstlineno) + _MAX_LINES_BELOW
+    first = 1 if code.co_name == "<module>" else code.co_firstlineno  # where 3.9 has its first instruction
+    words = set(_WORD.findall("".join(lines[first - 1 : last])))
+    written = filter(_is_written, code.co_names + code.co_varnames)
+    names = (part for name in written for part in name.split("."))
+    return all(name in words or name[name.find("__", 1) :] in words for name in names)  # of classes: _Shop__name
+
+
+def _is_written(name: str) -> bool:
+    """As it is, or a dotted name of an import: not ``__name__``, ``.0``, nor ``@py_assert1`` of pytest, nor one that
+    may be written in other letters.
+    """
+    is_pythons = name.startswith("__") and name.endswith("__")
+    return name.isascii() and not is_pythons and all(map(str.isidentifier, name.split(".")))
 
 
 def _lines_of(code: Any) -> Iterable[int]:

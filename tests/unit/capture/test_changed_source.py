@@ -134,6 +134,22 @@ def test_a_change_within_a_line_is_seen_by_its_columns() -> None:
     assert not may_be_source_of(ship, lines)
 
 
+@pytest.mark.parametrize("changed", ["value", "left", "path", "__tax", "total"])
+def test_another_name_of_the_same_length_is_a_change(changed: str) -> None:
+    """A variable's, an attribute's, a module's; they are looked for as the source has them."""
+    source = """\
+class Shop:
+    def pay(self, value):
+        import os.path as place
+        with place.left(value) as total:
+            return self.__tax + self.__doc__ + [value for value in total]
+"""
+    codes = [*codes_in(compile(source, "shop.py", "exec", dont_inherit=True))]
+    assert all(may_be_source_of(code, source.splitlines(keepends=True)) for code in codes)
+    lines = source.replace(changed, "x" * len(changed)).splitlines(keepends=True)
+    assert not all(may_be_source_of(code, lines) for code in codes)
+
+
 def codes_in(code: CodeType) -> Iterator[CodeType]:
     yield code
     for constant in code.co_consts:

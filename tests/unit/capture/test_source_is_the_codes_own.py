@@ -76,11 +76,18 @@ def test_a_name_that_sys_path_leads_to_shows_nothing_of_that_file(name: str) -> 
 def test_a_name_that_is_a_file_by_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its lines are shown where they may be those of the code; a template is told by such a name on purpose."""
     monkeypatch.chdir(tmp_path)
-    for name, source in (("rules.py", "# another\n" * 5), ("same.py", RULE), ("page.html", "<p>\n<b>\n{{ price }}\n")):
+    files = {
+        "rules.py": "# another\n" * 5,
+        "alike.py": RULE.replace("factor", "divide"),
+        "same.py": RULE,
+        "page.html": "<p>\n<b>\n{{ price }}\n",
+    }
+    for name, source in files.items():
         (tmp_path / name).write_text(source)
         os.utime(tmp_path / name, (1, 1))
     monkeypatch.setattr("lastword.capture.source._BEGAN", 1e12)
     assert run(RULE, "rules.py", {})["source"] == []
+    assert run(RULE, "alike.py", {})["source"] == []
     assert line_of(run(RULE, "same.py", {})) == "result = base / factor"
     assert line_of(run(RULE, "page.html", {})) == "{{ price }}"
 

@@ -183,6 +183,23 @@ def handler(loop, told):
     if "exception" in told: lastword.capture_exception(told["exception"])
     else: log.error("ada: " + told["message"])
 
+async def serve_bob_in_a_thread():
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(handler)
+    task = contextvars.Context().run(asyncio.create_task, fails("ada: a task's, as garbage in bob's thread"))
+    await asyncio.sleep(0.002)
+    cycle = [task]
+    cycle.append(cycle)
+    del task, cycle
+    def collect():
+        begin("bob")
+        gc.collect()
+    await loop.run_in_executor(None, contextvars.Context().run, collect)
+
+gc.disable()
+asyncio.run(serve_bob_in_a_thread())
+gc.enable()
+
 async def serve_bob_with_a_handler_of_his_own():
     asyncio.get_running_loop().set_exception_handler(handler)
     await serve_bob()
@@ -224,4 +241,5 @@ def test_what_asyncio_tells_late_is_told_of_whose_it_is(tmp_path: Path) -> None:
         others = {"ada", "bob"} - {whose}
         assert not others.intersection(crumb["message"] for crumb in event["breadcrumbs"]), told
     assert all(count >= 3 for told, count in found.items() if told in THREE_TIMES), found
-    assert set(found) == {*THREE_TIMES, "ada: told in the very context in which it failed", *DESTROYED}
+    once = {"ada: told in the very context in which it failed", "ada: a task's, as garbage in bob's thread"}
+    assert set(found) == {*THREE_TIMES, *once, *DESTROYED}

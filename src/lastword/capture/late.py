@@ -13,6 +13,7 @@ from contextvars import Context
 from types import FrameType
 from typing import Any, Optional
 
+from lastword.capture.breadcrumbs import is_collecting
 from lastword.interruption import failures
 
 _MODULE = "asyncio.base_events"
@@ -26,9 +27,12 @@ def context_of_failure() -> Optional[Context]:
     """A copy of the context of the task or callback that failed, which may be entered wherever that is; an empty one
     where the failure is of neither (a future), or no loop says. None where no loop is telling of anything.
     """
-    # Looking costs 1 to 3 % of a capture, so it is left where no loop runs, though a task may go there, too.
+    # Looking costs 1 to 3 % of a capture, so it is left where no loop runs, though a task may go there, too; not while
+    # garbage is collected, as far as that is known, for that is where tasks go in threads of others.
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
-    told = None if running_loop is None or running_loop() is None else _told()
+    if running_loop is None or (running_loop() is None and not is_collecting()):
+        return None
+    told = _told()
     return None if told is None else _context_in(told)
 
 

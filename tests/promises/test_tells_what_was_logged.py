@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -258,6 +259,25 @@ def test_an_exception_of_structlog_is_one_event(way: str, tmp_path: Path, log: l
         assert logged["message"] == "order failed"
         assert logged["order"] == 17
         assert not {"_logger", "_name", "exc_info", "exception"} & {*logged}
+
+
+def test_structlog_in_a_thread_of_its_own_keeps_the_exception(tmp_path: Path, log: logging.Logger) -> None:
+    """``aexception`` logs where none is handled, so that logging finds none."""
+    lastword.init(spool=tmp_path)
+    structured_log = structured(WRAPPED)
+
+    async def work() -> None:
+        try:
+            1 / 0  # noqa: B018
+        except ZeroDivisionError:
+            await structured_log.aexception("order failed", order=17)
+
+    asyncio.run(work())
+    hooks.uninstall()
+    [event] = events(tmp_path)
+    assert [one["type"] for one in event["exceptions"]] == ["ZeroDivisionError"]
+    assert functions(event["exceptions"][0]["frames"])[-1] == "work"
+    assert event["contexts"]["logging"]["order"] == 17
 
 
 def test_structlog_without_an_exception_is_a_message(tmp_path: Path, log: logging.Logger) -> None:

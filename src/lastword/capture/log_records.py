@@ -161,13 +161,19 @@ def exception_of(record: LogRecord, text: str) -> Optional[tuple[BaseException, 
     Also where the record has it in another way: as structlog wraps it, or as its traceback in ``text``, which is then
     that of the exception being handled.
     """
-    information: Any = record.exc_info or _told_otherwise(record, text)
-    if type(information) is not tuple or len(information) != 3:
-        information = None, information, None
-    error, traceback = information[1:]
+    error, traceback = _error_and_traceback(record.exc_info)
+    if not issubclass(type(error), BaseException):
+        error, traceback = _error_and_traceback(_told_otherwise(record, text))
     if not issubclass(type(error), BaseException):
         return None
     return error, traceback if type(traceback) is TracebackType else None
+
+
+def _error_and_traceback(information: Any) -> tuple[Any, Any]:
+    """Of what ``sys.exc_info()`` gives, three times None included; of anything else, it and None."""
+    if type(information) is tuple and len(information) == 3:
+        return information[1:]
+    return information, None
 
 
 def _told_otherwise(record: LogRecord, text: str) -> Any:

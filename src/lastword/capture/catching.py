@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partialmethod, wraps
-from types import CoroutineType, TracebackType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, Optional, TypeVar
 
 from lastword import diagnostics
@@ -70,14 +70,11 @@ class Catch:
         def caught(*arguments: Any, **options: Any) -> Any:
             with self:
                 returned = function(*arguments, **options)
-            return self._awaiting(returned) if type(returned) is CoroutineType else returned
+            # A plain function around another kind of one, or a lambda.
+            around = _AROUND_GIVEN.get(type(returned))
+            return returned if around is None else around(self, lambda: returned)()
 
         return caught
-
-    async def _awaiting(self, coroutine: Any) -> Any:
-        """For a coroutine that a plain function returned."""
-        with self:
-            return await coroutine
 
     def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -123,6 +120,11 @@ _AROUND: dict[str, Callable[[Catch, Any], Any]] = {
     COROUTINE: Catch._around_coroutine,
     GENERATOR: Catch._around_generator,
     ASYNC_GENERATOR: Catch._around_async_generator,
+}
+_AROUND_GIVEN: dict[type, Callable[[Catch, Any], Any]] = {
+    CoroutineType: Catch._around_coroutine,
+    GeneratorType: Catch._around_generator,
+    AsyncGeneratorType: Catch._around_async_generator,
 }
 
 

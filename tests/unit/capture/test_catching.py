@@ -8,7 +8,7 @@ import contextlib
 import functools
 import gc
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import TracebackType, coroutine
 from typing import Any, Optional
 
@@ -321,9 +321,9 @@ async def _awaited(given: Any) -> Any:
     return await given
 
 
-@pytest.mark.parametrize("function", [numbers, functools.partial(numbers), Numbers().of])
+@pytest.mark.parametrize("function", [numbers, functools.partial(numbers), Numbers().of, lambda last: numbers(last)])
 def test_whatever_gives_an_async_generator_is_decorated(function: Any) -> None:
-    """Through partials and methods."""
+    """Through partials and methods, and from a plain function."""
     reports = Reports()
 
     async def use() -> None:
@@ -333,6 +333,25 @@ def test_whatever_gives_an_async_generator_is_decorated(function: Any) -> None:
 
     asyncio.run(use())
     assert len(reports.seen) == 1
+
+
+def test_a_plain_function_that_gives_a_generator_is_decorated() -> None:
+    """Such as another decorator puts around a generator function."""
+    reports = Reports()
+
+    def quotients(amount: int) -> Iterator[float]:
+        yield 1 / amount
+
+    def passed_on(amount: int) -> Iterator[float]:
+        return quotients(amount)
+
+    around = Catch(reports)(passed_on)
+    assert list(around(1)) == [1.0]
+    generator = around(0)
+    assert reports.seen == []
+    with pytest.raises(ZeroDivisionError):
+        next(generator)
+    assert [type(error) for error in reports.seen] == [ZeroDivisionError]
 
 
 @pytest.mark.parametrize(

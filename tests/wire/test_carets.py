@@ -119,4 +119,7 @@ def test_other_pythons_marks_can_be_told(tmp_path: Path) -> None:
     call = frame("x = 1 + f(2)", columns=(1, 8, 12))
     assert marked_source(call, "3.11.7") == ["x = 1 + f(2)", "        ^^^^"]
     assert marked_source(call, "3.13.0") == ["x = 1 + f(2)", "        ~^^^"]
+    blanks = frame("  x = 1 + f(2)  ", columns=(1, 10, 14))
+    assert marked_source(blanks, "3.11.7") == ["x = 1 + f(2)", "        ^^^^"]
+    assert marked_source(blanks, "3.13.0") == ["x = 1 + f(2)", "        ~^^^"]
     assert sys.version_info >= (3, 9)

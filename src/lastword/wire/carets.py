@@ -45,7 +45,7 @@ def marked_source(frame: Mapping[str, Any], version: str) -> list[str]:
     if columns is None:
         return [source[own].strip()]
     end_line, start, end = columns
-    rows = tuple(source[own : own + max(end_line - frame["line"], 0) + 1])
+    rows = tuple([row.rstrip() for row in source[own : own + max(end_line - frame["line"], 0) + 1]])
     return list(_marked(_Source(rows, end_line - frame["line"], start, end), _is_newer(version)))
 
 

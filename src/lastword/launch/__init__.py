@@ -15,8 +15,8 @@ from typing import Callable
 from lastword import diagnostics
 from lastword.interruption import failures
 from lastword.launch.child import Children
+from lastword.launch.detached import as_it_is, the_interpreter
 from lastword.launch.detached import spawn as spawn
-from lastword.launch.detached import the_interpreter
 from lastword.launch.mode import Choice, Mode
 from lastword.launch.thread import Lead, ThreadStarter
 from lastword.spool import start
@@ -129,7 +129,7 @@ class Launcher:
         after = state.after_start()
         try:
             interpreter = the_interpreter()
-            is_known = before.failures == 0 and start.has_led(layout, interpreter)
+            is_known = before.failures == 0 and start.has_led(layout, as_it_is(interpreter))
             spawn(
                 layout,
                 self._children,

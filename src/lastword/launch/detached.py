@@ -15,9 +15,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from lastword.interruption import failures
+from lastword.interruption import failures, suppressed
 from lastword.launch.child import Children
 from lastword.spool.layout import Layout, open_private
+
+_OWN_PLACE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # Every exit status is 0: a program that is PID 1 inherits the flusher, and gunicorn 20.1 as PID 1 took the status of an
 # orphan for one of its workers'. The path of `python -I` comes first, so that a requests.py lying about is not found.
@@ -31,7 +33,7 @@ try:
     from importlib.machinery import PathFinder
     ours = PathFinder.find_spec("lastword", path[:1])
     if ours is None or not any(finder.find_spec("requests", None) for finder in sys.meta_path):
-        raise ImportError(f"{interpreter} finds no lastword or no requests in {sys.path}")
+        raise ImportError(f"{sys.executable} finds no lastword or no requests in {sys.path}")
     try:
         os.write(1, b"!")
     except OSError:  # nobody waits for it any more: the machine is busy
@@ -104,7 +106,7 @@ def spawn(
 
     Whether it begins well is waited for ``answer_within`` seconds. Raises OSError, see ``Children.start``.
     """
-    told = [layout.spool, layout.helper_lock, interpreter, repr(not_before), *flusher_path(sys.path)]
+    told = [layout.spool, layout.helper_lock, as_it_is(interpreter), repr(not_before), *flusher_path(sys.path)]
     try:
         log = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except failures(OSError):  # no room, or no file
@@ -125,6 +127,15 @@ def the_interpreter() -> str:
     return found
 
 
+def as_it_is(interpreter: str) -> str:
+    """This interpreter, told from the same one after it, or what is installed beside lastword, was changed."""
+    times = []
+    for path in (interpreter, _OWN_PLACE):
+        with suppressed(OSError):
+            times.append(str(os.stat(path).st_mtime_ns))
+    return " ".join((interpreter, *times))
+
+
 def find_interpreter() -> Optional[str]:
     """The Python that runs this program, as a file that can be executed (under uWSGI, ``sys.executable`` is uwsgi)."""
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -143,7 +154,7 @@ def flusher_path(search_path: Iterable[str]) -> list[str]:
     """Where the flusher finds lastword and what it imports: lastword's own directory, then those entries of
     ``search_path`` that hold the metadata of an installed distribution it needs (a bare ``requests.py`` never counts).
     """
-    found = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
+    found = [_OWN_PLACE]
     for entry in search_path:
         try:
             names = os.listdir(entry)

@@ -15,7 +15,7 @@ until it is over, so that nobody has to come back for that.
 ``helper.lock`` is made by the starter, and locked by the helper itself, as one of its first acts, until it leads. While
 it is, the last start has not failed, however long it takes: three that were only slow would be taken for a flusher that
 cannot run. Past ``MAX_WAIT`` seconds it counts as failed nevertheless. What the file holds is the interpreter of the
-last helper that came to lead.
+last helper that came to lead, and when it was changed (``launch.detached.as_it_is``).
 """
 
 from __future__ import annotations

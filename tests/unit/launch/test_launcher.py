@@ -14,6 +14,7 @@ import pytest
 
 from lastword import diagnostics, launch
 from lastword.launch import Launcher
+from lastword.launch.detached import as_it_is
 from lastword.launch.mode import Choice, Mode
 from lastword.launch.thread import Lead, ThreadStarter
 from lastword.spool import leader, start
@@ -183,21 +184,26 @@ def test_a_start_that_was_interrupted_is_none_that_cannot_be_made(
 
 
 def test_an_interpreter_that_has_not_led_yet_is_asked_whether_it_begins(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And one that has failed since; one that is known costs a capture no waiting."""
+    """And one that has failed or was changed since; one that is known costs a capture no waiting."""
     asked = []
+    python = tmp_path / "python3"
+    python.touch()
 
     def spawn(*_: object, answer_within: float, **__: object) -> None:
         asked.append(answer_within > 0)
 
     monkeypatch.setattr(launch, "spawn", spawn)
-    monkeypatch.setattr(launch, "the_interpreter", lambda: "/usr/bin/python3")
-    for interpreter, failures in (("", 0), ("/other/python3", 0), ("/usr/bin/python3", 0), ("/usr/bin/python3", 1)):
-        Path(layout.helper_lock).write_text(interpreter)
+    monkeypatch.setattr(launch, "the_interpreter", lambda: str(python))
+    known, before = as_it_is(str(python)), python.stat().st_mtime_ns - 10**9
+    os.utime(python, ns=(before, before))
+    changed, known = known, as_it_is(str(python))
+    for has_led, failures in (("", 0), ("/other/python3", 0), (changed, 0), (known, 0), (known, 1)):
+        Path(layout.helper_lock).write_text(has_led)
         start.store(layout, StartState(failures))
         launcher().ensure_flusher(layout, BY_PROCESS)
-    assert asked == [True, True, False, True]
+    assert asked == [True, True, True, False, True]
 
 
 def test_during_a_pause_one_helper_is_started_that_waits(

@@ -192,7 +192,7 @@ class Reporter:
         try:
             try:
                 return _encoded(kept, to)
-            except failures(TypeError, ValueError):  # a date, a set, NaN: all the hook's own
+            except failures(TypeError, ValueError, RecursionError):  # a date, NaN, a list in itself: the hook's own
                 return _encoded(cast("Event", as_json(kept)), to)
         except failures() as error:
             raise RecordRefused("before_send", f"what it returned is no JSON: {describe(error)}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import logging
 import os
@@ -337,13 +338,18 @@ def test_what_a_hook_changes_in_place_is_recorded_and_seen_in_no_other_event(tmp
     assert "raise ValueError(str(tmp_path))" in "".join(untouched["source"])
 
 
+class Unreadable(collections.UserDict):  # type: ignore[type-arg]
+    def __iter__(self) -> Any:
+        return 1 / 0
+
+
 @pytest.mark.parametrize(
     ("hook", "told"),
     [
         (lambda event: None, ""),
         (lambda event: 1 / 0, "ZeroDivisionError"),
         (lambda event: "text", "a str"),
-        (lambda event: event.update(user=event) or event, "no JSON: RecursionError"),
+        (lambda event: event["extra"].update(order=Unreadable()) or event, "no JSON: ZeroDivisionError"),
     ],
 )
 def test_what_before_send_does_not_return_is_counted(hook: Any, told: str, tmp_path: Path) -> None:

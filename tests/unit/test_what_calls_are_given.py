@@ -150,6 +150,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "nested": ([{"at": (datetime.date(2026, 1, 1),)}], [{"at": ["2026-01-01"]}]),
     "nan": (float("nan"), "nan"),
     "number": (Number.LOUD, 40),
+    "large number": (10**30, str(10**30)),
+    "too large a number": (10**5000, None),
     "unprintable": (Unprintable(), None),
 }
 
@@ -176,6 +178,20 @@ def test_a_hooks_value_that_json_does_not_know_is_its_text(tmp_path: Path) -> No
     assert (event["message"], event["timestamp"]) == ("1.50", 1795910400.0)
     assert event["fingerprint"] == ["one"]
     assert not said()
+
+
+def test_a_hooks_value_without_an_end_is_cut_off(tmp_path: Path) -> None:
+    """A list in itself, such as a tree whose nodes know their parents."""
+    in_itself: list[Any] = []
+    in_itself.append(in_itself)
+
+    def hook(event: Any) -> Any:
+        event["extra"]["tree"] = in_itself
+        return event
+
+    lastword.init(spool=tmp_path, before_send=hook)
+    assert lastword.capture_message("x"), said()
+    assert "(left out)" in str(events(tmp_path)[0]["extra"]["tree"])
 
 
 async def asynchronous(event: Any) -> Any:

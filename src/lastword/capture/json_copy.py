@@ -68,7 +68,8 @@ def _as_json(value: Any, levels: int, room: Room) -> Any:
     if issubclass(kind, (list, tuple, set, frozenset)):
         return [_as_json(item, levels - 1, room) for item in value]
     if issubclass(kind, int):
-        return int.__index__(value)
+        number = int.__index__(value)  # of thousands of digits it could be neither written nor read
+        return number if number.bit_length() <= 64 else text_of(number, MAX_TEXT)
     if issubclass(kind, float) and math.isfinite(value):
         return float.__float__(value)
     return "".join((value,)) if issubclass(kind, str) else text_of(value, MAX_TEXT)

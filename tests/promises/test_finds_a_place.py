@@ -101,6 +101,23 @@ def test_a_spool_that_root_has_begun(ground: Path, kind: str, monkeypatch: pytes
 
 
 @ROOT
+def test_who_has_a_spool_of_its_own_for_another_reason(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others keep in the directory for temporary files has nothing to do with a spool that is not root's."""
+    temporary = make_shared(ground / "tmp", 0o1777)
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    as_user(ATTACKER, lambda: Layout(str(temporary / f"lastword-{ATTACKER}")).prepare())
+    home = make_shared(ground / "home", 0o700)
+    os.chown(home, VICTIM, VICTIM)
+
+    def owner() -> None:
+        lives_in(home, temporary)
+        records(None, where=home / ".local/state/lastword")
+        assert str(temporary) not in told("status", None)[1]
+
+    as_user(VICTIM, owner)
+
+
+@ROOT
 def test_a_spool_of_another_user_is_refused_and_that_is_seen(ground: Path) -> None:
     """Of anybody else's than root's, named by mistake: each refusal is counted in a place of this user's own."""
     shared = make_shared(ground / "shared", 0o777)

@@ -31,9 +31,14 @@ class OtherSpool(NamedTuple):
 
 
 def other_spools(layout: Layout) -> Iterator[OtherSpool]:
-    """Those that this user can see: beside the spool, in it, and in the temporary directory."""
+    """Those that this user can see: beside the spool, in it, and, where it is root's, in the temporary directory:
+    nobody else's spool sends other users there.
+    """
     parent, name = os.path.split(layout.spool)
-    for directory, beginning in ((parent, name), (layout.spool, "lastword"), (temporary(), "lastword")):
+    places = [(parent, name), (layout.spool, "lastword")]
+    if _is_directory_of(0, layout.spool):
+        places.append((temporary(), "lastword"))
+    for directory, beginning in places:
         for entry in _names(directory):
             found = _NAME.fullmatch(entry)
             path = os.path.join(directory, entry)

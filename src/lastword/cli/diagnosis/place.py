@@ -43,7 +43,7 @@ def _elsewhere(layout: Layout) -> Iterator[Finding]:
         yield Finding(
             "warning",
             _ABOUT,
-            f"{whose_spool.user_name(other.uid)} cannot use this spool, and has one of its own in {other.path}",
+            f"{whose_spool.user_name(other.uid)} has a spool in {other.path}: perhaps because it cannot use this one",
             f"see `lastword status --spool {other.path}`, or name another spool for both",
         )
     for seen in refusals(layout):

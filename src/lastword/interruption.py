@@ -26,6 +26,8 @@ _INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.s
 
 _IMPORTLIB = "<frozen importlib."  # Python takes its frames out of tracebacks
 
+_NAMEDTUPLE = "namedtuple_"  # module of what ``collections`` generates, without a file; those that we make are ours
+
 _OPTIMIZED = 0x1  # flag of a function's code object: its locals are no module's globals
 
 #: Modules of exceptions by which greenlets are ended, or limited in time.
@@ -85,12 +87,13 @@ def _is_interruption(error: Optional[BaseException], *, calls_program: bool) -> 
     entry: Optional[TracebackType] = _traceback_of(error)
     if entry is None:
         return False
-    is_called_here = calls_program and entry.tb_next is None  # by C code of the program's
+    # By C code of the program's, which knows no classes of its main module.
+    is_called_here = calls_program and entry.tb_next is None and _module_of(kind) != "__main__"
     while entry.tb_next is not None:
         interrupted, entry = entry.tb_frame, entry.tb_next
         if _was_given(entry.tb_frame, interrupted):
             return True
-    return not is_called_here and _comes_from_nowhere(kind, error, entry.tb_frame.f_code.co_filename)
+    return not is_called_here and _comes_from_nowhere(kind, error, _file_of(entry.tb_frame))
 
 
 def _was_given(frame: FrameType, interrupted: FrameType) -> bool:
@@ -103,6 +106,13 @@ def _was_given(frame: FrameType, interrupted: FrameType) -> bool:
         if value is interrupted or (type(value) is FrameType and value.f_code.co_filename.startswith(_IMPORTLIB)):
             return True
     return False
+
+
+def _file_of(frame: FrameType) -> str:
+    name: Any = dict.get(frame.f_globals, "__name__")
+    if type(name) is str and name.startswith((_NAMEDTUPLE, "lastword.")):
+        return _OWN
+    return frame.f_code.co_filename
 
 
 def _comes_from_nowhere(kind: type, error: Any, file: str) -> bool:

@@ -106,7 +106,9 @@ FORMS: dict[str, Form] = {
         [("capture_exception", "error", "ValueError")],
     ),
     "an exit": Form("sys.exit(3)", []),
-    "Ctrl-C": Form("os.kill(os.getpid(), signal.SIGINT); input()", []),
+    "Ctrl-C": Form(
+        "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT); input()", []
+    ),
     "Ctrl-C under a hook of its own": Form("sys.excepthook = lambda *_: print('own')\nraise KeyboardInterrupt", []),
     "a remote console": Form(CONSOLE + "console.push('1 / 0'); console.push('foo bar')", []),
     "a console under a hook that chains": Form(

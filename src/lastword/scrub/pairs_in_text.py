@@ -51,6 +51,7 @@ _BETWEEN = rf"""(?:
         (?: ={{1,3}}>? | :=>? | [-~]> | → | %(?:25){{0,3}}3[dD] | \\{{1,8}}(?:u00|x)3[dD] )
         \s{{0,3}}
     | \s{{0,3}} : \s{{0,3}} [A-Za-z_][\w.\[\]|, ]{{0,60}} \s = \s
+    | : \s invalid \s [\w<>. ]{{0,40}} (?: value | choice ) : \s
     | \s{{0,3}} (?P<colon> : (?!:) | :: (?=\s) | %(?:25){{0,3}}3[aA] ) \s{{0,3}}
     | (?P<element> (?: \s{{1,3}} [\w:.-]{{1,60}} \s?=\s? (?: "[^"<>]{{0,200}}" | '[^'<>]{{0,200}}' ) ){{0,8}} \s?
         (?: > | &gt; ) )
@@ -73,7 +74,8 @@ _BLOCK = r"[|>][-+0-9]{0,2} [ ]* \n (?: [ ]+ [^\n]* (?: \n | \Z ) )+"  # of YAML
 #: A value: a text, a block, a list, a call as reprs have it (``Login('ann', 'x')``), or all up to the next delimiter.
 VALUE = rf"{QUOTED} | {_BLOCK} | (?: [A-Za-z_][\w.]{{0,100}} )? {BRACKETED} | {_BARE}"
 
-_REST_OF_LINE = r"""[^\r\n\\"']+"""
+# With quoted values in it, as headers have them: ``Digest username="ann", response="x"``.
+_REST_OF_LINE = r"""(?: = (?P<inner> \\{0,8} ["'] ) [^"'\\\r\n]* (?: (?P=inner) | \Z ) | [^\r\n\\"'] )+"""
 _LIKE_A_KEY = r"(?= [A-Za-z._~+/-]*[0-9] ) (?= [0-9._~+/-]*[A-Za-z] ) [A-Za-z0-9._~+/=-]{8,}"
 _OF_COLUMNS = r"\[filtered\] | \( .* \) (?= [ ](?:already|is|conflicts)[ ] | $ ) | .*"
 _OF_PYDANTIC = r".*? (?= ,[ ]input_type= ) | .*"
@@ -170,10 +172,12 @@ def _kind_of_value(text: str, found: Match[str], name: str) -> Optional[str]:
     if found["colon"]:
         if lowered.endswith(_WHOLE_LINE):
             return "line"
+        if name.startswith("--") and text.startswith("expected ", found.end()):  # of argparse
+            return None
         if "-" in name or "_" in name:
             return "value"
         if found["rest"] not in ("", "s"):
-            return None
+            return "like a key" if name.endswith("Key") else None  # not a class of exceptions
         return "like a key" if lowered.rstrip("s").endswith(_EVERYDAY) else "value"
     return "value"
 

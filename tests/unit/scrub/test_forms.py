@@ -27,7 +27,14 @@ FORMS = {
     f"mysql --password {S} shop": "mysql --password [filtered] shop",
     f"tool -api-key '{S}' -v": "tool -api-key [filtered] -v",
     f"tool --api-key={S} -v": "tool --api-key=[filtered] -v",
+    f"argument -t/--token: invalid int value: '{S}'": "argument -t/--token: invalid int value: [filtered]",
+    # headers, with quoted values in them
+    f'Authorization: Digest username="bob", response="{S}"': "Authorization: [filtered]",
+    f'{{"h": "Cookie: a=\\"{S}\\""}}': '{"h": "Cookie: [filtered]"}',
+    f"<SimpleCookie: sid='{S}' csrf='{S}'>": "<SimpleCookie: [filtered]",
+    f"curl -H 'Cookie: a=\"{S}\"' https://x/": "curl -H 'Cookie: [filtered]' https://x/",
     # pairs
+    f"AccessTokenKey: 9f{S}a": "AccessTokenKey: [filtered]",
     f"[['X-Api-Key', '{S}'], ['a', 'b']]": "[['X-Api-Key', [filtered]], ['a', 'b']]",
     f"Headers([(b'authorization', b'{S}')])": "Headers([(b'authorization', [filtered])])",
     f"dict_items([('auth', ('bob', '{S}'))])": "dict_items([('auth', [filtered])])",
@@ -105,7 +112,7 @@ LOOK_ALIKES = [
     *("token count: 5", "tokens used: 512", "token expired", "invalid token 'x'", "tokenizer 'bpe' not found"),
     *("Unexpected token '<', \"<!DOCTYPE\" is not valid JSON", "tokenize(text) -> list", "name: token\nkind: x"),
     *("password is required", "password required", "password must be at least 8 characters"),
-    "password\n  field required",
+    *("password\n  field required", "argument --token: expected one argument", "AuthKey: not found"),
     *("the password was wrong", "KeyError: 'password'", "fields: ['name', 'password', 'email']"),
     *("missing 1 required positional argument: 'password'", 'column "password" does not exist'),
     *("secretary: Bob", "secretariat = 5 people", "passenger: Bob", "passengers (3)", "the secret to success"),

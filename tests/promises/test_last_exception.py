@@ -110,6 +110,23 @@ FORMS: dict[str, Form] = {
         "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT); input()", []
     ),
     "Ctrl-C under a hook of its own": Form("sys.excepthook = lambda *_: print('own')\nraise KeyboardInterrupt", []),
+    "handled, and printed by the hook of Python": Form(
+        "try: 1 / 0\nexcept ZeroDivisionError: sys.__excepthook__(*sys.exc_info())\nprint('goes on')", []
+    ),
+    "printed by the hook of Python, and raised on": Form(
+        """
+        def work():
+            try: raise ValueError("x")
+            except ValueError as error:
+                sys.__excepthook__(type(error), error, error.__traceback__)
+                raise
+        work()
+        """,
+        [FATAL],
+    ),
+    "a hook told by who has caught it": Form(
+        "try: raise ValueError('x')\nexcept ValueError: sys.excepthook(*sys.exc_info())", [FATAL]
+    ),
     "a remote console": Form(CONSOLE + "console.push('1 / 0'); console.push('foo bar')", []),
     "a console under a hook that chains": Form(
         "before = sys.excepthook\nsys.excepthook = lambda *given: before(*given)\n"

@@ -10,6 +10,7 @@ A hook that is put on top of ours need not call it. What ended the program is kn
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -26,6 +27,8 @@ EXCEPTHOOK, THREADING, UNRAISABLE = "sys.excepthook", "threading.excepthook", "s
 Report = Callable[[BaseException, Optional[TracebackType], str], None]
 
 _Uncaught = tuple[Optional[BaseException], Optional[TracebackType]]
+
+_OWN = os.path.dirname(__file__) + os.sep  # the frames between a hook and here
 
 #: A SyntaxError's file, the frame of ``code``, and that of what was typed.
 _FRAMES_OF_CONSOLE = 3
@@ -79,8 +82,23 @@ def _listener(report: Report, mechanism: str, read: Callable[..., _Uncaught]) ->
 
 def _from_interpreter(kind: type[BaseException], error: Any, traceback: Optional[TracebackType]) -> _Uncaught:
     global _heard
+    if _is_printed_by_its_handler(error, traceback):
+        return None, traceback
     _heard = id(error)
     return (None if _was_typed(error, traceback) else error), traceback
+
+
+def _is_printed_by_its_handler(error: Any, traceback: Optional[TracebackType]) -> bool:
+    """Whether who has caught it calls ``sys.__excepthook__`` for its traceback, and goes on. ``sys.excepthook`` is also
+    called to have a hook hear of it, as by threads of old.
+    """
+    if traceback is None or sys.exc_info()[1] is not error:
+        return False
+    frame, caller = traceback.tb_frame, sys._getframe()
+    while caller.f_back is not None and caller.f_code.co_filename.startswith(_OWN):
+        caller = caller.f_back
+    names = frame.f_code.co_names
+    return caller is frame and "__excepthook__" in names and "excepthook" not in names
 
 
 def _was_typed(error: Any, traceback: Optional[TracebackType]) -> bool:

@@ -92,7 +92,11 @@ def source_lines(frame: FrameType) -> list[str]:
         # The time of the inode too, since copies often keep the time of what they are of.
         was_set_back = time.time() - time.monotonic() < _BEGAN_BY - 1.0
         is_old = not was_set_back and max(found.st_mtime, found.st_ctime) < _BEGAN
-        return lines if (is_old and _means_a_file(code.co_filename)) or may_be_source_of(code, lines) else []
+        if (is_old and _means_a_file(code.co_filename)) or may_be_source_of(code, lines):
+            return lines
+        linecache.checkcache(code.co_filename)  # it was read before it was written anew, and loaded once more
+        lines = linecache.getlines(code.co_filename)
+        return lines if may_be_source_of(code, lines) else []
     except RecursionError:
         raise  # says nothing about the file, so "no source" must not be remembered
     except anything():  # from a loader of the application, or a module whose globals are strange

@@ -113,6 +113,19 @@ def test_what_was_read_before_the_change_is_shown(tmp_path: Path) -> None:
     assert str(path) not in event["sources"]
 
 
+def test_a_file_that_was_loaded_anew_is_shown_as_it_is_now(tmp_path: Path) -> None:
+    """What linecache keeps is of the code before: a notebook or an auto-reloader wrote the file again."""
+    path = tmp_path / "shop.py"
+    path.write_text("nothing = 0\n" * 20)
+    linecache.clearcache()
+    linecache.getlines(str(path))
+    try:
+        loaded(path, SOURCE)()
+    except ZeroDivisionError as error:
+        event = exception_event(error, handled=True, mechanism="t", settings=new_settings())
+    assert event["exceptions"][0]["frames"][-1]["source"][-1] == "    ship(1, 2)"
+
+
 def test_a_function_that_did_not_change_is_shown(tmp_path: Path) -> None:
     """The question is asked of each function."""
     path = tmp_path / "shop.py"

@@ -24,6 +24,7 @@ MOVED_SUFFIX = ".moved"
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOKS = 10
+_DUPLICATE: int = getattr(fcntl, "F_DUPFD_CLOEXEC", fcntl.F_DUPFD)  # PyPy has only the latter
 _BY_EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
 
@@ -34,7 +35,9 @@ def beside_standard_streams(descriptor: int) -> int:
     if descriptor > 2:
         return descriptor
     try:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+        higher = fcntl.fcntl(descriptor, _DUPLICATE, 3)
+        os.set_inheritable(higher, False)
+        return higher
     finally:
         os.close(descriptor)
 

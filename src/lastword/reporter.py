@@ -21,7 +21,7 @@ from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event, attachments_left_out
 from lastword.event_json import own_copy
 from lastword.interruption import INTERRUPTED, failures
-from lastword.nesting import Turn
+from lastword.nesting import Turn, captures
 from lastword.scrub import Rules, scrub
 from lastword.spool import places, refused, retention
 from lastword.spool.layout import Layout
@@ -109,7 +109,7 @@ class Reporter:
             refusals.add_up()
             if self.writer is not None:
                 refusals.move_to(self.writer.refuse)
-            elif text:
+            elif text and captures.level <= 1:  # or else the outermost capture does, or makes a writer
                 self.post_refusals()
         except RecursionError:  # it is counted, and goes to the black box with the next one
             pass

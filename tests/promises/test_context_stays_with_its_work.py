@@ -227,6 +227,7 @@ THREE_TIMES = {
 DESTROYED = {"Task was destroyed but it is pending!", "ada: Task was destroyed but it is pending!", "told"}
 
 
+@needs.capability(sys.implementation.name == "cpython", "reference counts, by which a task goes at once")
 def test_what_asyncio_tells_late_is_told_of_whose_it_is(tmp_path: Path) -> None:
     """Of a task's or a callback's own context; of nobody where none is known. No breadcrumb of others is there."""
     run(LATE, spool=tmp_path / "spool")

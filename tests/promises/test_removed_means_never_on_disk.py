@@ -73,7 +73,12 @@ WAYS = {
         {"before_send": 1},
     ),
     "before_send returns no JSON": (
-        "init(before_send=lambda event: event.update(user=event) or event); mark(); assert capture() is None",
+        """
+import collections
+class Unreadable(collections.UserDict):
+    def __iter__(self): raise RuntimeError(secret)
+init(before_send=lambda event: event["extra"].update(order=Unreadable()) or event); mark(); assert capture() is None
+""",
         {"before_send": 1},
     ),
     "before_send makes it too large": (

@@ -7,6 +7,7 @@ import copy
 import gc
 import os
 import pickle
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import pytest
 
 from lastword.capture import reported
 from lastword.capture.reported import event_of, mark
+from tests.support import needs
 
 
 class OwnError(Exception):
@@ -86,6 +88,7 @@ def test_another_exception_at_its_address_is_not_taken_for_it(kind: type[Excepti
         del error
 
 
+@needs.capability(sys.implementation.name == "cpython", "reference counts, by which what nobody holds goes at once")
 @pytest.mark.parametrize("kind", [ValueError, OwnError, SlottedError])
 def test_nothing_is_kept_alive_and_nothing_put_into_it(kind: type[Exception]) -> None:
     """Neither the exception, nor what it or its frames hold; nor does the table grow."""

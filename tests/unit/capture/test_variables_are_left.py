@@ -15,6 +15,7 @@ from lastword.capture.room import Room
 from lastword.capture.settings import CaptureSettings
 from lastword.event import Needs
 from lastword.scrub import is_sensitive
+from tests.support import needs
 
 SETTINGS = CaptureSettings(needs=Needs(message_stack=False, memory=False), is_sensitive=is_sensitive)
 
@@ -53,6 +54,7 @@ def test_all_are_shown_again_and_again() -> None:
     ]
 
 
+@needs.capability(sys.implementation.name == "cpython", "reference counts, by which what nobody holds goes at once")
 def test_a_dict_that_the_program_has_keeps_what_it_has() -> None:
     first = object()
     given = locals()

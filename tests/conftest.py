@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import lastword
 from lastword.capture.breadcrumbs import NO_TRAIL, trail
@@ -15,6 +16,10 @@ from lastword.spool.layout import Layout
 from tests.support.leftovers import Leftovers
 
 REQUIRE_ALL = os.environ.get("LASTWORD_REQUIRE_ALL", "") not in ("", "0")
+
+# A slow or busy machine fails no test of Hypothesis for taking long.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 #: Seconds in which processes that a test is done with have to be gone: a flusher leaves a second after its last writer,
 #: and notices the end of one that was idle up to ten seconds later.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -13,16 +10,15 @@ from lastword.cli import main
 from lastword.dsn import Destination, Dsn
 from lastword.flusher import schedule
 from lastword.flusher.leadership import Leadership
-from lastword.flusher.loop import Flusher
-from lastword.spool import clock, start
+from lastword.spool import clock
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger
-from lastword.spool.lock import holder
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
+from tests.support.leading import led
 from tests.support.programs import wait_until
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 365 * 86_400.0
@@ -59,21 +55,6 @@ def a_process_captures(layout: Layout, tracker: LoopbackTracker) -> Writer:
     event = message_event(timestamp=time.time())
     writer.append(encode_event(event["id"], to.key, event), to)
     return writer
-
-
-@contextmanager
-def led(layout: Layout) -> Iterator[None]:
-    flusher = Flusher(layout)
-    thread = threading.Thread(target=flusher.run)
-    thread.start()
-    try:
-        wait_until(lambda: holder(layout.flusher_lock), "a leader")
-        yield
-    finally:
-        flusher.stop(0.0)
-        thread.join(30)
-        start.clear_failures(layout)
-        assert not thread.is_alive()
 
 
 def wait_for_a_failure(layout: Layout) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable
 
@@ -15,15 +12,13 @@ import pytest
 from lastword.cli import main
 from lastword.dsn import Destination, Dsn
 from lastword.flusher import schedule
-from lastword.flusher.loop import Flusher
-from lastword.spool import start
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
-from lastword.spool.lock import holder
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
+from tests.support.leading import led
 from tests.support.programs import run, wait_until
 
 #: Seconds on top of what is promised, for a machine that runs other tests as well. ``scripts/bench recovery`` has none.
@@ -42,22 +37,6 @@ class Process:
             event = message_event()
             self._writer.append(encode_event(event["id"], self._to.key, event), self._to)
         return self
-
-
-@contextmanager
-def led(layout: Layout) -> Iterator[None]:
-    """A flusher is at work."""
-    flusher = Flusher(layout)
-    thread = threading.Thread(target=flusher.run)
-    thread.start()
-    try:
-        wait_until(lambda: holder(layout.flusher_lock), "a leader")
-        yield
-    finally:
-        flusher.stop(0.0)
-        thread.join(30)
-        start.clear_failures(layout)
-        assert not thread.is_alive()
 
 
 def outage(place: Path, begin: Callable[[LoopbackTracker], None], end: Callable[[LoopbackTracker], None]) -> float:

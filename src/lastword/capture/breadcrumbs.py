@@ -80,7 +80,7 @@ def unwatch_collections() -> None:
 
 def is_collecting() -> bool:
     """Whether garbage is being collected, where a variable must not be set then."""
-    return bool(_phases) and next(reversed(_phases)) == "start"
+    return [*_phases][-1:] == ["start"]  # copied in one step: another thread may collect meanwhile
 
 
 def add_breadcrumb(

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -192,3 +193,28 @@ def test_a_finalizer_sets_nothing_while_garbage_is_collected(monkeypatch: pytest
     finally:
         breadcrumbs.unwatch_collections()
     assert not any(watcher in gc.callbacks for watcher in breadcrumbs._WATCHERS)
+
+
+@needs.capability(hasattr(gc, "callbacks"), "gc.callbacks")
+def test_threads_that_collect_garbage_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They change what a look at the phases reads, at any moment."""
+    monkeypatch.setattr(breadcrumbs, "_COLLECTS_ANYWHERE", True)
+    looks_are_over = threading.Event()
+
+    def collect() -> None:
+        while not looks_are_over.is_set():
+            gc.collect(0)
+
+    breadcrumbs.watch_collections()
+    thread = threading.Thread(target=collect)
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        for _ in range(200_000):
+            breadcrumbs.is_collecting()
+    finally:
+        looks_are_over.set()
+        thread.join()
+        sys.setswitchinterval(switching)
+        breadcrumbs.unwatch_collections()

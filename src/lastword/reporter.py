@@ -104,7 +104,7 @@ class Reporter:
         if text:
             diagnostics.note(reason, text)
         refusals = self._own_refusals()
-        refusals.arrived.append(reason)  # counted with this
+        refusals.arrived.append((reason, 1))  # counted with this
         try:
             refusals.add_up()
             if self.writer is not None:
@@ -268,7 +268,7 @@ class _Refusals:
     """Refusals of one process on their way to its black box. However many wait for there to be one, they stay small."""
 
     def __init__(self) -> None:
-        self.arrived: list[str] = []  # appending needs no lock
+        self.arrived: list[tuple[str, int]] = []  # appending needs no lock
         self._counts: dict[str, int] = {}
         self._posted: dict[tuple[str, str], int] = {}  # by directory and reason: counted on disk for want of a writer
         self._lock = Turn(_Refusals.add_up, _Refusals.move_to)  # of this process alone: no fork leaves it held
@@ -299,8 +299,7 @@ class _Refusals:
                     pass
                 finally:  # whatever was raised into it
                     if taken is False:
-                        for kept, count in counts.items():
-                            self._counts[kept] = self._counts.get(kept, 0) + count
+                        self.arrived.extend(counts.items())
                 if taken is False:
                     return
                 del counts[reason]
@@ -337,8 +336,8 @@ class _Refusals:
 
     def _sum_up(self) -> None:
         while self.arrived:
-            reason = self.arrived.pop()
-            self._counts[reason] = self._counts.get(reason, 0) + 1
+            reason, count = self.arrived.pop()
+            self._counts[reason] = self._counts.get(reason, 0) + count
 
 
 def _encoded(event: Event, to: Optional[str]) -> bytes:

@@ -38,3 +38,21 @@ acked(str(lastword.flush(30)))
     with LoopbackTracker() as tracker:
         assert run(body, spool=tmp_path / "spool", dsn=tracker.dsn)[1] == "True"
         assert len(tracker.events) == 1
+
+
+@needs.installed("gevent")
+def test_a_capture_that_starts_a_helper_leaves_no_child(tmp_path: Path) -> None:
+    """gevent's own ``os`` would leave it to the loop, which cannot turn while something captures."""
+    body = """
+from gevent import monkey
+monkey.patch_all()
+import posix
+
+acked(lastword.capture_message("hello"))
+try:
+    posix.waitpid(-1, posix.WNOHANG)
+except ChildProcessError:
+    acked("childless")
+"""
+    with LoopbackTracker() as tracker:
+        assert run(body, spool=tmp_path / "spool", dsn=tracker.dsn)[1] == "childless"

@@ -4,12 +4,16 @@ A direct child is told to whoever calls ``os.wait()``, and its end to a handler 
 which starts the process proper in the background, ends at once and is reaped here; where there is no shell, the process
 itself has to end soon. The thread that does this blocks SIGCHLD meanwhile and takes it back, so that a program of one
 thread hears nothing. Of several, another thread may: it finds no child to wait for.
+
+``posix`` has what gevent and eventlet replace in ``os``: theirs leave the child to their loop, which stands still as
+long as a capture does.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import posix
 import signal
 import time
 from collections.abc import Iterable
@@ -70,7 +74,7 @@ class Children:
     def _spawn(
         self, arguments: list[str], environment: dict[str, str], output: Optional[int], log: Optional[int]
     ) -> int:
-        spawn = _posix_spawn if hasattr(os, "posix_spawn") else _fork_and_exec
+        spawn = _posix_spawn if hasattr(posix, "posix_spawn") else _fork_and_exec
         try:
             pid = spawn([_SHELL, "-c", '"$@" &', "sh", *arguments], environment, output, log)
         except failures(OSError) as error:
@@ -93,7 +97,7 @@ class Children:
                     raise OSError(errno.EAGAIN, f"{_SHELL} could start no process (exit status {status})")
             if reading is not None and answer is None:
                 with suppressed(BlockingIOError):
-                    answer = os.read(reading, 1)
+                    answer = posix.read(reading, 1)
             if answer == b"":
                 raise OSError(errno.ENOEXEC, "it ended before it had begun")
             if reaped and (reading is None or answer or time.monotonic() - began > answer_within):
@@ -108,7 +112,7 @@ class Children:
 def _status(pid: int) -> Optional[int]:
     """The exit status of a child that has ended, 0 where somebody who waits for every child was told it; else None."""
     try:
-        found, status = os.waitpid(pid, os.WNOHANG)
+        found, status = posix.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return 0
     return None if found != pid else status
@@ -156,12 +160,12 @@ def _posix_spawn(arguments: list[str], environment: dict[str, str], output: Opti
     catchable = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
     # A group of its own from the first moment: whoever kills the program's process group does not mean the flusher.
     options: dict[str, Any] = {"file_actions": streams, "setpgroup": 0, "setsigmask": [], "setsigdef": catchable}
-    return os.posix_spawn(arguments[0], arguments, environment, **options)
+    return posix.posix_spawn(arguments[0], arguments, environment, **options)
 
 
 def _fork_and_exec(arguments: list[str], environment: dict[str, str], output: Optional[int], log: Optional[int]) -> int:
     """For PyPy, which has no ``posix_spawn``."""
-    pid = os.fork()
+    pid = posix.fork()
     if pid:
         with suppressed(OSError):  # done here and there, since either may come first
             os.setpgid(pid, pid)

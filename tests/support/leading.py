@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lastword.flusher.loop import Flusher
 from lastword.spool import start
 from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger
 from lastword.spool.lock import holder
 from tests.support.programs import wait_until
 
@@ -22,6 +25,10 @@ def led(layout: Layout) -> Iterator[None]:
     try:
         wait_until(lambda: holder(layout.flusher_lock), "a leader")
         yield
+    except BaseException:
+        known = {to: vars(health) for to, health in Ledger.load(layout).destinations.items()}
+        sys.stdout.write(f"the ledger at {time.time()}: {known}\n")
+        raise
     finally:
         flusher.stop(0.0)
         thread.join(30)

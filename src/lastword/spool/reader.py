@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional, Union
 
 from lastword.interruption import failures
 from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
-from lastword.spool.record import MAX_RECORD, Damage, Parser, Record, parse, parse_head, pieces
+from lastword.spool.record import MAX_RECORD, NO_RECORD, Damage, Parser, Record, next_head, parse, parse_head, pieces
 
 #: A segment has at most 1 MiB. Bytes may have come in between; what lies beyond this place is not looked at.
 MOST_READ = 8 << 20
@@ -52,7 +52,8 @@ def list_segments(directory: str) -> Segments:
 
 
 def read_lines(path: str, offset: int, *, finished: bool, parse: Parser = parse_head) -> Iterator[Line]:
-    """Every line of the segment at ``path`` from ``offset`` on, empty lines left out; damage is as large as can be.
+    """Every line of the segment at ``path`` from ``offset`` on, empty lines left out. Damage that lies together is one,
+    whatever it consists of.
 
     What follows the last newline is left for later, or, where the segment is ``finished`` (its writer sealed it or is
     dead), yielded too: the record that it is, or damage with the reason ``torn``. A missing file yields nothing; raises
@@ -70,19 +71,37 @@ def read_lines(path: str, offset: int, *, finished: bool, parse: Parser = parse_
 
 def read_lines_of(descriptor: int, offset: int, *, finished: bool, parse: Parser = parse_head) -> Iterator[Line]:
     """The same for an open descriptor."""
+    run: Optional[Line] = None  # damage to which what comes next may belong
+    for line in _read_pieces(descriptor, offset, finished, parse):
+        if isinstance(line.found, Damage) and line.found.reason != TORN:
+            run = line if run is None else run._replace(end=line.end)
+            continue
+        if run is not None:
+            yield run
+            run = None
+        yield line
+    if run is not None:
+        yield run
+
+
+def _read_pieces(descriptor: int, offset: int, finished: bool, parse: Parser) -> Iterator[Line]:
+    """The same with damage in pieces, as they are read."""
     buffer = b""  # the line that begins at ``offset``, as far as it is read
     broken_from: Optional[int] = None  # where that line really begins, if it is longer than a record can be
     while True:
         place = offset + len(buffer)
         chunk = os.pread(descriptor, max(min(_CHUNK, MOST_READ - place), 0), place)
         searched, buffer = len(buffer), buffer + chunk
-        start = 0
-        newline = buffer.find(b"\n", searched)
-        while newline >= 0:
-            yield from _lines_in(buffer[start:newline], offset + start, broken_from, parse, ended=True)
-            broken_from = None
-            start = newline + 1
-            newline = buffer.find(b"\n", start)
+        start, complete = 0, buffer.rfind(b"\n", searched) + 1
+        while start < complete:
+            skipped = _without_a_head(buffer, start, complete)
+            if skipped > start:  # many lines, or one
+                yield from _damage(buffer[start:skipped], offset + start, broken_from)
+                end = skipped
+            else:
+                end = buffer.index(b"\n", start) + 1
+                yield from _lines_in(buffer[start : end - 1], offset + start, broken_from, parse, ended=True)
+            broken_from, start = None, end
         offset, buffer = offset + start, buffer[start:]
         surplus = len(buffer) - MAX_RECORD
         if surplus > 0:  # no record that begins in there can be whole
@@ -98,6 +117,24 @@ def read_lines_of(descriptor: int, offset: int, *, finished: bool, parse: Parser
         yield from _lines_in(buffer, offset, broken_from, parse, ended=False)
     elif unread_from < offset:
         yield Line(unread_from, offset, Damage(TOO_LONG))
+
+
+def _without_a_head(buffer: bytes, start: int, end: int) -> int:
+    """Where the first line in ``buffer[start:end]`` begins in which a record may be; all are whole lines."""
+    head = next_head(buffer, start, end)
+    return end if head is None else buffer.rfind(b"\n", start, head) + 1 or start
+
+
+def _damage(lines: bytes, offset: int, broken_from: Optional[int]) -> Iterator[Line]:
+    """What whole lines at ``offset`` are that no record is in: nothing, where all are empty."""
+    content = lines.strip(b"\n")
+    if content or broken_from is not None:
+        start = offset + len(lines) - len(lines.lstrip(b"\n"))
+        end = offset + len(lines.rstrip(b"\n")) + 1
+        if broken_from is None:
+            yield Line(start, end, Damage(NO_RECORD))
+        else:
+            yield Line(broken_from, max(end, offset + 1), Damage(TOO_LONG))
 
 
 def _lines_in(text: bytes, offset: int, broken_from: Optional[int], parse: Parser, *, ended: bool) -> Iterator[Line]:

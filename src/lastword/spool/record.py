@@ -54,8 +54,11 @@ MAX_BODY = MAX_RECORD - 64
 
 EVENT, RENDERED = "event", "rendered"
 
+NO_RECORD = "not a record"
+
 _PREFIX = b'{"c":"'
 _BODY_AT = len(_PREFIX) + 8 + len(b'",')  # {"c":"xxxxxxxx",
+_HEAD_OF_ANY = re.compile(rb'\{"c":"[0-9a-f]{8}","')
 _BEGINNING = re.compile(rb'\{"c":"[0-9a-f]{8}",(?:"n":[0-9]+,)?"to":')
 _ID = re.compile("[0-9a-f]{32}")
 _KEY = re.compile("[0-9a-f]{12}")
@@ -136,7 +139,7 @@ def readdressed(body: bytes, to: Optional[str]) -> bytes:
 def parse(line: bytes) -> Union[Record, Damage]:
     """Read one line without its newline. Never raises."""
     if not line.startswith(_PREFIX) or line[_BODY_AT - 2 : _BODY_AT] != b'",':
-        return Damage("not a record")
+        return Damage(NO_RECORD)
     if line[len(_PREFIX) : _BODY_AT - 2] != b"%08x" % zlib.crc32(line[_BODY_AT:]):
         return Damage("checksum does not match")
     try:
@@ -171,6 +174,12 @@ def parse_head(line: bytes) -> Union[Record, Damage]:
         kind=EVENT if is_event else RENDERED,
         content={"timestamp": float(timestamp)},
     )
+
+
+def next_head(text: bytes, start: int, end: int) -> Optional[int]:
+    """Where the next thing begins in ``text[start:end]`` that could be a record; None where nothing there can be."""
+    found = _HEAD_OF_ANY.search(text, start, end)
+    return found.start() if found else None
 
 
 Parser = Callable[[bytes], Union[Record, Damage]]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Union
 
 import pytest
 
 from lastword.spool.reader import Line, list_segments, read_lines, read_record
-from lastword.spool.record import MAX_RECORD, Damage, Record, encode_event, frame
+from lastword.spool.record import MAX_RECORD, Damage, Record, encode_event, frame, parse_head
 
 
 def record(seq: int, size: int = 10) -> bytes:
@@ -164,3 +165,67 @@ def test_cut_anywhere(tmp_path: Path) -> None:
     """Wherever a segment ends, what is whole before that is read; the last record may do without its newline."""
     for length in range(len(SEGMENT)):
         assert delivered_from(tmp_path, SEGMENT[:length]) == [seq for seq in (1, 2, 3) if BOUNDS[seq] <= length + 1]
+
+
+HEAD = b'{"c":"00000000","n":1,"to":null,"id":"%032d","kind":"event","event":{"id":"' % 0
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        b"x\n",
+        b"{\n",
+        b"\0",
+        b'{"c":"',
+        b'{"c":"\n',
+        b'{"c":"00000000",\n',
+        b'{"c":"00000000","\n',
+        b"x\n\n\n",
+        HEAD,
+        HEAD + b"\n",
+        record(7)[:60] + b"\n",
+        record(7, 40_000)[:-1] + b"x\n",
+        b"x" * 70_000 + b"\n",
+    ],
+    ids=lambda unit: repr(unit[:20]),
+)
+def test_damage_that_lies_together_is_one(tmp_path: Path, unit: bytes) -> None:
+    """Whatever megabytes of damage consist of, they are one, found without a second look at any byte of it; all that
+    is whole in front of it and behind is found.
+    """
+    path = tmp_path / "000001.seg"
+    damage = unit * (MAX_RECORD * 5 // 4 // len(unit))
+    content = record(1) + damage + b"\n" + record(2) + b"\n\n" + b"x\n" + record(3)[:-30]
+    path.write_bytes(content)
+    looked_at = 0
+
+    def counting(line: bytes) -> Union[Record, Damage]:
+        nonlocal looked_at
+        looked_at += len(line)
+        return parse_head(line)
+
+    lines = list(read_lines(str(path), 0, finished=True, parse=counting))
+    assert [line.found.seq if isinstance(line.found, Record) else None for line in lines] == [1, None, 2, None, None]
+    assert lines[1].start == lines[0].end
+    assert content[lines[1].start : lines[2].start].rstrip(b"\n") == content[lines[1].start : lines[1].end].rstrip(
+        b"\n"
+    )
+    assert seqs(lines[3:]) == ["not a record", "torn"]
+    assert content[lines[3].start : lines[3].end] == b"x\n"
+    assert looked_at < 3 * len(content)  # a line as a whole, and then its pieces
+
+
+def test_damage_between_records_is_as_much_as_there_is(tmp_path: Path) -> None:
+    """A record in between parts it, an empty line does not; and what came since the last look is another one."""
+    path = tmp_path / "000001.seg"
+    path.write_bytes(b"a\nb\n" + record(1) + b"\n\nc\n\n\nd\n\n" + record(2) + b"e\n")
+    lines = list(read_lines(str(path), 0, finished=False))
+    content = path.read_bytes()
+    assert [content[line.start : line.end] for line in lines if isinstance(line.found, Damage)] == [
+        b"a\nb\n",
+        b"c\n\n\nd\n",
+        b"e\n",
+    ]
+    with path.open("ab") as segment:
+        segment.write(b"f\n" + record(3))
+    assert seqs(list(read_lines(str(path), lines[-1].end, finished=False))) == ["not a record", 3]

@@ -198,7 +198,7 @@ def test_what_cannot_be_run_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "--compat", PACKAGE]) == 2
     told = capsys.readouterr().err
     assert "--compat takes backtracepython and booboo" in told
-    assert "there is no no-such-program" in told
+    assert "there is no command 'no-such-program'" in told
     assert "say what to run" in told
 
 

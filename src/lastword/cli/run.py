@@ -22,7 +22,8 @@ _OPTIONS_OF_PYTHON = ("-m", "-c")
 
 
 def run(arguments: Sequence[str], *, packages: str) -> int:
-    """Become ``program.py args…``, ``-m module args…``, or a command such as ``gunicorn args…``.
+    """Become ``program.py args…``, ``-m module args…``, or a command such as ``gunicorn args…``. A path has a slash or
+    ends in ``.py``, and is run by this Python; any other name is a command.
 
     ``packages``: names of packages with a drop-in, separated by commas. Raises ConfigError where there is no such
     package or program.
@@ -35,17 +36,35 @@ def run(arguments: Sequence[str], *, packages: str) -> int:
     path = [_AT_START, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), COMPAT: ",".join(wanted)}
     sys.stdout.flush()
-    os.execve(command[0], command, environment)
+    try:
+        os.execve(command[0], command, environment)
+    except OSError as error:  # a script without a first line that says what runs it
+        raise ConfigError(f"{command[0]} cannot be run: {error}") from None
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
     if not arguments:
         raise ConfigError("say what to run: program.py args…, -m module args… or a command")
     program = arguments[0]
-    if program in _OPTIONS_OF_PYTHON or os.path.exists(program):
+    if program in _OPTIONS_OF_PYTHON:
         return [sys.executable, *arguments]
-    beside = os.path.join(os.path.dirname(sys.executable), program)  # of the same environment, activated or not
-    found = shutil.which(beside) or shutil.which(program)
+    if os.sep in program or program.endswith(".py"):
+        if not os.path.exists(program):
+            raise ConfigError(f"there is no file {program}")
+        return [sys.executable, *arguments]
+    return [_found(program), *arguments[1:]]
+
+
+def _found(name: str) -> str:
+    """The file of a command, looked for as ``execvp`` does, but first beside this Python: in the same environment,
+    activated or not. Raises ConfigError where there is none.
+
+    The working directory may be anybody's: entries of PATH that lead there (empty ones, ``.``) are passed over.
+    """
+    beside = os.path.dirname(sys.executable)
+    places = [place for place in (beside, *os.get_exec_path()) if os.path.isabs(place)]
+    found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
-        raise ConfigError(f"there is no {program}, neither as a file nor as a command")
-    return [found, *arguments[1:]]
+        here = f"; the file of the working directory is ./{name}" if name and os.path.exists(name) else ""
+        raise ConfigError(f"there is no command {name!r} beside {sys.executable} or on PATH{here}")
+    return found

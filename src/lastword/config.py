@@ -7,6 +7,7 @@ variable: no text can say it.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
@@ -15,11 +16,15 @@ from urllib.parse import urlsplit
 from lastword.callables import PLAIN, gives
 from lastword.dsn import Destination, Dsn
 from lastword.errors import ConfigError
+from lastword.interruption import failures
 
 FLUSHER_MODES = ("auto", "process", "thread", "external", "hold")
 SCRUB_MODES = ("all", "names", "off")
 
 MAX_CONTEXT_LINES = 50
+
+#: Characters: the longest path of a file inside a spool, and of a spool that is shown whole.
+_LONGEST_INSIDE, _LONGEST_TOLD = 120, 200
 
 _LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -154,6 +159,8 @@ class Config(_Options):
             _check_proxy(self.proxy)
         if self.ca_bundle is not None and not os.path.exists(self.ca_bundle):
             raise ConfigError(f"ca_bundle={self.ca_bundle!r} is neither a file nor a directory")
+        if self.spool is not None:
+            _check_spool(self.spool)
         if self.dsn is not None:
             Dsn.parse(self.dsn)
 
@@ -195,6 +202,30 @@ class Config(_Options):
             elif environ.get(variable) and name != "before_send":
                 chosen[name] = read(environ[variable], variable)
         return cls(**chosen)
+
+
+def _check_spool(path: str) -> None:
+    """Raises ConfigError for what can be the path of no spool, whatever is on the disk.
+
+    What stands there now (a file, what somebody else has planted) stops no program: captures are refused, which is
+    counted and said.
+    """
+    problem = ""
+    if not path:
+        problem = "is empty"
+    elif "\0" in path:
+        problem = "has a NUL character in it"
+    else:
+        try:
+            os.lstat(os.path.join(os.path.abspath(path), "n" * _LONGEST_INSIDE))
+        except UnicodeEncodeError as error:
+            problem = f"is no path here: {error.reason}"
+        except failures(OSError) as error:
+            if error.errno == errno.ENAMETOOLONG:
+                problem = "is too long for a path"
+    if problem:
+        told = repr(path) if len(path) <= _LONGEST_TOLD else f"{path[:_LONGEST_TOLD]!r}…"
+        raise ConfigError(f"spool={told} {problem}; name a directory, which is made where it is missing")
 
 
 def _check_proxy(url: str) -> None:

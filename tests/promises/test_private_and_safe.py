@@ -15,8 +15,9 @@ from typing import Callable
 import pytest
 
 import lastword
-from lastword import launch, sdk
+from lastword import diagnostics, launch, sdk
 from lastword.cli import status
+from lastword.cli.diagnosis.place import look_at_owner
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
 from lastword.errors import SpoolError
@@ -74,7 +75,9 @@ def victim_captures(shared: Path, *, expect_refusal: bool) -> None:
     assert (captured is None) == expect_refusal
     if expect_refusal:
         assert reporter.writer is None
-        assert dict(reporter._own_refusals()._counts) == {"no spool": 1}
+        refusals = reporter._own_refusals()
+        refusals.add_up()
+        assert refusals._counts == {"no spool": 1}
 
 
 def plant_spool(spool: Path, dsn: str) -> None:
@@ -231,8 +234,15 @@ def test_a_trap_is_named_by_status(ground: Path) -> None:
 
     def look() -> None:
         has_home_nowhere(shared)
-        with pytest.raises(SpoolError, match=f"{SPOOL_NAME} belongs to uid {ATTACKER}"):
+        with pytest.raises(SpoolError, match=f"{SPOOL_NAME} belongs to uid {ATTACKER}.* LASTWORD_SPOOL"):
             status.run(spool=None)
+        lastword.init(DSN)
+        assert lastword.capture_message("hello") is None
+        [said] = diagnostics.waiting()
+        assert f"{SPOOL_NAME} belongs to uid {ATTACKER}" in said
+        assert "LASTWORD_SPOOL" in said
+        told = " ".join(one.text for one in look_at_owner(Layout(str(shared / "none")), None))
+        assert f"{SPOOL_NAME} belongs to uid {ATTACKER}" in told
 
     as_user(VICTIM, look)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import lastword
 from lastword.config import Config
 from lastword.dsn import ACCEPTED_DSNS, Destination, Dsn
 from lastword.errors import ConfigError
@@ -294,6 +295,55 @@ def test_nothing_and_everything_can_be_sampled_and_a_flood_be_let_through() -> N
 def test_the_spool_may_be_a_path_object() -> None:
     """Programs that use pathlib need no str()."""
     assert Config.load({"spool": Path("/tmp/spool")}, {}).spool == os.fspath(Path("/tmp/spool"))
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("x\0y", "has a NUL character"),
+        ("\0", "has a NUL character"),
+        ("", "is empty"),
+        ("/tmp/\ud800", "is no path here"),
+        ("n" * 256, "is too long"),
+        ("/tmp/" + "n/" * 2040, "is too long"),
+        ("/tmp/" + "n/" * 2000, "is too long"),  # itself it is not, but with what lies in it
+    ],
+)
+def test_a_spool_that_can_be_none_is_said_to_be_none(path: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By ``init``, in a line that can be read, whoever names it; what was set up before stays. Never a ValueError."""
+    with pytest.raises(ConfigError, match=problem) as raised:
+        lastword.init(spool=path)
+    assert "name a directory" in str(raised.value)
+    assert len(str(raised.value)) < 1000
+    with pytest.raises(ConfigError, match=problem):
+        lastword.init(spool=Path(path) if path else path)
+    if path:
+        with pytest.raises(ConfigError, match=problem):
+            Config.load({}, {"LASTWORD_SPOOL": path})
+
+
+def test_any_other_path_may_be_that_of_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of bytes that are no text, of a directory that is not there yet, or is gone, and of what will be seen at a
+    capture: a link, a file, what others have put there.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("nowhere")
+    for path in (
+        os.fsdecode(b"\xff"),
+        "a/b/c",
+        "link",
+        " ",
+        "n" * 255,
+        __file__,
+        "/" + "n/" * 1900,
+        f"{__file__}/spool",
+    ):
+        assert Config.load({"spool": path}, {}).spool == path
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Config.load({"spool": "spool"}, {}).spool == "spool"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ from lastword.interruption import failures
 #: How the name ends of what was moved out of the way.
 MOVED_SUFFIX = ".moved"
 
+#: What helps where a directory cannot be used, whatever is wrong with it.
+ELSEWHERE = "name a directory of your own in LASTWORD_SPOOL"
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOKS = 10
 _DUPLICATE: int = getattr(fcntl, "F_DUPFD_CLOEXEC", fcntl.F_DUPFD)  # PyPy has only the latter
@@ -56,19 +59,21 @@ def private_directory(path: str, within: Optional[int] = None, *, make: bool) ->
     try:
         found = os.fstat(descriptor)
         if found.st_uid != os.geteuid():
-            raise SpoolError(f"{path} belongs to uid {found.st_uid}, not to uid {os.geteuid()}; choose another spool")
+            whose = f"{path} belongs to uid {found.st_uid}, not to uid {os.geteuid()}"
+            raise SpoolError(f"{whose}; root, or its owner, can remove it, or {ELSEWHERE}")
         if make:
             if stat.S_IMODE(found.st_mode) != 0o700:
                 os.fchmod(descriptor, 0o700)
             if not os.access(name, os.W_OK | os.X_OK, dir_fd=within, effective_ids=_BY_EFFECTIVE_IDS):
-                raise SpoolError(f"{path} cannot be written to")
+                raise SpoolError(f"{path} cannot be written to; chmod 700 it, or {ELSEWHERE}")
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def secure_way(directory: str, *, strict: bool) -> None:
-    """Make ``directory`` and what is missing above it, looking at each on the way down; raises OSError or SpoolError.
+def secure_way(directory: str, *, strict: bool, make: bool) -> None:
+    """Look at ``directory`` and all that is above it, on the way down; what is missing is made where ``make`` says so.
+    Raises OSError or SpoolError.
 
     Root goes through no directory of somebody else (``sudo`` keeps HOME). Everybody else is only as particular where
     ``strict`` says so; then neither may others write to any of them, unless its sticky bit is set. The directory for
@@ -78,13 +83,15 @@ def secure_way(directory: str, *, strict: bool) -> None:
         try:
             found = os.lstat(path)
         except FileNotFoundError:
+            if not make:
+                raise
             found = _make_step(path)
         if not stat.S_ISDIR(found.st_mode):
-            raise SpoolError(f"{path} is not a directory")
+            raise SpoolError(f"{path} is not a directory; {ELSEWHERE}")
         problem = _foreign(path, found) if strict or os.geteuid() == 0 else None
         problem = problem or (_open_to_others(path, found) if strict and not _is_ours_alone(path) else None)
         if problem is not None:
-            raise SpoolError(f"{problem}; no spool is kept below that unless it is named")
+            raise SpoolError(f"{problem}; no spool is kept below that unless it is named: {ELSEWHERE}")
 
 
 def stranger_on_the_way(directory: str) -> Optional[str]:
@@ -187,4 +194,5 @@ def _open(path: str, name: str, within: Optional[int], *, made: bool) -> int:
             os.chmod(name, 0o700, dir_fd=within)  # a umask that takes our own rights
             return os.open(name, _DIRECTORY, dir_fd=within)
     except NotADirectoryError:
-        raise SpoolError(f"{path} is not a directory (a symbolic link is not accepted); move it away") from None
+        what = f"{path} is not a directory (a symbolic link is not accepted)"
+        raise SpoolError(f"{what}; move it away, or {ELSEWHERE}") from None

@@ -162,7 +162,7 @@ class Layout:
     def _opened(self, *, make: bool, unasked: bool = False) -> Iterator[int]:
         """A descriptor of ``base``: it, and the spool that it lies in, are the boundary."""
         try:
-            secure_way(os.path.dirname(self.spool), strict=unasked)
+            secure_way(os.path.dirname(self.spool), strict=unasked, make=make)
             with private_directory(self.spool, make=make) as s, private_directory(self.base, s, make=make) as v1:
                 yield v1
         except failures(OSError) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lastword import cli
 from lastword.testing import LoopbackTracker
 from tests.support.planted import hold
 from tests.support.programs import remove_spool, run, wait_until_no_flusher
@@ -156,3 +157,30 @@ def test_status_where_others_could_exchange_the_spool(tmp_path: Path) -> None:
     done = lastword("status", "--spool", shared / "spool")
     assert "everybody may write to" in done.stdout
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["status", "--json"], ["doctor"], ["ls"], ["ls", "--set-aside"], ["show", "1"], ["flush"]]
+)
+def test_a_look_makes_nothing(
+    tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the spool nor a directory above it, be it named or the default one."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state" / "deep"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp" / "deep"))
+    (tmp_path / "half").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for spool in ([], ["--spool", str(tmp_path / "a/b/c")], ["--spool", str(tmp_path / "half")]):
+        assert cli.main([*command, *spool]) in (0, 2)
+        capsys.readouterr()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("spool", ["", "n" * 300])
+def test_a_spool_that_can_be_none(spool: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is said to be none, in one line; an empty one is not taken for the default."""
+    assert cli.main(["status", "--spool", spool]) == 2
+    assert re.fullmatch("lastword status: spool=.*; name a directory.*\n", capsys.readouterr().err)
+    assert cli.main(["status", "--spool", __file__]) == 2
+    assert "is not a directory" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from lastword.spool.elsewhere import other_spools, refusals
 from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.limits import IN_MEMORY, file_system_of
-from lastword.spool.places import try_a_lock
+from lastword.spool.places import candidates, try_a_lock
 
 #: File systems whose locks and single writes are only as good as a server's.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -24,6 +24,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 LITTLE_ROOM = 16 << 20
 
 _ABOUT = "spool"
+_REMEDY = "name another directory in LASTWORD_SPOOL, or repair this one"
 _READ_ONLY = getattr(os, "ST_RDONLY", 1)  # PyPy has no name for it
 
 
@@ -87,6 +88,7 @@ def look_at_owner(layout: Layout, configured: Optional[str]) -> Iterator[Finding
         )
     owner = whose_spool.owner_of(layout)
     if owner is None:
+        yield from _passed_over(configured)
         yield Finding("note", _ABOUT, f"{layout.spool} is not there yet: the first event makes it")
         return
     if owner != os.geteuid():
@@ -99,13 +101,26 @@ def look_at_owner(layout: Layout, configured: Optional[str]) -> Iterator[Finding
             "give it to them (chown -R), or name another spool in LASTWORD_SPOOL",
         )
         return
+    if not os.path.lexists(layout.base):
+        yield Finding("note", _ABOUT, f"{layout.spool} is empty yet: the first event begins a spool there")
+        return
     try:
         layout.check()
     except SpoolError as error:
-        yield Finding("problem", _ABOUT, str(error), "name another directory in LASTWORD_SPOOL, or repair this one")
+        yield Finding("problem", _ABOUT, str(error), _REMEDY)
         return
     if os.access(layout.base, os.W_OK):
         yield from _locks(layout)
+
+
+def _passed_over(configured: Optional[str]) -> Iterator[Finding]:
+    """What stands where a spool may be, and is none that this user can use: perhaps somebody else has put it there."""
+    for place in candidates(configured, os.environ, os.geteuid()):
+        if os.path.lexists(place.path):
+            try:
+                Layout(place.path).check(unasked=place.unasked)
+            except SpoolError as error:
+                yield Finding("warning", _ABOUT, str(error), _REMEDY)
 
 
 def _privacy(layout: Layout) -> Iterator[Finding]:

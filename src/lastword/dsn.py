@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from binascii import b2a_base64
 from typing import Any, Callable, NamedTuple, Optional
-from urllib.parse import SplitResult, parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, unquote_plus, urlencode, urlsplit
 
 from lastword.errors import ConfigError
+from lastword.foreign_text import MOST_QUOTED, one_line
 
 try:
     from _sha2 import sha256  # type: ignore[import-not-found]
@@ -21,6 +23,9 @@ ACCEPTED_DSNS = (
     "booboo+https://TOKEN@HOST/org/project",
     "sentry+https://KEY@HOST/PROJECT",
 )
+
+#: Has the token in the path of its URLs.
+_BY_PATH = "submit.backtrace.io"
 
 _KNOWN_HOSTS = {"backtrace.io": "backtrace", "booboo.dev": "booboo", "sentry.io": "sentry"}
 
@@ -41,7 +46,16 @@ class Dsn(NamedTuple):
     def place(self) -> str:
         """Where that is, to be shown to people: without the token."""
         parts = urlsplit(self.url)
-        return f"{self.wire} at {parts.scheme}://{_host_and_port(parts)}"
+        return one_line(f"{self.wire} at {parts.scheme}://{_host_and_port(parts)}", MOST_QUOTED)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The token, as it is and as the URL has it."""
+        parts = urlsplit(self.url)
+        values = [piece.partition("=")[2] for piece in parts.query.split("&") if not piece.startswith("format=")]
+        if parts.hostname == _BY_PATH:
+            values += [piece for piece in parts.path.split("/") if piece][1:2]
+        return tuple({text: None for value in (self.token, *values) if value for text in (value, unquote_plus(value))})
 
     @property
     def tracker(self) -> tuple[object, ...]:
@@ -92,7 +106,7 @@ def _parse_backtrace(text: str, parts: SplitResult) -> tuple[str, str]:
     """The URL rule of ``backtracepython``, except that a trailing slash does no harm."""
     origin = f"{parts.scheme.lower()}://{_host_and_port(parts)}"
     host = parts.hostname or ""
-    if host == "submit.backtrace.io":
+    if host == _BY_PATH:
         path = [piece for piece in parts.path.split("/") if piece]
         if len(path) < 2:
             raise _dsn_error(text, "its path is not /UNIVERSE/TOKEN/json")
@@ -118,6 +132,20 @@ def _parse_sentry(text: str, parts: SplitResult) -> tuple[str, str]:
 
 
 _PARSERS = {"backtrace": _parse_backtrace, "booboo": _parse_booboo, "sentry": _parse_sentry}
+
+
+def secrets_of_proxy(url: str) -> tuple[str, ...]:
+    """The password in its URL, and what is sent of it; where there is none, the user, who may be one."""
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+    except ValueError:  # one of the environment, which is tried all the same
+        return (url,)
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    if not user and not password:
+        return ()
+    secret = password or user
+    sent = f"{unquote(user)}:{unquote(password)}".encode("utf-8", "replace")
+    return (secret, unquote(secret), b2a_base64(sent, newline=False).decode("ascii"))
 
 
 def _all_texts(values: Any) -> tuple[str, ...]:
@@ -162,6 +190,11 @@ class Destination(_DestinationOptions):
             known = self.__dict__["key"] = sha256(self.encode()).hexdigest()[:12]
         return known
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody who quotes an answer of this destination repeats."""
+        return self.dsn.secrets + secrets_of_proxy(self.proxy or "")
+
     def with_options(self, **options: Any) -> Destination:
         """The same but for these."""
         return Destination(**{**self._asdict(), **options})
@@ -183,4 +216,5 @@ class Destination(_DestinationOptions):
             options = {name: kind(data[name]) for name, kind in _OPTIONAL.items() if name in data}
             return cls(dsn=Dsn(**data["dsn"]), timeout=float(data["timeout"]), **options)
         except (ValueError, TypeError, KeyError) as error:
-            raise ConfigError(f"not a destination: {error!r}") from None
+            # Without the error's own text, which may repeat all of the content, the token too.
+            raise ConfigError(f"not a destination ({type(error).__name__})") from None

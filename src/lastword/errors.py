@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lastword.foreign_text import one_line
+
 WhereItFailed = Literal["name", "proxy", "tls", "network"]
 
 
@@ -32,7 +34,7 @@ class RecordRefused(LastwordError):
 
 
 class SendError(LastwordError):
-    """No answer came from the tracker.
+    """No answer came from the tracker; ``reason`` may quote others, and is made one line.
 
     ``ambiguous`` is true when the request may have arrived all the same (it was sent, the answer was not seen).
     ``where`` is the part of the way that failed, as far as is known:
@@ -44,6 +46,6 @@ class SendError(LastwordError):
     """
 
     def __init__(self, reason: str, *, ambiguous: bool, where: WhereItFailed = "network") -> None:
-        super().__init__(reason)
+        super().__init__(one_line(reason))
         self.ambiguous = ambiguous
         self.where: WhereItFailed = where

@@ -17,8 +17,11 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpReply:
-    """An answer: ``headers`` have lower-case names; ``body`` is cut at 64 KiB."""
+    """An answer: ``headers`` have lower-case names; ``body`` is cut at 64 KiB. ``secrets`` are what the request was
+    sent with, which nobody who quotes the answer repeats.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = field(default=(), repr=False)

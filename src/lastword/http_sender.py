@@ -30,8 +30,9 @@ import requests.adapters
 import requests.utils
 import urllib3.exceptions
 
-from lastword.dsn import Destination
+from lastword.dsn import Destination, secrets_of_proxy
 from lastword.errors import SendError, WhereItFailed
+from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.http_message import HttpReply, HttpRequest
 from lastword.timely_connections import TIMELY_POOLS
 from lastword.version import __version__
@@ -107,10 +108,11 @@ class HttpSender:
                 stream=True,
             )
         except _FAILURES as error:
-            raise _send_error(error, url, destination, ambiguous=upload.handed_over) from error
+            secrets = _secrets(session, destination)
+            raise _send_error(error, url, destination, secrets, ambiguous=upload.handed_over) from error
         with response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return HttpReply(response.status_code, _read_body(response), headers)
+            return HttpReply(response.status_code, _read_body(response), headers, _secrets(session, destination))
 
     def _session(self, url: str, destination: Destination) -> requests.Session:
         parts = urlsplit(url)
@@ -159,6 +161,12 @@ def _proxies(url: str, destination: Destination) -> dict[str, str]:
         reason = f"the proxy {_host_and_port(proxy)} of the environment speaks SOCKS, and lastword does not: {advice}"
         raise SendError(reason, ambiguous=False, where="proxy")
     return found
+
+
+def _secrets(session: requests.Session, destination: Destination) -> tuple[str, ...]:
+    """What was sent and is not to be repeated, that of proxies of the environment too."""
+    of_proxies = (secret for proxy in session.proxies.values() for secret in secrets_of_proxy(proxy))
+    return tuple(dict.fromkeys((*destination.secrets, *of_proxies)))
 
 
 def _expect_no_warning_about(host: str) -> None:
@@ -258,12 +266,14 @@ def _as_it_comes(response: requests.Response) -> Iterator[bytes]:
         yield piece
 
 
-def _send_error(error: BaseException, url: str, destination: Destination, *, ambiguous: bool) -> SendError:
+def _send_error(
+    error: BaseException, url: str, destination: Destination, secrets: tuple[str, ...], *, ambiguous: bool
+) -> SendError:
     """What went wrong, for people. Never the text of ``requests``, which repeats the URL and so the token in it."""
     place = _host_and_port(url)
     chain = list(_chain(error))
     where = _where_it_failed(chain, handed_over=ambiguous)
-    detail = _detail(chain)
+    detail = one_line(_detail(chain), MOST_QUOTED, secrets)
     if where == "proxy":
         reason = f"the proxy {_proxy_in_use(url, destination)} gives no way to {place} ({detail})"
     elif where == "tls":

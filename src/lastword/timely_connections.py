@@ -58,6 +58,14 @@ class _TimelyResponse(http.client.HTTPResponse):
         super().__init__(sock, *arguments, **options)
         self.fp = io.BufferedReader(TimelyReader(self.fp.detach(), sock))
 
+    def begin(self) -> None:
+        """Read the head. Lines of it that are no headers are let go: urllib3 would log them as they came, and beside
+        them the URL, which has the token.
+        """
+        super().begin()
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+
 
 class _Guard:
     """A socket that neither uses nor closes its descriptor once that is another's."""

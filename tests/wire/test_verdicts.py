@@ -144,7 +144,7 @@ def test_the_wait_that_a_tracker_asks_for_is_understood_or_ignored(
         (b"two\r\n  lines", "HTTP 413: two lines"),
         (b"\x1b[31mred\x00", "HTTP 413: [31mred"),
         (b"\xff", "HTTP 413: �"),
-        (b"x" * 1000, "HTTP 413: " + "x" * 200),
+        (b"x" * 1000, "HTTP 413: " + "x" * 199 + "…"),
     ],
 )
 def test_a_reason_is_the_trackers_own_words_on_one_line(body: bytes, said: str) -> None:

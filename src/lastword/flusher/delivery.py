@@ -9,6 +9,7 @@ from lastword.dsn import Destination
 from lastword.errors import ConfigError, SendError
 from lastword.event import Event
 from lastword.flusher.files_of_reports import completed
+from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.http_message import HttpRequest
 from lastword.http_sender import HttpSender
 from lastword.spool import destination as destination_files
@@ -45,7 +46,9 @@ class Courier:
         try:
             return self._attempt(record, key, history)
         except Exception as error:  # a defect of ours, which must not cost the event
-            return Attempt(Retry(f"lastword failed to send it: {error!r}", may_be_event=True))
+            known = self._destinations.get(key)
+            told = one_line(repr(error), MOST_QUOTED, known.secrets if known else ())
+            return Attempt(Retry(f"lastword failed to send it: {told}", may_be_event=True))
 
     def _attempt(self, record: Record, key: str, history: History) -> Attempt:
         try:
@@ -69,7 +72,8 @@ class Courier:
         try:
             request = _request(record, wire, destination, limit)
         except Exception as error:  # one event that cannot be rendered must not stop the others
-            return Attempt(Refused(f"cannot be rendered for {destination.dsn.wire}: {error!r}")), 0
+            told = one_line(repr(error), MOST_QUOTED, destination.secrets)
+            return Attempt(Refused(f"cannot be rendered for {destination.dsn.wire}: {told}")), 0
         try:
             reply = self._sender.send(request, destination)
         except SendError as error:

@@ -11,6 +11,7 @@ from typing import Optional, Protocol, Union
 
 from lastword.dsn import Destination
 from lastword.event import Event
+from lastword.foreign_text import one_line
 from lastword.http_message import HttpReply, HttpRequest
 
 
@@ -29,7 +30,17 @@ class Delivered:
 
 
 @dataclass(frozen=True)
-class Retry:
+class _NotDelivered:
+    """``reason`` is for people, in one line: it may quote the tracker, or what is wrong with an event."""
+
+    reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", one_line(self.reason))
+
+
+@dataclass(frozen=True)
+class Retry(_NotDelivered):
     """Not now: keep the event and try again, after ``after`` seconds where the tracker named a time.
 
     ``may_be_address``: this is also how the tracker answers to a wrong address; it counts as one where it has never
@@ -37,7 +48,6 @@ class Retry:
     pass. ``unreachable``: the network gave no way to the tracker, which so knows nothing of the attempt.
     """
 
-    reason: str
     after: Optional[float] = None
     may_be_address: bool = False
     may_be_event: bool = False
@@ -45,23 +55,20 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refused(_NotDelivered):
     """Not this event, ever: set it aside and go on with the next.
 
     ``may_be_address``: this is also how the tracker answers to a wrong address or key; three different events in a row
     are taken for one. ``too_large``: a smaller body is worth one more try.
     """
 
-    reason: str
     may_be_address: bool = False
     too_large: bool = False
 
 
 @dataclass(frozen=True)
-class Misconfigured:
+class Misconfigured(_NotDelivered):
     """Nothing will pass with this address or key: keep everything and say so."""
-
-    reason: str
 
 
 Verdict = Union[Delivered, Retry, Refused, Misconfigured]

@@ -12,7 +12,8 @@ other 4xx (400, 422 …)    Refused: this event, ever
 anything else             Retry: a 1xx, or a 2xx that its format does not take for an acknowledgement
 ========================  ==========================================================================================
 
-Reasons carry the tracker's own words: the status and the first 200 characters of the body, on one line.
+Reasons carry the tracker's own words: the status and the first 200 characters of the body, on one line, without
+anything that steers a terminal and without the secrets that the request was sent with.
 """
 
 from __future__ import annotations
@@ -20,14 +21,12 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.http_message import HttpReply
 from lastword.wire.format import Misconfigured, Refused, Retry, Verdict
 
 #: Seconds. A tracker that asks for more is asked again after a day.
 LONGEST_WAIT = 24 * 3600.0
-
-#: Characters of a body that a reason quotes.
-QUOTED = 200
 
 _TRY_AGAIN = frozenset({408, 425, 429})
 #: What stands before a tracker says these, or the tracker of itself; every other 5xx may be about the event.
@@ -48,9 +47,9 @@ def verdict_without_success(reply: HttpReply) -> Verdict:
         may_be_event = status >= 500 and status not in _NOT_THE_EVENT
         return Retry(said, wait_asked_for(reply), may_be_event=may_be_event)
     if 300 <= status < 400:
-        # Without its query, which may repeat the token.
-        target = reply.headers.get("location", "").partition("?")[0]
-        return Misconfigured(f"HTTP {status}: redirected to {_one_line(target) or 'nowhere'}")
+        # Without its query, which says nothing of the place.
+        target = one_line(reply.headers.get("location", "").partition("?")[0], MOST_QUOTED, reply.secrets)
+        return Misconfigured(f"HTTP {status}: redirected to {target or 'nowhere'}")
     if status in _WRONG_KEY:
         return Misconfigured(said)
     if 400 <= status < 500:
@@ -61,7 +60,7 @@ def verdict_without_success(reply: HttpReply) -> Verdict:
 
 def words(reply: HttpReply) -> str:
     """The answer in the tracker's own words, fit for one line of a terminal or a log."""
-    text = _one_line(reply.body.decode("utf-8", "replace"))
+    text = one_line(reply.body.decode("utf-8", "replace"), MOST_QUOTED, reply.secrets)
     return f"HTTP {reply.status}: {text}" if text else f"HTTP {reply.status}"
 
 
@@ -91,9 +90,3 @@ def _http_date(text: str) -> datetime | None:
         return datetime(year, _MONTHS.index(parts[2]) + 1, day, hour, minute, second)
     except ValueError:
         return None
-
-
-def _one_line(text: str) -> str:
-    # Whatever a tracker sends must not be able to steer the terminal that shows it.
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(printable.split())[:QUOTED]

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from lastword.errors import ConfigError
 from lastword.spool import blackbox, destination
-from lastword.spool.ground import MOVED_SUFFIX, stranger_on_the_way
+from lastword.spool.ground import MOVED_SUFFIX
 from lastword.spool.identity import read_who
 from lastword.spool.layout import (
     ALIVE_LOCK,
@@ -30,6 +30,7 @@ from lastword.spool.layout import (
 )
 from lastword.spool.ledger import Ledger
 from lastword.spool.reader import MOST_READ
+from lastword.spool.strangers import strangers_above
 
 #: What is being written just now can look damaged for a moment: it counts if it still does so this much later.
 _SECOND_LOOK = 0.05
@@ -77,11 +78,11 @@ def _everything(layout: Layout) -> Iterator[Finding]:
 
 
 def _way_there(layout: Layout) -> Iterator[Finding]:
-    stranger = stranger_on_the_way(os.path.dirname(layout.spool))
-    if stranger is not None:  # of a place that was named: every emptyDir of Kubernetes is such
-        yield _warning(
-            f"{stranger}: others could put another directory in the spool's place",
-            "close it (chmod go-w), or keep the spool in a directory of its own below it, or elsewhere",
+    spool = _lstat(layout.spool)
+    for one in strangers_above(layout.named, os.geteuid() if spool is None else spool.st_uid):
+        yield _warning(  # of a place that was named: every emptyDir of Kubernetes is such
+            f"{one.who}, above the spool: another directory could be put in its place",
+            f"{one.remedy}, or keep the spool elsewhere; docs/operations.md has a layout for Kubernetes",
         )
 
 

@@ -94,19 +94,6 @@ def secure_way(directory: str, *, strict: bool, make: bool) -> None:
             raise SpoolError(f"{problem}; no spool is kept below that unless it is named: {ELSEWHERE}")
 
 
-def stranger_on_the_way(directory: str) -> Optional[str]:
-    """Who, besides this user and root, could exchange what lies in or above ``directory``; None if nobody could.
-
-    Raises OSError when that cannot be told.
-    """
-    for path in _steps(directory):
-        found = os.lstat(path)
-        problem = _foreign(path, found) or _open_to_others(path, found)
-        if problem is not None:
-            return problem
-    return None
-
-
 def _foreign(path: str, found: os.stat_result) -> Optional[str]:
     # In a container that does not know the machine's root, the owner of / is whom we see in its stead.
     if found.st_uid in (os.geteuid(), 0) or found.st_uid == os.stat("/").st_uid:

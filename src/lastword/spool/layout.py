@@ -63,7 +63,8 @@ class Layout:
     """Paths inside one spool directory. Makes nothing and checks nothing."""
 
     def __init__(self, spool: str) -> None:
-        parent, name = os.path.split(os.path.abspath(spool))
+        self.named = os.path.abspath(spool)  # it may lead through links
+        parent, name = os.path.split(self.named)
         self.spool = os.path.join(os.path.realpath(parent), name)  # one path per file, which ``lock`` relies on
         self.base = os.path.join(self.spool, FORMAT)
         self.destinations = self._in_base("destinations")

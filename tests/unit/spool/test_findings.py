@@ -97,5 +97,7 @@ def test_others_on_the_way(tmp_path: Path) -> None:
     layout.prepare()
     [told] = findings(layout)
     assert f"everybody may write to {shared}" in told.text
+    assert told.kind == "warning"
+    assert f"chmod go-w {shared}" in told.remedy
     shared.chmod(0o1777)
     assert findings(layout) == []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
+from lastword.spool import aside
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.limits import Limits
@@ -21,6 +24,7 @@ from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.programs import PRELUDE, Program, run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.spools import Process, flush, impatient_flushers, messages
 
 MIB = 1 << 20
 
@@ -308,3 +312,35 @@ for number in range(2000):
     run(body, spool=tmp_path / "spool")
     accounts = read_accounts(tmp_path / "spool")
     assert (accounts.held, accounts.refused, accounts.dropped) == (2000, {}, {})
+
+
+def test_damage_everywhere_fills_no_disk(tmp_path: Path) -> None:
+    """Thousands of records with garbage between, and a megabyte of one-byte lines: what is set aside stays within its
+    limit at any moment, what went is counted, and every record is delivered.
+    """
+    spool, limit = tmp_path / "spool", 16 * 4096
+    layout = Layout(str(spool))
+    layout.prepare()
+    with LoopbackTracker() as tracker, impatient_flushers():
+        process = Process(layout, tracker.dsn, *(f"{number}" for number in range(100)))
+        lines = process.segment.read_bytes().splitlines(keepends=True)
+        process.segment.write_bytes(b"x\n".join(lines) + b"y\n" * (1 << 19))
+        process.ends()
+        (process.directory / "who.json").write_text(json.dumps({"pid": 1, "limits": {"set_aside": limit}}))
+        most, put = 0, aside.put
+
+        def counting(*arguments: Any, **more: Any) -> int:
+            nonlocal most
+            most = max(most, len(os.listdir(layout.set_aside)))
+            return put(*arguments, **more)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(aside, "put", counting)
+            flush(layout)
+        assert sum(messages(tracker).values()) == 100
+    assert 0 < most <= 16
+    accounts = read_accounts(spool)
+    assert (accounts.delivered, accounts.held, accounts.missing) == (100, 0, 0)
+    left = os.listdir(layout.set_aside)
+    assert len(left) + accounts.damage_removed == 100
+    assert os.listdir(layout.writers) == []

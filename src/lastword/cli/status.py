@@ -70,6 +70,7 @@ def _described(layout: Layout, accounts: Accounts, found: list[Finding]) -> dict
         "dropped": accounts.dropped,
         "refused": accounts.refused,
         "interrupted": accounts.interrupted,
+        "damage_removed": accounts.damage_removed,
         "missing": accounts.missing,
         "destinations": [
             {
@@ -110,7 +111,7 @@ def _lines(layout: Layout, accounts: Accounts, now: float) -> list[tuple[str, st
         ("writers", f"{alive} alive, {len(accounts.writers) - alive} gone and not settled yet"),
         ("held", _held(accounts)),
         ("delivered", str(accounts.delivered)),
-        ("set aside", _by_reason(accounts.set_aside)),
+        ("set aside", _set_aside(accounts)),
         ("dropped", _by_reason(accounts.dropped)),
         ("refused", _by_reason(accounts.refused)),
         ("interrupted", f"{accounts.interrupted} torn by a kill before they were acknowledged"),
@@ -141,6 +142,11 @@ def _by_reason(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     told = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
     return f"{total} ({told})" if total else "0"
+
+
+def _set_aside(accounts: Accounts) -> str:
+    gone = accounts.damage_removed
+    return _by_reason(accounts.set_aside) + (f"; {gone} pieces of damage went for want of room" if gone else "")
 
 
 def _balance(accounts: Accounts) -> str:

@@ -23,6 +23,7 @@ from lastword.spool.ledger import Ledger
 from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import list_segments
 from lastword.spool.record import Damage
+from lastword.spool.retention import limits_of
 from lastword.spool.waiting import Waiting
 from lastword.spool.watch import WatchedWriter
 
@@ -34,7 +35,7 @@ class Leadership:
         layout.mend()
         self._layout = layout
         self._ledger = Ledger.load(layout)
-        self._books = Bookkeeper(layout, self._ledger)
+        self._books = Bookkeeper(layout, self._ledger, lambda: limits_of(self._writers.values()).set_aside)
         self._outbox = Outbox(layout)
         self._strikes = Strikes(layout)
         self._backlog = Backlog(self._strikes.counts)

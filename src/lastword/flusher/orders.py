@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.flusher.settle import Bookkeeper
-from lastword.spool import destination, kept, orders
+from lastword.spool import aside, destination, kept, orders
 from lastword.spool.kept import Kept
 from lastword.spool.layout import Layout, read_small_file
 from lastword.spool.ledger import dropped, set_aside
@@ -97,7 +97,7 @@ class Orders:
         return len(done)
 
     def _append(self, writer: Writer, one: Kept) -> None:
-        line = read_small_file(one.path, kept.MOST_OF_A_FILE).partition(b"\n")[2]
+        line = read_small_file(one.path, aside.MOST_OF_A_FILE).partition(b"\n")[2]
         to = None if one.to is None else destination.load(self._layout, one.to)
         writer.append(readdressed(body_of(line), one.to), to)
 

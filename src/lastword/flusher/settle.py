@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Callable
 
 from lastword.event import new_id
 from lastword.flusher import schedule
@@ -27,9 +28,11 @@ from lastword.spool.layout import (
     write_whole_file,
 )
 from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
+from lastword.spool.limits import Limits
 from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import TORN, list_segments, read_lines_of, size_of
 from lastword.spool.record import Damage, body_of, frame
+from lastword.spool.retention import SetAside
 from lastword.spool.waiting import Waiting
 from lastword.spool.watch import WatchedWriter
 
@@ -54,8 +57,11 @@ class Grave:
 class Bookkeeper:
     """Keeps the ledger, and is the only one that removes anything from the spool."""
 
-    def __init__(self, layout: Layout, ledger: Ledger) -> None:
+    def __init__(
+        self, layout: Layout, ledger: Ledger, limit_set_aside: Callable[[], int] = lambda: Limits().set_aside
+    ) -> None:
         self.ledger = ledger
+        self.set_aside = SetAside(layout, ledger, limit_set_aside)
         self._layout = layout
         self._unstored = 0
         self._first_unstored_at = 0.0
@@ -154,7 +160,7 @@ class Bookkeeper:
     def _put_aside(
         self, writer: WatchedWriter, line: Waiting, name: str, reason: str, now: float, why: str = "damaged"
     ) -> None:
-        aside.put(
+        size = aside.put(
             self._layout,
             name,
             why=why,
@@ -166,6 +172,7 @@ class Bookkeeper:
             end=line.end,
             to=line.to,
         )
+        self.set_aside.added(size)
 
     def _may_retire(self, writer: WatchedWriter) -> bool:
         if not writer.exhausted or writer.gone or any(grave.writer is writer for grave in self._graves):

@@ -61,12 +61,7 @@ class Upkeep:
             self._minute_at = ticks
 
     def _every_minute(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
-        ledger = self._books.ledger
-        limit = retention.limits_of(writers.values()).set_aside
-        try:
-            trimmed = retention.trim_set_aside(self._layout, ledger, limit)
-        except failures(OSError):
-            trimmed = 0
+        trimmed = self._books.set_aside.trim()
         if retention.drop_too_old(writers.values(), now) or trimmed:
             self._books.mark_changed(now)
         self._tell_of_losses(writers, now)

@@ -57,6 +57,7 @@ class Accounts:
         set_aside, dropped: by reason; settled, not delivered.
         refused: by reason; captured and never recorded.
         interrupted: records torn by a kill before they were acknowledged; beside the balance.
+        damage_removed: pieces of damage that were set aside and went for want of room; beside the balance.
         flusher: pid of the process that leads; 0 when it is not visible from here, None when none leads.
         writers: the processes whose directories are there.
         destinations: how sending goes, by key; ``held_for``: how many wait for each.
@@ -70,6 +71,7 @@ class Accounts:
     dropped: dict[str, int] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     interrupted: int = 0
+    damage_removed: int = 0
     flusher: Optional[int] = None
     writers: list[WriterAccount] = field(default_factory=list)
     destinations: dict[str, DestinationHealth] = field(default_factory=dict)
@@ -109,6 +111,7 @@ def read_accounts(spool: Union[str, os.PathLike[str]]) -> Accounts:
 def _count(layout: Layout, ledger: Ledger, sight: _Sight) -> Accounts:
     totals = ledger.totals
     accounts = Accounts(recorded=totals.recorded, interrupted=totals.interrupted, destinations=ledger.destinations)
+    accounts.damage_removed = totals.damage_removed
     accounts.refused.update(totals.refused)
     accounts.refused.update(refused.counted(layout))
     tally = Counter(totals.tally)

@@ -17,9 +17,14 @@ from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.spool.layout import UNFINISHED_SUFFIX, Layout, read_small_file, write_whole_file
 from lastword.spool.reader import read_bytes
+from lastword.spool.record import MAX_RECORD
 
-#: Bytes within which the first line ends.
+#: Bytes within which the first line ends, and of a whole file. Of a reason so many characters are kept, for that.
 _MOST_HEAD = 8192
+MOST_OF_A_FILE = _MOST_HEAD + MAX_RECORD
+_MOST_REASON = 500
+
+_WHYS = ("refused", "failed", "poison", "damaged")
 
 
 def put(
@@ -34,11 +39,13 @@ def put(
     start: int,
     end: int,
     to: Optional[str] = None,
-) -> None:
-    """Copy bytes ``start`` to ``end`` of a segment there; again with the same name replaces it. Raises OSError."""
+) -> int:
+    """Copy bytes ``start`` to ``end`` of a segment there; again with the same name replaces it. Returns the size of the
+    file in bytes. Raises OSError.
+    """
     content = read_bytes(os.path.join(layout.writer(writer_id), segment), start, end)
     place = {"writer": writer_id, "segment": segment, "offset": start, "length": end - start}
-    head = {"why": why, "reason": reason, "at": at, "to": to, **place}
+    head = {"why": why, "reason": reason[:_MOST_REASON], "at": at, "to": to, **place}
     if not os.path.isdir(layout.set_aside):
         with suppress(SpoolError):
             layout.mend()
@@ -46,7 +53,9 @@ def put(
     if os.path.isdir(path):
         stem, suffix = os.path.splitext(path)
         path = f"{stem}.{new_id()}{suffix}"
-    write_whole_file(path, json.dumps(head).encode("ascii") + b"\n" + content)
+    text = json.dumps(head).encode("ascii") + b"\n" + content
+    write_whole_file(path, text)
+    return len(text)
 
 
 def sweep(layout: Layout) -> None:
@@ -72,7 +81,7 @@ class Head(NamedTuple):
             told, unsaid = json.loads(line.decode("ascii")), cls()
             to = told.get("to")
             return cls(
-                why=str(told.get("why", unsaid.why)),
+                why=told.get("why") if told.get("why") in _WHYS else unsaid.why,
                 reason=str(told.get("reason", unsaid.reason)),
                 at=float(told.get("at", unsaid.at)),
                 to=None if to is None else str(to),

@@ -13,17 +13,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Optional
 
-from lastword.spool.aside import Head
+from lastword.spool.aside import MOST_OF_A_FILE, Head
 from lastword.spool.layout import Layout, read_small_file
 from lastword.spool.ledger import Ledger, WriterEntry
 from lastword.spool.reader import Segments, list_segments, read_lines
-from lastword.spool.record import MAX_RECORD, Record, parse
+from lastword.spool.record import Record, parse
 from lastword.spool.redirects import Redirects
 
 _SET_ASIDE = (".record", ".damaged")
-
-#: Bytes of a file that is set aside.
-MOST_OF_A_FILE = MAX_RECORD + 8192
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ the valid copy of the higher generation counts. A copy is::
   ``interrupted``: unfinished lines left by kills; ``first_seen``: when a flusher first saw this writer (Unix seconds).
 * ``destinations``: key → how sending to it goes (``DestinationHealth``).
 * ``retired``: ids of writers whose figures are in ``totals`` already and whose files are being removed.
-* ``totals``: the figures of all retired writers together.
+* ``totals``: the figures of all retired writers together, and ``damage_removed``: how many files with damage were set
+  aside and went for want of room.
 * ``told``: losses that the tracker was told of, by reason, and ``told_at``, when (Unix seconds).
 * ``clock``: ``from``, what the clock that nobody sets counts from (``spool.clock``), and ``offset``, what had to be
   added to it for Unix seconds when the times of this copy were written.
@@ -96,6 +97,7 @@ class Totals:
         self.writers = 0
         self.recorded = 0
         self.interrupted = 0
+        self.damage_removed = 0
         self.tally: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
 
@@ -317,6 +319,7 @@ class Ledger:
         ledger.retired = set(data["retired"])
         totals, told = ledger.totals, data["totals"]
         totals.writers, totals.recorded, totals.interrupted = told["writers"], told["recorded"], told["interrupted"]
+        totals.damage_removed = told.get("damage_removed", 0)  # which older versions do not write
         totals.tally, totals.refused = Counter(told["tally"]), Counter(told["refused"])
         ledger.told, ledger.told_at = Counter(data["told"]), data["told_at"]
         told = data.get("clock", {"from": "", "offset": 0.0})  # which older versions do not write

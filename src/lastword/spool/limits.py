@@ -5,9 +5,10 @@
   Where the flusher does not make room in time, writers stop there, give or take an event: what follows is refused.
 * One record: until it is ``age`` seconds old, by the event's clock *and* by the time since a flusher first saw its
   writer: a clock that was wrong at either end throws nothing away.
-* Everything set aside: ``set_aside`` bytes; the oldest file goes first.
+* Everything set aside: ``set_aside`` bytes of disk, where a file takes 4 KiB at least; damage goes first, then events,
+  of both the oldest. That holds at any moment, plus one file.
 
-What goes is counted as dropped, with the reason, in the ledger.
+What goes is counted in the ledger, events as dropped, with the reason.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Limits(NamedTuple):
     Attributes:
         spool: bytes of all segments; None leaves it to the file system (``default_spool_limit``).
         age: seconds that an event is worth keeping.
-        set_aside: bytes of everything set aside.
+        set_aside: bytes that everything set aside may occupy.
     """
 
     spool: Optional[int] = None

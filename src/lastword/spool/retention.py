@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Collection, Mapping
+from typing import Callable
 
 from lastword.interruption import failures, suppressed
 from lastword.spool import aside
@@ -23,6 +24,9 @@ from lastword.spool.watch import Removable, WatchedWriter
 OWN_REPORT = "own report"
 
 _SET_ASIDE_FULL = "set aside full"
+
+#: Bytes that a file set aside counts for at least.
+_LEAST_OF_A_FILE = 4096
 
 #: Up to so much of the limit is used, what waits is not told from what was sent; and by so much of it all writers
 #: together may be wrong about what is used.
@@ -72,26 +76,69 @@ def drop_too_old(writers: Collection[WatchedWriter], now: float) -> int:
     return count
 
 
-def trim_set_aside(layout: Layout, ledger: Ledger, limit: int) -> int:
-    """Remove the oldest files set aside until the rest has at most ``limit`` bytes; returns how many went."""
-    files = []
-    for name in os.listdir(layout.set_aside):
-        found = os.lstat(os.path.join(layout.set_aside, name))
-        if stat.S_ISREG(found.st_mode):
-            files.append((found.st_mtime_ns, found.st_size, name))
-    total, count = sum(size for _, size, _ in files), 0
-    for _, size, name in sorted(files):
-        if total <= limit:
-            break
-        path = os.path.join(layout.set_aside, name)
-        why = aside.head_of(path).why
+class SetAside:
+    """Keeps all that is set aside within its limit: what its files occupy, each 4 KiB at least, so their number is
+    bounded too. ``limit`` gives it in bytes.
+
+    What goes first is damage, then events; of both the oldest. Room is made for some time, for it has to be counted.
+    """
+
+    def __init__(self, layout: Layout, ledger: Ledger, limit: Callable[[], int]) -> None:
+        self._layout, self._ledger, self._ask_limit = layout, ledger, limit
+        self._used = self._limit = 0  # as far as known: nothing is, at first
+
+    def added(self, size: int) -> int:
+        """A file of ``size`` bytes was set aside: make room, where there may be too much. Returns how many went."""
+        self._used += max(size, _LEAST_OF_A_FILE)
+        return self.trim() if self._used > self._limit else 0
+
+    def trim(self) -> int:
+        """Count, and remove what is too much; returns how many files went."""
+        files = self._files()
+        self._used, self._limit = sum(size for _, size, _ in files), self._ask_limit()
+        if self._used <= self._limit:
+            return 0
+        gone = 0
+        for _, size, name in sorted(files):
+            if self._used <= self._limit - self._limit // 8:
+                break
+            with suppressed(OSError):  # it cannot be removed: others are
+                self._remove(name)
+                self._used -= size
+                gone += 1
+        return gone
+
+    def _files(self) -> list[tuple[tuple[bool, int], int, str]]:
+        """Of each file its place in the order in which they go, the bytes that it occupies, and its name."""
+        files = []
+        with suppressed(OSError):
+            for name in os.listdir(self._layout.set_aside):
+                with suppressed(FileNotFoundError):
+                    found = os.lstat(os.path.join(self._layout.set_aside, name))
+                    if stat.S_ISREG(found.st_mode):
+                        files.append(((_is_event(name), found.st_mtime_ns), _room_of(found), name))
+        return files
+
+    def _remove(self, name: str) -> None:
+        path, totals = os.path.join(self._layout.set_aside, name), self._ledger.totals
+        why = aside.head_of(path).why if _is_event(name) else None
         os.unlink(path)
-        if name.endswith(".record"):
-            ledger.totals.tally[set_aside(why)] -= 1
-            ledger.totals.tally[dropped(_SET_ASIDE_FULL)] += 1
-        total -= size
-        count += 1
-    return count
+        if why is None:
+            totals.damage_removed += 1
+        else:
+            totals.tally[set_aside(why)] -= 1
+            totals.tally[dropped(_SET_ASIDE_FULL)] += 1
+
+
+def _room_of(found: os.stat_result) -> int:
+    """Some file systems know the blocks of a new file some time later. A sparse file, which is none of ours, is larger
+    than any of ours and takes less room than it seems to.
+    """
+    return max(found.st_blocks * 512, min(found.st_size, aside.MOST_OF_A_FILE), _LEAST_OF_A_FILE)
+
+
+def _is_event(name: str) -> bool:
+    return name.endswith(".record")
 
 
 def survey(layout: Layout, asked: Limits) -> Sight:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -133,17 +134,75 @@ def test_nothing_is_too_old_before_it_was_tried(layout: Layout) -> None:
     assert [line.seq for line in watched.waiting()] == [2]
 
 
-def test_what_was_set_aside_is_bounded(layout: Layout) -> None:
-    """The oldest files set aside go first, and what was an event is counted as dropped from then on."""
-    for age, name in enumerate(["c.record", "b.damaged", "a.record"]):
+def aged(layout: Layout, *names: str, size: int = 1000) -> None:
+    """Files set aside, the oldest first."""
+    for age, name in enumerate(reversed(names)):
         path = Path(layout.set_aside) / name
-        path.write_bytes(bytes(1000))
+        path.write_bytes(b'{"why":"refused"}\n'.ljust(size, b"x"))
         os.utime(path, (NOW - age, NOW - age))
+
+
+def test_what_was_set_aside_is_bounded(layout: Layout) -> None:
+    """Damage goes first, then events, of both the oldest; what goes is counted, an event as dropped from then on."""
+    aged(layout, "z.record", "a.damaged", "y.record", "b.damaged", "garbage", "x.record")
     ledger = Ledger()
-    ledger.totals.tally[set_aside("refused")] = 2
-    assert retention.trim_set_aside(layout, ledger, 1500) == 2
-    assert os.listdir(layout.set_aside) == ["c.record"]
-    assert ledger.totals.tally == {set_aside("refused"): 1, dropped("set aside full"): 1}
+    ledger.totals.tally[set_aside("refused")] = 3
+    for room, left in [
+        (6, {"x.record", "y.record", "z.record", "a.damaged", "b.damaged", "garbage"}),
+        (5, {"x.record", "y.record", "z.record", "garbage"}),
+        (3, {"x.record", "y.record"}),
+        (0, set()),
+    ]:
+        before = len(os.listdir(layout.set_aside))
+        assert retention.SetAside(layout, ledger, lambda room=room: room * 4096).trim() == before - len(left)  # type: ignore[misc]
+        assert set(os.listdir(layout.set_aside)) == left
+    assert ledger.totals.tally == {set_aside("refused"): 0, dropped("set aside full"): 3}
+    assert ledger.totals.damage_removed == 3
+    ledger.store(layout)
+    assert Ledger.load(layout).totals.damage_removed == 3
+
+
+@pytest.mark.parametrize("kind", ["damaged", "record"])
+def test_the_bound_holds_while_something_is_set_aside(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """After each file, there are no more than the limit has room for, by what they occupy, however small they are; and
+    they are counted now and then only.
+    """
+    ledger, limit, counted = Ledger(), 64 * 4096, Mock()
+    keeper = retention.SetAside(layout, ledger, lambda: limit)
+    monkeypatch.setattr(retention.SetAside, "_files", lambda self, files=keeper._files: (counted(), files())[1])
+    gone = 0
+    for number in range(500):
+        aged(layout, f"{number:04d}.{kind}", size=[20, 5000][number % 2])
+        gone += keeper.added(20)
+        found = [path.stat() for path in Path(layout.set_aside).iterdir()]
+        assert len(found) <= 64
+        assert number % 50 or sum(one.st_blocks * 512 for one in found) <= limit + 8192 * 8
+        assert gone + len(found) == number + 1
+    assert counted.call_count < 500 / 5
+    assert ledger.totals.damage_removed + ledger.totals.tally[dropped("set aside full")] == gone
+
+
+def test_room_is_what_files_occupy(layout: Layout) -> None:
+    """A sparse file of a terabyte, which is none of ours, pushes nothing out; what cannot be removed stops nothing."""
+    aged(layout, "a.damaged", "b.damaged", "c.record")
+    (Path(layout.set_aside) / "d.damaged").touch()
+    os.truncate(Path(layout.set_aside) / "d.damaged", 1 << 40)
+    (Path(layout.set_aside) / "a directory.damaged").mkdir()
+    keeper = retention.SetAside(layout, Ledger(), lambda: 2 << 20)
+    assert keeper.trim() == 0
+    unlink = os.unlink
+
+    def may_not(path: str, **more: int) -> None:
+        if path.endswith("a.damaged"):
+            raise PermissionError(errno.EPERM, "Operation not permitted", path)
+        unlink(path, **more)
+
+    with pytest.MonkeyPatch.context() as immutable:
+        immutable.setattr(os, "unlink", may_not)
+        assert retention.SetAside(layout, Ledger(), lambda: 0).trim() == 3
+    assert set(os.listdir(layout.set_aside)) == {"a.damaged", "a directory.damaged"}
 
 
 def test_nobody_but_a_flusher_removes_anything(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from lastword.callables import PLAIN, gives
-from lastword.dsn import Destination, Dsn
+from lastword.dsn import Destination, Dsn, public_part
 from lastword.errors import ConfigError
 from lastword.interruption import failures
 
@@ -132,7 +132,8 @@ class Config(_Options):
         return config
 
     def __repr__(self) -> str:
-        return f"Config(dsn={self.dsn!r}, ...)"  # a proxy may have a password
+        dsn = None if self.dsn is None else public_part(self.dsn)
+        return f"Config(dsn={dsn!r}, ...)"  # a proxy may have a password
 
     def _check(self) -> None:
         if self.flusher not in FLUSHER_MODES:
@@ -346,6 +347,7 @@ def _hook(value: Any, source: str) -> Callable[[Any], Any]:
 
 #: How a value becomes that of its option, where that is no text: each takes the value and the name of its source.
 _READERS: dict[str, Callable[[Any, str], Any]] = {
+    "dsn": _secret,
     "spool": _path,
     "shutdown_timeout": _number,
     "timeout": _number,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from binascii import b2a_base64
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import SplitResult, parse_qs, unquote, unquote_plus, urlencode, urlsplit
 
 from lastword.errors import ConfigError
@@ -30,9 +31,30 @@ _BY_PATH = "submit.backtrace.io"
 _KNOWN_HOSTS = {"backtrace.io": "backtrace", "booboo.dev": "booboo", "sentry.io": "sentry"}
 
 
-def _dsn_error(text: str, problem: str) -> ConfigError:
+# What of a URL is no secret beyond doubt. A name without a dot may as well be a token that was put in the wrong place.
+_NO_SECRET = r"""(?P<format> (?: (?:backtrace|booboo|sentry) \+ )? https?:// )
+    (?: (?P<user> [^@/?\#]{0,1000} @ )? (?P<host> (?:
+            (?:[a-z0-9_-]{1,63}\.){1,10} [a-z]{2,24} | localhost | [0-9]{1,3}(?:\.[0-9]{1,3}){3} | \[[0-9a-f:.]{2,45}\]
+        ) (?: :[0-9]{1,5} )? ) (?P<rest> [/?\#] [^@]* )? \Z )?"""
+_HIDDEN = "***"
+
+
+def public_part(dsn: str) -> str:
+    """A DSN or URL, however malformed, to be shown to people: wire format, scheme and host where these are certain to
+    be such, and ``***`` for all else.
+    """
+    told = re.match(_NO_SECRET, dsn, re.VERBOSE | re.IGNORECASE)
+    if told is None:
+        return _HIDDEN if dsn else dsn
+    if told["host"] is None:
+        return told["format"] + _HIDDEN
+    user, rest = told["user"], told["rest"]
+    return told["format"] + (f"{_HIDDEN}@" if user else "") + told["host"] + (f"{rest[0]}{_HIDDEN}" if rest else "")
+
+
+def _dsn_error(dsn: str, problem: str) -> ConfigError:
     forms = "".join(f"\n  {form}" for form in ACCEPTED_DSNS)
-    return ConfigError(f"the DSN {text!r} cannot be used: {problem}. A DSN is one of{forms}")
+    return ConfigError(f"the DSN {public_part(dsn)!r} cannot be used: {problem}. A DSN is one of{forms}")
 
 
 class Dsn(NamedTuple):
@@ -63,32 +85,55 @@ class Dsn(NamedTuple):
         parts = urlsplit(self.url)
         return self.wire, parts.scheme, parts.hostname, parts.port
 
+    def __repr__(self) -> str:
+        return f"Dsn({self.wire} at {public_part(self.url)})"
+
     @classmethod
-    def parse(cls, text: str) -> Dsn:
+    def parse(cls, dsn: str) -> Dsn:
         """Read a DSN.
 
-        Raises ConfigError, naming the DSN and the accepted forms, for an unknown scheme, a missing token or host, a
-        port that is no port, and for the sentry format, which this version does not have.
+        Raises ConfigError, naming what of the DSN is no secret, and the accepted forms, for an unknown scheme, a
+        missing token or host, a port that is no port, and for the sentry format, which this version does not have.
         """
-        text = text.strip()
-        prefix, plus, rest = text.partition("+")
-        address = rest if plus and "://" in rest and "://" not in prefix else text
-        try:
-            parts = urlsplit(address)
-            host = parts.hostname
-            _ = parts.port
-        except ValueError as error:
-            raise _dsn_error(text, str(error)) from None
-        wire = prefix.lower() if address is rest else _wire_of_host(host or "")
-        if parts.scheme.lower() not in ("http", "https"):
-            raise _dsn_error(text, f"its scheme is {parts.scheme!r}, not http or https")
-        if wire not in _PARSERS:
-            known = "its host is none whose format is known" if address is text else f"{prefix!r} is no known format"
-            raise _dsn_error(text, f"{known}, so it needs the prefix backtrace+, booboo+ or sentry+")
-        if not host:
-            raise _dsn_error(text, "it names no host")
-        url, token = _PARSERS[wire](text, parts)
-        return cls(wire=wire, url=url, token=token)
+        # Here alone, so that whoever shows the variables of the frames that failed has the token by no other name.
+        found = _read(dsn.strip())
+        if isinstance(found, str):
+            raise _dsn_error(dsn.strip(), found)
+        return found
+
+
+def _read(dsn: str) -> Union[Dsn, str]:
+    """The DSN, or what is wrong with it, without a part of it."""
+    prefix, plus, rest = dsn.partition("+")
+    has_prefix = bool(plus) and "://" in rest and "://" not in prefix
+    parts = _split(rest if has_prefix else dsn)
+    if isinstance(parts, str):
+        return parts
+    if parts.scheme not in ("http", "https"):
+        return "its scheme is not http or https"
+    wire = prefix.lower() if has_prefix else _wire_of_host(parts.hostname or "")
+    if wire not in _PARSERS:
+        known = "it begins with no known format" if has_prefix else "its host is none whose format is known"
+        return f"{known}, so it needs the prefix backtrace+, booboo+ or sentry+"
+    if not parts.hostname:
+        return "it names no host"
+    address = _PARSERS[wire](parts)
+    return address if isinstance(address, str) else Dsn(wire, *address)
+
+
+def _split(url: str) -> Union[SplitResult, str]:
+    """The parts of a URL, or what is wrong with it. What ``urllib`` says of that repeats the URL."""
+    if not url.isprintable():
+        return "it holds characters that no URL can have"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "its host is none (see brackets)"
+    try:
+        _ = parts.port
+    except ValueError:
+        return "its port is no number from 0 to 65535"
+    return parts
 
 
 def _wire_of_host(host: str) -> str:
@@ -102,36 +147,40 @@ def _host_and_port(parts: SplitResult) -> str:
     return parts.netloc.rpartition("@")[2]
 
 
-def _parse_backtrace(text: str, parts: SplitResult) -> tuple[str, str]:
+def _parse_backtrace(parts: SplitResult) -> Union[tuple[str, str], str]:
     """The URL rule of ``backtracepython``, except that a trailing slash does no harm."""
     origin = f"{parts.scheme.lower()}://{_host_and_port(parts)}"
     host = parts.hostname or ""
     if host == _BY_PATH:
         path = [piece for piece in parts.path.split("/") if piece]
         if len(path) < 2:
-            raise _dsn_error(text, "its path is not /UNIVERSE/TOKEN/json")
+            return "its path is not /UNIVERSE/TOKEN/json"
         return f"{origin}{parts.path}" + (f"?{parts.query}" if parts.query else ""), ""
     tokens = parse_qs(parts.query).get("token", [])
     if not tokens:
-        raise _dsn_error(text, "it has no token (?token=TOKEN)")
+        return "it has no token (?token=TOKEN)"
     return f"{origin}{parts.path.rstrip('/')}/post?" + urlencode({"token": tokens[0], "format": "json"}), ""
 
 
-def _parse_booboo(text: str, parts: SplitResult) -> tuple[str, str]:
+def _parse_booboo(parts: SplitResult) -> Union[tuple[str, str], str]:
     """Only the origin and the token count: ``booboo-sdk`` ignores path and query too."""
     token = unquote(parts.username or "")
     if not token:
-        raise _dsn_error(text, "it has no token (TOKEN@ before the host)")
+        return "it has no token (TOKEN@ before the host)"
     if not all(" " < character <= "\xff" and character != "\x7f" for character in token):
-        raise _dsn_error(text, "its token holds characters that cannot be sent in an HTTP header")
+        return "its token holds characters that cannot be sent in an HTTP header"
     return f"{parts.scheme.lower()}://{_host_and_port(parts)}/", token
 
 
-def _parse_sentry(text: str, parts: SplitResult) -> tuple[str, str]:
-    raise _dsn_error(text, "the sentry format is not there yet in this version of lastword; backtrace and booboo are")
+def _parse_sentry(parts: SplitResult) -> Union[tuple[str, str], str]:
+    return "the sentry format is not there yet in this version of lastword; backtrace and booboo are"
 
 
-_PARSERS = {"backtrace": _parse_backtrace, "booboo": _parse_booboo, "sentry": _parse_sentry}
+_PARSERS: dict[str, Callable[[SplitResult], Union[tuple[str, str], str]]] = {
+    "backtrace": _parse_backtrace,
+    "booboo": _parse_booboo,
+    "sentry": _parse_sentry,
+}
 
 
 def secrets_of_proxy(url: str) -> tuple[str, ...]:
@@ -216,5 +265,7 @@ class Destination(_DestinationOptions):
             options = {name: kind(data[name]) for name, kind in _OPTIONAL.items() if name in data}
             return cls(dsn=Dsn(**data["dsn"]), timeout=float(data["timeout"]), **options)
         except (ValueError, TypeError, KeyError) as error:
-            # Without the error's own text, which may repeat all of the content, the token too.
-            raise ConfigError(f"not a destination ({type(error).__name__})") from None
+            trouble = type(
+                error
+            ).__name__  # its text, and the error itself, may repeat all of the content, the token too
+        raise ConfigError(f"not a destination ({trouble})")

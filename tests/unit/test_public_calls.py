@@ -122,10 +122,10 @@ def test_bad_options_are_named(options: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dsn", ["nonsense", "ftp+https://h/1", "booboo+https://h/o/p", "sentry+https://k@h/1"])
 def test_a_bad_dsn_names_the_three_forms(dsn: str) -> None:
-    """A DSN that cannot be used is named, and so is what would be one."""
-    with pytest.raises(lastword.ConfigError, match="backtrace") as caught:
+    """That a DSN cannot be used is said, and so is what would be one."""
+    with pytest.raises(lastword.ConfigError, match=r"the DSN .* cannot be used") as caught:
         lastword.init(dsn)
-    for part in (dsn, "backtrace+https://", "booboo+https://", "sentry+https://"):
+    for part in ("backtrace+https://", "booboo+https://", "sentry+https://"):
         assert part in str(caught.value)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import Optional
+from typing import NoReturn, Optional
 
 from lastword.cli import change, demo, doctor, drain, events, foreground, run, status, test_event
+from lastword.dsn import public_part
 from lastword.errors import ConfigError, SpoolError
 from lastword.version import __version__
 
@@ -52,8 +54,14 @@ def _run(told: argparse.Namespace) -> int:
     return commands[told.command]()
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """It repeats what it was given: a DSN in the wrong place, or one that the shell took apart."""
+        super().error(re.sub(r"[^\s']*(?:://|@)[^\s']*", lambda told: public_part(told[0]), message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lastword", description="Error reporting that survives its process.")
+    parser: argparse.ArgumentParser = _Parser(prog="lastword", description="Error reporting that survives its process.")
     parser.add_argument("--version", action="version", version=f"lastword {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -6,6 +6,7 @@ the flusher that leads, or, where none does, by one that this command runs for a
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ _LOOK = 0.05
 
 #: What is said for events that were captured without a DSN.
 _NONE = "none"
+
+_KEY = re.compile("[0-9a-f]{12}")  # of a destination
 
 
 def replay(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
@@ -91,7 +94,7 @@ def _keys_of(layout: Layout, old: str, held_for: Mapping[Optional[str], int]) ->
     """
     if old == _NONE:
         return [None]
-    if "://" not in old:
+    if _KEY.fullmatch(old):
         return [destination.load(layout, old).key]
     wanted = Dsn.parse(old)
     return [key for key in held_for if key is not None and _dsn_of(layout, key) == wanted]

@@ -1,0 +1,97 @@
+"""Outcomes, and what was settled of one writer's records under each, as the ledger has it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Optional
+
+from lastword.spool.layout import deferred_from, segment_name
+from lastword.spool.reader import Segments
+
+DELIVERED = "delivered"
+_SET_ASIDE, _DROPPED = "set aside: ", "dropped: "
+
+
+def set_aside(reason: str) -> str:
+    return _SET_ASIDE + reason
+
+
+def dropped(reason: str) -> str:
+    return _DROPPED + reason
+
+
+def reasons_set_aside(tally: Counter[str]) -> dict[str, int]:
+    """The counts of what was set aside, by reason."""
+    return _by_reason(tally, _SET_ASIDE)
+
+
+def reasons_of_dropped(tally: Counter[str]) -> dict[str, int]:
+    """The counts of what was dropped, by reason."""
+    return _by_reason(tally, _DROPPED)
+
+
+def _by_reason(tally: Counter[str], prefix: str) -> dict[str, int]:
+    return {outcome[len(prefix) :]: count for outcome, count in tally.items() if outcome.startswith(prefix)}
+
+
+class WriterEntry:
+    """What was settled of one writer's records."""
+
+    def __init__(self) -> None:
+        self.segment = 1
+        self.offset = 0
+        self.seq = 0
+        self.above: set[tuple[int, int]] = set()
+        self.extras: set[str] = set()
+        self.extras_seen = 0
+        self.tries: dict[str, int] = {}
+        self.interrupted = 0
+        self.first_seen = 0.0
+        self.tally: Counter[str] = Counter()
+
+    def has_settled(self, place: tuple[int, int]) -> bool:
+        """Whether the line at this (segment, offset) is settled."""
+        return place < (self.segment, self.offset) or place in self.above
+
+    def is_leftover(self, name: str) -> bool:
+        """Whether this segment is the copy of a record that was to wait alone, and no checkpoint says so: the record is
+        still where it was.
+        """
+        origin = deferred_from(name)
+        return origin is not None and not self.has_settled(origin)
+
+    def unsettled(self, segments: Segments) -> Iterator[tuple[str, Optional[int], int]]:
+        """Those of ``segments`` that may hold anything that is not settled: the name, the number (None for one beside
+        the numbered ones), and from which offset on.
+        """
+        for number in segments.numbered:
+            if number >= self.segment:
+                yield segment_name(number), number, self.offset if number == self.segment else 0
+        for name in segments.extras:
+            if name not in self.extras and not self.is_leftover(name):
+                yield name, None, 0
+
+    @property
+    def settled(self) -> int:
+        return sum(self.tally.values())
+
+    @property
+    def recorded(self) -> int:
+        """How many records this writer is known to have written, once it is gone: at least those that were settled."""
+        return max(self.seq + self.extras_seen, self.settled)
+
+    def advance(self, segment: int, offset: int, seq: Optional[int], *, gone: bool = False) -> None:
+        """Move ``low`` to a place; the record numbered ``seq`` (None: none) was the last before it, or is ``gone``.
+
+        Numbers that are missing in between were damaged, and are counted as dropped for it. A number that was there
+        before (somebody copied a segment) is counted like a record without one.
+        """
+        if seq is not None:
+            if seq > self.seq + 1:
+                self.tally[dropped("damaged")] += seq - self.seq - 1
+            if gone and seq > self.seq:
+                self.tally[dropped("damaged")] += 1
+            self.extras_seen += seq <= self.seq
+            self.seq = max(seq, self.seq)
+        self.segment, self.offset = segment, offset

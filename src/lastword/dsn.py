@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from binascii import b2a_base64
 from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import SplitResult, parse_qs, unquote, unquote_plus, urlencode, urlsplit
 
+from lastword import checked
 from lastword.errors import ConfigError
 from lastword.foreign_text import MOST_QUOTED, one_line
 
@@ -197,17 +199,36 @@ def secrets_of_proxy(url: str) -> tuple[str, ...]:
     return (secret, unquote(secret), b2a_base64(sent, newline=False).decode("ascii"))
 
 
-def _all_texts(values: Any) -> tuple[str, ...]:
-    if type(values) is not list or not all(type(value) is str for value in values):
-        raise TypeError(values)
-    return tuple(values)
+def _text(told: object) -> str:
+    return checked.text(told, _LONGEST)
 
 
-_OPTIONAL: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("proxy", "ca_bundle", "scrub"), str),
+def _all_texts(told: object) -> tuple[str, ...]:
+    return tuple(map(_text, checked.items(told)))
+
+
+def _wait(told: object) -> float:
+    return float(checked.number(told, 0, sys.float_info.max))
+
+
+def _dsn(told: object) -> Dsn:
+    parts = checked.mapping(told)
+    if parts.keys() - set(Dsn._fields):
+        raise ValueError("it has parts that are not known to this version")
+    dsn = Dsn(_text(parts.get("wire")), _text(parts.get("url")), _text(parts.get("token")))
+    _ = dsn.tracker  # raises ValueError for a URL that cannot be parsed
+    return dsn
+
+
+#: Characters of a text in the file of a destination.
+_LONGEST = 65536
+
+#: How the parts of such a file are read, but for its DSN.
+_OPTIONS: dict[str, Callable[[object], Any]] = {
+    **dict.fromkeys(("proxy", "ca_bundle", "scrub"), _text),
     **dict.fromkeys(("scrub_names", "keep_names"), _all_texts),
-    "connect_timeout": float,
-    "verify": bool,
+    **dict.fromkeys(("timeout", "connect_timeout"), _wait),
+    "verify": checked.flag,
 }
 
 
@@ -261,11 +282,9 @@ class Destination(_DestinationOptions):
     def decode(cls, content: bytes) -> Destination:
         """Read a destination file; raises ConfigError when it is not one."""
         try:
-            data = json.loads(content.decode("ascii"))
-            options = {name: kind(data[name]) for name, kind in _OPTIONAL.items() if name in data}
-            return cls(dsn=Dsn(**data["dsn"]), timeout=float(data["timeout"]), **options)
-        except (ValueError, TypeError, KeyError) as error:
-            trouble = type(
-                error
-            ).__name__  # its text, and the error itself, may repeat all of the content, the token too
+            told = {"timeout": None, **checked.mapping(checked.json_value(content))}
+            options = {name: read(told[name]) for name, read in _OPTIONS.items() if name in told}
+            return cls(dsn=_dsn(told.get("dsn")), **options)
+        except (ValueError, RecursionError) as error:
+            trouble = type(error).__name__  # its text, and the error itself, may repeat all of the content, token too
         raise ConfigError(f"not a destination ({trouble})")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from itertools import chain
 from typing import Optional
 
 from lastword.cli import whose_spool
 from lastword.cli.change import whole_ids
-from lastword.cli.reading import Span, pages_of, plain, title_of
+from lastword.cli.reading import Span, date_of, pages_of, plain, title_of
 from lastword.spool import kept
 from lastword.spool.kept import Kept
 from lastword.spool.layout import Layout
@@ -61,7 +60,7 @@ def _state_of(one: Kept) -> Iterator[Span]:
 
 
 def _date(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else f"{'?':<19}"
+    return f"{date_of(at, '%Y-%m-%d %H:%M:%S') if at else '?':<19}"
 
 
 def _write(spans: Iterator[Span]) -> None:

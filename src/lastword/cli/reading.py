@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lastword import checked
 from lastword.cli.rendered import is_rendered, rendered_text, rendered_title
 from lastword.wire.carets import marked_source
 
 _LONGEST_TITLE = 100
+_UNREADABLE = "an event that cannot be read"
 _LINKS = {
     "cause": "The above exception was the direct cause of the following exception:",
     "context": "During handling of the above exception, another exception occurred:",
@@ -36,11 +38,17 @@ def plain(text: str) -> str:
 
 def title_of(event: Mapping[str, Any]) -> str:
     """The event in one line."""
+    try:
+        return _one_line(_title(event))
+    except Exception:  # it is nested without end, or the like
+        return _UNREADABLE
+
+
+def _title(event: Mapping[str, Any]) -> str:
     if is_rendered(event):
-        return _one_line(rendered_title(event))
+        return rendered_title(event)
     exceptions = _mappings(event.get("exceptions"))
-    title = _headline(exceptions[0]) if exceptions else str(event.get("message") or "an event that cannot be read")
-    return _one_line(title)
+    return _headline(exceptions[0]) if exceptions else str(event.get("message") or _UNREADABLE)
 
 
 def _one_line(title: str) -> str:
@@ -48,8 +56,23 @@ def _one_line(title: str) -> str:
     return one_line if len(one_line) <= _LONGEST_TITLE else one_line[: _LONGEST_TITLE - 1] + "…"
 
 
+def date_of(at: object, form: str) -> str:
+    """A time in Unix seconds as a local date of that ``form``; "?" for what is none that has a date."""
+    try:
+        return time.strftime(form, time.localtime(checked.seconds(at)))
+    except (ValueError, OverflowError, OSError):
+        return "?"
+
+
 def pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
-    """The whole event."""
+    """The whole event, as far as it can be read."""
+    try:
+        yield from _pages_of(event)
+    except Exception as error:  # it is nested without end, or the like
+        yield Span(f"\nThe rest cannot be shown: {type(error).__name__}\n", "red")
+
+
+def _pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
     if not event:
         return
     if is_rendered(event):
@@ -73,11 +96,9 @@ def pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
 
 def _surroundings(event: Mapping[str, Any]) -> Iterator[Span]:
     process, host, runtime = (_mapping(event.get(name)) for name in ("process", "host", "runtime"))
-    at = event.get("timestamp")
-    when = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at)) if isinstance(at, (int, float)) else "unknown"
     known = {
         "level": event.get("level"),
-        "time": when,
+        "time": date_of(event.get("timestamp"), "%Y-%m-%d %H:%M:%S %z"),
         "transaction": event.get("transaction"),
         "program": f"{process.get('program', '?')}, pid {process.get('pid', '?')}",
         "host": f"{host.get('hostname', '?')} ({host.get('sysname', '?')} {host.get('release', '')})",
@@ -113,8 +134,7 @@ def _breadcrumbs(event: Mapping[str, Any]) -> Iterator[Span]:
     if breadcrumbs:
         yield Span("\nBreadcrumbs (most recent last):\n")
     for crumb in breadcrumbs:
-        at = crumb.get("timestamp")
-        when = time.strftime("%H:%M:%S", time.localtime(at)) if isinstance(at, (int, float)) else "?"
+        when = date_of(crumb.get("timestamp"), "%H:%M:%S")
         yield Span(f"  {when}  {crumb.get('level')!s:<8} ", "dim")
         said = (crumb.get("category"), crumb.get("message"), _pairs(crumb.get("data")))
         yield Span("  ".join(str(words) for words in said if words) + "\n")
@@ -136,7 +156,7 @@ def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int],
         yield Span("Traceback (most recent call last):\n")
         yield from _frames(frames, version)
     yield Span(f"{_headline(exception)}\n", "bold red")
-    for note in exception.get("notes") or ():
+    for note in _list(exception.get("notes")):
         yield Span(f"{note}\n", "italic")
     for number, kind in links.items():
         if kind == "member":
@@ -158,7 +178,7 @@ def _frames(frames: list[Mapping[str, Any]], version: str) -> Iterator[Span]:
         )
         for line in _source(frame, version):
             yield Span(f"    {line}\n", own)
-        for variable in frame.get("variables") or ():
+        for variable in _list(frame.get("variables")):
             if isinstance(variable, (list, tuple)) and len(variable) == 3:
                 name, mark, text = variable
                 yield Span(f"      {name} = {'[filtered]' if mark == 'filtered' else text}\n", "dim")

@@ -13,6 +13,7 @@ import os
 from contextlib import suppress
 from typing import NamedTuple, Optional
 
+from lastword import checked
 from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.spool.layout import UNFINISHED_SUFFIX, Layout, read_small_file, write_whole_file
@@ -78,15 +79,15 @@ class Head(NamedTuple):
     def decode(cls, line: bytes) -> Head:
         """Read it; one that is none stands for a refusal."""
         try:
-            told, unsaid = json.loads(line.decode("ascii")), cls()
+            told, unsaid = checked.mapping(checked.json_value(line)), cls()
             to = told.get("to")
             return cls(
-                why=told.get("why") if told.get("why") in _WHYS else unsaid.why,
-                reason=str(told.get("reason", unsaid.reason)),
-                at=float(told.get("at", unsaid.at)),
-                to=None if to is None else str(to),
+                why=why if (why := told.get("why")) in _WHYS else unsaid.why,
+                reason=checked.text(told.get("reason", unsaid.reason), _MOST_HEAD),
+                at=checked.seconds(told.get("at", unsaid.at)),
+                to=None if to is None else checked.name(to),
             )
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except ValueError:
             return cls()
 
 

@@ -20,8 +20,10 @@ import os
 import zlib
 from typing import Optional
 
+from lastword import checked
 from lastword.interruption import failures
 from lastword.spool.layout import open_private, read_small_file, write_all
+from lastword.spool.outcomes import read_counts
 
 SIZE = 64 << 10
 _COPY = 4096
@@ -96,8 +98,8 @@ def _parse(copy: bytes) -> WriterState:
     if not (newline and blank) or crc != b"%08x" % zlib.crc32(text):
         return WriterState()
     try:
-        data = json.loads(text.decode("ascii"))
-        refused = {str(reason): int(count) for reason, count in data["refused"].items()}
-        return WriterState(int(data["generation"]), int(data["sealed_upto"]), refused)
-    except failures(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        data = checked.mapping(checked.json_value(text))
+        refused = dict(+read_counts(data.get("refused")))
+        return WriterState(checked.integer(data.get("generation")), checked.integer(data.get("sealed_upto")), refused)
+    except failures(ValueError, RecursionError):
         return WriterState()

@@ -32,7 +32,7 @@ def load(layout: Layout, key: str) -> Destination:
     path = layout.destination(os.path.basename(key))
     try:
         destination = Destination.decode(read_small_file(path))
-    except failures(OSError, ConfigError, OverflowError, RecursionError) as error:
+    except failures(OSError, ConfigError, RecursionError) as error:
         raise ConfigError(f"the destination {key} cannot be read: {error}") from None
     if destination.key != key:
         raise ConfigError(f"the destination {key} was changed: its content is that of {destination.key}")

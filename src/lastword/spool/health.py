@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
+
+from lastword import checked
+
+#: Seconds. No destination is left alone for longer, whatever it asks for.
+LONGEST_PAUSE = 24 * 3600.0
+
+_LONGEST_ERROR = 1000
 
 
 class DestinationHealth:
@@ -23,6 +30,11 @@ class DestinationHealth:
         self.doubts: list[str] = []  # ids that were answered as a wrong address is, since a success
         vars(self).update(known)
 
+    @classmethod
+    def decode(cls, told: dict[str, Any]) -> DestinationHealth:
+        """What a ledger says, of which older versions wrote less. Raises ValueError."""
+        return cls(**{name: read(told[name]) for name, read in _OF_DESTINATIONS.items() if name in told})
+
     def __repr__(self) -> str:
         return f"DestinationHealth(**{vars(self)})"
 
@@ -36,3 +48,14 @@ class DestinationHealth:
         for name in ("failing_since", "not_before", "last_error_at", "last_success_at"):
             if at := getattr(self, name):
                 setattr(self, name, at + by)
+
+
+#: What a ledger says of a destination, and how each is read.
+_OF_DESTINATIONS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("failures", "delivered", "uncertain"), checked.count),
+    **dict.fromkeys(("failing_since", "not_before", "last_error_at", "last_success_at"), checked.seconds),
+    "pause": lambda told: checked.number(told, 0, LONGEST_PAUSE),
+    **dict.fromkeys(("asked_for", "misconfigured"), checked.flag),
+    "last_error": lambda told: checked.text(told, _LONGEST_ERROR),
+    "doubts": lambda told: [checked.text(id, 64) for id in checked.items(told)],
+}

@@ -21,6 +21,7 @@ import time
 import zlib
 from typing import Any, Optional
 
+from lastword import checked
 from lastword.interruption import failures
 from lastword.spool.installed import installed_distributions
 from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_small_file
@@ -70,10 +71,9 @@ def encode(who: dict[str, Any]) -> bytes:
 def read_who(path: str) -> dict[str, Any]:
     """What a writer said of itself; {} when the file is missing or garbage, never an error."""
     try:
-        who = json.loads(read_small_file(path).decode("ascii"))
+        return checked.mapping(checked.json_value(read_small_file(path)))
     except failures(OSError, ValueError, RecursionError):
         return {}
-    return who if isinstance(who, dict) else {}
 
 
 def may_be_alive(who: dict[str, Any]) -> bool:
@@ -137,7 +137,7 @@ def _stat(pid: int) -> list[bytes]:
 def boot_id() -> Optional[str]:
     try:
         return _read_proc("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
-    except failures(OSError, ValueError):
+    except failures(OSError, ValueError, RecursionError):
         return None
 
 

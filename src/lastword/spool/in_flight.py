@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from lastword import checked
 from lastword.interruption import failures
 from lastword.spool.identity import boot_id
 from lastword.spool.layout import Layout, open_in_place, read_small_file, write_all
@@ -38,12 +39,16 @@ class InFlight:
     def load(cls, layout: Layout) -> InFlight:
         """What is told there; nothing where it is missing, garbage, or of another boot. Never raises."""
         try:
-            told = json.loads(read_small_file(layout.in_flight, SIZE).decode("ascii"))
-            if told["boot_id"] != boot_id():
+            told = checked.mapping(checked.json_value(read_small_file(layout.in_flight, SIZE)))
+            if told.get("boot_id") != boot_id():
                 return cls()
-            strikes = {str(id): int(count) for id, count in told["strikes"].items()}
-            return cls([str(id) for id in told["sending"]], str(told["alone"]), strikes)
-        except failures(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            strikes = checked.mapping(told.get("strikes"))
+            return cls(
+                [_id(id) for id in checked.items(told.get("sending"))],
+                _id(told.get("alone")),
+                {_id(id): checked.integer(count) for id, count in strikes.items()},
+            )
+        except failures(OSError, ValueError):
             return cls()
 
     def store(self, layout: Layout) -> None:
@@ -61,6 +66,10 @@ class InFlight:
             write_all(descriptor, text.encode("ascii").ljust(SIZE))
         finally:
             os.close(descriptor)
+
+
+def _id(told: object) -> str:
+    return checked.text(told, 64)
 
 
 def _last(ids: Iterable[str]) -> list[str]:

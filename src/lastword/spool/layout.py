@@ -56,6 +56,7 @@ _SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 NO_FILE_OF_OURS = (errno.ENXIO, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM)
 
 _WRITER_ID = re.compile("[0-9a-f]{32}")
+_NUMBERED = re.compile(r"(?!000000)(?:[0-9]{6}|[1-9][0-9]{6,8})\.seg")
 _DEFERRED = re.compile(r"d-([0-9]{1,9})-([0-9]{1,9})-[0-9a-f]{32}\.seg")
 
 
@@ -184,8 +185,7 @@ def segment_name(number: int) -> str:
 
 def segment_number(name: str) -> Optional[int]:
     """The number of a numbered segment; None for any other file name."""
-    stem, dot, suffix = name.rpartition(".")
-    return int(stem) if dot + suffix == SEGMENT_SUFFIX and stem.isascii() and stem.isdigit() else None
+    return int(name[: -len(SEGMENT_SUFFIX)]) if _NUMBERED.fullmatch(name) else None
 
 
 def is_extra_segment(name: str) -> bool:

@@ -12,8 +12,9 @@ import json
 import os
 import re
 import time
-from typing import Optional
+from typing import Any, Optional
 
+from lastword import checked
 from lastword.interruption import failures, suppressed
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 from lastword.version import __version__
@@ -44,9 +45,14 @@ def give_sign(layout: Layout) -> None:
 def version_of(layout: Layout) -> Optional[str]:
     """The version of lastword that whoever leads runs; None where it has not said so."""
     try:
-        return str(json.loads(read_small_file(layout.leader, 4096).decode("ascii"))["lastword"])
-    except failures(OSError, ValueError, KeyError, TypeError, RecursionError):
+        return checked.text(_told(layout).get("lastword"), 64)
+    except failures(OSError, ValueError, RecursionError):
         return None
+
+
+def _told(layout: Layout) -> dict[str, Any]:
+    """What whoever leads has said of itself. Raises OSError or ValueError."""
+    return checked.mapping(checked.json_value(read_small_file(layout.leader, 4096)))
 
 
 def is_outdated(layout: Layout) -> bool:
@@ -57,7 +63,7 @@ def is_outdated(layout: Layout) -> bool:
 
 def _as_numbers(version: str) -> list[int]:
     """``0.10.2rc1`` is 0, 10, 2: versions that differ in less follow each other without a hand-over."""
-    return [int(number) for number in re.findall(r"\d+", re.split("[^0-9.]", version)[0])]
+    return [int(number) for number in re.findall(r"[0-9]{1,9}", re.split("[^0-9.]", version)[0])]
 
 
 def stands_still(layout: Layout, pid: Optional[int]) -> bool:
@@ -72,9 +78,8 @@ def stands_still(layout: Layout, pid: Optional[int]) -> bool:
     if pid and _is_stopped(pid):
         return True
     try:
-        signed = bool(json.loads(read_small_file(layout.leader, 4096).decode("ascii")).get("signs"))
-        return signed and abs(time.time() - os.stat(layout.leader).st_mtime) > _STILL_AFTER
-    except failures(OSError, ValueError, AttributeError, RecursionError):
+        return bool(_told(layout).get("signs")) and abs(time.time() - os.stat(layout.leader).st_mtime) > _STILL_AFTER
+    except failures(OSError, ValueError, RecursionError):
         return False
 
 

@@ -38,6 +38,7 @@ import zlib
 from collections import Counter
 from typing import Optional
 
+from lastword import checked
 from lastword.errors import SpoolError
 from lastword.interruption import failures
 from lastword.spool import clock
@@ -54,6 +55,7 @@ from lastword.spool.outcomes import (
     DELIVERED,
     WriterEntry,
     dropped,
+    read_counts,
     reasons_of_dropped,
     reasons_set_aside,
     set_aside,
@@ -203,29 +205,24 @@ class Ledger:
         return json.dumps(data, separators=(",", ":")).encode("ascii")
 
     @classmethod
-    def _decode(cls, generation: int, text: bytes) -> Ledger:
-        data = json.loads(text.decode("ascii"))
+    def _decode(cls, generation: int, content: bytes) -> Ledger:
+        """Raises ValueError for anything that this version, or an older one, would not have written."""
+        data = checked.mapping(checked.json_value(content))
         ledger = cls()
         ledger.generation = generation
-        for writer_id, told in data["writers"].items():
-            entry = ledger.entry(writer_id)
-            entry.segment, entry.offset, entry.seq = told["low"]
-            entry.above = {(segment, offset) for segment, offset in told["above"]}
-            entry.extras, entry.extras_seen = set(told["extras"]), told["extras_seen"]
-            entry.tries = dict(told.get("tries", {}))
-            entry.interrupted, entry.first_seen = told["interrupted"], told["first_seen"]
-            entry.tally = Counter(told["tally"])
-        for key, told in data["destinations"].items():
-            known = vars(ledger.health(key)).keys() & told.keys()
-            ledger.destinations[key] = DestinationHealth(**{name: told[name] for name in known})
-        ledger.retired = set(data["retired"])
-        totals, told = ledger.totals, data["totals"]
-        totals.writers, totals.recorded, totals.interrupted = told["writers"], told["recorded"], told["interrupted"]
-        totals.damage_removed = told.get("damage_removed", 0)  # which older versions do not write
-        totals.tally, totals.refused = Counter(told["tally"]), Counter(told["refused"])
-        ledger.told, ledger.told_at = Counter(data["told"]), data["told_at"]
-        told = data.get("clock", {"from": "", "offset": 0.0})  # which older versions do not write
-        ledger._counted_from, ledger._offset = told["from"], float(told["offset"])
+        for writer_id, told in checked.mapping(data.get("writers")).items():
+            ledger.writers[checked.name(writer_id)] = WriterEntry.decode(checked.mapping(told))
+        for key, told in checked.mapping(data.get("destinations")).items():
+            ledger.destinations[checked.name(key)] = DestinationHealth.decode(checked.mapping(told))
+        ledger.retired = set(map(checked.name, checked.items(data.get("retired"))))
+        totals, told = ledger.totals, checked.mapping(data.get("totals"))
+        totals.writers, totals.interrupted = checked.count(told.get("writers")), checked.count(told.get("interrupted"))
+        totals.recorded = checked.count(told.get("recorded"))
+        totals.damage_removed = checked.count(told.get("damage_removed", 0))  # which older versions do not write
+        totals.tally, totals.refused = read_counts(told.get("tally")), read_counts(told.get("refused"))
+        ledger.told, ledger.told_at = read_counts(data.get("told")), checked.seconds(data.get("told_at"))
+        told = checked.mapping(data.get("clock", {"from": "", "offset": 0.0}))  # which older versions do not write
+        ledger._counted_from, ledger._offset = checked.text(told.get("from"), 200), checked.seconds(told.get("offset"))
         return ledger
 
 
@@ -278,7 +275,7 @@ def _load_copy(path: str) -> Optional[Ledger]:
         if _checksum(generation, text) != crc:
             return None
         return Ledger._decode(generation, text)
-    except failures(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except failures(OSError, ValueError, RecursionError):
         return None
     finally:
         os.close(descriptor)

@@ -14,10 +14,12 @@ What goes is counted in the ledger, events as dropped, with the reason.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Optional
 
-from lastword.interruption import failures
+from lastword import checked
+from lastword.interruption import failures, suppressed
 
 #: Of the room that a file system has for us, used or free, the spool takes at most this part.
 SHARE_OF_FREE = 0.1
@@ -51,9 +53,11 @@ class Limits(NamedTuple):
     def decode(cls, data: object) -> Limits:
         """What ``encode`` gave; the default for whatever is missing or no number."""
         told = data if isinstance(data, Mapping) else {}
-        return cls(
-            **{name: told[name] for name in cls._fields if type(told.get(name)) in (int, float) and told[name] >= 0}
-        )
+        found: dict[str, Any] = {}
+        for name in cls._fields:
+            with suppressed(ValueError):
+                found[name] = checked.number(told.get(name), 0, sys.float_info.max)
+        return cls(**found)
 
 
 def widest(asked: Iterable[Limits]) -> Limits:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Optional
 
+from lastword import checked
 from lastword.event import new_id
 from lastword.spool.ground import private_directory
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
@@ -22,6 +23,7 @@ from lastword.spool.layout import Layout, read_small_file, write_whole_file
 REPLAY, PURGE = "replay", "purge"
 
 _MOST = 4 << 20
+_LONGEST_TROUBLE = 1000
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ def waiting(layout: Layout) -> list[str]:
 def load(layout: Layout, order_id: str) -> Optional[Order]:
     """The order, or None for what is none."""
     try:
-        told = json.loads(read_small_file(_path(layout, f"{order_id}.json"), _MOST).decode("ascii"))
-        ids = told["ids"]
-        return Order(str(told["do"]), None if ids is None else [str(id) for id in ids])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        told = checked.mapping(checked.json_value(read_small_file(_path(layout, f"{order_id}.json"), _MOST)))
+        ids = told.get("ids", "")  # everything is meant only where that is said
+        return Order(checked.text(told.get("do"), 20), None if ids is None else [_id(id) for id in checked.items(ids)])
+    except (OSError, ValueError):
         return None
 
 
@@ -86,10 +88,11 @@ def take_answer(layout: Layout, order_id: str) -> Optional[Answer]:
         return None
     path = _path(layout, f"{order_id}.done")
     try:
-        told = json.loads(read_small_file(path, _MOST).decode("ascii"))
+        told = checked.mapping(checked.json_value(read_small_file(path, _MOST)))
         os.unlink(path)
-        return Answer(int(told["done"]), [str(text) for text in told["trouble"]])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        trouble = [checked.text(one, _LONGEST_TROUBLE) for one in checked.items(told.get("trouble"))]
+        return Answer(checked.integer(told.get("done")), trouble)
+    except (OSError, ValueError):
         return Answer(0, ["it was carried out, but there was no room to say what came of it"])
 
 
@@ -100,6 +103,10 @@ def withdraw(layout: Layout, order_id: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _id(told: object) -> str:
+    return checked.text(told, 200)
 
 
 def _write(layout: Layout, name: str, data: object) -> None:

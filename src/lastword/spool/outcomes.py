@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Optional
+from typing import Any, Optional
 
+from lastword import checked
 from lastword.spool.layout import deferred_from, segment_name
 from lastword.spool.reader import Segments
+
+_LONGEST_OUTCOME = 200
 
 DELIVERED = "delivered"
 _SET_ASIDE, _DROPPED = "set aside: ", "dropped: "
@@ -49,6 +52,23 @@ class WriterEntry:
         self.interrupted = 0
         self.first_seen = 0.0
         self.tally: Counter[str] = Counter()
+
+    @classmethod
+    def decode(cls, told: dict[str, Any]) -> WriterEntry:
+        """What a ledger says, of which older versions wrote less. Raises ValueError."""
+        entry = cls()
+        entry.segment, entry.offset, entry.seq = map(checked.integer, _several(told.get("low"), 3))
+        entry.above = {_place(place) for place in checked.items(told.get("above"))}
+        entry.extras = set(map(checked.name, checked.items(told.get("extras"))))
+        entry.extras_seen = checked.count(told.get("extras_seen"))
+        tries = checked.mapping(told.get("tries", {}))
+        entry.tries = {checked.name(segment): checked.integer(number) for segment, number in tries.items()}
+        entry.interrupted, entry.first_seen = (
+            checked.count(told.get("interrupted")),
+            checked.seconds(told.get("first_seen")),
+        )
+        entry.tally = read_counts(told.get("tally"))
+        return entry
 
     def has_settled(self, place: tuple[int, int]) -> bool:
         """Whether the line at this (segment, offset) is settled."""
@@ -95,3 +115,20 @@ class WriterEntry:
             self.extras_seen += seq <= self.seq
             self.seq = max(seq, self.seq)
         self.segment, self.offset = segment, offset
+
+
+def _place(told: object) -> tuple[int, int]:
+    segment, offset = map(checked.integer, _several(told, 2))
+    return segment, offset
+
+
+def _several(told: object, number: int) -> list[Any]:
+    items = checked.items(told)
+    if len(items) != number:
+        raise ValueError(f"there are {len(items)} items, not {number}")
+    return items
+
+
+def read_counts(told: object) -> Counter[str]:
+    """A tally, or any other counts by their names. Raises ValueError."""
+    return Counter({checked.text(of, _LONGEST_OUTCOME): checked.count(n) for of, n in checked.mapping(told).items()})

@@ -38,16 +38,19 @@ of a dead one it is a record that lacks nothing but its newline, or was torn by 
 from __future__ import annotations
 
 import binascii
-import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
 
+from lastword import checked
 from lastword.event_json import encode_value, to_json
 from lastword.interruption import failures
 
 MAX_RECORD = 1 << 20
+
+#: The highest number that a record can have: no writer lives to give it, and the sum of many such can be kept.
+MAX_SEQ = 10**12 - 1
 
 #: Of what ``encode_event`` returns: room is left for its number, the checksum and the newline.
 MAX_BODY = MAX_RECORD - 64
@@ -63,9 +66,9 @@ _BEGINNING = re.compile(rb'\{"c":"[0-9a-f]{8}",(?:"n":[0-9]+,)?"to":')
 _ID = re.compile("[0-9a-f]{32}")
 _KEY = re.compile("[0-9a-f]{12}")
 _HEAD = re.compile(
-    rb'(?:"n":([1-9][0-9]{0,17}),)?"to":(?:null|"([0-9a-f]{12})"),"id":"([0-9a-f]{32})",'
+    rb'(?:"n":([1-9][0-9]{0,11}),)?"to":(?:null|"([0-9a-f]{12})"),"id":"([0-9a-f]{32})",'
     rb'"kind":"(?:(event)","event":\{"id":"[0-9a-f]{32}"|rendered","rendered":\{"wire":"[a-z]+"),'
-    rb'"timestamp":([0-9]+(?:\.[0-9]+)?)[,}]'
+    rb'"timestamp":([0-9]{1,11}(?:\.[0-9]{1,20})?)[,}]'
 )
 
 
@@ -80,9 +83,11 @@ class Record(NamedTuple):
 
     @property
     def captured_at(self) -> float:
-        """By the event's own clock, in Unix seconds; 0.0 where it does not say."""
-        at = self.content.get("timestamp") if isinstance(self.content, dict) else None
-        return float(at) if isinstance(at, (int, float)) else 0.0
+        """By the event's own clock, in Unix seconds; 0.0 where it says nothing that can be one."""
+        try:
+            return checked.seconds(self.content.get("timestamp") if isinstance(self.content, dict) else None)
+        except failures(ValueError):
+            return 0.0
 
 
 class Damage(NamedTuple):
@@ -143,10 +148,10 @@ def parse(line: bytes) -> Union[Record, Damage]:
     if line[len(_PREFIX) : _BODY_AT - 2] != b"%08x" % zlib.crc32(line[_BODY_AT:]):
         return Damage("checksum does not match")
     try:
-        data = json.loads(line.decode("ascii"))
+        data = checked.mapping(checked.json_value(line))
         event_id, kind = data["id"], data["kind"]
         seq, to = data.get("n"), data["to"]
-        if not (seq is None or (type(seq) is int and seq > 0)):
+        if not (seq is None or (type(seq) is int and 0 < seq <= MAX_SEQ)):
             return Damage("its number is no number")
         if not _ID.fullmatch(event_id) or not (to is None or _KEY.fullmatch(to)):  # both become names of files
             return Damage("its id or its destination is none")

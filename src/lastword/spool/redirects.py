@@ -17,9 +17,9 @@ import json
 import os
 import time
 from collections.abc import Collection
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
-from lastword.errors import SpoolError
+from lastword import checked
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
 from lastword.spool.glance import may_have_changed
@@ -115,9 +115,16 @@ def resolve(
 
 def _load(path: str) -> Optional[Redirect]:
     try:
-        told: dict[str, Any] = json.loads(read_small_file(path, _MOST).decode("ascii"))
-        upto = {str(id): (int(place[0]), int(place[1])) for id, place in told["upto"].items()}
-        old = None if told["old"] is None else str(told["old"])
-        return Redirect(old, str(told["new"]), upto, frozenset(map(str, told["extras"])))
-    except failures(OSError, SpoolError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        told = checked.mapping(checked.json_value(read_small_file(path, _MOST)))
+        old = told.get("old", "")  # which is no name
+        old = None if old is None else checked.name(old)
+        upto = {checked.name(id): _place(place) for id, place in checked.mapping(told.get("upto")).items()}
+        extras = frozenset(map(checked.name, checked.items(told.get("extras"))))
+        return Redirect(old, checked.name(told.get("new")), upto, extras)
+    except failures(OSError, ValueError):
         return None
+
+
+def _place(told: object) -> tuple[int, int]:
+    segment, offset = map(checked.integer, checked.items(told))  # ValueError where there are not two
+    return segment, offset

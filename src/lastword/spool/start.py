@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import time
 from typing import NamedTuple, Optional
 
+from lastword import checked
 from lastword.interruption import failures, suppressed
 from lastword.spool.layout import Layout, open_in_place, open_private, read_small_file, reserve, write_all
 from lastword.spool.lock import LifetimeLock, holder
@@ -103,13 +103,15 @@ def _wait_after(failures: int) -> float:
 def load(layout: Layout) -> StartState:
     """What ``start.json`` says; a fresh state when it is missing or garbage."""
     try:
-        # As text: json would take the zeros of a new file for UTF-32, and import that in the midst of a capture.
-        data = json.loads(read_small_file(layout.start_state, SIZE).partition(b"\n")[0].decode("ascii"))
-        times = float(data["not_before"]), float(data.get("stopped_at", 0.0))
-        state = StartState(int(data["failures"]), times[0], data["unfinished"] is True, times[1])
-    except failures(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        told = checked.mapping(checked.json_value(read_small_file(layout.start_state, SIZE).partition(b"\n")[0]))
+        return StartState(
+            checked.integer(told.get("failures")),
+            checked.seconds(told.get("not_before")),
+            told.get("unfinished") is True,
+            checked.seconds(told.get("stopped_at", 0.0)),
+        )
+    except failures(OSError, ValueError, RecursionError):
         return StartState()
-    return state if math.isfinite(state.not_before + state.stopped_at) else StartState()
 
 
 def is_coming(layout: Layout, state: StartState, now: float) -> bool:

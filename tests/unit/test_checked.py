@@ -1,0 +1,78 @@
+"""What is read from files: every number fits, and whatever does not raises ValueError and nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from lastword import checked
+from tests.support.nonsense import VALUES
+
+
+@pytest.mark.parametrize("raw", VALUES.values(), ids=VALUES)
+def test_every_number_fits_into_a_double(raw: str) -> None:
+    """A value that is read at all can be written again, compared with a float and made one; a number that is too large
+    is the text of its digits.
+    """
+    try:
+        value = checked.json_value(f'{{"x":{raw}}}'.encode())["x"]
+    except ValueError:
+        assert raw in ("NaN", "Infinity", "-Infinity") or raw.startswith(("[[[[", '{"a":{'))
+        return
+    json.dumps(value, allow_nan=False)
+    if type(value) in (int, float):
+        assert math.isfinite(float(value))
+    else:
+        assert type(value) is str or raw[0] not in "-0123456789"
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "integer": checked.integer,
+    "count": checked.count,
+    "number": lambda value: checked.number(value, 0, 10),
+    "seconds": checked.seconds,
+    "flag": checked.flag,
+    "text": lambda value: checked.text(value, 10),
+    "name": checked.name,
+    "mapping": checked.mapping,
+    "items": checked.items,
+}
+NOTHING: list[Any] = [None, object(), b"1", (), set(), 10**400, -(10**5000), math.nan, math.inf, -math.inf, 1e300]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_does_not_fit_raises_one_kind_of_error(reader: str) -> None:
+    """For values that no JSON text has as well. A bool is no number."""
+    values: list[Any] = [*NOTHING, True, 3, 0.5, "", "a", "..", "a/b", "\0", "x" * 300, [], {}]
+    taken = []
+    for value in values:
+        with suppress(ValueError):
+            taken.append((value, READERS[reader](value)))
+    numbers = [10**400, -(10**5000), 3]
+    assert [value for value, _ in taken] == {
+        "integer": [3],
+        "count": numbers,
+        "number": [3, 0.5],
+        "seconds": [3, 0.5],
+        "flag": [True],
+        "text": ["", "a", "..", "a/b", "\0", "x" * 300],
+        "name": ["a"],
+        "mapping": [{}],
+        "items": [[]],
+    }[reader]
+    if reader == "count":
+        assert [got for _, got in taken] == [checked.LARGEST, -checked.LARGEST, 3]
+    if reader == "text":
+        assert taken[-1][1] == "x" * 10
+
+
+def test_bytes_beyond_ascii_are_no_json() -> None:
+    """Nor are zeros, as a new file has them."""
+    for content in (b"", b"\0" * 64, b"\xff\xfe", '"é"'.encode(), b'{"a":1} x'):
+        with pytest.raises(ValueError):
+            checked.json_value(content)

@@ -149,19 +149,16 @@ def _limited_time(steps: int) -> Iterator[None]:
     def overdue(_: int, frame: Optional[FrameType]) -> None:
         raise Overdue
 
-    main = threading.get_ident()
-    handlers = {number: signal.signal(number, overdue) for number in (signal.SIGPROF, signal.SIGUSR2)}
-    # Not by SIGALRM, which is the test runner's.
-    waited = threading.Timer(MOST_WAIT * steps, signal.pthread_kill, (main, signal.SIGUSR2))
-    waited.daemon = True
-    waited.start()
+    began = time.monotonic()
+    handlers = {number: signal.signal(number, overdue) for number in (signal.SIGPROF, signal.SIGALRM)}
     signal.setitimer(signal.ITIMER_PROF, MOST_WORK * steps)
+    others, _ = signal.setitimer(signal.ITIMER_REAL, MOST_WAIT * steps)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0.0)
-        waited.cancel()
-        waited.join()
+        # That of the test runner goes on.
+        signal.setitimer(signal.ITIMER_REAL, max(others - (time.monotonic() - began), 0.1) if others else 0.0)
         for number, handler in handlers.items():
             signal.signal(number, handler)
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, Callable, Optional
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning
 
 #: Seconds that an input may take: of the processor's time, and of the clock, which on a busy machine is much more.
 MOST_WORK, MOST_WAIT = 2.0, 20.0
@@ -128,7 +130,9 @@ def hunt(target: Target, number: int, *, most: int, until: float, known: set[str
             raise
 
     try:
-        attempt()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypothesisWarning)  # of inputs that are large
+            attempt()
     except Exception:  # also Hypothesis's own, of an input that fails no more once its time is over
         if not found:
             raise

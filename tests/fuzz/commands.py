@@ -63,8 +63,8 @@ for message in sys.argv[2:]:
 os._exit(1)
 """
 
-#: What of the spool the good events depend on.
-_VITAL = ("", "writers", "destinations")
+#: What of the spool the good events depend on: a flusher leads by its locks.
+_VITAL = ("", "writers", "destinations", "flusher.lock", "start.lock")
 
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{12}(?=\.json)|\d{20}")
 
@@ -221,14 +221,15 @@ def _run(command: Sequence[str], spool: Path) -> None:
         status = cli.main([*arguments, "--spool", str(spool)])
     if status not in (0, 1, 2):
         raise Failure(f"{command[0]}: exit status {status}")
-    for stream in (out, err):
-        stream.flush()
-        printed = stream.buffer.getvalue().decode("utf-8")
-        if len(printed) > MOST_PRINTED:
-            raise Failure(f"{command[0]} prints too much", f"{len(printed)} characters")
-        if not re.sub("[\n\t]", "", printed).isprintable():
-            dirty = next(line for line in printed.splitlines() if not line.replace("\t", "").isprintable())
-            raise Failure(f"{' '.join(command[:2])} prints what steers a terminal", repr(dirty)[:1000])
+    printed, said = (stream.buffer.getvalue().decode("utf-8") for stream in (out, err))
+    if "Traceback (most recent call last)" in said:
+        frames = re.findall(r'File "[^"]*?([^/"]+/[^/"]+)", line \d+, in (\w+)', said)
+        raise Failure(f"{said.rstrip().splitlines()[-1].partition(':')[0]} in {', '.join(frames[-1])}", said)
+    if len(printed + said) > MOST_PRINTED:
+        raise Failure(f"{command[0]} prints too much", f"{len(printed + said)} characters")
+    for line in (printed + said).split("\n"):
+        if not line.replace("\t", "").isprintable():
+            raise Failure(f"{' '.join(command[:2])} prints what steers a terminal", repr(line)[:1000])
 
 
 def _some_id(spool: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 import threading
@@ -190,13 +191,16 @@ def _resident(field: str) -> int:
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith(f"{field}:")), 0)
 
 
+_MOST_ADDRESSES = 4 << 30
 _LOOPBACK = ("127.0.0.1", "localhost")
 _STARTS = ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", "os.fork", "os.forkpty")
 _forbidden: list[Failure] = []
 
 
 def guard_the_process() -> None:
-    """From now on this process connects to the loopback alone, and starts no other one. There is no way back."""
+    """From now on this process connects to the loopback alone, starts no other one, and cannot use up the memory of the
+    machine. There is no way back.
+    """
 
     def look(event: str, arguments: tuple[Any, ...]) -> None:
         address = arguments[1] if event == "socket.connect" else arguments if event == "socket.getaddrinfo" else None
@@ -205,4 +209,5 @@ def guard_the_process() -> None:
             _forbidden.append(Failure(event, f"{arguments!r:.300}"))
             raise _forbidden[-1]  # which may be caught on its way
 
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_ADDRESSES, resource.getrlimit(resource.RLIMIT_AS)[1]))
     sys.addaudithook(look)

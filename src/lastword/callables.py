@@ -6,6 +6,11 @@ import functools
 from types import CodeType
 from typing import Any
 
+from lastword.interruption import anything
+
+_ancestors_of = type.__dict__["__mro__"].__get__
+_namespace_of = type.__dict__["__dict__"].__get__
+
 # Flags of code objects, as ``inspect`` has them.
 _GENERATOR, _COROUTINE, _ITERABLE_COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
 
@@ -20,9 +25,9 @@ def gives(function: Any) -> str:
     """
     while type(function) is functools.partial:
         function = function.func
-    code = getattr(function, "__code__", None)
+    code = _code_of(function)
     if type(code) is not CodeType:
-        code = getattr(_call_of(type(function)), "__code__", None)
+        code = _code_of(_call_of(type(function)))
     if type(code) is not CodeType:
         return PLAIN
     if code.co_flags & _ASYNC_GENERATOR:
@@ -32,5 +37,13 @@ def gives(function: Any) -> str:
     return GENERATOR if code.co_flags & _GENERATOR else PLAIN
 
 
+def _code_of(function: Any) -> Any:
+    try:
+        return getattr(function, "__code__", None)
+    except anything():  # an object with attributes of its own
+        return None
+
+
 def _call_of(kind: type) -> Any:
-    return next((vars(one)["__call__"] for one in kind.__mro__ if "__call__" in vars(one)), None)
+    namespaces = map(_namespace_of, _ancestors_of(kind))
+    return next((namespace["__call__"] for namespace in namespaces if "__call__" in namespace), None)

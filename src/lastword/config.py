@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from lastword.callables import PLAIN, gives
 from lastword.dsn import Destination, Dsn, public_part
 from lastword.errors import ConfigError
-from lastword.interruption import failures
+from lastword.interruption import anything, failures
 
 FLUSHER_MODES = ("auto", "process", "thread", "external", "hold")
 SCRUB_MODES = ("all", "names", "off")
@@ -25,6 +25,8 @@ MAX_CONTEXT_LINES = 50
 
 #: Characters: the longest path of a file inside a spool, and of a spool that is shown whole.
 _LONGEST_INSIDE, _LONGEST_TOLD = 120, 200
+
+_name_of = type.__dict__["__name__"].__get__
 
 _LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -199,7 +201,7 @@ class Config(_Options):
             read: Callable[[Any, str], Any] = _READERS.get(name, _text)
             variable = f"LASTWORD_{name.upper()}"
             if options.get(name) is not None:
-                chosen[name] = read(options[name], repr(name))
+                chosen[name] = _read(options[name], repr(name), read)
             elif environ.get(variable) and name != "before_send":
                 chosen[name] = read(environ[variable], variable)
         return cls(**chosen)
@@ -229,6 +231,22 @@ def _check_spool(path: str) -> None:
         raise ConfigError(f"spool={told} {problem}; name a directory, which is made where it is missing")
 
 
+def _read(value: Any, source: str, read: Callable[[Any, str], Any]) -> Any:
+    """What an option that the program gives comes to; its own code may run, and raise anything."""
+    try:
+        return read(value, source)
+    except ConfigError:
+        raise
+    except anything() as error:
+        raised = "".join((_name_of(type(error)),))
+        raise ConfigError(f"{source} cannot be used: looking at it raised {raised}") from None
+
+
+def _exact(text: str) -> str:
+    """``text`` as Python's own ``str``: methods of a subclass's own would run later."""
+    return "".join((text,))
+
+
 def _check_proxy(url: str) -> None:
     """Raises ConfigError, without the URL, for what is none: it may hold a password."""
     try:
@@ -243,7 +261,7 @@ def _check_proxy(url: str) -> None:
 def _text(value: Any, source: str) -> str:
     if not isinstance(value, str):
         raise ConfigError(f"{source} is {value!r}, not a text")
-    return value
+    return _exact(value)
 
 
 def _path(value: Any, source: str) -> str:
@@ -253,7 +271,7 @@ def _path(value: Any, source: str) -> str:
 def _secret(value: Any, source: str) -> str:
     if not isinstance(value, str):
         raise ConfigError(f"{source} is a {type(value).__name__}, not a text")
-    return value
+    return _exact(value)
 
 
 def _number(value: Any, source: str) -> float:
@@ -334,7 +352,7 @@ def _names(value: Any, source: str) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str) or not name.strip(" -_."):
             raise ConfigError(f"{source} holds {name!r}, which is no name")
-    return names
+    return tuple(map(_exact, names))
 
 
 def _hook(value: Any, source: str) -> Callable[[Any], Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 
+from lastword.interruption import anything
+
 #: A cause is told at most once in this many seconds.
 TELL_INTERVAL = 60.0
 
@@ -47,7 +49,10 @@ def tell() -> None:
         text = _waiting.pop(cause, None)
         if text is not None:
             _told_at[cause] = now
-            logger.warning("%s", text)
+            try:
+                logger.warning("%s", text)
+            except anything():  # a filter or a handler of the program's
+                return
 
 
 def waiting() -> list[str]:

@@ -18,10 +18,12 @@ LEVELS: tuple[Level, ...] = ("fatal", "error", "warning", "info", "debug")
 #: What the calls take for one: a name, in any case, also logging's CRITICAL and WARN, or a number of logging.
 LevelLike = Union[str, int]
 
+_name_of = type.__dict__["__name__"].__get__  # a metaclass of the program's may have ideas of its own
+
 _LEVELS_BY_NAME: dict[str, Level] = {**{level: level for level in LEVELS}, "critical": "fatal", "warn": "warning"}
 
 
-def level_of_number(number: int) -> Level:
+def level_of_number(number: float) -> Level:
     """The level for a number of logging: CRITICAL is fatal, and what lies between two counts as the lower one."""
     if number >= 40:
         return "fatal" if number >= 50 else "error"
@@ -44,7 +46,7 @@ def level_from(level: object, otherwise: Level, caller: str) -> Level:
     """The level that ``level`` stands for; where it is none, ``otherwise``, and a note says so for ``caller``."""
     known = known_level(level)
     if known is None:
-        shown = f"{level[:50]!r}" if type(level) is str else f"a {type(level).__name__}"
+        shown = f"{level[:50]!r}" if type(level) is str else f"a {''.join((_name_of(type(level)),))}"
         diagnostics.note(
             f"{caller} level", f"{caller} was given {shown} as level, which is none of {', '.join(LEVELS)}: {otherwise}"
         )

@@ -70,35 +70,42 @@ class _Listener:
         breadcrumbs.add_breadcrumb(text, category="warnings", level="warning", data={"file": file, "line": line})
 
     def hear_log_record(self, record: LogRecord) -> None:
-        if record.levelno < self._lowest or not log_records.is_ours_to_hear(record):
+        number: float = record.levelno
+        if type(number) is not int:  # the program may have put anything there
+            number = log_records.number_of(record)
+        if number < self._lowest or not log_records.is_ours_to_hear(record):
             return
-        elsewhere = self._context_of(record)
+        elsewhere = self._context_of(record, number)
         if elsewhere is None:
-            self._take(record)
+            self._take(record, number)
         else:
-            elsewhere.run(self._take, record)
+            elsewhere.run(self._take, record, number)
 
-    def _context_of(self, record: LogRecord) -> Optional[Context]:
+    def _context_of(self, record: LogRecord, number: float) -> Optional[Context]:
         """Where what failed has run, if an event loop tells of it; not where it is told."""
-        if record.name == ASYNCIO and record.levelno >= _ERROR:
+        if number >= _ERROR and log_records.name_of(record) == ASYNCIO:
             return late.context_of_asyncio()
-        return late.context_of_failure() if self._makes_event(record) else None
+        return late.context_of_failure() if self._makes_event(record, number) else None
 
     @captures.counts
-    def _take(self, record: LogRecord) -> None:
+    def _take(self, record: LogRecord, number: float) -> None:
         self._client.begin()
-        before, makes_event = captures.level, self._makes_event(record)
+        before, makes_event = captures.level, self._makes_event(record, number)
         try:
-            keeps_breadcrumb = self.keeps_breadcrumb(record.levelno)
+            keeps_breadcrumb = self.keeps_breadcrumb(number)
             if before >= MAX_LOGGED or not (keeps_breadcrumb or makes_event):
                 return
             captures.level = before + 1
             text = log_records.text_of(record, self._client.settings.scrub_text)
             if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
-                level, logger = log_records.level_of(record), record.name
+                level, logger = log_records.level_of(record), log_records.name_of(record)
                 breadcrumbs.add_breadcrumb(text, category=logger, level=level, type="log")
             if makes_event:
                 self._capture(record, text)
+        except failures() as trouble:
+            if not makes_event:
+                raise
+            self._client.reporter.refuse_for_defect(trouble)
         except BaseException as interruption:
             if makes_event:
                 self._client.count_interruption(interruption)
@@ -106,13 +113,13 @@ class _Listener:
         finally:
             leave(before)
 
-    def keeps_breadcrumb(self, level: int) -> bool:
+    def keeps_breadcrumb(self, level: float) -> bool:
         lowest = self._client.config.log_breadcrumbs
         return lowest is not None and level >= lowest
 
-    def _makes_event(self, record: LogRecord) -> bool:
+    def _makes_event(self, record: LogRecord, number: float) -> bool:
         lowest = self._client.config.log_events
-        return (lowest is not None and record.levelno >= lowest) or _is_uncaught_in_asyncio(record)
+        return (lowest is not None and number >= lowest) or _is_uncaught_in_asyncio(record)
 
     def _capture(self, record: LogRecord, text: str) -> None:
         # What asyncio says of an exception is told only where records are events, too.
@@ -147,4 +154,5 @@ class _Listener:
 
 def _is_uncaught_in_asyncio(record: LogRecord) -> bool:
     """Its event loops log what nobody catches, so that is no matter of log levels."""
-    return record.name == "asyncio" and record.levelno >= _ERROR and bool(record.exc_info)
+    is_told = log_records.name_of(record) == ASYNCIO and log_records.number_of(record) >= _ERROR
+    return is_told and log_records.has_exception(record)

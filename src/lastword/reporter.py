@@ -123,9 +123,9 @@ class Reporter:
             where = [*places.candidates(asked, os.environ, euid), *places.candidates(None, os.environ, euid)]
             self._own_refusals().post(where)
 
-    def refuse_for_defect(self, error: Exception) -> None:
+    def refuse_for_defect(self, error: BaseException) -> None:
         """Count an event that was lost to an error inside lastword."""
-        if isinstance(error, RecursionError):
+        if issubclass(type(error), RecursionError):
             self.refuse_for_full_stack()
             return
         self.refuse("internal error", f"an event was not kept, which is a defect of lastword: {describe(error)}")
@@ -363,7 +363,7 @@ def _sync(writer: Writer) -> None:
         _note_upkeep(error)
 
 
-def _note_upkeep(error: Exception) -> None:
+def _note_upkeep(error: BaseException) -> None:
     diagnostics.note("upkeep", f"the spool was not looked after, which is a defect of lastword: {describe(error)}")
 
 

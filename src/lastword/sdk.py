@@ -130,7 +130,9 @@ def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, 
 
 def _instance_of(client: Client, given: Any) -> Optional[BaseException]:
     """One of the exception class ``given``; None, counted and said, where it is none or cannot be made like that."""
-    if not issubclass(type(given), type) or BaseException not in type.__dict__["__mro__"].__get__(given):
+    # Not ``in``, which may ask the metaclass.
+    ancestors = type.__dict__["__mro__"].__get__(given) if issubclass(type(given), type) else ()
+    if not any(ancestor is BaseException for ancestor in ancestors):
         client.reporter.refuse(
             "no exception", f"capture_exception was given a {class_path(type(given))}, which is no exception"
         )
@@ -230,7 +232,7 @@ def close(timeout: Optional[float] = None) -> None:
         diagnostics.tell()
         diagnostics.forget()
     except failures() as error:
-        diagnostics.note("close", f"lastword was not closed in order: {error!r}")
+        diagnostics.note("close", f"lastword was not closed in order: {describe(error)}")
 
 
 def _report_caught(error: BaseException, traceback: Optional[TracebackType]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import textwrap
@@ -296,7 +297,8 @@ def test_ctrl_c_passes_through() -> None:
 
     class Interrupted(Exception):
         def __str__(self) -> str:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
+            return "of an object"
 
     with pytest.raises(KeyboardInterrupt):
         exception_event(Interrupted(), handled=True, mechanism="test", settings=SETTINGS)
@@ -306,7 +308,7 @@ class Panic(BaseException):
     """What PyO3 raises where Rust code panics is no Exception."""
 
 
-@pytest.mark.parametrize("error", [Panic, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("error", [Panic, SystemExit, GeneratorExit, KeyboardInterrupt])
 def test_a_str_that_raises_what_is_no_exception(error: type[BaseException]) -> None:
     """It is the object's own trouble, and the event is kept."""
 

@@ -236,4 +236,4 @@ def test_a_hook_that_turns_out_to_be_async_is_said(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert lastword.capture_message("x") is None
-    assert "it cannot be async" in said()
+    assert "cannot be async" in said()

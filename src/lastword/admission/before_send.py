@@ -37,13 +37,15 @@ class BeforeSend:
         returned = self.call(event)
         if returned is None:
             return None
-        if type(returned) is CoroutineType:
-            returned.close()  # which nobody will await, as Python would say on standard error
-            raise RecordRefused(REASON, "what before_send returned is a coroutine: it cannot be async")
         try:
+            if type(returned) is CoroutineType:
+                returned.close()  # which nobody will await, as Python would say on standard error
+                raise Misfit("is a coroutine: before_send cannot be async")
             fitted = cast("Event", self._fit(returned))
         except Misfit as misfit:
             raise RecordRefused(REASON, f"what before_send returned is no event: {misfit}") from None
+        except anything() as error:  # raised by a part of it
+            raise RecordRefused(REASON, f"what before_send returned raised {names_of(type(error))[1]}") from None
         fitted["id"] = event_id
         return fitted
 

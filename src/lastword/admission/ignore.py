@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Union
 
+from lastword.interruption import failures
+
 # The descriptors of ``type`` itself: a metaclass of the application may say anything, or raise.
 _ancestors_of = type.__dict__["__mro__"].__get__
 _name_of = type.__dict__["__name__"].__get__
@@ -14,8 +16,12 @@ _module_of = type.__dict__["__module__"].__get__
 
 def names_of(kind: type) -> tuple[str, str]:
     """The bare name of a class, and the dotted one with its module."""
-    module: Any = _module_of(kind)
-    return _name_of(kind), f"{module}.{_qualname_of(kind)}" if type(module) is str else _name_of(kind)
+    name, qualname = "".join((_name_of(kind),)), "".join((_qualname_of(kind),))  # of a subclass of str, the text itself
+    try:
+        module: Any = _module_of(kind)
+    except failures(AttributeError):  # the program has deleted it
+        module = None
+    return name, f"{module}.{qualname}" if type(module) is str else name
 
 
 #: Groups in groups, of one that is ignored.

@@ -154,7 +154,7 @@ def _message_text(message: Any, scrub: Callable[[str], str]) -> str:
     return clean_ends(message, MAX_VALUE, scrub)
 
 
-def _note_missing(name: str, error: Exception) -> None:
+def _note_missing(name: str, error: BaseException) -> None:
     try:
         diagnostics.note("capture", f"an event went without its {name}: {describe(error)}")
     except RecursionError:  # no room on the stack even for that

@@ -9,7 +9,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple, Optional
 from weakref import ref
 
-from lastword.capture.safe_text import clean
+from lastword.capture.safe_text import clean, exact
 from lastword.capture.source import MAX_LINE, excerpt, file_found, is_code_in_app, source_lines
 from lastword.capture.variables import names_in
 from lastword.event import Frame
@@ -97,7 +97,7 @@ class CallSites:
             local_names=names_in(code),
             frame=known,
             begun_json=begun_json(known) if known["path"] else "",
-            file_found=file_found(code.co_filename, known["path"]) if shown and known["path"] else None,
+            file_found=file_found(exact(code.co_filename), known["path"]) if shown and known["path"] else None,
         )
 
     def _scrubbed(self, above: list[str], shown: list[str]) -> list[str]:
@@ -111,7 +111,7 @@ class CallSites:
             if module in self._named:
                 return self._named[module]
             module = module.rpartition(".")[0]
-        return is_code_in_app(frame.f_code.co_filename, frame.f_globals)
+        return is_code_in_app(exact(frame.f_code.co_filename), frame.f_globals)
 
 
 def begun_json(frame: Frame) -> str:

@@ -27,7 +27,16 @@ from typing import Any, NamedTuple, Optional, TypeVar, Union, cast
 from lastword import diagnostics
 from lastword.capture import breadcrumbs
 from lastword.capture.attachments import MAX_ATTACHMENTS, Wanted, wanted_data, wanted_file
-from lastword.capture.json_copy import MAX_ITEMS, MAX_KEY, encode, mapping_json, named_items, text_of, value_json
+from lastword.capture.json_copy import (
+    MAX_ITEMS,
+    MAX_KEY,
+    encode,
+    is_mapping,
+    mapping_json,
+    named_items,
+    text_of,
+    value_json,
+)
 from lastword.capture.safe_text import describe
 from lastword.event import LEVELS, Level, LevelLike, known_level
 from lastword.interruption import anything, suppressed
@@ -94,7 +103,7 @@ def set_user(user: Any) -> None:
     _scope.set(_open_scope()._replace(user=None))
     if user is not None:
         user = named_items(user)
-        named = user if issubclass(type(user), Mapping) else {"id": user}
+        named = user if is_mapping(type(user)) else {"id": user}
         _scope.set(_open_scope()._replace(user=mapping_json(named, MAX_USER)))
 
 

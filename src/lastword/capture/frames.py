@@ -10,6 +10,7 @@ from lastword.capture.call_site import MAX_NAME, MAX_PATH, begun_json
 from lastword.capture.folding import both_ends
 from lastword.capture.own_repr import OwnReprs
 from lastword.capture.room import LEFT_BY_VARIABLES, Room
+from lastword.capture.safe_text import exact
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.source import absolute_path, is_own_file
 from lastword.capture.variables import NO_VARIABLES, is_traced
@@ -126,4 +127,4 @@ def _same_place(one: _Call, other: _Call) -> bool:
 
 def _bare_frame(frame: FrameType, line: int) -> Frame:
     code = frame.f_code
-    return placeholder(code.co_filename[:MAX_PATH], code.co_name[:MAX_NAME], line)
+    return placeholder(exact(code.co_filename)[:MAX_PATH], exact(code.co_name)[:MAX_NAME], line)

@@ -61,7 +61,7 @@ def _as_json(value: Any, levels: int, room: Room) -> Any:
         return value
     if not (levels and room.take(1)):
         return LEFT_OUT
-    if issubclass(kind, Mapping):
+    if is_mapping(kind):
         return {
             key if type(key) is str else text_of(key, MAX_KEY): _as_json(value[key], levels - 1, room) for key in value
         }
@@ -79,10 +79,17 @@ def named_items(value: Any) -> Any:
     """A namedtuple as the dict of its fields, by whose names it is scrubbed; anything else as it is."""
     kind = type(value)
     if issubclass(kind, tuple) and kind is not tuple:
-        names = getattr(kind, "_fields", None)
+        names = _fields_of(kind)
         if type(names) is tuple and len(names) == tuple.__len__(value):
             return dict(zip(names, tuple.__iter__(value)))
     return value
+
+
+def _fields_of(kind: type) -> Any:
+    try:
+        return getattr(kind, "_fields", None)
+    except anything():
+        return None
 
 
 def text_of(value: object, limit: int) -> str:
@@ -97,7 +104,24 @@ def text_of(value: object, limit: int) -> str:
             return clean(value, limit)  # type: ignore[arg-type]
         return bounded_repr(value, limit) if kind in _CONTAINERS else clean(str(value), limit)
     except anything():
-        return f"<unprintable {class_path(kind)}>"
+        return _unprintable(kind)
+
+
+def is_mapping(kind: type) -> bool:
+    """Whether it is a subclass of ``Mapping``, which may ask its metaclass."""
+    try:
+        return kind is dict or issubclass(kind, Mapping)
+    except anything():
+        return False
+
+
+def _unprintable(kind: type) -> str:
+    return f"<unprintable {class_path(kind)}>"
+
+
+def told(error: BaseException) -> str:
+    """An error that need not be one of ours, for a diagnostic note: its class and its text."""
+    return f"{class_path(type(error))}: {text_of(error, MAX_KEY)}"
 
 
 def _fitting(copied: dict[str, Any], limit: int) -> dict[str, Any]:
@@ -127,6 +151,8 @@ def _item(value: Any, limit: int) -> Any:
         return _copied(value, 1, Room(limit))
     except _NoRoom:
         return LEFT_OUT
+    except anything():  # what a mapping or a list of the program's raises costs this item
+        return _unprintable(kind)
 
 
 def _copied(value: Any, depth: int, room: Room) -> Any:
@@ -139,7 +165,7 @@ def _copied(value: Any, depth: int, room: Room) -> Any:
     value = named_items(value)
     kind = type(value)
     is_list = issubclass(kind, (list, tuple, set, frozenset))
-    if not is_list and (kind is str or not issubclass(kind, Mapping)):
+    if not is_list and (kind is str or not is_mapping(kind)):
         text = text_of(value, MAX_TEXT)
         _pay(room, len(text))
         return text

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, Optional
 
 from lastword.capture.breadcrumbs import is_collecting
+from lastword.capture.safe_text import exact
 from lastword.interruption import failures
 
 _MODULE = "asyncio.base_events"
@@ -57,7 +58,7 @@ def _told() -> Optional[dict[str, Any]]:
     for _ in range(_MAX_CALLS):
         if frame is None:
             return None
-        if frame.f_code.co_name in _TELL and dict.get(frame.f_globals, "__name__") == _MODULE:
+        if exact(frame.f_code.co_name) in _TELL and dict.get(frame.f_globals, "__name__") == _MODULE:
             told = frame.f_locals.get("context")
             return told if type(told) is dict else {}
         frame = frame.f_back

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from lastword import diagnostics
 from lastword.capture.hook_slot import Hook, HookSlot, Link
 from lastword.capture.json_copy import mapping_json
-from lastword.capture.safe_text import class_name, clean, clean_ends, describe
+from lastword.capture.safe_text import class_name, clean, clean_ends, describe, exact
 from lastword.capture.source import absolute_path, is_in_app, is_own_file
 from lastword.event import LOGGED, Event, Frame, Level, Origin, level_of_number, placeholder
 from lastword.interruption import anything, failures
@@ -132,13 +132,43 @@ def _hear_later_class(link: Link) -> Hook:
 
 def is_ours_to_hear(record: LogRecord) -> bool:
     """Not what lastword itself says, nor what another process has logged and this one handles for it."""
-    name = record.name
-    return record.process in (None, os.getpid()) and name != "lastword" and not name.startswith("lastword.")
+    name, process = name_of(record), record.process
+    if process is not None and _number(process) != os.getpid():
+        return False
+    return name != "lastword" and not name.startswith("lastword.")
+
+
+def name_of(record: LogRecord) -> str:
+    """The logger's."""
+    return _text(record.name)
+
+
+def number_of(record: LogRecord) -> float:
+    """Its level as a number; that of none, where it has none."""
+    return _number(record.levelno)
 
 
 def level_of(record: LogRecord) -> Level:
     """The level of an event or breadcrumb: CRITICAL is fatal, and what lies between two counts as the lower one."""
-    return level_of_number(record.levelno)
+    return level_of_number(number_of(record))
+
+
+def has_exception(record: LogRecord) -> bool:
+    """Whether it was logged with ``exc_info``."""
+    information: Any = record.exc_info
+    return bool(information) if type(information) in (type(None), bool, int, tuple) else True
+
+
+def _text(value: Any) -> str:
+    """What a record has for a text; the program may have put anything there."""
+    return exact(value) if issubclass(type(value), str) else ""
+
+
+def _number(value: Any) -> float:
+    kind = type(value)
+    if kind is int or kind is float:
+        return value  # type: ignore[no-any-return]
+    return int.__index__(value) if issubclass(kind, int) else 0
 
 
 def text_of(record: LogRecord, scrub: Callable[[str], str]) -> str:
@@ -206,9 +236,9 @@ class Logged:
 
     def add_to(self, event: Event) -> None:
         """What the program has set gives way in the context ``logging``, and not in the tags."""
-        tags = {LOGGER_TAG: clean(self._record.name, MAX_NAME)}
-        level = self._record.levelname
-        if level not in _LEVEL_NAMES and issubclass(type(level), str):
+        tags = {LOGGER_TAG: clean(name_of(self._record), MAX_NAME)}
+        level = _text(self._record.levelname)
+        if level and level not in _LEVEL_NAMES:
             tags[LEVEL_TAG] = clean(level, MAX_NAME)
         event["tags"] = {**tags, **event["tags"]}
         content = self._content(is_exception=bool(event["exceptions"])) if self._with_content else {}
@@ -225,31 +255,31 @@ class Logged:
 
     def origin(self, kind: str) -> Origin:
         """The line that logged it, as ``logging`` found it."""
-        return Origin(kind, clean(self._record.pathname, MAX_FILE), self._record.lineno)
+        return Origin(kind, clean(_text(self._record.pathname), MAX_FILE), int(_number(self._record.lineno)))
 
     def stack(self, reader: StackReader) -> list[Frame]:
         """The stack that ends in the line that logged it; that line alone where it is not on this stack, since a thread
         of its own, such as loguru's, passes records on.
         """
-        record = self._record
-        frame = _calling_frame(record)
+        file, line = _text(self._record.pathname), int(_number(self._record.lineno))
+        frame = _calling_frame(file, line)
         if frame is not None:
             return reader.of_callers(frame)
-        alone = placeholder(clean(record.pathname, MAX_FILE), clean(record.funcName or "", MAX_NAME), record.lineno)
+        alone = placeholder(clean(file, MAX_FILE), clean(_text(self._record.funcName), MAX_NAME), line)
         alone["path"], alone["in_app"] = absolute_path(alone["file"]), is_in_app(alone["file"])
         return [alone]
 
 
-def _calling_frame(record: LogRecord) -> Optional[FrameType]:
+def _calling_frame(called_in: str, at: int) -> Optional[FrameType]:
     """The frame of the line that logged it; the one that called ``logging`` or us, where the record names no line."""
     caller: Optional[FrameType] = None
     frame: Optional[FrameType] = sys._getframe()
     own = os.path.dirname(sys.modules["logging"].__file__ or "") + os.sep
     while frame is not None:
-        file = frame.f_code.co_filename
-        if file == record.pathname and frame.f_lineno == record.lineno:
+        file = exact(frame.f_code.co_filename)
+        if file == called_in and frame.f_lineno == at:
             return frame
         if caller is None and not is_own_file(file) and not file.startswith(own):
             caller = frame
         frame = frame.f_back
-    return None if record.pathname and record.lineno else caller
+    return None if called_in and at else caller

@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from lastword.capture.safe_text import clean
 from lastword.capture.source import is_in_app
+from lastword.interruption import failures
 
 #: Variables by which platforms and build systems tell the commit, or whatever names what they deployed.
 VARIABLES = (
@@ -55,7 +56,7 @@ def guessed_release(environ: Mapping[str, str]) -> str:
             return clean(value, MAX_RELEASE)
     try:
         return checked_out_commit(_home_of_the_program()) or ""
-    except Exception:  # a working directory that is gone, names that are no names
+    except failures():  # a working directory that is gone, names that are no names
         return ""
 
 
@@ -68,7 +69,7 @@ def checked_out_commit(directory: str) -> Optional[str]:
         entry = os.path.join(place, ".git")
         try:
             found = os.lstat(entry)
-        except OSError:
+        except failures(OSError):
             continue
         if found.st_uid not in (os.geteuid(), 0):
             return None
@@ -132,13 +133,13 @@ def _read(path: str, limit: int) -> Optional[str]:
     """The beginning of a regular file; None where there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except (OSError, ValueError):
+    except failures(OSError, ValueError):
         return None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         return os.read(descriptor, limit).decode("utf-8", "replace")
-    except OSError:
+    except failures(OSError):
         return None
     finally:
         os.close(descriptor)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Optional
 
+from lastword.interruption import failures
+
 ELLIPSIS = "…"
 
 #: Characters before the kept end of a text that are looked at with it: as much as the longest usual private key.
@@ -23,10 +25,14 @@ _flags_of = type.__dict__["__flags__"].__get__
 _MADE_AT_RUN_TIME = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
+def exact(text: str) -> str:
+    """``text`` as Python's own ``str``, where it is of a subclass."""
+    return text if type(text) is str else "".join((text,))
+
+
 def clean(text: str, limit: int) -> str:
     """``text`` in at most ``limit`` characters; what was cut shows as ``…``, a lone surrogate as ``\\udc80``."""
-    if type(text) is not str:
-        text = "".join((text,))
+    text = exact(text)
     if len(text) <= limit and text.isascii():
         return text
     head = _encodable(text[:limit])
@@ -37,8 +43,7 @@ def clean(text: str, limit: int) -> str:
 
 def clean_marked(text: str, limit: int) -> str:
     """Like ``clean``, for the texts people read first: what was cut is told by its number of characters."""
-    if type(text) is not str:
-        text = "".join((text,))
+    text = exact(text)
     if len(text) <= limit:
         return clean(text, limit)
     kept = limit - len(_cut_mark(len(text)))
@@ -52,8 +57,7 @@ def clean_ends(text: str, limit: int, scrub: Callable[[str], str]) -> str:
     The end is scrubbed, together with 8,192 characters before it, for nobody could recognise a secret that has lost its
     beginning.
     """
-    if type(text) is not str:
-        text = "".join((text,))
+    text = exact(text)
     if len(text) <= limit:
         return clean(text, limit)
     kept = limit - len(_cut_mark(len(text))) - len(f" {ELLIPSIS}")
@@ -70,7 +74,10 @@ def class_name(cls: type) -> str:
 
 def class_module(cls: type) -> Optional[str]:
     """The module of a class; None when its ``__module__`` is not a text."""
-    module = _module_of(cls)
+    try:
+        module = _module_of(cls)
+    except failures(AttributeError):  # the program has deleted it
+        return None
     return clean(module, 200) if type(module) is str else None
 
 

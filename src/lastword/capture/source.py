@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any, Optional
 
-from lastword.capture.safe_text import clean
+from lastword.capture.safe_text import clean, exact
 from lastword.capture.source_match import may_be_source_of
 from lastword.interruption import anything, failures
 
@@ -65,7 +65,7 @@ def _belongs_to_app(file: str) -> bool:
 
 def is_own_file(file: str) -> bool:
     """Whether ``file`` is one of lastword's modules."""
-    return file.startswith(_PACKAGE)
+    return str.startswith(file, _PACKAGE)
 
 
 def source_lines(frame: FrameType) -> list[str]:
@@ -81,21 +81,22 @@ def source_lines(frame: FrameType) -> list[str]:
     while.
     """
     code = frame.f_code
+    file = exact(code.co_filename)
     try:
-        found = None if code.co_filename.startswith("<") else _stat(code.co_filename)
+        found = None if file.startswith("<") else _stat(file)
         if found is None:
-            lines = _lines_without_file(code.co_filename, frame.f_globals)
+            lines = _lines_without_file(file, frame.f_globals)
             return lines if lines and may_be_source_of(code, lines) else []
         if not (stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_SIZE):
             return []
-        lines = linecache.getlines(code.co_filename)
+        lines = linecache.getlines(file)
         # The time of the inode too, since copies often keep the time of what they are of.
         was_set_back = time.time() - time.monotonic() < _BEGAN_BY - 1.0
         is_old = not was_set_back and max(found.st_mtime, found.st_ctime) < _BEGAN
-        if (is_old and _means_a_file(code.co_filename)) or may_be_source_of(code, lines):
+        if (is_old and _means_a_file(file)) or may_be_source_of(code, lines):
             return lines
-        linecache.checkcache(code.co_filename)  # it was read before it was written anew, and loaded once more
-        lines = linecache.getlines(code.co_filename)
+        linecache.checkcache(file)  # it was read before it was written anew, and loaded once more
+        lines = linecache.getlines(file)
         return lines if may_be_source_of(code, lines) else []
     except RecursionError:
         raise  # says nothing about the file, so "no source" must not be remembered

@@ -13,6 +13,7 @@ from typing import Any
 
 from lastword import diagnostics
 from lastword.capture.safe_text import describe
+from lastword.interruption import failures
 
 _KEY = "lastword: "
 _LOADED_BEHIND_PROCESS = "multiprocessing.reduction"
@@ -35,7 +36,7 @@ def drop(name: str) -> None:
     _carried.pop(_KEY + name, None)
     try:
         _config().pop(_KEY + name, None)
-    except Exception as error:
+    except failures() as error:
         _note(error)
     if not _carried and _waiting in sys.meta_path:
         sys.meta_path.remove(_waiting)
@@ -49,7 +50,7 @@ class _Carrier:
     def __reduce__(self) -> Any:
         try:
             packed = _pickle().dumps(self._call)
-        except Exception as error:
+        except failures() as error:
             _note(error)
             packed = b""
         return _begun, (self._name, packed)
@@ -71,7 +72,7 @@ def _begun(name: str, packed: bytes) -> _Packed:
         if packed:
             begin, arguments = _pickle().loads(packed)
             begin(*arguments)
-    except Exception as error:
+    except failures() as error:
         _note(error)
     return _Packed(name, packed)
 
@@ -87,7 +88,7 @@ class _Waiting:
 def _place() -> None:
     try:
         _config().update(_carried)
-    except Exception as error:
+    except failures() as error:
         _note(error)
 
 
@@ -101,7 +102,7 @@ def _pickle() -> Any:
     return sys.modules["pickle"]  # multiprocessing has imported it
 
 
-def _note(error: Exception) -> None:
+def _note(error: BaseException) -> None:
     diagnostics.note(
         "multiprocessing", f"processes that multiprocessing starts anew are not set up like this one: {describe(error)}"
     )

@@ -28,6 +28,9 @@ Report = Callable[[BaseException, Optional[TracebackType], str], None]
 
 _Uncaught = tuple[Optional[BaseException], Optional[TracebackType]]
 
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+_file_of_syntax_error = SyntaxError.__dict__["filename"].__get__
+
 _OWN = os.path.dirname(__file__) + os.sep  # the frames between a hook and here
 
 #: A SyntaxError's file, the frame of ``code``, and that of what was typed.
@@ -63,7 +66,7 @@ def look_back() -> None:
     error: Any = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     if report is None or id(error) == _heard or not issubclass(type(error), BaseException):
         return
-    outermost = error.__traceback__
+    outermost = _traceback_of(error)
     if outermost is not None and outermost.tb_frame.f_back is None:
         _listener(report, EXCEPTHOOK, _from_interpreter)(type(error), error, None)
 
@@ -95,7 +98,7 @@ def _is_printed_by_its_handler(error: Any, traceback: Optional[TracebackType]) -
     if traceback is None or sys.exc_info()[1] is not error:
         return False
     frame, caller = traceback.tb_frame, sys._getframe()
-    while caller.f_back is not None and caller.f_code.co_filename.startswith(_OWN):
+    while caller.f_back is not None and str.startswith(caller.f_code.co_filename, _OWN):
         caller = caller.f_back
     names = frame.f_code.co_names
     return caller is frame and "__excepthook__" in names and "excepthook" not in names
@@ -103,7 +106,7 @@ def _is_printed_by_its_handler(error: Any, traceback: Optional[TracebackType]) -
 
 def _was_typed(error: Any, traceback: Optional[TracebackType]) -> bool:
     """Whether it comes of what was typed at a prompt: of the interpreter, of the module ``code``."""
-    files = [getattr(error, "filename", "")] if issubclass(type(error), SyntaxError) else []
+    files = [_file_of_syntax_error(error)] if issubclass(type(error), SyntaxError) else []
     while traceback is not None and len(files) < _FRAMES_OF_CONSOLE:
         files.append(traceback.tb_frame.f_code.co_filename)
         traceback = traceback.tb_next

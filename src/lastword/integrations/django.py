@@ -28,7 +28,7 @@ def _hear_responses(module: ModuleType) -> None:
 
     def around(original: Function) -> Function:
         def response_for_exception(request: Any, exc: Any) -> Any:
-            if not isinstance(exc, not_found):
+            if not issubclass(type(exc), not_found):
                 report(exc, request)
             return original(request, exc)
 

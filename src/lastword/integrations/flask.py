@@ -32,7 +32,7 @@ def _hear(module: ModuleType) -> None:
 
     def around_handle_http_exception(original: Function) -> Function:
         def handle_http_exception(self: Any, e: Any) -> Any:
-            if (getattr(e, "code", None) or 0) >= 500 and not _has_handler(self, e, module):
+            if _is_server_error(e) and not _has_handler(self, e, module):
                 _report(module, e)
             return original(self, e)
 
@@ -49,6 +49,13 @@ def _hear(module: ModuleType) -> None:
     wrap(flask, "handle_exception", around_handle_exception)
     wrap(flask, "handle_http_exception", around_handle_http_exception)
     wrap(flask, "wsgi_app", around_wsgi_app)
+
+
+def _is_server_error(error: Any) -> bool:
+    try:
+        return bool((error.code or 0) >= 500)
+    except anything():  # an HTTPException of the program's
+        return False
 
 
 def _has_handler(app: Any, error: Any, module: ModuleType) -> bool:

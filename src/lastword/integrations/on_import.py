@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from lastword import diagnostics
 from lastword.capture.safe_text import describe
+from lastword.interruption import failures
 
 Told = Callable[[ModuleType], None]
 
@@ -37,7 +38,7 @@ def when_imported(name: str, told: Told) -> None:
 def _tell(told: Told, module: ModuleType) -> None:
     try:
         told(module)
-    except Exception as trouble:  # another version of the framework: it works as it would without us
+    except failures() as trouble:  # another version of the framework: it works as it would without us
         diagnostics.note("integrations", f"errors in {module.__name__} are not heard of: {describe(trouble)}")
 
 

@@ -49,9 +49,11 @@ def traceback_inside(error: BaseException) -> Optional[TracebackType]:
 
     It must not keep it in a variable: its frame, which is in the exception's traceback, would hold all those behind it.
     """
-    own = error.__traceback__
+    own: Optional[TracebackType] = _traceback_of(error)
     return own and own.tb_next
 
+
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 _T = TypeVar("_T")
 
@@ -75,6 +77,9 @@ def tell(failure: Failure) -> None:
         report(failure)
     except failures() as trouble:
         diagnostics.note("integrations", f"an error in a request was not reported: {describe(trouble)}")
+        client = sdk.current_client()
+        if client is not None:
+            client.reporter.refuse_for_defect(trouble)
 
 
 def part(take: Callable[[], _T], default: _T) -> _T:

@@ -11,7 +11,8 @@ import time
 from typing import Any, Callable, Protocol
 
 from lastword import diagnostics
-from lastword.interruption import suppressed
+from lastword.capture.json_copy import told
+from lastword.interruption import failures, suppressed
 from lastword.native import native, start_on_own_stack
 from lastword.spool import start
 from lastword.spool.layout import Layout
@@ -104,8 +105,8 @@ class ThreadStarter:
         try:
             with _fork_guard():
                 lead = self._load()
-        except Exception as error:
-            diagnostics.note("start", f"nothing sends events (they stay in the spool): {error!r}")
+        except failures() as error:
+            diagnostics.note("start", f"nothing sends events (they stay in the spool): {told(error)}")
             with suppressed(OSError):
                 start.pause(layout, time.time() + start.MAX_WAIT)
             return

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from lastword import diagnostics
 from lastword.capture.hook_slot import HookSlot
+from lastword.capture.safe_text import describe
 from lastword.client import Client
 from lastword.compat.backtracepython.attributes import add_layer, add_value, of_now
 from lastword.compat.backtracepython.handler import EndpointConfig, Handler, globs, say
@@ -105,7 +106,7 @@ def finalize() -> None:
     try:
         handler.finish()
     except failures() as trouble:
-        diagnostics.note("close", f"reporting did not end in order: {trouble!r}")
+        diagnostics.note("close", f"reporting did not end in order: {describe(trouble)}")
 
 
 def send_last_exception(**kwargs: Any) -> None:
@@ -222,7 +223,7 @@ def _merge(add: Callable[[Any], None], said: dict[str, Any], name: str) -> None:
     try:
         add(said.get(name) or {})
     except failures() as trouble:  # the report is worth more than what was to be added
-        diagnostics.note("compat", f"a report went without its {name}: {trouble!r}")
+        diagnostics.note("compat", f"a report went without its {name}: {describe(trouble)}")
 
 
 def _hear_uncaught(ex_type: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]) -> None:
@@ -234,10 +235,10 @@ def _hear_uncaught(ex_type: Any, ex_value: Optional[BaseException], ex_traceback
 
 def _note_lost(trouble: BaseException) -> None:
     handler = globs.handler
-    if handler is not None and isinstance(trouble, Exception):
+    if handler is not None:
         handler.client.reporter.refuse_for_defect(trouble)
     if globs.debug_backtrace:
-        say(f"a report was not kept: {trouble!r}")
+        say(f"a report was not kept: {describe(trouble)}")
 
 
 def _install_excepthook() -> None:
@@ -259,4 +260,4 @@ def _look_after(client: Client) -> None:
         client.look_after_earlier_events()
         diagnostics.tell()
     except failures() as trouble:
-        diagnostics.note("start", f"nothing sends what is in the spool for now: {trouble!r}")
+        diagnostics.note("start", f"nothing sends what is in the spool for now: {describe(trouble)}")

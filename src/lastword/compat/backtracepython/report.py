@@ -204,10 +204,12 @@ class BacktraceReport:
         """Attributes and annotations; who has the report in hand may have put anything in their place."""
         if self._in_programs_hands is None:
             return self._attributes, self._annotations
-        attributes, annotations = (self._in_programs_hands.get(name) for name in ("attributes", "annotations"))
+        report: dict[str, Any] = self._in_programs_hands
+        attributes: Any = report.get("attributes")
+        annotations: Any = report.get("annotations")
         return (
-            attributes if isinstance(attributes, dict) else {},
-            annotations if isinstance(annotations, dict) else {},
+            attributes if issubclass(type(attributes), dict) else {},
+            annotations if issubclass(type(annotations), dict) else {},
         )
 
     def _own_uuid(self, event: Event) -> dict[str, str]:
@@ -233,10 +235,8 @@ def _scrubbed(said: dict[str, Any], event: Event, handler: Handler) -> dict[str,
 
 def _all_of(paths: Any) -> list[Any]:
     """What a program has given as its list of paths: it may be a single one, or nothing of the kind."""
-    if isinstance(paths, (str, bytes, os.PathLike)):
-        return [paths]
     try:
-        return list(paths)
+        return [paths] if isinstance(paths, (str, bytes, os.PathLike)) else list(paths)
     except failures():
         return []
 

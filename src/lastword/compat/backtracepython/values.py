@@ -11,7 +11,9 @@ from typing import Any
 
 from lastword.capture.json_copy import text_of
 from lastword.capture.room import Room
+from lastword.capture.safe_text import class_path
 from lastword.event_json import encode_text
+from lastword.interruption import anything
 
 MAX_DEPTH = 50
 MAX_OBJECT_TEXT = 8192  # characters
@@ -28,9 +30,17 @@ def json_copy(value: Any, room: Room) -> Any:
 
 
 def _copy(value: Any, room: Room, depth: int) -> Any:
-    kind = type(value)
     if not room.take(_LITTLE):
         return LEFT_OUT
+    try:
+        return _copy_of(value, type(value), room, depth)
+    except RecursionError:
+        raise
+    except anything():  # a list, a number of the program's own class
+        return f"<unprintable {class_path(type(value))}>"
+
+
+def _copy_of(value: Any, kind: type, room: Room, depth: int) -> Any:
     if value is None or kind is bool:
         return value
     if issubclass(kind, str):

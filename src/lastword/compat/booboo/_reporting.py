@@ -154,7 +154,7 @@ class ReportingClient(Client):
         try:
             return encode(told)
         except failures() as error:
-            self._warnings.note("serialise", f"could not serialise event: {error!r}")
+            self._warnings.note("serialise", f"could not serialise event: {told(error)}")
             return None
 
     def shake_hands(self, body: bytes) -> None:

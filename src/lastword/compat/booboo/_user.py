@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Mapping
 from typing import Any, Optional
 
 from lastword.capture import context
-from lastword.capture.json_copy import mapping_json
+from lastword.capture.json_copy import is_mapping, mapping_json
 from lastword.integrations.work import current_work
 from lastword.interruption import anything, failures
 
@@ -47,7 +46,7 @@ def _as_json(user: Any) -> Optional[str]:
     if user is None:
         return None
     try:
-        return mapping_json(user if isinstance(user, Mapping) else {"id": user}, context.MAX_USER)
+        return mapping_json(user if is_mapping(type(user)) else {"id": user}, context.MAX_USER)
     except anything():
         return None
 

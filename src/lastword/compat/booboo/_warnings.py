@@ -12,6 +12,7 @@ from collections import deque
 from types import FrameType
 from typing import Any, Optional
 
+from lastword.capture.safe_text import exact
 from lastword.interruption import failures
 
 #: Seconds between two warnings of one cause.
@@ -83,7 +84,12 @@ def _in_a_logging_handler() -> bool:
     file = getattr(logging, "__file__", None)
     frame: Optional[FrameType] = sys._getframe()
     while file is not None and frame is not None:
-        if frame.f_code.co_filename == file and frame.f_code.co_name in ("handle", "emit", "callHandlers", "filter"):
+        if exact(frame.f_code.co_filename) == file and frame.f_code.co_name in (
+            "handle",
+            "emit",
+            "callHandlers",
+            "filter",
+        ):
             return True
         frame = frame.f_back
     return False

@@ -20,7 +20,6 @@ READ_HALF = (
     "lastword.http_sender",
     "lastword.timely_connections",
     "requests",
-    "filelock",
     "psutil",
 )
 
@@ -156,14 +155,14 @@ class TestTheChecker:
         planted = plant(
             __init__="from lastword.sdk import init",
             sdk="def drain():\n    import psutil\nif TYPE_CHECKING:\n    import requests\nimport lastword.spool.writer",
-            spool____init__="import filelock",
+            spool____init__="import psutil",
             spool__writer="if True:\n    from lastword.flusher.loop import run",
             flusher____init__="",
             flusher__loop="import requests",
         )
         assert imports_at_load(planted, "lastword", READ_HALF) == [
             "flusher/loop.py:1 imports requests",
-            "spool/__init__.py:1 imports filelock",
+            "spool/__init__.py:1 imports psutil",
             "spool/writer.py:2 imports lastword.flusher.loop",
         ]
 

@@ -96,7 +96,7 @@ _KEPT_VARIABLES = frozenset(
 )
 
 #: What the flusher imports beside lastword and the standard library, by the names of their installed distributions.
-_DISTRIBUTIONS = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "chardet", "filelock", "psutil")
+_DISTRIBUTIONS = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "chardet", "psutil")
 
 
 def spawn(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lastword.errors import SpoolError
 from lastword.spool import refused
 from lastword.spool.ground import temporary
 from lastword.spool.layout import Layout
@@ -37,7 +38,7 @@ def other_spools(layout: Layout) -> Iterator[OtherSpool]:
     parent, name = os.path.split(layout.spool)
     places = [(parent, name), (layout.spool, "lastword")]
     if _is_directory_of(0, layout.spool):
-        places.append((temporary(), "lastword"))
+        places.append((os.path.realpath(temporary()), "lastword"))
     for directory, beginning in places:
         for entry in _names(directory):
             found = _NAME.fullmatch(entry)
@@ -61,18 +62,28 @@ class Refusals(NamedTuple):
 
 
 def refusals(layout: Layout) -> Iterator[Refusals]:
-    """Those of this user's processes, counted in this spool or in another place."""
-    places = [place.path for place in candidates(None, os.environ, os.geteuid())]
-    for spool in dict.fromkeys([layout.spool, *(Layout(path).spool for path in places)]):
+    """Those of this user's processes, counted in this spool or in another place that is this user's."""
+    others = {Layout(place.path).spool: place.unasked for place in candidates(None, os.environ, os.geteuid())}
+    others.pop(layout.spool, None)
+    for spool in (layout.spool, *others):
         place = Layout(spool)
         number = refused.counted(place)[NO_SPOOL]
-        if number:
+        if number and (spool not in others or _is_ours(place, unasked=others[spool])):
             yield Refusals(number, refused.last(place, NO_SPOOL), place.refused)
+
+
+def _is_ours(place: Layout, *, unasked: bool) -> bool:
+    """Whether it is this user's, and nobody else can have put it there."""
+    try:
+        place.check(unasked=unasked)
+    except SpoolError:
+        return False
+    return True
 
 
 def _names(directory: str) -> list[str]:
     try:
-        return sorted(os.listdir(directory))
+        return [] if os.path.islink(directory) else sorted(os.listdir(directory))
     except OSError:
         return []
 

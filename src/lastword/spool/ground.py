@@ -89,7 +89,9 @@ def secure_way(directory: str, *, strict: bool, make: bool) -> None:
         if not stat.S_ISDIR(found.st_mode):
             raise SpoolError(f"{path} is not a directory; {ELSEWHERE}")
         problem = _foreign(path, found) if strict or os.geteuid() == 0 else None
-        problem = problem or (_open_to_others(path, found) if strict and not _is_ours_alone(path) else None)
+        if problem is None and strict:
+            problem = _open_to_others(path, found)
+            problem = None if problem is None or _is_ours_alone(path) else problem
         if problem is not None:
             raise SpoolError(f"{problem}; no spool is kept below that unless it is named: {ELSEWHERE}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from typing import Optional
 
@@ -69,9 +70,17 @@ def _locks(layout: Layout) -> Iterator[Finding]:
 
 
 def _nearest(path: str) -> str:
-    while not os.path.isdir(path):
+    while not _is_directory(path):
         path = os.path.dirname(path)
     return path
+
+
+def _is_directory(path: str) -> bool:
+    """Whether it is one itself, and no link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def look_at_owner(layout: Layout, configured: Optional[str]) -> Iterator[Finding]:
@@ -124,9 +133,9 @@ def _passed_over(configured: Optional[str]) -> Iterator[Finding]:
 
 
 def _privacy(layout: Layout) -> Iterator[Finding]:
-    if not os.path.isdir(layout.base):
+    if not (_is_directory(layout.spool) and _is_directory(layout.base)):
         return
-    open_to_others = [path for path in (layout.spool, layout.base) if os.stat(path).st_mode & 0o077]
+    open_to_others = [path for path in (layout.spool, layout.base) if os.lstat(path).st_mode & 0o077]
     if open_to_others:
         yield Finding(
             "problem", _ABOUT, f"others may enter {open_to_others[0]}", f"chmod 700 {' '.join(open_to_others)}"
@@ -159,8 +168,8 @@ def _writable(layout: Layout, place: str) -> Iterator[Finding]:
             f"mount it writable (mount -o remount,rw {_mount_point(place)}), or name another place in LASTWORD_SPOOL",
         )
         return
-    for path in (layout.base, layout.writers, layout.birth) if os.path.isdir(layout.base) else (place,):
-        if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
+    for path in (layout.base, layout.writers, layout.birth) if _is_directory(layout.base) else (place,):
+        if _is_directory(path) and not os.access(path, os.W_OK | os.X_OK):
             yield Finding(
                 "problem",
                 _ABOUT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections import Counter
@@ -9,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Optional
 
+from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.spool import kept, start
 from lastword.spool.accounts import Accounts
 from lastword.spool.findings import Finding
-from lastword.spool.layout import Layout
+from lastword.spool.layout import Layout, open_private
 from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
 from lastword.version import __version__
@@ -25,6 +27,7 @@ _OVERDUE = 5.0
 
 _REASONS_SHOWN = 3
 _MOST_READ = 100  # of what was set aside
+_END_OF_LOG = 16 << 10  # bytes
 
 
 def look_at_sending(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
@@ -101,12 +104,19 @@ def _starts(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]
 
 
 def _last_line(path: str) -> str:
+    """Of the end of the flusher's log, which is capped."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as log:
-            lines = log.read().split("\n")
-        return next(line for line in reversed(lines) if line.strip())[:200]
-    except (OSError, StopIteration):
-        return "it has left no word of it"
+        descriptor = open_private(path, os.O_RDONLY)
+        try:
+            end = os.pread(descriptor, _END_OF_LOG, max(os.fstat(descriptor).st_size - _END_OF_LOG, 0))
+        finally:
+            os.close(descriptor)
+        last = end.decode("utf-8", "replace").rstrip("\0\n ").rpartition("\n")[2]
+        return one_line(last, MOST_QUOTED) or "it has left no word of it"
+    except OSError as error:
+        return (
+            "it has left no word of it" if error.errno == errno.ENOENT else f"its log is passed over ({error.strerror})"
+        )
 
 
 def _destination(key: str, name: str, health: DestinationHealth, held: int, now: float) -> Finding:

@@ -7,6 +7,7 @@ there may be warnings; 1: at least one problem.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Optional
 from lastword.cli.diagnosis import look_at_spool
 from lastword.cli.diagnosis.place import look_at_owner
 from lastword.cli.doctor.tracker import look_at_tracker
+from lastword.cli.whose_spool import owner_of, user_name
 from lastword.config import Config
 from lastword.dsn import Destination
 from lastword.errors import ConfigError
@@ -53,6 +55,16 @@ def _look(config: Config, *, send: bool) -> Iterator[Finding]:
     yield from look_at_spool(layout, accounts, {key: one.dsn.place for key, one in known.items()})
     if not known:
         yield Finding("note", "tracker", "no DSN is known: give one as the argument or in LASTWORD_DSN")
+    owner = owner_of(layout)
+    if owner not in (
+        None,
+        os.geteuid(),
+    ):  # where they lead, and the files that they name (``ca_bundle``), is its choice
+        known = {} if config.destination is None else {config.destination.key: config.destination}
+        user = shlex.quote(user_name(owner or 0))
+        yield Finding(
+            "note", "tracker", f"the way to the trackers of this spool is tried by `sudo -u {user} lastword …`"
+        )
     ways = {(one.dsn, one.proxy, one.ca_bundle, one.verify): one for one in known.values()}
     for one in ways.values():
         yield from look_at_tracker(one, send=send)

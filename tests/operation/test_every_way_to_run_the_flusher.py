@@ -203,11 +203,12 @@ def test_a_flusher_that_is_only_slow_to_come_is_waited_for(tmp_path: Path, monke
 def test_where_processes_are_forbidden_captures_go_on_and_flush_sends(tmp_path: Path) -> None:
     """A container whose rules allow no new process: one warning, nothing is waited for, and `flush` sends."""
     body = """
+import posix
 def forbidden(*args, **options):
     raise PermissionError(1, "Operation not permitted")
-os.fork = forbidden
-if hasattr(os, "posix_spawn"):
-    os.posix_spawn = forbidden
+posix.fork = forbidden
+if hasattr(posix, "posix_spawn"):
+    posix.posix_spawn = forbidden
 acked(lastword.capture_message("one"))
 acked(lastword.capture_message("two"))
 acked(str(lastword.flush(30)))

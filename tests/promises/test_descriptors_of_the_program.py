@@ -19,7 +19,16 @@ from tests.support.programs import run
 #: A program that becomes a daemon while its flusher sends, waits for an answer, or only looks.
 DAEMON = """
 import fcntl, socket
+from lastword.flusher.leadership import Leadership
 from lastword.spool import glance
+turn = threading.Lock()
+def in_turn(act):
+    def in_its_turn(self):
+        with turn:
+            return act(self)
+    return in_its_turn
+for name in ("look", "work"):  # which open files for an instant, as any thread of a program may
+    setattr(Leadership, name, in_turn(getattr(Leadership, name)))
 glance.IDLE_AFTER = 0.0  # a descriptor is kept of a writer that is idle, at once
 lastword.init(os.environ["TEST_DSN"], spool=os.environ["TEST_SPOOL"], flusher="thread", shutdown_timeout=60)
 acked(lastword.capture_message("before"))
@@ -30,16 +39,17 @@ if sys.argv[1] == "kept":
 else:
     while not any(name.startswith("socket:") for name in map(path_of, ours())):
         time.sleep(0.01)
-before = ours()
-os.closerange(3, 256)
-theirs, ends = {}, []
-while not before <= set(theirs):
-    ends += socket.socketpair()
-    path = f"{os.environ['TEST_SPOOL']}-{len(theirs)}"
-    files = [os.open(path, os.O_CREAT | os.O_RDWR)]
-    os.pwrite(files[0], b"not ours", 0)
-    for number in files + [end.fileno() for end in ends[-2:]]:
-        theirs[number] = look(number)
+with turn:
+    before = ours()
+    os.closerange(3, 256)
+    theirs, ends = {}, []
+    while not before <= set(theirs):
+        ends += socket.socketpair()
+        path = f"{os.environ['TEST_SPOOL']}-{len(theirs)}"
+        files = [os.open(path, os.O_CREAT | os.O_RDWR)]
+        os.pwrite(files[0], b"not ours", 0)
+        for number in files + [end.fileno() for end in ends[-2:]]:
+            theirs[number] = look(number)
 acked(lastword.capture_message("after"))
 assert lastword.flush(60)
 time.sleep(0.5)

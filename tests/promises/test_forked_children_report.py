@@ -139,7 +139,7 @@ def test_forks_under_load(tmp_path: Path) -> None:
 STANDSTILLS = {
     "os.rename": "a writer that is being born",
     "fcntl.fcntl": "flusher.lock, open to probe it",
-    "os.posix_spawn": "start.lock",
+    "posix.posix_spawn": "start.lock",
     "os.write": "the append lock",  # of a writer that is there already
 }
 
@@ -150,7 +150,7 @@ def test_forked_while_a_thread_is_inside(tmp_path: Path, place: str) -> None:
     """Whatever another thread of the parent holds at the fork, the child is not held up, although no hook has run."""
     spool = tmp_path / "spool"
     body = f"""
-import ctypes, fcntl
+import ctypes, fcntl, posix
 ordinary = {place}
 def stand_still(*arguments, **options):
     if threading.current_thread() is thread and not inside.is_set():

@@ -17,23 +17,35 @@ from typing import Optional
 
 from lastword.interruption import failures, suppressed
 from lastword.launch.child import Children
+from lastword.launch.packages import places_of_packages
 from lastword.spool.layout import Layout, open_private
 
 _OWN_PLACE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # Every exit status is 0: a program that is PID 1 inherits the flusher, and gunicorn 20.1 as PID 1 took the status of an
-# orphan for one of its workers'. The path of `python -I` comes first, so that a requests.py lying about is not found.
-# lastword itself is the program's own, also where another version is installed beside the interpreter. What takes long
-# to import comes after the fork.
+# orphan for one of its workers'. The path of `python -I` comes first, and stays as it is: what else lies in directories
+# of the program's, beside the packages that are taken from there, is not found. lastword itself is the program's own,
+# also where another version is installed beside the interpreter. What takes long to import comes after the fork.
 _HELPER = """\
 import os, sys
 try:
-    spool, place, interpreter, not_before, *path = sys.argv[1:]
-    sys.path.extend(entry for entry in path if entry not in sys.path)
+    spool, place, interpreter, not_before, own_place, *told = sys.argv[1:]
+    places = {}
+    for package, where in (one.split("=", 1) for one in told):
+        places.setdefault(package, []).append(where)
     from importlib.machinery import PathFinder
-    ours = PathFinder.find_spec("lastword", path[:1])
+    class OfTheProgram:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            package = "charset_normalizer" if name.endswith("__mypyc") else name
+            return PathFinder.find_spec(name, places[package]) if path is None and package in places else None
+    sys.meta_path.append(OfTheProgram)
+    ours = PathFinder.find_spec("lastword", [own_place])
     if ours is None or not any(finder.find_spec("requests", None) for finder in sys.meta_path):
-        raise ImportError(f"{sys.executable} finds no lastword or no requests in {sys.path}")
+        raise ImportError(
+            f"{sys.executable} finds no lastword in {own_place}, or no requests in {sys.path}, and no directory of the"
+            " program's path has one that is installed there and that nobody else may change"
+        )
     try:
         os.write(1, b"!")
     except OSError:  # nobody waits for it any more: the machine is busy
@@ -95,9 +107,6 @@ _KEPT_VARIABLES = frozenset(
     }
 )
 
-#: What the flusher imports beside lastword and the standard library, by the names of their installed distributions.
-_DISTRIBUTIONS = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "chardet", "psutil")
-
 
 def spawn(
     layout: Layout, children: Children, interpreter: str, *, not_before: float = 0.0, answer_within: float = 0.0
@@ -106,7 +115,7 @@ def spawn(
 
     Whether it begins well is waited for ``answer_within`` seconds. Raises OSError, see ``Children.start``.
     """
-    told = [layout.spool, layout.helper_lock, as_it_is(interpreter), repr(not_before), *flusher_path(sys.path)]
+    told = [layout.spool, layout.helper_lock, as_it_is(interpreter), repr(not_before), *what_to_import(sys.path)]
     try:
         log = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except failures(OSError):  # no room, or no file
@@ -150,24 +159,9 @@ def find_interpreter() -> Optional[str]:
     return None
 
 
-def flusher_path(search_path: Iterable[str]) -> list[str]:
-    """Where the flusher finds lastword and what it imports: lastword's own directory, then those entries of
-    ``search_path`` that hold the metadata of an installed distribution it needs (a bare ``requests.py`` never counts).
-    """
-    found = [_OWN_PLACE]
-    for entry in search_path:
-        try:
-            names = os.listdir(entry)
-        except failures(OSError):
-            continue
-        if any(_is_metadata_we_need(name) for name in names):
-            found.append(os.path.abspath(entry))
-    return found
-
-
-def _is_metadata_we_need(name: str) -> bool:
-    distribution, dash, rest = name.lower().partition("-")
-    return bool(dash) and rest.endswith((".dist-info", ".egg-info")) and distribution in _DISTRIBUTIONS
+def what_to_import(search_path: Iterable[object]) -> list[str]:
+    """What the helper is told of that: lastword's own place, then ``PACKAGE=PLACE`` for each package of others."""
+    return [_OWN_PLACE, *(f"{package}={place}" for package, place in places_of_packages(search_path, _OWN_PLACE))]
 
 
 def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:

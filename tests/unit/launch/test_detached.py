@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lastword
-from lastword.launch.detached import find_interpreter, flusher_path, kept_environment
+from lastword.launch.detached import find_interpreter, kept_environment, what_to_import
 
 
 def test_the_interpreter_is_this_one() -> None:
@@ -33,17 +33,11 @@ def test_an_embedding_program_is_no_interpreter(monkeypatch: pytest.MonkeyPatch,
     assert find_interpreter() == str(python)
 
 
-def test_the_path_has_what_was_installed_and_nothing_that_lies_about(tmp_path: Path) -> None:
-    """A directory counts by the metadata of an installed distribution, never by a module of that name."""
-    stray, installed, other = tmp_path / "stray", tmp_path / "installed", tmp_path / "other"
-    for directory in (stray, installed, other):
-        directory.mkdir()
-    (stray / "requests.py").touch()
-    (installed / "requests-2.32.0.dist-info").mkdir()
-    (other / "flask-3.0.0.dist-info").mkdir()
-    own = str(Path(lastword.__file__).parent.parent)
-    searched = [str(stray), str(other), "", str(tmp_path / "missing"), str(installed)]
-    assert flusher_path(searched) == [own, str(installed)]
+def test_the_helper_is_told_of_lastword_first() -> None:
+    """Then of what it finds nowhere else."""
+    own, *packages = what_to_import(sys.path)
+    assert own == str(Path(lastword.__file__).parent.parent)
+    assert any(one.startswith("requests=") for one in packages)
 
 
 def test_the_environment_is_an_allow_list() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -175,7 +176,7 @@ def test_a_start_that_was_interrupted_is_none_that_cannot_be_made(
     """A time limit or Ctrl-C that arrives meanwhile says nothing of the interpreter."""
 
     def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(launch, "spawn", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -15,6 +15,7 @@ from lastword.spool.lock import KeptDescriptor
 from lastword.testing import LoopbackTracker
 from lastword.timely_connections import GuardedSocket, over_tls
 from tests.support.programs import run
+from tests.support.spools import directory_of_a_writer
 
 #: A program that becomes a daemon while its flusher sends, waits for an answer, or only looks.
 DAEMON = """
@@ -159,10 +160,11 @@ def test_a_descriptor_that_is_kept(tmp_path: Path) -> None:
 
 def test_a_glance_by_a_number_that_is_anothers(tmp_path: Path) -> None:
     """Is no glance: everything is looked at anew, and the other file stays where it was read."""
-    segment = tmp_path / "000001.seg"
+    writer = directory_of_a_writer(tmp_path)
+    segment = writer / "000001.seg"
     segment.write_bytes(b"12345")
-    (tmp_path / "alive.lock").touch()
-    glance = Glance(str(tmp_path))
+    (writer / "alive.lock").touch()
+    glance = Glance(str(writer))
     glance.remember(str(segment), 1000.0)
     assert glance.shows_no_change(1006.0)
     assert glance.open_segment is not None

@@ -333,8 +333,9 @@ def test_a_named_spool_that_is_exchanged(ground: Path, when: str) -> None:
         else:
             rename = os.rename
 
-            def rename_and_let_it_be_exchanged(source: str, target: str) -> None:
-                rename(source, target)
+            def rename_and_let_it_be_exchanged(source: str, target: str, **within: int) -> None:
+                os.rename = rename
+                rename(source, target, **within)
                 let_it_be_exchanged()
 
             os.rename = rename_and_let_it_be_exchanged  # type: ignore[assignment]

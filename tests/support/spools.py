@@ -13,6 +13,7 @@ from typing import Optional
 import pytest
 
 from lastword.dsn import Destination, Dsn
+from lastword.event import new_id
 from lastword.flusher import schedule, settle
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
@@ -33,6 +34,13 @@ def impatient_flushers() -> Iterator[None]:
         patch.setattr(schedule, "LINGER_HELD", 0.2)
         patch.setattr(settle, "GRAVE_TIME", 0.02)
         yield
+
+
+def directory_of_a_writer(spool: Path) -> Path:
+    """An empty one, in a spool with nothing else in it."""
+    directory = spool / "v1/writers" / new_id()
+    directory.mkdir(parents=True)
+    return directory
 
 
 def look(watched: WatchedWriter, now: float, *, closely: bool = True) -> bool:

@@ -16,9 +16,9 @@ from lastword.spool.layout import Layout
 def report(layout: Layout, log: Callable[[], None]) -> None:
     """Have ``log`` write down the exception that is being handled, and nobody start another flusher at once.
 
-    A spool that was removed needs no flusher, so that is no trouble.
+    A spool that was removed needs no flusher, so that is no trouble; one that was exchanged is not written to.
     """
-    if os.path.isdir(layout.base):
+    if os.path.lexists(layout.spool):
         log()
         with suppress(OSError, SpoolError):
             layout.check()

@@ -13,14 +13,13 @@ Everything else waits for ``lastword redirect``. What is given here is the same 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Optional
 
 from lastword.dsn import Dsn
 from lastword.errors import ConfigError, SpoolError
-from lastword.spool import destination, redirects
+from lastword.spool import destination, inside, redirects
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.watch import WatchedWriter
@@ -59,7 +58,7 @@ class Corrections:
     def _came_before(self, writer: WatchedWriter, new: str) -> bool:
         """Whether a process has ended that was there before anything was recorded for ``new``."""
         try:
-            known_since = os.stat(self._layout.destination(new)).st_mtime
+            known_since = inside.lstat(self._layout.destination(new)).st_mtime
         except OSError:
             return False
         return writer.dead and writer.born is not None and writer.born < known_since

@@ -6,12 +6,12 @@ that has just come to lead; and somebody who waits in ``flush`` or ``lastword fl
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Collection
 
 from lastword.flusher import schedule
+from lastword.spool import inside
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.watch import WatchedWriter
@@ -48,6 +48,6 @@ class Haste:
 
     def _time_of_touch(self) -> int:
         try:
-            return os.stat(self._layout.flusher_lock).st_mtime_ns
+            return inside.lstat(self._layout.flusher_lock).st_mtime_ns
         except OSError:
             return -1

@@ -6,6 +6,7 @@ import os
 import traceback
 from typing import Callable
 
+from lastword import diagnostics
 from lastword.errors import SpoolError
 from lastword.flusher import breakdown
 from lastword.flusher.loop import Flusher
@@ -32,9 +33,13 @@ def lead(layout: Layout, until: Callable[[], bool] = lambda: False) -> None:
 
 def _log(layout: Layout) -> None:
     text = traceback.format_exc()
-    with suppressed(OSError, SpoolError):
+    try:
         layout.check()
         descriptor = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except failures(OSError, SpoolError) as error:
+        diagnostics.note("spool", f"events are not sent: {error}")
+        return
+    with suppressed(OSError):
         try:
             write_all(descriptor, text.encode("utf-8", "backslashreplace"))
         finally:

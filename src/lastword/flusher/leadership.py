@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from lastword.flusher import schedule
@@ -16,7 +15,7 @@ from lastword.flusher.settle import Bookkeeper, sweep_births
 from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
 from lastword.interruption import failures
-from lastword.spool import aside
+from lastword.spool import aside, inside
 from lastword.spool.glance import IDLE_LOOK, may_have_changed
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
@@ -177,7 +176,7 @@ class Leadership:
 
     def _writers_came_or_went(self, now: float) -> bool:
         """Whether that may be so since the last look, or one of them began a segment, and so touched the directory."""
-        mtime = os.stat(self._layout.writers).st_mtime_ns
+        mtime = inside.lstat(self._layout.writers).st_mtime_ns
         before, self._writers_mtime = self._writers_mtime, mtime
         return may_have_changed(mtime, before, now)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Callable, Optional
 
+from lastword.errors import SpoolError
 from lastword.flusher import schedule
 from lastword.flusher.leadership import Leadership
-from lastword.spool import leader, start
+from lastword.spool import inside, leader, start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 
@@ -42,6 +44,10 @@ class Flusher:
 
         Raises SpoolError and OSError.
         """
+        with inside.kept(self._layout.base):
+            self._run(until)
+
+    def _run(self, until: Callable[[], bool]) -> None:
         start.clear_failures(self._layout)  # before it is seen to lead: one that is killed then was no failed start
         lock = LifetimeLock.acquire(self._layout.flusher_lock)
         while lock is not None:
@@ -92,12 +98,23 @@ class Flusher:
                 continue
             if not lock.keep():  # the spool was removed, or the lock dropped and taken by another: no longer ours
                 leadership.abandon()
+                self._say_if_exchanged()
                 return
             looked_at = time.monotonic()
             if not 0.0 <= time.time() - signed_at < leader.SIGN_INTERVAL:  # or the clock was set: others go by it
                 signed_at = time.time()
                 leader.give_sign(self._layout)
             leadership.look()
+
+    def _say_if_exchanged(self) -> None:
+        """Raise SpoolError where something else is in the place of the spool. One that was removed, and perhaps made
+        anew, is nothing to be told.
+        """
+        if os.path.lexists(self._layout.spool) and not self._layout.is_there():
+            raise SpoolError(
+                f"something else was put in the place of the spool {self._layout.spool} while it was worked on: nothing"
+                " was read, written or removed there. See who may write to the directories above it (`lastword doctor`)"
+            )
 
     def _may_doze(self, looked_at: float) -> bool:
         return self._leaves_by is None and time.monotonic() - looked_at < schedule.DOZE

@@ -11,13 +11,12 @@ out again then, and the event is sent twice.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.flusher.settle import Bookkeeper
-from lastword.spool import aside, destination, kept, orders
+from lastword.spool import aside, destination, inside, kept, orders
 from lastword.spool.kept import Kept
 from lastword.spool.layout import Layout, read_small_file
 from lastword.spool.ledger import dropped, set_aside
@@ -128,4 +127,4 @@ class Orders:
         self._books.checkpoint()
         for one in done:
             with suppress(OSError):
-                os.unlink(one.path)
+                inside.unlink(one.path)

@@ -108,7 +108,7 @@ def _outwait(layout: Layout, not_before: float, *, only_for_the_living: bool = F
     """
     ends = time.monotonic() + min(max(not_before - time.time(), 0.0), start.MAX_WAIT)
     while (left := ends - time.monotonic()) > 0:
-        if holder(layout.flusher_lock) is not None or not os.path.isdir(layout.base):
+        if holder(layout.flusher_lock) is not None or not layout.is_there():
             return False
         if only_for_the_living and all(is_dead(layout.writer(id)) for id in layout.writer_ids()):
             return False

@@ -14,8 +14,8 @@ from typing import Callable
 
 from lastword.event import new_id
 from lastword.flusher import schedule
-from lastword.interruption import failures
-from lastword.spool import aside, blackbox
+from lastword.interruption import failures, suppressed
+from lastword.spool import aside, blackbox, inside
 from lastword.spool.identity import is_dead
 from lastword.spool.layout import (
     BLACKBOX,
@@ -190,7 +190,7 @@ class Bookkeeper:
         except failures(OSError):
             return False
         try:
-            os.unlink(path)
+            inside.unlink(path)
         except failures(OSError):
             os.close(descriptor)
             return False
@@ -219,7 +219,10 @@ class Bookkeeper:
 
 def sweep_births(layout: Layout) -> None:
     """Remove what is left of writers whose process was killed while they were being made: no record is in there yet."""
-    for name in filter(is_writer_id, os.listdir(layout.birth)):
+    names: list[str] = []
+    with suppressed(OSError):  # a link is in the place of the directory, and not followed: all else goes on
+        names = inside.listdir(layout.birth)
+    for name in filter(is_writer_id, names):
         cradle = os.path.join(layout.birth, name)
         if is_dead(cradle):
             remove_directory(cradle)

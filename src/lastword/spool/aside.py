@@ -16,6 +16,7 @@ from typing import NamedTuple, Optional
 from lastword import checked
 from lastword.errors import SpoolError
 from lastword.event import new_id
+from lastword.spool import inside
 from lastword.spool.layout import UNFINISHED_SUFFIX, Layout, read_small_file, write_whole_file
 from lastword.spool.reader import read_bytes
 from lastword.spool.record import MAX_RECORD
@@ -47,11 +48,11 @@ def put(
     content = read_bytes(os.path.join(layout.writer(writer_id), segment), start, end)
     place = {"writer": writer_id, "segment": segment, "offset": start, "length": end - start}
     head = {"why": why, "reason": reason[:_MOST_REASON], "at": at, "to": to, **place}
-    if not os.path.isdir(layout.set_aside):
+    if not inside.is_directory(layout.set_aside):
         with suppress(SpoolError):
             layout.mend()
     path = os.path.join(layout.set_aside, os.path.basename(name))
-    if os.path.isdir(path):
+    if inside.is_directory(path):
         stem, suffix = os.path.splitext(path)
         path = f"{stem}.{new_id()}{suffix}"
     text = json.dumps(head).encode("ascii") + b"\n" + content
@@ -62,9 +63,9 @@ def put(
 def sweep(layout: Layout) -> None:
     """Remove what is left of a file that was being written by a flusher that was killed. Only for who leads."""
     with suppress(OSError):
-        for name in os.listdir(layout.set_aside):
+        for name in inside.listdir(layout.set_aside):
             if name.endswith(UNFINISHED_SUFFIX):
-                os.unlink(os.path.join(layout.set_aside, name))
+                inside.unlink(os.path.join(layout.set_aside, name))
 
 
 class Head(NamedTuple):

@@ -12,6 +12,7 @@ from lastword.dsn import Destination
 from lastword.errors import ConfigError
 from lastword.event import new_id
 from lastword.interruption import failures
+from lastword.spool import inside
 from lastword.spool.layout import Layout, move_away, read_small_file, write_whole_file
 
 
@@ -22,7 +23,7 @@ def store(layout: Layout, destination: Destination) -> None:
         if read_small_file(path) == content:
             return
     except failures(OSError):  # there is none, or something that is none
-        if os.path.isdir(path) and not os.path.islink(path):
+        if inside.is_directory(path):
             move_away(path)
     write_whole_file(path, content, by=f".{new_id()}")
 

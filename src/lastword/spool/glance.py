@@ -11,6 +11,7 @@ import os
 from typing import Optional
 
 from lastword.interruption import failures
+from lastword.spool import inside
 from lastword.spool.layout import ALIVE_LOCK, open_private
 from lastword.spool.lock import KeptDescriptor, holder
 from lastword.spool.reader import size_of
@@ -79,7 +80,7 @@ class Glance:
 
     def _mtime_of_directory(self) -> int:
         try:
-            return os.stat(self._directory).st_mtime_ns
+            return inside.lstat(self._directory).st_mtime_ns
         except failures(OSError):
             return -1
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Optional
 
+from lastword.spool import inside
 from lastword.spool.aside import MOST_OF_A_FILE, Head
 from lastword.spool.layout import Layout, read_small_file
 from lastword.spool.ledger import Ledger, WriterEntry
@@ -94,7 +95,7 @@ def _records(path: str, offset: int) -> Iterator[tuple[int, Kept]]:
 def count_set_aside(layout: Layout) -> int:
     """How much was set aside, without a look at it."""
     try:
-        return sum(name.endswith(_SET_ASIDE) for name in os.listdir(layout.set_aside))
+        return sum(name.endswith(_SET_ASIDE) for name in inside.listdir(layout.set_aside))
     except OSError:
         return 0
 
@@ -102,7 +103,7 @@ def count_set_aside(layout: Layout) -> int:
 def set_aside(layout: Layout) -> Iterator[Kept]:
     """Everything that was set aside, by file name."""
     try:
-        names = sorted(os.listdir(layout.set_aside))
+        names = sorted(inside.listdir(layout.set_aside))
     except OSError:
         return
     for name in names:

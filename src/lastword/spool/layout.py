@@ -33,7 +33,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
@@ -41,21 +40,21 @@ from typing import Optional
 from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
-from lastword.spool.ground import MOVED_SUFFIX, beside_standard_streams, private_directory, secure_way
+from lastword.spool import inside
+from lastword.spool.ground import MOVED_SUFFIX, private_directory, secure_way
+from lastword.spool.inside import FORMAT as FORMAT
+from lastword.spool.inside import is_writer_id as is_writer_id
+from lastword.spool.inside import open_private as open_private
 
-FORMAT = "v1"
 ALIVE_LOCK, WHO, BLACKBOX = "alive.lock", "who.json", "blackbox"
 EXTRA_PREFIX, DEFERRED_PREFIX, SEGMENT_SUFFIX = "x-", "d-", ".seg"
 
 #: How the name of a file ends that is being written, or was when somebody was killed.
 UNFINISHED_SUFFIX = ".aside"
 
-# A FIFO in a file's place must keep nobody waiting: hence O_NONBLOCK, which regular files know nothing of.
-_SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 #: What opening says of a thing that is no file which this user may open, and that will say so the next time too.
 NO_FILE_OF_OURS = (errno.ENXIO, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM)
 
-_WRITER_ID = re.compile("[0-9a-f]{32}")
 _NUMBERED = re.compile(r"(?!000000)(?:[0-9]{6}|[1-9][0-9]{6,8})\.seg")
 _DEFERRED = re.compile(r"d-([0-9]{1,9})-([0-9]{1,9})-[0-9a-f]{32}\.seg")
 
@@ -91,38 +90,38 @@ class Layout:
         return os.path.join(self.base, name)
 
     def destination(self, key: str) -> str:
-        return os.path.join(self.destinations, key + ".json")
+        return f"{self.destinations}/{key}.json"
 
     def writer(self, writer_id: str) -> str:
-        return os.path.join(self.writers, writer_id)
+        return f"{self.writers}/{writer_id}"  # whatever stands there, no path elsewhere comes of it: see ``inside``
 
     def writer_ids(self) -> set[str]:
         """Every writer that has its place, dead or alive. What else lies there is not ours. Raises OSError."""
-        descriptor = beside_standard_streams(
-            os.open(self.writers, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        )
-        try:
-            with os.scandir(descriptor) as entries:
-                return {
-                    entry.name for entry in entries if is_writer_id(entry.name) and entry.is_dir(follow_symlinks=False)
-                }
-        finally:
-            os.close(descriptor)
+        with inside.entries(self.writers) as entries:
+            return {entry.name for entry in entries if is_writer_id(entry.name) and entry.is_dir(follow_symlinks=False)}
 
     def wake_flusher(self) -> None:
         """Touch the directory that a flusher looks at each time: it then looks at everything (``spool.glance``)."""
         with suppressed(OSError):  # it does so now and then by itself
-            os.utime(self.writers)
+            inside.touch(self.writers)
 
     def hurry_flusher(self) -> None:
         """Have whoever leads try at once what waits: it looks at the time of its lock's file (``flusher.haste``)."""
         with suppressed(OSError):
-            os.utime(self.flusher_lock, follow_symlinks=False)
+            inside.touch(self.flusher_lock)
 
     def has_writers(self) -> bool:
         """Whether any process has left something here, or still may."""
         try:
             return bool(self.writer_ids())
+        except failures(OSError):
+            return False
+
+    def is_there(self) -> bool:
+        """Whether the path leads to a spool of ours."""
+        try:
+            with inside.directory(self.base, changes=True, anew=True):
+                return True
         except failures(OSError):
             return False
 
@@ -146,9 +145,11 @@ class Layout:
         """Take back what ``prepare`` has made where nothing has come of it."""
         if self.has_writers():
             return
-        for path in (*self._inner, self.base):
+        for path in self._inner:
             with suppressed(OSError):  # something is in there
-                os.rmdir(path)
+                inside.rmdir(path)
+        with suppressed(OSError, SpoolError), private_directory(self.spool, make=False) as spool:
+            os.rmdir(FORMAT, dir_fd=spool)
 
     def mend(self) -> None:
         """Make what is missing inside a spool that is there and is ours; raises SpoolError where it is not.
@@ -173,10 +174,6 @@ class Layout:
     @property
     def _inner(self) -> tuple[str, ...]:
         return self.destinations, self.birth, self.writers, self.set_aside
-
-
-def is_writer_id(name: str) -> bool:
-    return _WRITER_ID.fullmatch(name) is not None
 
 
 def segment_name(number: int) -> str:
@@ -208,41 +205,20 @@ def deferred_from(name: str) -> Optional[tuple[int, int]]:
 def remove_directory(path: str) -> bool:
     """Remove a writer's directory and its files, its lock last; true once it is gone. What cannot be removed stays."""
     try:
-        for name in sorted(os.listdir(path), key=lambda name: name == ALIVE_LOCK):
+        for name in sorted(inside.listdir(path), key=lambda name: name == ALIVE_LOCK):
             with suppressed(OSError):  # a directory, which is not ours: the rest goes all the same
-                os.unlink(os.path.join(path, name))
-        os.rmdir(path)
+                inside.unlink(os.path.join(path, name))
+        inside.rmdir(path)
     except FileNotFoundError:
-        return not os.path.lexists(path)
+        return not inside.lexists(path)
     except failures(OSError):
         return False
     return True
 
 
-def open_private(path: str, flags: int) -> int:
-    """Open a spool file; one that is created has mode 0600 whatever the umask.
-
-    Raises OSError, also for what is no regular file (ELOOP for a symbolic link, ENXIO for others) and for another
-    user's, which only root may look at.
-    """
-    descriptor = beside_standard_streams(os.open(path, flags | _SAFELY, 0o600))
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.ENXIO, "It is not a regular file", path)
-        if found.st_uid != os.geteuid() and (flags & (os.O_WRONLY | os.O_RDWR) or os.geteuid()):
-            raise PermissionError(errno.EPERM, "It belongs to another user", path)
-        if flags & os.O_CREAT and stat.S_IMODE(found.st_mode) != 0o600:
-            os.fchmod(descriptor, 0o600)
-    except failures(OSError):
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
 def open_in_place(path: str, flags: int) -> int:
-    """The same for a file that nobody else opens for writing meanwhile (its lock is held): whatever stands in its place
-    and is no file of ours is given another name.
+    """``open_private`` for a file that nobody else opens for writing meanwhile (its lock is held): whatever stands in
+    its place and is no file of ours is given another name.
     """
     try:
         return open_private(path, flags)
@@ -255,7 +231,7 @@ def open_in_place(path: str, flags: int) -> int:
 
 def move_away(path: str) -> None:
     """Give what stands at ``path`` another name, for a human to look at; raises OSError."""
-    os.rename(path, f"{path}.{new_id()}{MOVED_SUFFIX}")
+    inside.rename(path, f"{path}.{new_id()}{MOVED_SUFFIX}")
 
 
 def reserve(path: str, size: int) -> None:
@@ -263,7 +239,7 @@ def reserve(path: str, size: int) -> None:
     if not hasattr(os, "posix_fallocate"):
         return
     try:
-        if os.stat(path).st_size >= size:
+        if inside.lstat(path).st_size >= size:
             return
     except failures(OSError):
         pass  # not there yet
@@ -302,16 +278,16 @@ def write_whole_file(path: str, content: bytes, by: str = "") -> None:
     """
     aside = f"{path}{by}{UNFINISHED_SUFFIX}"
     with suppressed(FileNotFoundError):
-        os.unlink(aside)  # left by somebody who was killed in the midst of this
+        inside.unlink(aside)  # left by somebody who was killed in the midst of this
     descriptor = open_private(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         try:
             write_all(descriptor, content)
         finally:
             os.close(descriptor)
-        os.replace(aside, path)
+        inside.rename(aside, path)
     except failures(OSError):
-        os.unlink(aside)
+        inside.unlink(aside)
         raise
 
 

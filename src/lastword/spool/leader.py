@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from lastword import checked
 from lastword.interruption import failures, suppressed
+from lastword.spool import inside
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 from lastword.version import __version__
 
@@ -32,14 +33,14 @@ def announce(layout: Layout) -> None:
         write_whole_file(layout.leader, json.dumps(told).encode("ascii") + b"\n")
     except failures(OSError):
         with suppressed(OSError):  # what the one before has said is not true of this one
-            os.unlink(layout.leader)
+            inside.unlink(layout.leader)
 
 
 def give_sign(layout: Layout) -> None:
     """Say that this process, which leads, is at work."""
     now = time.time()
     with suppressed(OSError):
-        os.utime(layout.leader, (now, now))  # not by the clock of a file server, which may go wrong
+        inside.touch(layout.leader, (now, now))  # not by the clock of a file server, which may go wrong
 
 
 def version_of(layout: Layout) -> Optional[str]:
@@ -78,7 +79,8 @@ def stands_still(layout: Layout, pid: Optional[int]) -> bool:
     if pid and _is_stopped(pid):
         return True
     try:
-        return bool(_told(layout).get("signs")) and abs(time.time() - os.stat(layout.leader).st_mtime) > _STILL_AFTER
+        since_sign = time.time() - inside.lstat(layout.leader).st_mtime
+        return bool(_told(layout).get("signs")) and abs(since_sign) > _STILL_AFTER
     except failures(OSError, ValueError, RecursionError):
         return False
 

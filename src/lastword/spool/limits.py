@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Optional
 
 from lastword import checked
 from lastword.interruption import failures, suppressed
+from lastword.spool import inside
 
 #: Of the room that a file system has for us, used or free, the spool takes at most this part.
 SHARE_OF_FREE = 0.1
@@ -83,26 +84,29 @@ def default_spool_limit(*, free: int, used: int, in_memory: bool) -> int:
     return max(min(most, int((free + used) * SHARE_OF_FREE)), MIN_SPOOL)
 
 
-def spool_limit(asked: Optional[int], directory: str, used: int) -> int:
-    """The limit in bytes for the spool in ``directory``, of which ``used`` bytes are used."""
+def spool_limit(asked: Optional[int], base: str, used: int) -> int:
+    """The limit in bytes for the spool whose ``v1`` is at ``base``, of which ``used`` bytes are used."""
     if asked is not None:
         return asked
     try:
-        found = os.statvfs(directory)
+        with inside.directory(base) as descriptor:
+            found, device = os.statvfs(descriptor), os.fstat(descriptor).st_dev
     except failures(OSError):
         return MIN_SPOOL
-    return default_spool_limit(free=found.f_bavail * found.f_frsize, used=used, in_memory=is_in_memory(directory))
-
-
-def is_in_memory(directory: str) -> bool:
-    """Whether the file system there is a tmpfs or ramfs; False where that cannot be told."""
-    return file_system_of(directory) in IN_MEMORY
+    in_memory = _kind_of(device) in IN_MEMORY
+    return default_spool_limit(free=found.f_bavail * found.f_frsize, used=used, in_memory=in_memory)
 
 
 def file_system_of(path: str) -> Optional[str]:
     """The kind of the file system that ``path`` is on, as the kernel names it; None where that cannot be told."""
     try:
-        device = os.stat(path).st_dev
+        return _kind_of(os.stat(path).st_dev)
+    except failures(OSError):
+        return None
+
+
+def _kind_of(device: int) -> Optional[str]:
+    try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
             return kind_of_device(mounts, f"{os.major(device)}:{os.minor(device)}")
     except failures(OSError):

@@ -24,6 +24,7 @@ import time
 from typing import Optional
 
 from lastword.interruption import failures
+from lastword.spool import inside
 from lastword.spool.layout import open_private
 
 try:
@@ -64,6 +65,7 @@ class LifetimeLock:
         self._pid = os.getpid()
         self._descriptor = descriptor
         self._identity = _identity(os.fstat(descriptor))
+        self._place = inside.identities_by_path(path)
 
     @classmethod
     def acquire(cls, path: str) -> Optional[LifetimeLock]:
@@ -104,7 +106,8 @@ class LifetimeLock:
         self.path = path
 
     def keep(self) -> bool:
-        """Make sure of the lock: False when it is lost, True when it is held, and the path still leads to its file.
+        """Make sure of the lock: False when it is lost, True when it is held, and the path still leads to its file,
+        in the same spool and through no link in its place.
 
         Takes it again where other code of this process has dropped it and nobody else has taken it since. People also
         remove spools, and close descriptors whose numbers then are somebody else's: what is there now is not ours.
@@ -112,7 +115,9 @@ class LifetimeLock:
         if os.getpid() != self._pid:
             return False
         try:
-            if not self._identity == _identity(os.fstat(self._descriptor)) == _identity(os.stat(self.path)):
+            if self._identity != _identity(os.fstat(self._descriptor)) or self._identity != self._place[-1]:
+                return False
+            if inside.identities_by_path(self.path) != self._place:
                 return False
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except failures(OSError):
@@ -150,7 +155,7 @@ def holder(path: str) -> Optional[int]:
 
 def _ask_kernel(path: str) -> Optional[int]:
     try:
-        descriptor = open_private(path, os.O_RDONLY)
+        descriptor = inside.open_to_probe(path)
     except FileNotFoundError:
         return None
     try:
@@ -176,7 +181,7 @@ def _await_probes(path: str) -> bool:
 def _locked_by_this_process(path: str) -> bool:
     """Whether any descriptor of this process, whichever interpreter opened it, holds the lock at ``path``."""
     try:
-        wanted = _identity(os.stat(path))
+        wanted = _identity(inside.lstat(path))
         names = os.listdir("/proc/self/fd")
     except failures(OSError):
         return False

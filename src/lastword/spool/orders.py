@@ -17,7 +17,7 @@ from typing import Optional
 
 from lastword import checked
 from lastword.event import new_id
-from lastword.spool.ground import private_directory
+from lastword.spool import inside
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 
 REPLAY, PURGE = "replay", "purge"
@@ -44,11 +44,10 @@ class Answer:
 
 def give(layout: Layout, order: Order) -> str:
     """Write it down; returns its id. The caller holds ``cli.lock``. Raises OSError or SpoolError."""
-    with private_directory(layout.orders, make=True):
-        pass
-    for name in os.listdir(layout.orders):  # of commands that were killed before they had read them
+    inside.make_directory(layout.orders)
+    for name in inside.listdir(layout.orders):  # of commands that were killed before they had read them
         if name.endswith(".done"):
-            os.unlink(_path(layout, name))
+            inside.unlink(_path(layout, name))
     order_id = new_id()
     _write(layout, f"{order_id}.json", asdict(order))
     layout.wake_flusher()
@@ -58,7 +57,7 @@ def give(layout: Layout, order: Order) -> str:
 def waiting(layout: Layout) -> list[str]:
     """The ids of the orders that were not carried out yet."""
     try:
-        names = sorted(os.listdir(layout.orders))
+        names = sorted(inside.listdir(layout.orders))
     except OSError:
         return []
     return [name[: -len(".json")] for name in names if name.endswith(".json")]
@@ -79,17 +78,17 @@ def answer(layout: Layout, order_id: str, what: Answer) -> None:
     with suppress(OSError):
         _write(layout, f"{order_id}.done", asdict(what))
     with suppress(OSError):
-        os.unlink(_path(layout, f"{order_id}.json"))
+        inside.unlink(_path(layout, f"{order_id}.json"))
 
 
 def take_answer(layout: Layout, order_id: str) -> Optional[Answer]:
     """What came of it, and remove that; None while it waits. Never raises."""
-    if os.path.lexists(_path(layout, f"{order_id}.json")):
+    if inside.lexists(_path(layout, f"{order_id}.json")):
         return None
     path = _path(layout, f"{order_id}.done")
     try:
         told = checked.mapping(checked.json_value(read_small_file(path, _MOST)))
-        os.unlink(path)
+        inside.unlink(path)
         trouble = [checked.text(one, _LONGEST_TROUBLE) for one in checked.items(told.get("trouble"))]
         return Answer(checked.integer(told.get("done")), trouble)
     except (OSError, ValueError):
@@ -99,7 +98,7 @@ def take_answer(layout: Layout, order_id: str) -> Optional[Answer]:
 def withdraw(layout: Layout, order_id: str) -> bool:
     """Take an order back that nobody has carried out; whether it was there still."""
     try:
-        os.unlink(_path(layout, f"{order_id}.json"))
+        inside.unlink(_path(layout, f"{order_id}.json"))
     except OSError:
         return False
     return True

@@ -10,6 +10,7 @@ from typing import NamedTuple, Optional
 
 from lastword.errors import SpoolError
 from lastword.interruption import failures, suppressed
+from lastword.spool import inside
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 
@@ -101,4 +102,4 @@ def try_a_lock(layout: Layout) -> None:
             lock.release()
     finally:
         with suppressed(OSError):
-            os.unlink(layout.probe_lock)
+            inside.unlink(layout.probe_lock)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Optional, Union
 
 from lastword.interruption import failures
+from lastword.spool import inside
 from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
 from lastword.spool.record import MAX_RECORD, NO_RECORD, Damage, Parser, Record, next_head, parse, parse_head, pieces
 
@@ -39,7 +40,7 @@ def list_segments(directory: str) -> Segments:
     segments. Raises OSError when the directory cannot be read.
     """
     try:
-        with os.scandir(directory) as entries:
+        with inside.entries(directory) as entries:
             names = [
                 entry.name
                 for entry in entries
@@ -172,6 +173,6 @@ def read_record(path: str, start: int, end: int) -> Union[Record, Damage]:
 def size_of(path: str) -> Optional[int]:
     """The size of a segment in bytes; None when it is not there."""
     try:
-        return os.stat(path).st_size
+        return inside.lstat(path).st_size
     except failures(OSError):
         return None

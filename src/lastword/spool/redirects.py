@@ -22,8 +22,8 @@ from typing import NamedTuple, Optional
 from lastword import checked
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
+from lastword.spool import inside
 from lastword.spool.glance import may_have_changed
-from lastword.spool.ground import private_directory
 from lastword.spool.layout import Layout, deferred_from, read_small_file, segment_name, segment_number, write_whole_file
 from lastword.spool.reader import list_segments, size_of
 
@@ -60,8 +60,7 @@ def give(layout: Layout, old: Optional[str], new: str, of: Optional[Collection[s
             upto[writer_id] = (last, size_of(os.path.join(layout.writer(writer_id), segment_name(last))) or 0)
         else:
             upto[writer_id] = (0, 0)
-    with private_directory(layout.redirects, make=True):
-        pass
+    inside.make_directory(layout.redirects)
     path = os.path.join(layout.redirects, f"{time.time_ns():020d}-{new_id()}.json")
     text = json.dumps({"old": old, "new": new, "upto": upto, "extras": extras})
     write_whole_file(path, text.encode("ascii"))
@@ -79,10 +78,10 @@ class Redirects:
     def refresh(self, now: float) -> list[Redirect]:
         """Look for new ones; returns those. ``now`` in Unix seconds. Never raises for what cannot be read."""
         try:
-            mtime = os.stat(self._layout.redirects).st_mtime_ns
+            mtime = inside.lstat(self._layout.redirects).st_mtime_ns
             if not may_have_changed(mtime, self._mtime, now):
                 return []
-            names = sorted(name for name in os.listdir(self._layout.redirects) if name.endswith(".json"))
+            names = sorted(name for name in inside.listdir(self._layout.redirects) if name.endswith(".json"))
         except failures(OSError):
             return []
         self._mtime = mtime
@@ -99,7 +98,7 @@ class Redirects:
         """Remove those of whose writers none is left; the caller leads."""
         for name in [name for name, known in self._known.items() if known.upto.keys().isdisjoint(writer_ids)]:
             with suppressed(OSError):
-                os.unlink(os.path.join(self._layout.redirects, name))
+                inside.unlink(os.path.join(self._layout.redirects, name))
                 del self._known[name]
 
 

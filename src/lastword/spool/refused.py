@@ -15,6 +15,7 @@ from typing import Optional
 
 from lastword.errors import SpoolError
 from lastword.interruption import failures, suppressed
+from lastword.spool import inside
 from lastword.spool.layout import Layout, open_private, write_all
 from lastword.spool.places import Place
 
@@ -68,7 +69,7 @@ def _append(directory: str, name: str, number: int) -> None:
 def _files(layout: Layout) -> list[tuple[str, os.stat_result]]:
     found = []
     with suppressed(OSError):
-        for reason in os.listdir(layout.refused):
+        for reason in inside.listdir(layout.refused):
             with suppressed(OSError):
-                found.append((reason, os.lstat(os.path.join(layout.refused, reason))))
+                found.append((reason, inside.lstat(os.path.join(layout.refused, reason))))
     return [(reason, each) for reason, each in found if stat.S_ISREG(each.st_mode) and each.st_size]

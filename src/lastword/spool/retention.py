@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Callable
 
 from lastword.interruption import failures, suppressed
-from lastword.spool import aside
+from lastword.spool import aside, inside
 from lastword.spool.layout import SEGMENT_SUFFIX, Layout, segment_name
 from lastword.spool.ledger import Ledger, WriterEntry, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
@@ -112,9 +112,9 @@ class SetAside:
         """Of each file its place in the order in which they go, the bytes that it occupies, and its name."""
         files = []
         with suppressed(OSError):
-            for name in os.listdir(self._layout.set_aside):
+            for name in inside.listdir(self._layout.set_aside):
                 with suppressed(FileNotFoundError):
-                    found = os.lstat(os.path.join(self._layout.set_aside, name))
+                    found = inside.lstat(os.path.join(self._layout.set_aside, name))
                     if stat.S_ISREG(found.st_mode):
                         files.append(((_is_event(name), found.st_mtime_ns), _room_of(found), name))
         return files
@@ -122,7 +122,7 @@ class SetAside:
     def _remove(self, name: str) -> None:
         path, totals = os.path.join(self._layout.set_aside, name), self._ledger.totals
         why = aside.head_of(path).why if _is_event(name) else None
-        os.unlink(path)
+        inside.unlink(path)
         if why is None:
             totals.damage_removed += 1
         else:
@@ -174,7 +174,7 @@ def _settled_size(layout: Layout, entries: Mapping[str, WriterEntry]) -> int:
     for writer_id, entry in entries.items():
         with suppressed(OSError):  # it is gone, or not begun
             path = os.path.join(layout.writer(writer_id), segment_name(entry.segment))
-            total += min(os.stat(path).st_size, entry.offset)
+            total += min(inside.lstat(path).st_size, entry.offset)
     return total
 
 
@@ -182,7 +182,7 @@ def _size_of_segments(layout: Layout, writers: Collection[str]) -> int:
     """What is quickly counted: all of them, whoever still writes to them."""
     total = 0
     for writer_id in writers:
-        with suppressed(OSError), os.scandir(layout.writer(writer_id)) as found:
+        with suppressed(OSError), inside.entries(layout.writer(writer_id)) as found:
             for one in found:
                 if one.name.endswith(SEGMENT_SUFFIX):
                     with suppressed(OSError):  # removed just now

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 
 from lastword.interruption import failures
-from lastword.spool.ground import beside_standard_streams
-from lastword.spool.layout import segment_name
+from lastword.spool import inside
+from lastword.spool.layout import open_private, segment_name
 from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import Segments, size_of
 
@@ -31,19 +33,19 @@ class Syncer:
             path = os.path.join(self._directory, name)
             size = size_of(path)
             if size is not None and self._sizes.get(name) != size:
-                _fsync(path)
+                _fsync(functools.partial(open_private, path, os.O_RDONLY))
                 self._sizes[name] = size
         if names and self._mtime != mtime:
-            _fsync(self._directory)
+            _fsync(functools.partial(inside.open_directory, self._directory))
             self._mtime = mtime
         present = {*map(segment_name, segments.numbered[-1:]), *segments.extras}
         self._sizes = {name: size for name, size in self._sizes.items() if name in present}
         self._number = max(segments.numbered, default=1)
 
 
-def _fsync(path: str) -> None:
+def _fsync(opened: Callable[[], int]) -> None:
     try:
-        descriptor = beside_standard_streams(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+        descriptor = opened()
         kept = KeptDescriptor(descriptor)  # for a disk may take its time
     except failures(OSError):
         return

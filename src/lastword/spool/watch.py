@@ -15,7 +15,7 @@ from itertools import chain
 from typing import NamedTuple, Optional, Union
 
 from lastword.interruption import failures, suppressed
-from lastword.spool import blackbox
+from lastword.spool import blackbox, inside
 from lastword.spool.glance import Glance, may_have_changed
 from lastword.spool.identity import is_dead, program_of, read_who
 from lastword.spool.layout import (
@@ -214,7 +214,7 @@ class WatchedWriter:
             if name in settled:
                 continue
             try:
-                found = os.stat(os.path.join(self.directory, name))
+                found = inside.lstat(os.path.join(self.directory, name))
             except failures(OSError):
                 continue
             # A sparse file, which is none of ours, takes less room than it seems to: nothing is to go for its sake.
@@ -262,7 +262,7 @@ class WatchedWriter:
 
     def _list(self, now: float) -> None:
         try:
-            found = os.lstat(self.directory)
+            found = inside.lstat(self.directory)
             if not stat.S_ISDIR(found.st_mode):
                 raise FileNotFoundError
             mtime = found.st_mtime_ns
@@ -279,7 +279,7 @@ class WatchedWriter:
         self._unreadable = True
         if isinstance(error, PermissionError):
             with suppressed(OSError):
-                os.chmod(path, mode)
+                inside.take_back(path, mode)
 
     def _read_numbered(self) -> None:
         self._read_to_end = self._caught_up = False

@@ -21,8 +21,7 @@ from lastword.errors import RecordRefused, SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures
 from lastword.nesting import Turn
-from lastword.spool import blackbox, destination, identity, ledger, start
-from lastword.spool.ground import private_directory
+from lastword.spool import blackbox, destination, identity, inside, ledger, start
 from lastword.spool.layout import (
     ALIVE_LOCK,
     BLACKBOX,
@@ -123,7 +122,7 @@ class Writer:
             alive.moves_to(os.path.join(layout.writer(writer_id), ALIVE_LOCK))
             ledger.preallocate(layout)
             start.preallocate(layout)
-            os.rename(cradle, layout.writer(writer_id))
+            inside.rename(cradle, layout.writer(writer_id))
         except BaseException:
             if alive is not None:
                 alive.release()
@@ -139,7 +138,7 @@ class Writer:
 
     def _is_complete(self) -> bool:
         try:
-            names = os.listdir(self._directory)
+            names = inside.listdir(self._directory)
         except FileNotFoundError:
             return False
         return {ALIVE_LOCK, WHO, BLACKBOX, segment_name(1)} <= set(names) and self._alive.keep()
@@ -268,8 +267,8 @@ class Writer:
             raise WriterLost("the segment's descriptor is another file's, or the segment was removed")
         now = time.monotonic()
         if now - self._path_checked >= _PATH_CHECK_INTERVAL:
-            by_path = os.stat(os.path.join(self._directory, segment_name(self._number)))
-            if (by_path.st_dev, by_path.st_ino) != self._identity:
+            by_path = inside.identities_by_path(os.path.join(self._directory, segment_name(self._number)))
+            if by_path[-1] != self._identity:
                 raise WriterLost("another file is in the segment's place")
             if not self._alive.keep():
                 raise WriterLost("the lock that says this process lives was lost")
@@ -329,10 +328,9 @@ class Writer:
 def _make_cradle(path: str) -> None:
     """Make the directory; raises SpoolError, or OSError: FileNotFoundError says that it was swept away again."""
     try:
-        with private_directory(path, make=True):
-            pass
+        inside.make_directory(path)
     except SpoolError:
-        os.lstat(path)  # is it the directory that is not right, or is there none any more?
+        inside.lstat(path)  # is it the directory that is not right, or is there none any more?
         raise
 
 
@@ -343,7 +341,7 @@ def _write_new_file(path: str, content: bytes) -> None:
         if os.write(descriptor, content) != len(content):
             raise OSError(errno.ENOSPC, "the write came up short", path)
     except failures(OSError):
-        os.unlink(path)
+        inside.unlink(path)
         raise
     finally:
         os.close(descriptor)

@@ -58,9 +58,9 @@ def test_the_ledger_knows_before_a_file_goes(desk: Desk, monkeypatch: pytest.Mon
     known = []
     unlink = os.unlink
 
-    def watched_unlink(path: str) -> None:
-        known.append((os.path.basename(path), Ledger.load(desk.layout).writers[desk.writer.id].segment))
-        unlink(path)
+    def watched_unlink(name: str, *, dir_fd: int) -> None:
+        known.append((name, Ledger.load(desk.layout).writers[desk.writer.id].segment))
+        unlink(name, dir_fd=dir_fd)
 
     desk.append(3, size=500_000)
     desk.deliver_all()

@@ -14,8 +14,9 @@ from lastword.spool.blackbox import SIZE, WriterState
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    blackbox.create(str(tmp_path / "blackbox"))
-    return tmp_path / "blackbox"
+    (tmp_path / "v1").mkdir()
+    blackbox.create(str(tmp_path / "v1/blackbox"))
+    return tmp_path / "v1/blackbox"
 
 
 def test_what_is_stored_is_loaded(path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from lastword.spool import identity
 from tests.support import needs
 from tests.support.programs import wait_until
+from tests.support.spools import directory_of_a_writer
 
 LINUX = needs.capability(sys.platform.startswith("linux"), "/proc")
 
@@ -69,16 +70,16 @@ def test_a_zombie_is_gone() -> None:
 @pytest.mark.parametrize("content", [b"", b"garbage", b"[1]", b"\xff\xfe", b"[" * 100_000])
 def test_garbage_says_nothing(tmp_path: Path, content: bytes) -> None:
     """A who.json that cannot be read is one that says nothing; the lock then decides."""
-    (tmp_path / "who.json").write_bytes(content)
-    assert identity.read_who(str(tmp_path / "who.json")) == {}
-    assert identity.is_dead(str(tmp_path))
+    writer = directory_of_a_writer(tmp_path)
+    (writer / "who.json").write_bytes(content)
+    assert identity.read_who(str(writer / "who.json")) == {}
+    assert identity.is_dead(str(writer))
 
 
 @pytest.mark.parametrize("how", ["a directory", "a FIFO", "a link", "missing", "the directory is a file"])
 def test_a_lock_that_is_none(tmp_path: Path, how: str) -> None:
     """Where the lock's file was lost, what can be seen of the process decides alone."""
-    writer = tmp_path / "writer"
-    writer.mkdir()
+    writer = directory_of_a_writer(tmp_path)
     lock, who = writer / "alive.lock", writer / "who.json"
     who.write_bytes(identity.encode(identity.describe_this_process()))
     if how == "a directory":

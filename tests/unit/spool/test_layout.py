@@ -19,6 +19,7 @@ from lastword.spool.layout import (
 from lastword.spool.places import Place, candidates, existing, find, first_usable
 from tests.support import needs
 from tests.support.second_user import VICTIM, as_user, open_ground
+from tests.support.spools import directory_of_a_writer
 
 ROOT = needs.capability(hasattr(os, "geteuid") and os.geteuid() == 0, "root")
 
@@ -175,48 +176,58 @@ def test_mending_makes_what_is_missing_and_no_spool(tmp_path: Path) -> None:
 
 def test_a_fifo_keeps_nobody_waiting(tmp_path: Path) -> None:
     """What is no regular file is not opened, whatever for."""
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "directory").mkdir()
-    (tmp_path / "link").symlink_to("target")
+    v1 = tmp_path / "v1"
+    v1.mkdir()
+    os.mkfifo(v1 / "fifo")
+    (v1 / "directory").mkdir()
+    (v1 / "link").symlink_to("target")
     for name in ("fifo", "directory", "link"):
         for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR | os.O_CREAT):
             with pytest.raises(OSError):
-                open_private(str(tmp_path / name), flags)
+                open_private(str(v1 / name), flags)
         with pytest.raises(OSError):
-            read_small_file(str(tmp_path / name))
-    assert not (tmp_path / "target").exists()
+            read_small_file(str(v1 / name))
+    assert not (v1 / "target").exists()
 
 
 @ROOT
 def test_another_users_file_is_not_written_to(tmp_path: Path) -> None:
-    """A file that somebody else has put there may be read, and is never written to."""
-    (tmp_path / "file").write_text("theirs")
-    os.chown(tmp_path / "file", 12345, -1)
-    with pytest.raises(PermissionError):
-        open_private(str(tmp_path / "file"), os.O_WRONLY)
-    with pytest.raises(PermissionError):
-        open_private(str(tmp_path / "file"), os.O_RDWR | os.O_CREAT)
-    assert read_small_file(str(tmp_path / "file")) == b"theirs"  # root may look
+    """A file that somebody else has put there is neither read nor written to; in a spool of theirs root may look."""
+    file = tmp_path / "v1/file"
+    file.parent.mkdir()
+    file.write_text("theirs")
+    os.chown(file, 12345, -1)
+    for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR | os.O_CREAT):
+        with pytest.raises(PermissionError):
+            open_private(str(file), flags)
+    for directory in (tmp_path, file.parent):
+        os.chown(directory, 12345, -1)
+    assert read_small_file(str(file)) == b"theirs"
+    for flags in (os.O_WRONLY, os.O_RDWR | os.O_CREAT):
+        with pytest.raises(PermissionError):
+            open_private(str(file), flags)
 
 
 @ROOT
 def test_another_users_file_is_not_read() -> None:
     """What others have put in a spool's place says nothing, whoever may read it."""
     with open_ground() as ground:
-        (ground / "file").write_bytes(b"roots")
-        (ground / "file").chmod(0o644)
+        file = ground / "v1/file"
+        file.parent.mkdir()
+        file.write_bytes(b"roots")
+        file.chmod(0o644)
 
         def read() -> None:
-            with pytest.raises(PermissionError, match="another user"):
-                read_small_file(str(ground / "file"))
+            with pytest.raises(PermissionError, match="belongs to"):
+                read_small_file(str(file))
 
         as_user(VICTIM, read)
 
 
 def test_removing_leaves_only_what_is_not_ours(tmp_path: Path) -> None:
     """A directory inside a writer's stays, and with it the writer's; all files go."""
-    directory = tmp_path / "writer"
-    (directory / "a-backup").mkdir(parents=True)
+    directory = directory_of_a_writer(tmp_path)
+    (directory / "a-backup").mkdir()
     for name in ("000001.seg", "alive.lock", "notes~"):
         (directory / name).touch()
     assert not remove_directory(str(directory))

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from lastword.event import new_id
 from lastword.spool import lock as lock_module
 from lastword.spool.lock import LifetimeLock, close_if_same, holder
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    return str(tmp_path / "alive.lock")
+    (tmp_path / "v1").mkdir()
+    return str(tmp_path / "v1/alive.lock")
 
 
 def seen_by_a_child(path: str) -> int | None:
@@ -101,12 +103,14 @@ def test_free_when_its_holder_is_killed_although_a_child_of_it_lives(path: str) 
 
 def test_known_under_its_new_name(tmp_path: Path) -> None:
     """A lock whose directory is renamed is never opened again here, which would drop it."""
-    (tmp_path / "birth").mkdir()
-    lock = LifetimeLock.acquire(str(tmp_path / "birth/alive.lock"))
+    cradle, place = tmp_path / "v1/birth" / new_id(), tmp_path / "v1/writers" / new_id()
+    cradle.mkdir(parents=True)
+    place.parent.mkdir()
+    lock = LifetimeLock.acquire(str(cradle / "alive.lock"))
     assert lock is not None
-    path = str(tmp_path / "writers/alive.lock")
+    path = str(place / "alive.lock")
     lock.moves_to(path)
-    (tmp_path / "birth").rename(tmp_path / "writers")
+    cradle.rename(place)
     assert holder(path) == os.getpid()
     assert seen_by_a_child(path) == os.getpid()
     assert lock.keep()
@@ -132,7 +136,7 @@ def test_troubles_are_raised(tmp_path: Path) -> None:
     """A lock that cannot be made is an error, not a lock that somebody else has; and it can be tried again."""
     for _ in range(2):
         with pytest.raises(FileNotFoundError):
-            LifetimeLock.acquire(str(tmp_path / "missing/alive.lock"))
+            LifetimeLock.acquire(str(tmp_path / "v1/alive.lock"))
 
 
 def test_a_lock_waits_for_the_probes_of_other_threads(path: str, monkeypatch: pytest.MonkeyPatch) -> None:

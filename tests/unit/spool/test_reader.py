@@ -10,6 +10,13 @@ import pytest
 
 from lastword.spool.reader import Line, list_segments, read_lines, read_record
 from lastword.spool.record import MAX_RECORD, Damage, Record, encode_event, frame, parse_head
+from tests.support.spools import directory_of_a_writer
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """That of a writer."""
+    return directory_of_a_writer(tmp_path)
 
 
 def record(seq: int, size: int = 10) -> bytes:
@@ -21,9 +28,9 @@ def seqs(lines: list[Line]) -> list[object]:
 
 
 @pytest.mark.parametrize("size", [10, 5_000, 300_000, 900_000])
-def test_lines_of_any_length_in_order(tmp_path: Path, size: int) -> None:
+def test_lines_of_any_length_in_order(directory: Path, size: int) -> None:
     """Records longer than the read buffer are read like short ones, from any record's start on."""
-    path = tmp_path / "000001.seg"
+    path = directory / "000001.seg"
     path.write_bytes(b"".join(record(seq, size) for seq in range(1, 6)))
     lines = list(read_lines(str(path), 0, finished=False))
     assert seqs(lines) == [1, 2, 3, 4, 5]
@@ -32,9 +39,9 @@ def test_lines_of_any_length_in_order(tmp_path: Path, size: int) -> None:
     assert read_record(str(path), lines[3].start, lines[3].end) == lines[3].found
 
 
-def test_an_unfinished_line_waits_for_its_end(tmp_path: Path) -> None:
+def test_an_unfinished_line_waits_for_its_end(directory: Path) -> None:
     """What has no newline yet is read when it has, or is torn when nobody will write it."""
-    path = tmp_path / "000001.seg"
+    path = directory / "000001.seg"
     path.write_bytes(record(1) + record(2)[:-7])
     lines = list(read_lines(str(path), 0, finished=False))
     assert seqs(lines) == [1]
@@ -44,16 +51,16 @@ def test_an_unfinished_line_waits_for_its_end(tmp_path: Path) -> None:
     assert seqs(list(read_lines(str(path), lines[0].end, finished=False))) == [2]
 
 
-def test_damage_hides_nothing_behind_it(tmp_path: Path) -> None:
+def test_damage_hides_nothing_behind_it(directory: Path) -> None:
     """A damaged line costs itself; a newline that a writer put before its record costs nothing."""
-    path = tmp_path / "000001.seg"
+    path = directory / "000001.seg"
     path.write_bytes(record(1) + record(2)[:-9] + b"\n" + record(2) + b"\n\n" + b"garbage\n" + record(3))
     assert seqs(list(read_lines(str(path), 0, finished=False))) == [1, "checksum does not match", 2, "not a record", 3]
 
 
-def test_a_line_of_any_length_is_one_damage(tmp_path: Path) -> None:
+def test_a_line_of_any_length_is_one_damage(directory: Path) -> None:
     """Megabytes without a newline are damage, once, and what follows or is whole within is still found."""
-    path = tmp_path / "000001.seg"
+    path = directory / "000001.seg"
     path.write_bytes(bytes(5 * MAX_RECORD) + b"\n" + record(1) + bytes(2 * MAX_RECORD) + record(2))
     first, one, second, two = read_lines(str(path), 0, finished=True)
     assert (first.start, first.end, one.start) == (0, 5 * MAX_RECORD + 1, first.end)
@@ -63,9 +70,9 @@ def test_a_line_of_any_length_is_one_damage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_what_lies_beyond_a_segment_is_not_looked_at(tmp_path: Path, finished: bool) -> None:
+def test_what_lies_beyond_a_segment_is_not_looked_at(directory: Path, finished: bool) -> None:
     """A sparse file of a terabyte costs no more than one of some megabytes, and is one damage with what it held."""
-    path = tmp_path / "000001.seg"
+    path = directory / "000001.seg"
     path.write_bytes(record(1) + record(2))
     size = path.stat().st_size
     os.truncate(path, 1 << 40)
@@ -75,9 +82,9 @@ def test_what_lies_beyond_a_segment_is_not_looked_at(tmp_path: Path, finished: b
     assert list(read_lines(str(path), 1 << 40, finished=finished)) == []
 
 
-def test_a_record_that_lacks_only_its_newline(tmp_path: Path) -> None:
+def test_a_record_that_lacks_only_its_newline(directory: Path) -> None:
     """Where nobody will write any more, a record at the end that is whole counts, with its newline or without."""
-    path = tmp_path / "000001.seg"
+    path = directory / "000001.seg"
     path.write_bytes(record(1) + record(2)[:-1])
     assert seqs(list(read_lines(str(path), 0, finished=False))) == [1]
     lines = list(read_lines(str(path), 0, finished=True))
@@ -85,27 +92,27 @@ def test_a_record_that_lacks_only_its_newline(tmp_path: Path) -> None:
     assert read_record(str(path), lines[1].start, lines[1].end) == lines[1].found
 
 
-def test_missing_and_foreign_segments(tmp_path: Path) -> None:
+def test_missing_and_foreign_segments(directory: Path) -> None:
     """No file: nothing is read. Something else in its place cannot be read, which is said, and keeps nobody waiting."""
-    (tmp_path / "000002.seg").mkdir()
-    (tmp_path / "target").write_bytes(record(1))
-    (tmp_path / "000003.seg").symlink_to(tmp_path / "target")
-    os.mkfifo(tmp_path / "000004.seg")
-    assert list(read_lines(str(tmp_path / "000001.seg"), 0, finished=True)) == []
+    (directory / "000002.seg").mkdir()
+    (directory / "target").write_bytes(record(1))
+    (directory / "000003.seg").symlink_to(directory / "target")
+    os.mkfifo(directory / "000004.seg")
+    assert list(read_lines(str(directory / "000001.seg"), 0, finished=True)) == []
     for name in ("000002.seg", "000003.seg", "000004.seg"):
         with pytest.raises(OSError):
-            list(read_lines(str(tmp_path / name), 0, finished=True))
-    assert list_segments(str(tmp_path)).numbered == ()
+            list(read_lines(str(directory / name), 0, finished=True))
+    assert list_segments(str(directory)).numbered == ()
 
 
-def test_listing_knows_its_own(tmp_path: Path) -> None:
+def test_listing_knows_its_own(directory: Path) -> None:
     """Numbered segments in the order of their numbers, x- segments, and nothing else."""
     for name in ("000010.seg", "000002.seg", "1000000.seg", "x-b.seg", "x-a.seg", "who.json", "x-c.aside", "a.seg"):
-        (tmp_path / name).touch()
-    found = list_segments(str(tmp_path))
+        (directory / name).touch()
+    found = list_segments(str(directory))
     assert found.numbered == (2, 10, 1_000_000)
     assert found.extras == ("x-a.seg", "x-b.seg")
-    assert list_segments(str(tmp_path / "gone")).numbered == ()
+    assert list_segments(str(directory.parent / ("0" * 32))).numbered == ()
 
 
 RECORDS = [record(seq, size) for seq, size in ((1, 0), (2, 30), (3, 0))]
@@ -113,9 +120,9 @@ BOUNDS = [sum(map(len, RECORDS[:count])) for count in range(len(RECORDS) + 1)]
 SEGMENT = b"".join(RECORDS)
 
 
-def delivered_from(tmp_path: Path, content: bytes) -> list[int]:
+def delivered_from(directory: Path, content: bytes) -> list[int]:
     """Read a finished segment with this content; every byte of it is in a line, or is a newline between two."""
-    path = tmp_path / "000001.seg"
+    path = directory / "000001.seg"
     path.write_bytes(content)
     lines = list(read_lines(str(path), 0, finished=True))
     end = 0
@@ -133,38 +140,38 @@ def untouched(first: int, last: int) -> list[int]:
 
 
 @pytest.mark.parametrize("bit", range(8))
-def test_a_bit_flipped_anywhere(tmp_path: Path, bit: int) -> None:
+def test_a_bit_flipped_anywhere(directory: Path, bit: int) -> None:
     """Whichever bit of a segment is turned, all records but the one that it belongs to are read, once, in order."""
     for place in range(len(SEGMENT)):
         content = bytearray(SEGMENT)
         content[place] ^= 1 << bit
-        assert delivered_from(tmp_path, bytes(content)) == untouched(place, place + 1), place
+        assert delivered_from(directory, bytes(content)) == untouched(place, place + 1), place
 
 
 @pytest.mark.parametrize("inserted", [b"\n", b"x", b"\0", b'"', b'{"c":"', b"\n\n\n", RECORDS[0][:40], b"x" * 300])
-def test_bytes_inserted_anywhere(tmp_path: Path, inserted: bytes) -> None:
+def test_bytes_inserted_anywhere(directory: Path, inserted: bytes) -> None:
     """Wherever bytes come in, all records are read but the one that they were put into, if they were."""
     for place in range(len(SEGMENT) + 1):
         inside = [seq for seq in (1, 2, 3) if BOUNDS[seq - 1] < place < BOUNDS[seq]]
-        found = delivered_from(tmp_path, SEGMENT[:place] + inserted + SEGMENT[place:])
+        found = delivered_from(directory, SEGMENT[:place] + inserted + SEGMENT[place:])
         assert [seq for seq in found if seq not in inside] == [seq for seq in (1, 2, 3) if seq not in inside], place
         assert len(found) == len(set(found))
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 150])
-def test_bytes_taken_out_anywhere(tmp_path: Path, length: int) -> None:
+def test_bytes_taken_out_anywhere(directory: Path, length: int) -> None:
     """Wherever bytes go missing, all records are read that lost none."""
     for place in range(len(SEGMENT) - length + 1):
         whole = untouched(place, place + length)
-        found = delivered_from(tmp_path, SEGMENT[:place] + SEGMENT[place + length :])
+        found = delivered_from(directory, SEGMENT[:place] + SEGMENT[place + length :])
         assert [seq for seq in found if seq in whole] == whole, place
         assert len(found) == len(set(found))
 
 
-def test_cut_anywhere(tmp_path: Path) -> None:
+def test_cut_anywhere(directory: Path) -> None:
     """Wherever a segment ends, what is whole before that is read; the last record may do without its newline."""
     for length in range(len(SEGMENT)):
-        assert delivered_from(tmp_path, SEGMENT[:length]) == [seq for seq in (1, 2, 3) if BOUNDS[seq] <= length + 1]
+        assert delivered_from(directory, SEGMENT[:length]) == [seq for seq in (1, 2, 3) if BOUNDS[seq] <= length + 1]
 
 
 HEAD = b'{"c":"00000000","n":1,"to":null,"id":"%032d","kind":"event","event":{"id":"' % 0
@@ -189,11 +196,11 @@ HEAD = b'{"c":"00000000","n":1,"to":null,"id":"%032d","kind":"event","event":{"i
     ],
     ids=lambda unit: repr(unit[:20]),
 )
-def test_damage_that_lies_together_is_one(tmp_path: Path, unit: bytes) -> None:
+def test_damage_that_lies_together_is_one(directory: Path, unit: bytes) -> None:
     """Whatever megabytes of damage consist of, they are one, found without a second look at any byte of it; all that
     is whole in front of it and behind is found.
     """
-    path = tmp_path / "000001.seg"
+    path = directory / "000001.seg"
     damage = unit * (MAX_RECORD * 5 // 4 // len(unit))
     content = record(1) + damage + b"\n" + record(2) + b"\n\n" + b"x\n" + record(3)[:-30]
     path.write_bytes(content)
@@ -215,9 +222,9 @@ def test_damage_that_lies_together_is_one(tmp_path: Path, unit: bytes) -> None:
     assert looked_at < 3 * len(content)  # a line as a whole, and then its pieces
 
 
-def test_damage_between_records_is_as_much_as_there_is(tmp_path: Path) -> None:
+def test_damage_between_records_is_as_much_as_there_is(directory: Path) -> None:
     """A record in between parts it, an empty line does not; and what came since the last look is another one."""
-    path = tmp_path / "000001.seg"
+    path = directory / "000001.seg"
     path.write_bytes(b"a\nb\n" + record(1) + b"\n\nc\n\n\nd\n\n" + record(2) + b"e\n")
     lines = list(read_lines(str(path), 0, finished=False))
     content = path.read_bytes()

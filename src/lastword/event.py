@@ -60,6 +60,9 @@ FLOOD_TAG = "lastword.flood"
 #: The tag that says what was left out of an event to make it as small as its tracker wants it.
 TRIMMED_TAG = "lastword.trimmed"
 
+#: The tag that says what of an event did not fit as ``before_send`` had returned it, and is left out or replaced.
+BEFORE_SEND_TAG = "lastword.before_send"
+
 #: The tag that names the attachments of an event where its tracker has no place for them.
 ATTACHMENTS_TAG = "lastword.attachments"
 

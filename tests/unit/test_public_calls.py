@@ -338,6 +338,16 @@ def test_what_a_hook_changes_in_place_is_recorded_and_seen_in_no_other_event(tmp
     assert "raise ValueError(str(tmp_path))" in "".join(untouched["source"])
 
 
+def test_a_value_of_a_hooks_that_cannot_be_read_is_told_by_its_class(tmp_path: Path) -> None:
+    """It costs itself alone."""
+    lastword.init(
+        spool=tmp_path / "spool", before_send=lambda event: event["extra"].update(order=Unreadable()) or event
+    )
+    assert lastword.capture_message("kept")
+    [record] = records(tmp_path / "spool")
+    assert record.content["extra"]["order"].startswith("<unreadable ")
+
+
 class Unreadable(collections.UserDict):  # type: ignore[type-arg]
     def __iter__(self) -> Any:
         return 1 / 0
@@ -349,7 +359,6 @@ class Unreadable(collections.UserDict):  # type: ignore[type-arg]
         (lambda event: None, ""),
         (lambda event: 1 / 0, "ZeroDivisionError"),
         (lambda event: "text", "a str"),
-        (lambda event: event["extra"].update(order=Unreadable()) or event, "no JSON: ZeroDivisionError"),
     ],
 )
 def test_what_before_send_does_not_return_is_counted(hook: Any, told: str, tmp_path: Path) -> None:

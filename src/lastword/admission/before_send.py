@@ -6,10 +6,11 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any, Optional, cast
 
+from lastword import diagnostics
 from lastword.admission.ignore import names_of
-from lastword.admission.shape import Misfit, shape_of
+from lastword.admission.shape import Misfit, mended, shape_of
 from lastword.errors import RecordRefused
-from lastword.event import Event
+from lastword.event import BEFORE_SEND_TAG, Event
 from lastword.interruption import anything
 from lastword.nesting import Nesting
 
@@ -17,6 +18,9 @@ REASON = "before_send"
 
 #: A hook that captures has those events passed to it as well, but what it captures then is refused: it would never end.
 MAX_DEPTH = 2
+
+#: Characters of the tag that says what of its event was left out.
+_MOST_TOLD = 500
 
 _hooks = Nesting()
 
@@ -31,9 +35,10 @@ class BeforeSend:
     def apply(self, event: Event) -> Optional[Event]:
         """What the hook makes of ``event``, which it may change in place; None when it wants none of it.
 
-        The id stays what it was. Raises RecordRefused where the hook raises, or returns what is no event.
+        The id stays what it was, and so does the time where the hook gives none. What does not fit is left out, and a
+        tag says so. Raises RecordRefused where the hook raises, or returns what is no event at all.
         """
-        event_id = event["id"]
+        event_id, captured_at = event["id"], event["timestamp"]
         returned = self.call(event)
         if returned is None:
             return None
@@ -41,13 +46,17 @@ class BeforeSend:
             if type(returned) is CoroutineType:
                 returned.close()  # which nobody will await, as Python would say on standard error
                 raise Misfit("is a coroutine: before_send cannot be async")
-            fitted = cast("Event", self._fit(returned))
+            fitted, misfits = mended(self._fit, returned, {"timestamp": captured_at})
         except Misfit as misfit:
             raise RecordRefused(REASON, f"what before_send returned is no event: {misfit}") from None
         except anything() as error:  # raised by a part of it
             raise RecordRefused(REASON, f"what before_send returned raised {names_of(type(error))[1]}") from None
-        fitted["id"] = event_id
-        return fitted
+        if misfits:
+            told = "; ".join(misfits)[:_MOST_TOLD]
+            fitted["tags"][BEFORE_SEND_TAG] = f"left out or replaced: {told}"
+            diagnostics.note(f"{REASON} misfit", f"of what before_send returned something was left out: {told}")
+        fitted["id"], fitted["timestamp"] = event_id, fitted["timestamp"] or captured_at
+        return cast("Event", fitted)
 
     @_hooks.counts
     def call(self, event: Any) -> Any:

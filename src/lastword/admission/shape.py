@@ -2,37 +2,114 @@
 
 A hook is written against one version of the event and takes away what it does not want to be known. So what is missing
 or None counts as empty, a tag that is None as no tag, and what is neither a text nor a container (a number, a date) as
-its text where a text belongs. All else that does not fit is an error: the flusher must be able to rely on every field.
+its text where a text belongs. All else that does not fit, a number out of range too, is left out and said (``mended``):
+the flusher must be able to rely on every field. It is never what stood there before: a hook may have meant to remove
+that.
+
+Nothing here asks an object of the program's what it is: it may be of a class that raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 from numbers import Number
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Optional, Union, get_args, get_origin, get_type_hints
 
+from lastword import checked
 from lastword.event import Level, level_from
 from lastword.interruption import anything
 
 #: Takes a value, gives it back as it has to be, None as an empty one; raises Misfit.
 Fit = Callable[[Any], Any]
 
+#: So many parts are looked at one by one; what does not fit after that goes with the whole field of the event.
+_MOST_MENDED = 20
+_MOST_SAID = 100
+
+_LONGEST_KEY = 60
+
 
 class Misfit(Exception):
-    """Says where something does not fit, and what is wrong with it, without telling the value."""
+    """Says where something does not fit, and what is wrong with it, without telling the value. ``instead``: what may
+    stand there; None for nothing.
+    """
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, instead: Any = None) -> None:
         super().__init__(problem)
         self._problem = problem
-        self._place = ""
+        self.instead = instead
+        self.path: list[Any] = []
 
     def inside(self, key: Any) -> Misfit:
-        self._place = f"[{key!r}]{self._place}"
+        self.path.insert(0, key)
         return self
 
     def __str__(self) -> str:
-        return f"event{self._place} {self._problem}"
+        return f"event{''.join(map(_shown, self.path))} {self._problem}"
+
+
+def _shown(key: Any) -> str:
+    return f"[{key[:_LONGEST_KEY]!r}]" if type(key) is str else f"[{key}]" if type(key) is int else "[…]"
+
+
+def mended(fit: Fit, value: dict[Any, Any], instead: dict[str, Any]) -> tuple[Any, list[str]]:
+    """``value`` made to fit, and a sentence for each part that is left out for it, or replaced. Fields that do not fit
+    become what ``instead`` has for them. ``value`` stays as it is. Raises Misfit where there is no way to do it.
+    """
+    said: list[str] = []
+    fitted, misfit = _tried(fit, value)
+    while misfit is not None:
+        path = misfit.path
+        if not path or len(said) >= _MOST_SAID:
+            raise misfit
+        said.append(str(misfit))
+        if len(said) > _MOST_MENDED:
+            value = _with(value, path[:1], instead.get(path[0]))
+        else:
+            value = _with(
+                value, path, instead.get(path[0]) if len(path) == 1 and path[0] in instead else misfit.instead
+            )
+        fitted, misfit = _tried(fit, value)
+    return fitted, said
+
+
+def _tried(fit: Fit, value: Any) -> tuple[Any, Optional[Misfit]]:
+    try:
+        return fit(value), None
+    except Misfit as misfit:
+        return None, misfit
+
+
+def _with(value: Any, path: list[Any], instead: Any) -> Any:
+    """A copy in which ``instead`` stands at this place; without that part, or, where it is not there, without what it
+    would be in, for an ``instead`` of None.
+    """
+    key, *rest = path
+    if _is(value, dict):
+        copy: dict[Any, Any] = dict(dict.items(value))
+        inner = _with(copy[key], rest, instead) if rest and key in copy else instead
+        copy.pop(key, None)
+        return copy if inner is None else {**copy, key: inner}
+    found = _listed(value)
+    if found is None or not 0 <= key < len(found):
+        return None
+    inner = _with(found[key], rest, instead) if rest else instead
+    return found[:key] + ([] if inner is None else [inner]) + found[key + 1 :]
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    return issubclass(type(value), kinds)
+
+
+def _listed(value: Any) -> Any:
+    """The items of a list, or of what may stand for one, whatever its class says of them; None for what is none."""
+    for kind in (list, tuple, set, frozenset):
+        if _is(value, kind):
+            return list(kind.__iter__(value))
+    return None
 
 
 def shape_of(hint: Any) -> Fit:
@@ -54,49 +131,76 @@ def _wrong(value: Any, wanted: str) -> Misfit:
 
 
 def _text(value: Any) -> Any:
-    if isinstance(value, str):
+    if type(value) is str:
         return value
     if value is None:
         return ""
-    if isinstance(value, (dict, list, tuple, set, frozenset)):
+    if _is(value, str):
+        return str.__str__(value)
+    if _is(value, dict, list, tuple, set, frozenset):
         raise _wrong(value, "text")
     try:
-        return str(value)
+        return "".join((str(value),))  # no class of the program's
     except anything():
         raise _wrong(value, "text") from None
 
 
 def _level(value: Any) -> Any:
     if value is None:
-        raise Misfit(f"is none of {', '.join(get_args(Level))}")
+        raise Misfit(f"is none of {', '.join(get_args(Level))}", instead="error")
     return level_from(value, "error", "an event of before_send")
 
 
-def _scalar(kinds: Any, empty: Any, wanted: str) -> Fit:
-    def fit(value: Any) -> Any:
-        if isinstance(value, kinds):
-            return value
-        if value is None:
-            return empty
-        raise _wrong(value, wanted)
+def _bool(value: Any) -> Any:
+    if value is None or type(value) is bool:
+        return bool(value)
+    raise _wrong(value, "bool")
 
-    return fit
+
+def _integer(value: Any) -> Any:
+    """Also what can be an index, such as numpy's."""
+    if value is None:
+        return 0
+    try:
+        number = value if type(value) is int else int(operator.index(value))
+    except anything():
+        raise _wrong(value, "whole number") from None
+    if not -checked.LARGEST <= number <= checked.LARGEST:
+        raise Misfit("is out of range")
+    return number
 
 
 def _number(value: Any) -> Any:
-    """Also a Decimal or the like, and a time as a datetime."""
-    if isinstance(value, (int, float)):
-        return value
+    """Seconds. Also a Decimal or the like, and a time as a datetime."""
     if value is None:
         return 0.0
     try:
-        if isinstance(value, datetime):
-            return value.timestamp()
-        if isinstance(value, Number):
-            return float(value)  # type: ignore[arg-type]
+        number = value
+        if _is(value, datetime):
+            number = value.timestamp()
+        elif type(value) not in (float, int, bool) and _is(value, Number):
+            number = float(value)
     except anything():
         raise _wrong(value, "number") from None
-    raise _wrong(value, "number")
+    if type(number) not in (float, int):
+        raise _wrong(value, "number")
+    try:
+        return checked.number(number, -checked.LATEST, checked.LATEST)
+    except ValueError:
+        raise Misfit("is out of range") from None
+
+
+def _as_dict(value: Any) -> dict[Any, Any]:
+    if type(value) is dict:
+        return value
+    if _is(value, dict):
+        return dict(dict.items(value))  # `dict.copy` asks a class that has `keys` of its own
+    try:
+        if _is(value, Mapping):
+            return dict(value)
+    except anything():
+        pass
+    raise _wrong(value, "dict")
 
 
 def _typed_dict(hints: dict[str, Any]) -> Fit:
@@ -105,8 +209,7 @@ def _typed_dict(hints: dict[str, Any]) -> Fit:
     def fit(value: Any) -> Any:
         if value is None:
             value = {}
-        if not isinstance(value, dict):
-            raise _wrong(value, "dict")
+        value = _as_dict(value)
         found = value.get
         try:
             return {**value, **{name: fit_field(found(name)) for name, fit_field in fields}}
@@ -122,12 +225,13 @@ def _list(item: Any) -> Fit:
     def fit(value: Any) -> Any:
         if value is None:
             return []
-        if not isinstance(value, (list, tuple, set, frozenset)):
+        items = _listed(value)
+        if items is None:
             raise _wrong(value, "list")
         try:
-            return [fit_item(one) for one in value]
+            return [fit_item(one) for one in items]
         except Misfit:
-            raise _located((index, fit_item, one) for index, one in enumerate(value)) from None
+            raise _located((index, fit_item, one) for index, one in enumerate(items)) from None
 
     return fit
 
@@ -138,13 +242,13 @@ def _dict(key: Any, item: Any) -> Fit:
     def fit(value: Any) -> Any:
         if value is None:
             return {}
-        if not isinstance(value, dict):
-            raise _wrong(value, "dict")
+        value = _as_dict(value)
         kept = value if item is Any else {name: one for name, one in value.items() if one is not None}
         try:
             return {fit_key(name): fit_item(one) for name, one in kept.items()}
         except Misfit:
-            raise _located((name, fit_item, one) for name, one in kept.items()) from None
+            keys = ((name, lambda _, name=name: fit_key(name), None) for name in kept)
+            raise _located(chain(((name, fit_item, one) for name, one in kept.items()), keys)) from None
 
     return fit
 
@@ -153,14 +257,15 @@ def _tuple(*items: Any) -> Fit:
     fits = [shape_of(item) for item in items]
 
     def fit(value: Any) -> Any:
-        if not isinstance(value, (list, tuple)):
+        items = _listed(value) if _is(value, list, tuple) else None
+        if items is None:
             raise _wrong(value, "list")
-        if len(value) != len(fits):
-            raise Misfit(f"has {len(value)} items, not {len(fits)}")
+        if len(items) != len(fits):
+            raise Misfit(f"has {len(items)} items, not {len(fits)}")
         try:
-            return tuple([fit_item(one) for fit_item, one in zip(fits, value)])
+            return tuple([fit_item(one) for fit_item, one in zip(fits, items)])
         except Misfit:
-            raise _located((index, fits[index], one) for index, one in enumerate(value)) from None
+            raise _located((index, fits[index], one) for index, one in enumerate(items)) from None
 
     return fit
 
@@ -172,7 +277,7 @@ def _optional(item: Any, none: Any) -> Fit:
 
 def _literal(*allowed: Any) -> Fit:
     def fit(value: Any) -> Any:
-        if value in allowed:
+        if type(value) is str and value in allowed:
             return value
         raise Misfit(f"is none of {', '.join(allowed)}")
 
@@ -186,14 +291,14 @@ def _located(parts: Iterable[tuple[Any, Fit, Any]]) -> Misfit:
             fit(value)
         except Misfit as misfit:  # noqa: PERF203
             return misfit.inside(key)
-    return Misfit("has a key that is no text")
+    return Misfit("does not stay what it is")
 
 
 _SCALARS: dict[Any, Fit] = {
     str: _text,
-    int: _scalar(int, 0, "whole number"),
+    int: _integer,
     float: _number,
-    bool: _scalar(bool, False, "bool"),
+    bool: _bool,
 }
 _GENERICS: dict[Any, Callable[..., Fit]] = {
     list: _list,

@@ -61,18 +61,23 @@ def _as_json(value: Any, levels: int, room: Room) -> Any:
         return value
     if not (levels and room.take(1)):
         return LEFT_OUT
-    if is_mapping(kind):
-        return {
-            key if type(key) is str else text_of(key, MAX_KEY): _as_json(value[key], levels - 1, room) for key in value
-        }
-    if issubclass(kind, (list, tuple, set, frozenset)):
-        return [_as_json(item, levels - 1, room) for item in value]
+    if is_mapping(kind) or issubclass(kind, (list, tuple, set, frozenset)):
+        try:
+            return _container_as_json(value, levels - 1, room)
+        except anything():
+            return f"<unreadable {class_path(kind)}>"
     if issubclass(kind, int):
         number = int.__index__(value)  # of thousands of digits it could be neither written nor read
-        return number if number.bit_length() <= 64 else text_of(number, MAX_TEXT)
+        return number if number.bit_length() <= 64 else bounded_repr(number, MAX_TEXT)
     if issubclass(kind, float) and math.isfinite(value):
         return float.__float__(value)
     return "".join((value,)) if issubclass(kind, str) else text_of(value, MAX_TEXT)
+
+
+def _container_as_json(value: Any, levels: int, room: Room) -> Any:
+    if is_mapping(type(value)):
+        return {key if type(key) is str else text_of(key, MAX_KEY): _as_json(value[key], levels, room) for key in value}
+    return [_as_json(item, levels, room) for item in value]
 
 
 def named_items(value: Any) -> Any:

@@ -12,6 +12,7 @@ from lastword.cli import whose_spool
 from lastword.cli.change import whole_ids
 from lastword.cli.reading import Span, date_of, pages_of, plain, title_of
 from lastword.spool import kept
+from lastword.spool.findings import passed_over
 from lastword.spool.kept import Kept
 from lastword.spool.layout import Layout
 
@@ -26,6 +27,7 @@ def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
         lines.append((when, f"{one.id}  {_date(when)}  {plain(title_of(one.event))}  [{plain(state)}]"))
     for _, line in sorted(lines):
         sys.stdout.write(line + "\n")
+    _tell_what_is_passed_over(layout, "ls")
     if not lines:
         sys.stderr.write("nothing is set aside\n" if set_aside else "nothing is held\n")
     return 0
@@ -34,6 +36,7 @@ def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
 def run_show(event_id: str, *, spool: Optional[str]) -> int:
     """One event, whole. Returns 0. Raises SpoolError where there is none by this id, or several."""
     layout = whose_spool.to_read(spool)
+    _tell_what_is_passed_over(layout, "show")
     # Twice through the spool, and in memory only the one that is shown.
     [whole] = whole_ids([event_id], (one.id for one in _everything(layout)))
     found = next((one for one in _everything(layout) if one.id == whole), None)
@@ -42,6 +45,11 @@ def run_show(event_id: str, *, spool: Optional[str]) -> int:
         return 1
     _write(chain(_state_of(found), pages_of(found.event)))
     return 0
+
+
+def _tell_what_is_passed_over(layout: Layout, command: str) -> None:
+    for what in passed_over(layout):
+        sys.stderr.write(f"lastword {command}: passed over: {what}\n")
 
 
 def _everything(layout: Layout) -> Iterator[Kept]:

@@ -14,7 +14,9 @@ from typing import Optional
 
 from lastword.config import Config
 from lastword.errors import SpoolError
+from lastword.spool import inside
 from lastword.spool.elsewhere import Refusals, refusals
+from lastword.spool.findings import passed_over
 from lastword.spool.layout import Layout
 from lastword.spool.places import Place, candidates, find, first_usable
 
@@ -23,13 +25,24 @@ def to_read(asked: Optional[str]) -> Layout:
     """The spool at ``asked``, or the one that a program of this user uses, to look at; raises SpoolError."""
     configured = Config.load({"spool": asked}).spool
     layout = find(configured)
-    if layout is None and configured and os.path.isdir(Layout(configured).base):
-        layout = Layout(configured)  # somebody else's
+    if layout is None and configured:
+        layout = _of_somebody_else(Layout(configured))
     if layout is None:
         seen = [refused_text(each) for each in refusals(Layout(configured or os.devnull))]
         what = "; ".join(seen) or "nothing was captured"
         raise SpoolError(f"there is no spool yet; {what}. Looked in: {places(configured)}")
     return layout
+
+
+def _of_somebody_else(layout: Layout) -> Optional[Layout]:
+    """The same, if root looks at it. Raises SpoolError where something leads elsewhere, which is not followed."""
+    try:
+        with inside.directory(layout.base):
+            return layout
+    except OSError:
+        for what in passed_over(layout):
+            raise SpoolError(f"{what}; it is not looked at") from None
+        return None
 
 
 def to_change(asked: Optional[str], command: str) -> Layout:

@@ -11,10 +11,11 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Literal, NamedTuple
+from itertools import islice
+from typing import Callable, Literal, NamedTuple
 
 from lastword.errors import ConfigError
-from lastword.spool import blackbox, destination
+from lastword.spool import blackbox, destination, inside
 from lastword.spool.ground import MOVED_SUFFIX
 from lastword.spool.identity import read_who
 from lastword.spool.layout import (
@@ -31,6 +32,9 @@ from lastword.spool.layout import (
 from lastword.spool.ledger import Ledger
 from lastword.spool.reader import MOST_READ
 from lastword.spool.strangers import strangers_above
+
+#: So many things are found at most: a spool may be full of what somebody has planted.
+MOST = 200
 
 #: What is being written just now can look damaged for a moment: it counts if it still does so this much later.
 _SECOND_LOOK = 0.05
@@ -63,16 +67,28 @@ def _warning(text: str, remedy: str) -> Finding:
 
 
 def findings(layout: Layout) -> list[Finding]:
-    """What is wrong in this spool. Never raises OSError."""
-    suspected = list(_everything(layout))
+    """What is wrong in this spool, ``MOST`` things at most. Never raises OSError."""
+    suspected = list(islice(_everything(layout), MOST))
     if suspected:
         time.sleep(_SECOND_LOOK)
-        suspected = [finding for finding in _everything(layout) if finding in suspected]
+        again = set(islice(_everything(layout), 2 * MOST))
+        suspected = [finding for finding in suspected if finding in again]
     return suspected
 
 
+def passed_over(layout: Layout) -> list[str]:
+    """What no command reads: which path, and why, in a sentence each; ``MOST`` at most. Never raises OSError."""
+    return [finding.text for finding in islice(_parts(layout, (_base, _contents, _writers_themselves)), MOST)]
+
+
 def _everything(layout: Layout) -> Iterator[Finding]:
-    for part in (_way_there, _directories, _files, _ledger, _destinations, _births, _writers):
+    return _parts(
+        layout, (_way_there, _base, _ledger, _destinations, _births, _contents, _writers_themselves, _writers)
+    )
+
+
+def _parts(layout: Layout, parts: tuple[Callable[[Layout], Iterator[Finding]], ...]) -> Iterator[Finding]:
+    for part in parts:
         with suppress(OSError):
             yield from part(layout)
 
@@ -86,31 +102,48 @@ def _way_there(layout: Layout) -> Iterator[Finding]:
         )
 
 
-def _directories(layout: Layout) -> Iterator[Finding]:
-    for path in (layout.base, layout.destinations, layout.birth, layout.writers, layout.set_aside):
-        found = _lstat(path)
-        if found is None or stat.S_ISDIR(found.st_mode):
-            continue
-        yield _problem(f"{path} is {_kind(found)} where a directory should be", "move it away")
-    for name in sorted(_names(layout.base)):
-        if name.endswith(MOVED_SUFFIX):
-            path = os.path.join(layout.base, name)
+def _base(layout: Layout) -> Iterator[Finding]:
+    """Directories and files of which each has its own name, and the way to them."""
+    spool = _lstat(layout.spool)
+    if spool is None:
+        return
+    for path in (layout.spool, layout.base):
+        problem = _problem_with_directory(path, _lstat(path), spool.st_uid)
+        if problem is not None:
+            yield _problem(problem, "move it away")
+            return
+    directories = [layout.destinations, layout.birth, layout.writers, layout.set_aside]
+    directories += [layout.orders, layout.redirects, layout.refused]
+    files = [layout.flusher_lock, layout.start_lock, layout.successor_lock, layout.helper_lock, layout.cli_lock]
+    files += [layout.start_state, layout.in_flight, layout.leader, layout.flusher_log]
+    for name, found in _inside(layout.base):
+        path = os.path.join(layout.base, name)
+        problem = None
+        if path in directories:
+            problem = _problem_with_directory(path, found, spool.st_uid)
+        elif path in files:
+            problem = _problem_with_file(path, found, spool.st_uid)
+            if problem is not None and path in (layout.flusher_lock, layout.start_lock):
+                problem += ": nothing is sent"
+        if problem is not None:
+            yield _problem(problem, "move it away")
+        elif name.endswith(MOVED_SUFFIX):
             yield _problem(f"{path} stood in the place of something of lastword's", "look at it, then remove it")
 
 
-def _files(layout: Layout) -> Iterator[Finding]:
-    for path in (layout.flusher_lock, layout.start_lock):
-        problem = _problem_with_file(path)
-        if problem is not None:
-            yield _problem(f"{problem}: nothing is sent", "move it away")
-    for path in (layout.start_state, layout.flusher_log):
-        problem = _problem_with_file(path)
-        if problem is not None:
-            yield _problem(problem, "move it away")
+def _contents(layout: Layout) -> Iterator[Finding]:
+    """What is in the directories of files that have many names."""
+    owner = os.lstat(layout.spool).st_uid
+    for directory in (layout.set_aside, layout.orders, layout.redirects, layout.refused):
+        with suppress(OSError):
+            for name, found in _inside(directory):
+                problem = _problem_with_file(os.path.join(directory, name), found, owner)
+                if problem is not None:
+                    yield _problem(problem, "move it away")
 
 
 def _ledger(layout: Layout) -> Iterator[Finding]:
-    damaged = [path for path in layout.ledger_copies if _lstat(path) is not None and not Ledger.is_whole(path)]
+    damaged = [path for path in layout.ledger_copies if inside.lexists(path) and not Ledger.is_whole(path)]
     if len(damaged) == len(layout.ledger_copies):
         yield _problem(
             "both copies of the ledger are damaged: what was counted is lost, and some events are sent again",
@@ -118,14 +151,15 @@ def _ledger(layout: Layout) -> Iterator[Finding]:
         )
         return
     for path in damaged:
+        problem = _problem_with_file(path, inside.lstat(path), os.lstat(layout.spool).st_uid)
         yield _warning(
-            f"{path} is damaged; the other copy counts",
+            f"{problem or f'{path} is damaged'}; the other copy counts",
             "none needed: it mends itself, at the checkpoint after the next of whoever sends",
         )
 
 
 def _destinations(layout: Layout) -> Iterator[Finding]:
-    for name in sorted(_names(layout.destinations)):
+    for name, _ in _inside(layout.destinations):
         key, suffix, rest = name.partition(".json")
         if not suffix or rest.endswith(MOVED_SUFFIX):
             yield _problem(f"{os.path.join(layout.destinations, name)} is not lastword's", "look at it, then remove it")
@@ -140,67 +174,76 @@ def _destinations(layout: Layout) -> Iterator[Finding]:
 
 
 def _births(layout: Layout) -> Iterator[Finding]:
-    for name in sorted(_names(layout.birth)):
+    for name, _ in _inside(layout.birth):
         if not is_writer_id(name):
             yield _problem(f"{os.path.join(layout.birth, name)} is not lastword's", "move it away")
 
 
-def _writers(layout: Layout) -> Iterator[Finding]:
-    present, retired = layout.writer_ids(), Ledger.load(layout).retired
-    for name in sorted(_names(layout.writers)):
+def _writers_themselves(layout: Layout) -> Iterator[Finding]:
+    """Their directories, and what is in them."""
+    owner = os.lstat(layout.spool).st_uid
+    for name, found in _inside(layout.writers):
         path = os.path.join(layout.writers, name)
-        found = _lstat(path)
-        if found is None:
-            continue
-        if name not in present:
+        if not (is_writer_id(name) and stat.S_ISDIR(found.st_mode)):
             yield _problem(f"{path} is {_kind(found)} and not a writer's directory", "move it away")
             continue
-        with suppress(FileNotFoundError):  # retired while it was looked at
-            yield from _writer(path, retired=name in retired)
+        try:
+            yield from _files_of_writer(path, owner)
+        except PermissionError:
+            whose = f" (it belongs to uid {found.st_uid})" if found.st_uid != owner else ""
+            yield _problem(f"{path} cannot be read{whose}", "give it mode 0700 and the spool's owner (chmod, chown)")
+        except FileNotFoundError:  # retired while it was looked at
+            pass
 
 
-def _writer(directory: str, *, retired: bool) -> Iterator[Finding]:
-    try:
-        names = sorted(os.listdir(directory))
-    except PermissionError:
-        yield _problem(f"{directory} cannot be read", "give it mode 0700 and the spool's owner (chmod, chown)")
-        return
-    for name in names:
+def _files_of_writer(directory: str, owner: int) -> Iterator[Finding]:
+    for name, found in _inside(directory):
         path = os.path.join(directory, name)
         if name in _OWN_NAMES or is_extra_segment(name) or segment_number(name) is not None:
-            problem = _problem_with_file(path)
+            problem = _problem_with_file(path, found, owner)
             if problem is not None:
                 yield _problem(problem, "move it away")
-            elif name.endswith(SEGMENT_SUFFIX) and os.stat(path).st_size > MOST_READ:
+            elif name.endswith(SEGMENT_SUFFIX) and found.st_size > MOST_READ:
                 yield _problem(
                     f"{path} is larger than a segment can be; only its beginning is read",
                     "see what writes to it: nothing of lastword's does",
                 )
         elif not (name.startswith(_NFS_PREFIX) or name.endswith(UNFINISHED_SUFFIX)):
-            found = _lstat(path)
-            if found is not None:
-                yield _problem(f"{path} is {_kind(found)} and not lastword's", "move it away")
-    if retired:
-        return
-    if not read_who(os.path.join(directory, WHO)):
-        path = os.path.join(directory, WHO)
-        yield _problem(f"{path} is missing or damaged; its lock alone tells whether its process lives", _GOES)
-    if blackbox.is_damaged(os.path.join(directory, BLACKBOX)):
-        path = os.path.join(directory, BLACKBOX)
-        yield _problem(f"{path} is missing or damaged; what its process refused is not counted", _GOES)
+            yield _problem(f"{path} is {_kind(found)} and not lastword's", "move it away")
 
 
-def _problem_with_file(path: str) -> str | None:
-    """What is wrong with a file that should be one of ours; None where there is none, or nothing wrong.
+def _writers(layout: Layout) -> Iterator[Finding]:
+    """What they say of themselves."""
+    for name in sorted(layout.writer_ids() - Ledger.load(layout).retired):
+        path = os.path.join(layout.writer(name), WHO)
+        if not read_who(path) and inside.lexists(layout.writer(name)):
+            yield _problem(f"{path} is missing or damaged; its lock alone tells whether its process lives", _GOES)
+        path = os.path.join(layout.writer(name), BLACKBOX)
+        if blackbox.is_damaged(path) and inside.lexists(layout.writer(name)):
+            yield _problem(f"{path} is missing or damaged; what its process refused is not counted", _GOES)
+
+
+def _problem_with_directory(path: str, found: os.stat_result | None, owner: int) -> str | None:
+    """What is wrong with what should be a directory of the spool's ``owner`` (uid); None where it is not there yet, or
+    nothing is wrong.
+    """
+    if found is None:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{path} is {_kind(found)} where a directory should be"
+    return f"{path} belongs to uid {found.st_uid}, not to uid {owner}" if found.st_uid != owner else None
+
+
+def _problem_with_file(path: str, found: os.stat_result, owner: int) -> str | None:
+    """What is wrong with what should be a file of the spool's ``owner`` (uid); None where nothing is.
 
     It is not opened: closing it again would drop a lock that this process may have on it.
     """
-    found = _lstat(path)
-    if found is None:
-        return None
     if not stat.S_ISREG(found.st_mode):
         return f"{path} is {_kind(found)} where a file should be"
-    return None if os.access(path, os.R_OK) else f"{path} cannot be read"
+    if found.st_uid != owner:
+        return f"{path} belongs to uid {found.st_uid}, not to uid {owner}"
+    return None if found.st_mode & stat.S_IRUSR or os.geteuid() == 0 else f"{path} cannot be read"
 
 
 def _kind(found: os.stat_result) -> str:
@@ -209,17 +252,22 @@ def _kind(found: os.stat_result) -> str:
         (stat.S_ISLNK, "a symbolic link"),
         (stat.S_ISREG, "a file"),
         (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
     ):
         if is_it(found.st_mode):
             return name
-    return "a special file"
+    return "a device"
 
 
-def _names(directory: str) -> list[str]:
+def _inside(directory: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Name and status of all in a directory of the spool, in order; nothing where there is none. Raises OSError."""
     try:
-        return os.listdir(directory)
-    except OSError:
-        return []
+        with inside.directory(directory) as descriptor:
+            for name in sorted(os.listdir(descriptor)):
+                with suppress(FileNotFoundError):
+                    yield name, os.lstat(name, dir_fd=descriptor)
+    except FileNotFoundError:
+        pass
 
 
 def _lstat(path: str) -> os.stat_result | None:

@@ -13,7 +13,7 @@ from lastword import diagnostics
 from lastword.admission import Gate
 from lastword.capture import CaptureSettings, attachments, context, exception_event, late
 from lastword.capture.exception import is_unraised
-from lastword.capture.json_copy import told
+from lastword.capture.json_copy import error_text
 from lastword.capture.log_records import Logged
 from lastword.capture.origin import origin_of_exception
 from lastword.capture.relations import members_of
@@ -348,7 +348,7 @@ class Client:
         try:
             lead = _load_flusher() if unled else None
         except failures() as error:  # no requests, for one
-            diagnostics.note("start", f"nothing sends events (they stay in the spool): {told(error)}")
+            diagnostics.note("start", f"nothing sends events (they stay in the spool): {error_text(error)}")
             lead = None
         if lead is not None:
             for spool in unled:

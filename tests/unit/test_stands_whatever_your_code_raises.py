@@ -8,13 +8,12 @@ classes stand in each place of each public call, in thousands of combinations.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any
@@ -22,97 +21,20 @@ from typing import Any
 import pytest
 
 import lastword
-from lastword import diagnostics, sdk
+from lastword import sdk
 from lastword.client import Client
 from lastword.config import Config
 from lastword.errors import ConfigError
-from tests.support.raising import RAISED, Switch
+from tests.support.sweeping import HOW, SWITCH, Calls, Sweep
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
 
-Calls = Iterator[tuple[str, Callable[[], Any]]]
-
-#: What the hostile objects are besides, and are made of.
-BASES: dict[str, tuple[Any, ...]] = {
-    "object": (object,),
-    "str": (str, "text"),
-    "int": (int, 7),
-    "float": (float, 1.5),
-    "bytes": (bytes, b"bytes"),
-    "list": (list, [1, 2]),
-    "tuple": (tuple, (1, 2)),
-    "dict": (dict, {"a": 1}),
-    "set": (set, {1}),
-    "exception": (ValueError, "wrong"),
-}
-HOW = ("methods", "attributes", "class")
-
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
-
-
-SWITCH = Switch()
-
-
-class Sweep:
-    """Makes calls with hostile objects in them, and collects what came out of any, and what was not accounted for."""
-
-    def __init__(self) -> None:
-        hostile = (SWITCH.new_class(BaseException, "class"), SWITCH.new_class(KeyError, "class"))
-        self._others = itertools.cycle((*RAISED, *hostile))
-        self._wrong: list[str] = []
-        self._made = 0
-
-    def things(self, *, but: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-        for base, arguments in BASES.items():
-            for how in HOW:
-                if base not in but:
-                    yield f"{base} ({how})", SWITCH.new(*arguments, how=how)
-
-    def run(self, what: str, calls: Iterable[tuple[str, Callable[[], Any]]], events: int, kinds: int = 3) -> None:
-        """Each call must make so many ``events``, of what the objects raise: SystemExit, and others in turn."""
-        for where, call in calls:
-            for kind in (SystemExit, *itertools.islice(self._others, kinds - 1)):
-                self._run(f"{where}, {what}", kind, call, events)
-
-    def _run(self, name: str, kind: type[BaseException], call: Callable[[], Any], events: int) -> None:
-        before, defects = accounted(), refused("internal error")
-        self._made += 1
-        raised = type.__dict__["__name__"].__get__(kind)
-        try:
-            with SWITCH.on(kind):
-                call()
-        except BaseException as leaked:
-            self._wrong.append(f"{name}: {raised} came out as {type(leaked)}")
-        else:
-            if accounted() != before + events:
-                self._wrong.append(f"{name}: {raised}: {accounted() - before} events instead of {events}")
-            if refused("internal error") != defects:
-                self._wrong.append(f"{name}: {raised}: {[one for one in diagnostics.waiting() if 'defect' in one]}")
-
-    def end(self) -> None:
-        told = "\n".join(self._wrong[:40])
-        assert not self._wrong, f"{len(self._wrong)} of {self._made}:\n{told}"
 
 
 def client() -> Client:
     assert sdk._client is not None
     return sdk._client
-
-
-def refused(reason: str) -> int:
-    writer = client().reporter.writer
-    assert writer is not None
-    return writer._state.refused.get(reason, 0)
-
-
-def accounted() -> int:
-    """Events of this process that are recorded or counted."""
-    reporter = client().reporter
-    writer, refusals = reporter.writer, reporter._own_refusals()
-    assert writer is not None
-    told = sum(writer._state.refused.values()) + sum(count for _, count in writer._unposted)
-    counted = len(refusals.arrived) + sum(refusals._counts.values()) + client().uncounted
-    return writer.recorded + told + counted
 
 
 @pytest.fixture
@@ -123,7 +45,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
     monkeypatch.setattr(warnings, "showwarning", lambda *_, **__: None)
     lastword.init(spool=str(tmp_path / "spool"), flusher="hold", flood_burst=0, repr_of=("Hostile",))
     lastword.capture_message("first")
-    sweep = Sweep()
+    sweep = Sweep(client)
     yield sweep
     sweep.end()
 
@@ -307,13 +229,19 @@ def test_what_modules_say_of_themselves(sweep: Sweep) -> None:
             )
 
 
-def code_with(**names: Any) -> CodeType:
-    module = compile("def work():\n    1 / 0\nwork()\n", "of_the_program.py", "exec")
+def code_with(source: str = "def work():\n    1 / 0\nwork()\n", **names: Any) -> CodeType:
+    module = compile(source, "of_the_program.py", "exec")
     parts = [one.replace(**names) if isinstance(one, CodeType) else one for one in module.co_consts]
     return module.replace(co_consts=tuple(parts), **names)
 
 
 def test_names_of_code(sweep: Sweep) -> None:
+    within: dict[str, Callable[[], Any]] = {
+        "message": lambda: lastword.capture_message("x"),
+        "unraised": lambda: lastword.capture_exception(ValueError("x")),
+        "logged": lambda: hear(new_record(pathname="", lineno=0)),
+        "raised": lambda: capture_handled(ValueError("x")),
+    }
     for how in HOW:
         text = SWITCH.new(str, "of_the_program.py", how=how)
         for names in ({"co_filename": text}, {"co_name": text}, {"co_filename": text, "co_name": text}):
@@ -326,6 +254,9 @@ def test_names_of_code(sweep: Sweep) -> None:
                         go(error)
 
                 sweep.run(f"{way} {[*names]} ({how})", [("code", run)], events=1)
+            for way, call in within.items():
+                inside = code_with("def work():\n    call()\nwork()\n", **names)
+                sweep.run(f"{way} in {[*names]} ({how})", [("code", failing({"call": call}, inside))], events=1)
 
 
 def settings_of(thing: Any) -> Calls:

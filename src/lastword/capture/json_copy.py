@@ -124,7 +124,7 @@ def _unprintable(kind: type) -> str:
     return f"<unprintable {class_path(kind)}>"
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """An error that need not be one of ours, for a diagnostic note: its class and its text."""
     return f"{class_path(type(error))}: {text_of(error, MAX_KEY)}"
 

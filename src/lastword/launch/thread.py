@@ -11,7 +11,7 @@ import time
 from typing import Any, Callable, Protocol
 
 from lastword import diagnostics
-from lastword.capture.json_copy import told
+from lastword.capture.json_copy import error_text
 from lastword.interruption import failures, suppressed
 from lastword.native import native, start_on_own_stack
 from lastword.spool import start
@@ -106,7 +106,7 @@ class ThreadStarter:
             with _fork_guard():
                 lead = self._load()
         except failures() as error:
-            diagnostics.note("start", f"nothing sends events (they stay in the spool): {told(error)}")
+            diagnostics.note("start", f"nothing sends events (they stay in the spool): {error_text(error)}")
             with suppressed(OSError):
                 start.pause(layout, time.time() + start.MAX_WAIT)
             return

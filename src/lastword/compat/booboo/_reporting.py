@@ -11,6 +11,7 @@ from typing import Any, Optional, cast
 from lastword import diagnostics
 from lastword.admission import BeforeSend
 from lastword.capture import CaptureSettings
+from lastword.capture.json_copy import error_text
 from lastword.client import Client
 from lastword.compat.booboo import _scrubber
 from lastword.compat.booboo._dsn import Address
@@ -154,7 +155,7 @@ class ReportingClient(Client):
         try:
             return encode(told)
         except failures() as error:
-            self._warnings.note("serialise", f"could not serialise event: {told(error)}")
+            self._warnings.note("serialise", f"could not serialise event: {error_text(error)}")
             return None
 
     def shake_hands(self, body: bytes) -> None:

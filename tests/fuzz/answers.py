@@ -43,13 +43,15 @@ ANSWERS = [
 
 
 def target(world: World, stack: ExitStack) -> Target:
-    """Answers, over each format, to one event."""
+    """Answers to one event, of either kind of tracker, and of a proxy."""
     layout, liar, sender = world.layout(), Liar(), stack.enter_context(HttpSender())
     stack.callback(liar.close)
     record = parse(frame(BODIES[0], 1).rstrip(b"\n"))
     assert isinstance(record, Record)
     dsns = (f"booboo+http://{TOKEN}@{liar.origin}/o/p", f"backtrace+http://{liar.origin}?token={TOKEN}")
     ways = [Destination(Dsn.parse(dsn), 5.0) for dsn in dsns]
+    proxied = Destination(Dsn.parse(f"booboo+https://{TOKEN}@127.0.0.1:9/o/p"), 5.0)
+    ways.append(proxied.with_options(proxy=f"http://user:{TOKEN}@{liar.origin}"))
     for way in ways:
         destination.store(layout, way)
     courier = Courier(layout, sender)

@@ -93,7 +93,8 @@ def target(world: World, stack: ExitStack) -> Target:
     template = world.directory.parent / "template"
     kept = _made(world, template, bad, good)
     files = _files(template / "v1", kept)
-    change = st.one_of([_changes(role, paths, files) for role, paths in sorted(_roles(files).items())])
+    roles = _roles(files)
+    change = st.one_of([_changes(role, paths, files) for role, paths in sorted(roles.items())])
 
     def check(case: list[Any]) -> None:
         bad.bodies.clear()
@@ -101,7 +102,7 @@ def target(world: World, stack: ExitStack) -> Target:
         world.clear()
         shutil.copytree(template, world.spool, symlinks=True)
         for role, nth, how, what in case:
-            _tamper(world, _roles(files)[role], nth, how, what)
+            _tamper(world, roles[role], nth, how, what)
         for command in COMMANDS:
             _run(command, world.spool)
         missing = [message for message in GOOD if not any(message.encode() in body for body in good.bodies)]
@@ -127,6 +128,8 @@ def _made(world: World, template: Path, bad: Liar, good: Liar) -> str:
     [key] = [name[: -len(".json")] for name in os.listdir(layout.destinations) if name.endswith(".json")]
     redirects.give(layout, None, key)
     orders.give(layout, orders.Order(orders.REPLAY, None))
+    Path(layout.flusher_log).write_bytes(b"Traceback\nOSError: [Errno 28] No space left on device\n")
+    os.chmod(layout.flusher_log, 0o600)
     writer = Process(layout, f"booboo+http://good@{good.origin}/o/p", *GOOD).ends()
     shutil.copytree(world.spool, template, symlinks=True)
     return writer.writer.id

@@ -209,5 +209,7 @@ def guard_the_process() -> None:
             _forbidden.append(Failure(event, f"{arguments!r:.300}"))
             raise _forbidden[-1]  # which may be caught on its way
 
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_ADDRESSES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = _MOST_ADDRESSES if hard == resource.RLIM_INFINITY else min(_MOST_ADDRESSES, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     sys.addaudithook(look)

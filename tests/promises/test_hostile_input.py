@@ -1,0 +1,27 @@
+"""The promise: no file of a spool, answer of a tracker, setting or hook raises, hangs, takes much memory, or touches
+what is not the spool's; and good events beside the bad are delivered. ``scripts/fuzz`` looks for input that breaks it;
+what it has found is tried here, with a few inputs that are new.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.fuzz import corpus
+from tests.fuzz.harness import examine, hunt
+from tests.fuzz.targets import NAMES, opened
+
+#: Inputs that are new; ``commands`` takes half a second for each.
+FEW = {"commands": 2}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_is_read(name: str) -> None:
+    """What was found once, and a few others, the same in each run."""
+    with opened([name]) as [target]:
+        for _, case in corpus.cases(name):
+            examine(target, case)
+        _, found = hunt(target, 1, most=FEW.get(name, 20), until=math.inf, known=set())
+        assert found is None, f"{found.failure}\nwith {found.case!r}"

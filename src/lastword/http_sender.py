@@ -20,6 +20,7 @@ import ssl
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Optional, Union
@@ -50,8 +51,6 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CE
 SLOWEST_UPLOAD = 16 * 1024
 
 _SAME_REQUEST_ELSEWHERE = frozenset({307, 308})
-
-_FAILURES = (OSError, ValueError, urllib3.exceptions.HTTPError, http.client.HTTPException)
 
 
 class HttpSender:
@@ -107,7 +106,7 @@ class HttpSender:
                 allow_redirects=False,
                 stream=True,
             )
-        except _FAILURES as error:
+        except Exception as error:  # the libraries choke on answers in more ways than they name
             secrets = _secrets(session, destination)
             raise _send_error(error, url, destination, secrets, ambiguous=upload.handed_over) from error
         with response:
@@ -246,13 +245,12 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 def _read_body(response: requests.Response) -> bytes:
     body = b""
-    try:
+    # Cut off, too slow or no HTTP: the status was said, and what is missing here is missed by the format if it matters.
+    with suppress(Exception):
         for piece in _as_it_comes(response):
             body += piece
             if len(body) >= MAX_REPLY_BYTES:
                 break
-    except _FAILURES:
-        pass  # cut off or too slow: the status was said, and what is missing here is missed by the format if it matters
     return body[:MAX_REPLY_BYTES]
 
 

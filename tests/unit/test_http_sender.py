@@ -219,6 +219,26 @@ def test_a_body_that_stops_short_still_has_its_status(serve: Serve, sender: Http
     assert (reply.status, reply.body) == (202, b"part")
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\n-9223372036854775809\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 40 + b"\r\n{}",
+        b"Transfer-Encoding: chunked\r\n\r\n-1\r\n{}",
+        b"Content-Length: -9223372036854775809\r\n\r\n{}",
+        b"Content-Encoding: gzip\r\n\r\n\x1f\x8bx",
+    ],
+)
+def test_a_body_that_cannot_be_read_still_has_its_status(serve: Serve, sender: HttpSender, rest: bytes) -> None:
+    """Whatever the library raises of it, with errors of whatever kind: it is no defect of ours, nor of the event."""
+
+    def answer(connection: socket.socket, server: Server) -> None:
+        server.read_request(connection)
+        connection.sendall(b"HTTP/1.1 202 Accepted\r\n" + rest)
+
+    assert sender.send(HttpRequest(serve(answer).url, b"x"), within(PATIENCE)).status == 202
+
+
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: "])
 def test_a_head_that_drips_is_not_waited_for(serve: Serve, sender: HttpSender, head: bytes) -> None:
     """Though each byte of it comes in time, the answer as a whole does not: it may have arrived all the same."""

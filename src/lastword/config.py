@@ -14,7 +14,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from lastword.callables import PLAIN, gives
-from lastword.dsn import Destination, Dsn, public_part
+from lastword.dsn import LONGEST_URL, Destination, Dsn, public_part
 from lastword.errors import ConfigError
 from lastword.interruption import anything, failures
 
@@ -22,6 +22,7 @@ FLUSHER_MODES = ("auto", "process", "thread", "external", "hold")
 SCRUB_MODES = ("all", "names", "off")
 
 MAX_CONTEXT_LINES = 50
+_LONGEST_NAME = 1000
 
 #: Characters: the longest path of a file inside a spool, and of a spool that is shown whole.
 _LONGEST_INSIDE, _LONGEST_TOLD = 120, 200
@@ -250,8 +251,13 @@ def _exact(text: str) -> str:
 def _check_proxy(url: str) -> None:
     """Raises ConfigError, without the URL, for what is none: it may hold a password."""
     try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        parts = urlsplit(url[:LONGEST_URL])
+        usable = (
+            len(url) <= LONGEST_URL
+            and parts.scheme in ("http", "https")
+            and parts.hostname
+            and (parts.port is None or parts.port > 0)
+        )
     except ValueError:
         usable = False
     if not usable:
@@ -350,8 +356,8 @@ def _names(value: Any, source: str) -> tuple[str, ...]:
         raise ConfigError(f"{source} is {value!r}, not a list of names")
     names = tuple(listed)
     for name in names:
-        if not isinstance(name, str) or not name.strip(" -_."):
-            raise ConfigError(f"{source} holds {name!r}, which is no name")
+        if not isinstance(name, str) or not name.strip(" -_.") or len(name) > _LONGEST_NAME:
+            raise ConfigError(f"{source} holds {name!r:.{_LONGEST_TOLD}}, which is no name")
     return tuple(map(_exact, names))
 
 

@@ -30,6 +30,9 @@ ACCEPTED_DSNS = (
 #: Has the token in the path of its URLs.
 _BY_PATH = "submit.backtrace.io"
 
+#: Characters: of a longer one the destination's file could not be read back.
+LONGEST_URL = 4096
+
 _KNOWN_HOSTS = {"backtrace.io": "backtrace", "booboo.dev": "booboo", "sentry.io": "sentry"}
 
 
@@ -106,6 +109,8 @@ class Dsn(NamedTuple):
 
 def _read(dsn: str) -> Union[Dsn, str]:
     """The DSN, or what is wrong with it, without a part of it."""
+    if len(dsn) > LONGEST_URL:
+        return f"it has more than {LONGEST_URL} characters"
     prefix, plus, rest = dsn.partition("+")
     has_prefix = bool(plus) and "://" in rest and "://" not in prefix
     parts = _split(rest if has_prefix else dsn)

@@ -236,12 +236,7 @@ def code_with(source: str = "def work():\n    1 / 0\nwork()\n", **names: Any) ->
 
 
 def test_names_of_code(sweep: Sweep) -> None:
-    within: dict[str, Callable[[], Any]] = {
-        "message": lambda: lastword.capture_message("x"),
-        "unraised": lambda: lastword.capture_exception(ValueError("x")),
-        "logged": lambda: hear(new_record(pathname="", lineno=0)),
-        "raised": lambda: capture_handled(ValueError("x")),
-    }
+    within = {"message": lastword.capture_message, "unraised": lastword.capture_exception, "logged": hear}
     for how in HOW:
         text = SWITCH.new(str, "of_the_program.py", how=how)
         for names in ({"co_filename": text}, {"co_name": text}, {"co_filename": text, "co_name": text}):
@@ -254,9 +249,11 @@ def test_names_of_code(sweep: Sweep) -> None:
                         go(error)
 
                 sweep.run(f"{way} {[*names]} ({how})", [("code", run)], events=1)
-            for way, call in within.items():
-                inside = code_with("def work():\n    call()\nwork()\n", **names)
-                sweep.run(f"{way} in {[*names]} ({how})", [("code", failing({"call": call}, inside))], events=1)
+            for way, call in within.items():  # right from there
+                inside = code_with("def work():\n    call(argument)\nwork()\n", **names)
+                argument: Any = new_record(pathname="", lineno=0) if way == "logged" else ValueError("x")
+                values = {"call": call, "argument": argument}
+                sweep.run(f"{way} in {[*names]} ({how})", [("code", failing(values, inside))], events=1)
 
 
 def settings_of(thing: Any) -> Calls:

@@ -20,7 +20,7 @@ from typing import Any, Literal, Optional, Union, get_args, get_origin, get_type
 
 from lastword import checked
 from lastword.event import Level, level_from
-from lastword.interruption import anything
+from lastword.interruption import anything, failures
 
 #: Takes a value, gives it back as it has to be, None as an empty one; raises Misfit.
 Fit = Callable[[Any], Any]
@@ -186,7 +186,7 @@ def _number(value: Any) -> Any:
         raise _wrong(value, "number")
     try:
         return checked.number(number, -checked.LATEST, checked.LATEST)
-    except ValueError:
+    except failures(ValueError):
         raise Misfit("is out of range") from None
 
 

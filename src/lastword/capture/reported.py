@@ -21,6 +21,8 @@ from opcode import opmap
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Optional, Union
 
+from lastword.interruption import failures
+
 #: Of more exceptions that live at once, the oldest are forgotten.
 MAX_HELD = 1024
 
@@ -78,7 +80,7 @@ def mark(error: BaseException, mechanism: str, event_id: str) -> None:
     address = id(error)
     try:
         proof: Any = weakref.ref(error)
-    except TypeError:
+    except failures(TypeError):
         proof = dict_of(error)
         if len(proof) > ("__notes__" in proof):
             return

@@ -195,6 +195,6 @@ def _items(local_names: Any) -> list[tuple[Any, object]]:
     if issubclass(type(local_names), dict):
         try:
             return list(islice(dict.items(local_names), _MAX_LOOKED_AT))
-        except RuntimeError:  # a finalizer or another thread has changed it in between; hardly twice
+        except failures(RuntimeError):  # a finalizer or another thread has changed it in between; hardly twice
             return list(islice(dict.items(local_names), _MAX_LOOKED_AT))
     return []

@@ -96,7 +96,7 @@ class Writer:
             layout.check()
             try:
                 writer = cls._built(layout, identity.encode(who))
-            except FileNotFoundError as error:
+            except failures(FileNotFoundError) as error:
                 trouble = error
                 continue
             if writer._is_complete():
@@ -139,7 +139,7 @@ class Writer:
     def _is_complete(self) -> bool:
         try:
             names = inside.listdir(self._directory)
-        except FileNotFoundError:
+        except failures(FileNotFoundError):
             return False
         return {ALIVE_LOCK, WHO, BLACKBOX, segment_name(1)} <= set(names) and self._alive.keep()
 
@@ -296,7 +296,7 @@ class Writer:
             try:
                 descriptor = open_private(os.path.join(directory, segment_name(number)), _NEW_SEGMENT)
                 break
-            except FileExistsError:  # made by a roll that was interrupted before it switched over
+            except failures(FileExistsError):  # made by a roll that was interrupted before it switched over
                 number += 1
         found = os.fstat(descriptor)
         self._descriptor, self._identity, self._number = descriptor, (found.st_dev, found.st_ino), number

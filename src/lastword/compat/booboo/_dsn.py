@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple, Optional
 from urllib.parse import unquote, urlsplit
 
+from lastword.interruption import failures
+
 DEFAULT_ENDPOINT = "https://ingest.booboo.dev/"
 
 
@@ -25,7 +27,7 @@ def parse_dsn(dsn: object, endpoint: Optional[str] = None) -> Address:
         try:
             parts = urlsplit(token)
             host, port, user = parts.hostname, parts.port, parts.username
-        except ValueError:
+        except failures(ValueError):
             host = port = user = None
         if host and user:
             named = f"[{host}]" if ":" in host else host

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Optional
@@ -35,6 +36,7 @@ _LOOK = 0.05
 _NONE = "none"
 
 _KEY = re.compile("[0-9a-f]{12}")  # of a destination
+_LAST = chr(0x10FFFF)  # no id has it
 
 
 def replay(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
@@ -82,11 +84,12 @@ def whole_ids(asked: Sequence[str], known: Iterator[str]) -> list[str]:
     everyone = sorted(set(known))
     found = []
     for beginning in asked:
-        matches = [id for id in everyone if id.startswith(beginning.lower())]
-        if len(matches) != 1:
-            problem = "no event here has this id" if not matches else f"{len(matches)} events begin so"
+        first = bisect_left(everyone, beginning.lower())
+        count = bisect_left(everyone, beginning.lower() + _LAST) - first
+        if count != 1:
+            problem = "no event here has this id" if not count else f"{count} events begin so"
             raise SpoolError(f"{beginning}: {problem}; `lastword ls` and `lastword ls --set-aside` list them")
-        found += matches
+        found.append(everyone[first])
     return found
 
 

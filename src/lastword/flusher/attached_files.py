@@ -25,6 +25,8 @@ def _beginning(then: FileFound) -> Optional[bytes]:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or (found.st_dev, found.st_ino) != (then["device"], then["inode"]):
                 return None
+            if found.st_size < then["size"]:  # before any memory is taken for what a record claims
+                return None
             with open(descriptor, "rb", closefd=False) as file:
                 content = file.read(then["size"])
             return content if len(content) == then["size"] else None

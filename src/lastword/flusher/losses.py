@@ -17,6 +17,10 @@ from lastword.spool.retention import OWN_REPORT
 #: Seconds between two reports.
 INTERVAL = 3600.0
 
+#: So many reasons are told of, those of the most events; what others there are comes from a file that was damaged.
+_MOST_REASONS = 50
+_OTHERS = "other reasons"
+
 WANTED = frozenset({"before_send", "ignored", "sampled", "flood", "purged", OWN_REPORT})
 
 
@@ -24,7 +28,10 @@ def losses(dropped: Mapping[str, int], refused: Mapping[str, int]) -> Counter[st
     """How many events were lost, by reason, over the life of the spool."""
     total = Counter(dict(dropped))
     total.update(refused)
-    return Counter({reason: count for reason, count in total.items() if count > 0 and reason not in WANTED})
+    found = Counter({reason: count for reason, count in total.items() if count > 0 and reason not in WANTED})
+    told = Counter(dict(found.most_common(_MOST_REASONS)))
+    others = sum(found.values()) - sum(told.values())
+    return told + Counter({_OTHERS: others})
 
 
 def untold(lost: Counter[str], told: Counter[str], told_at: float, now: float) -> Counter[str]:

@@ -11,8 +11,9 @@ out again then, and the event is sent twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from itertools import islice
 
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.flusher.settle import Bookkeeper
@@ -33,6 +34,9 @@ _UNREACHABLE = "{} was not found, is being sent just now, or stands behind too m
 #: After so many events a checkpoint is made, and their files go.
 _BATCH = 64
 
+#: So many orders are carried out at a look, and so many troubles are told of each.
+_MOST_ORDERS, _MOST_TROUBLE = 16, 100
+
 
 class Orders:
     """Looks for orders at every look of the leader, and obeys them."""
@@ -49,65 +53,72 @@ class Orders:
             for writer in writers.values():
                 writer.redirect(given)
         self.redirects.forget_spent(writers)
-        for order_id in orders.waiting(self._layout):
+        for order_id in orders.waiting(self._layout)[:_MOST_ORDERS]:
             order = orders.load(self._layout, order_id)
             orders.answer(self._layout, order_id, self._carry_out(order, writers, now))
 
     def _carry_out(self, order: Order | None, writers: Mapping[str, WatchedWriter], now: float) -> Answer:
         if order is None or order.do not in (REPLAY, PURGE):
             return Answer(0, ["it is not known to this version of lastword"])
-        chosen = [one for one in kept.set_aside(self._layout) if order.ids is None or one.id in order.ids]
-        carry_out = self._replay if order.do == REPLAY else self._purge
-        answer = carry_out(chosen)
-        missing = set(order.ids or ()) - {one.id for one in chosen}
+        missing = set(order.ids or ())
+        chosen = self._chosen(None if order.ids is None else frozenset(missing), missing)
+        trouble: list[str] = []
+        done = self._replay(chosen, trouble) if order.do == REPLAY else self._purge(chosen)
         if order.do == PURGE and missing:
             purged = self._purge_held(missing, writers, now)
-            answer, missing = Answer(answer.done + len(purged), answer.trouble), missing - purged
-        return Answer(answer.done, answer.trouble + [_UNREACHABLE.format(id) for id in sorted(missing)])
+            done, missing = done + len(purged), missing - purged
+        told = islice((*trouble, *(_UNREACHABLE.format(id) for id in sorted(missing))), _MOST_TROUBLE)
+        untold = len(trouble) + len(missing) - _MOST_TROUBLE
+        return Answer(done, [*told, *([f"and {untold} more"] if untold > 0 else [])])
 
-    def _replay(self, chosen: list[Kept]) -> Answer:
+    def _chosen(self, ids: Collection[str] | None, missing: set[str]) -> Iterator[Kept]:
+        """What is set aside and has one of these ids, one after the other; takes it off ``missing``."""
+        for one in kept.set_aside(self._layout, ids):
+            if ids is None or one.id in ids:
+                missing.discard(one.id)
+                yield one
+
+    def _replay(self, chosen: Iterator[Kept], trouble: list[str]) -> int:
         """Damage stays where it is: there is no event in it."""
-        events = [one for one in chosen if one.record is not None]
-        trouble = [f"{one.id} is damaged and cannot be sent" for one in chosen if one.record is None]
-        if not events:
-            return Answer(0, trouble)
-        try:
-            writer = Writer.born(self._layout, role="replay")
-        except (OSError, SpoolError) as error:
-            return Answer(0, [*trouble, str(error)])
-        with writer:
-            done = self._record_anew(writer, events, trouble)
-        return Answer(done, trouble)
-
-    def _record_anew(self, writer: Writer, events: list[Kept], trouble: list[str]) -> int:
         done: list[Kept] = []
-        for one in events:
-            try:
-                self._append(writer, one)
-            except (OSError, ConfigError, RecordRefused, WriterLost) as error:
-                trouble.append(f"{one.id}: {error}")
-                continue
-            self._books.ledger.totals.recorded -= 1
-            self._count(one, -1)
-            done.append(one)
-            if len(done) % _BATCH == 0:
-                self._remove(done[-_BATCH:])
-        self._remove(done)
-        return len(done)
+        count = 0
+        with ExitStack() as stack:
+            writer: Writer | None = None
+            for one in chosen:
+                if one.record is None:
+                    trouble.append(f"{one.id} is damaged and cannot be sent")
+                    continue
+                try:
+                    writer = writer or stack.enter_context(Writer.born(self._layout, role="replay"))
+                    self._append(writer, one)
+                except (OSError, ConfigError, SpoolError, RecordRefused, WriterLost) as error:
+                    trouble.append(f"{one.id}: {error}")
+                    continue
+                self._books.ledger.totals.recorded -= 1
+                self._count(one, -1)
+                done.append(one)
+                if len(done) == _BATCH:
+                    count += self._remove(done)
+            count += self._remove(done)
+        return count
 
     def _append(self, writer: Writer, one: Kept) -> None:
         line = read_small_file(one.path, aside.MOST_OF_A_FILE).partition(b"\n")[2]
         to = None if one.to is None else destination.load(self._layout, one.to)
         writer.append(readdressed(body_of(line), one.to), to)
 
-    def _purge(self, chosen: list[Kept]) -> Answer:
+    def _purge(self, chosen: Iterator[Kept]) -> int:
         """What was damaged was never counted as set aside, so it just goes."""
+        done: list[Kept] = []
+        count = 0
         for one in chosen:
             if one.record is not None:
                 self._count(one, -1)
                 self._books.ledger.totals.tally[dropped(PURGED)] += 1
-        self._remove(chosen)
-        return Answer(len(chosen))
+            done.append(one)
+            if len(done) == _BATCH:
+                count += self._remove(done)
+        return count + self._remove(done)
 
     def _purge_held(self, ids: set[str], writers: Mapping[str, WatchedWriter], now: float) -> set[str]:
         """Drop those that wait to be sent, or for a human; returns which."""
@@ -123,8 +134,13 @@ class Orders:
     def _count(self, one: Kept, by: int) -> None:
         self._books.ledger.totals.tally[set_aside(one.why or "refused")] += by
 
-    def _remove(self, done: list[Kept]) -> None:
-        self._books.checkpoint()
+    def _remove(self, done: list[Kept]) -> int:
+        """Remove their files, after a checkpoint, and empty the list; returns how many there were."""
+        if done:
+            self._books.checkpoint()
         for one in done:
             with suppress(OSError):
                 inside.unlink(one.path)
+        count = len(done)
+        done.clear()
+        return count

@@ -39,6 +39,9 @@ from lastword.spool.watch import WatchedWriter
 #: How long after the unlink the descriptor is read once more, in seconds.
 GRAVE_TIME = 0.2
 
+#: So many descriptors are kept open for that at most.
+MOST_GRAVES = 128
+
 
 @dataclass(frozen=True)
 class Grave:
@@ -127,7 +130,11 @@ class Bookkeeper:
             self.ledger.retire(writer.id, blackbox.load(os.path.join(writer.directory, BLACKBOX)).refused)
         if self._unstored or retirable:
             self.checkpoint()
-        buried = sum(self._bury(writer, name, now) for writer, name in removable)
+        buried = 0
+        for writer, name in removable:
+            if len(self._graves) == MOST_GRAVES:  # the others come when some of these are closed
+                break
+            buried += self._bury(writer, name, now)
         for writer in writers:
             writer.forget_unlinked()
         removed = [id for id in self.ledger.retired if remove_directory(self._layout.writer(id))]

@@ -22,8 +22,9 @@ from typing import Optional
 
 from lastword import checked
 from lastword.interruption import failures
-from lastword.spool.layout import open_private, read_small_file, write_all
+from lastword.spool.layout import BLACKBOX, open_private, read_small_file, segment_name, write_all
 from lastword.spool.outcomes import read_counts
+from lastword.spool.reader import size_of
 
 SIZE = 64 << 10
 _COPY = 4096
@@ -81,6 +82,19 @@ def load(path: str) -> WriterState:
     finally:
         os.close(descriptor)
     return newest
+
+
+def finished_upto(directory: str, numbers: tuple[int, ...], *, dead: bool) -> int:
+    """The highest of the ``numbers`` of a writer's segments that nobody will write to again; 0 where there is none."""
+    if dead or not numbers:
+        return numbers[-1] if numbers else 0
+    if len(numbers) == 1:
+        return 0
+    sealed_upto = load(os.path.join(directory, BLACKBOX)).sealed_upto
+    # The black box may be damaged. A later segment is written to only once those before it are done with.
+    paths = ((number, os.path.join(directory, segment_name(number))) for number in reversed(numbers))
+    written_to = next((number for number, path in paths if size_of(path)), 0)
+    return min(max(sealed_upto, written_to - 1), numbers[-1] - 1)
 
 
 def is_damaged(path: str) -> bool:

@@ -39,6 +39,9 @@ MOST = 200
 #: What is being written just now can look damaged for a moment: it counts if it still does so this much later.
 _SECOND_LOOK = 0.05
 
+#: So many of each kind are looked for: thousands of strange files are one trouble.
+_MOST_OF_A_KIND = 200
+
 _GOES = "see what changes files in the spool; this one goes with its writer, some time after its process has ended"
 
 _OWN_NAMES = frozenset({ALIVE_LOCK, WHO, BLACKBOX})
@@ -90,7 +93,7 @@ def _everything(layout: Layout) -> Iterator[Finding]:
 def _parts(layout: Layout, parts: tuple[Callable[[Layout], Iterator[Finding]], ...]) -> Iterator[Finding]:
     for part in parts:
         with suppress(OSError):
-            yield from part(layout)
+            yield from islice(part(layout), _MOST_OF_A_KIND)
 
 
 def _way_there(layout: Layout) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -100,14 +100,14 @@ def count_set_aside(layout: Layout) -> int:
         return 0
 
 
-def set_aside(layout: Layout) -> Iterator[Kept]:
-    """Everything that was set aside, by file name."""
+def set_aside(layout: Layout, ids: Optional[Collection[str]] = None) -> Iterator[Kept]:
+    """Everything that was set aside, by file name; or what is named after one of these ``ids``: only that is read."""
     try:
         names = sorted(inside.listdir(layout.set_aside))
     except OSError:
         return
     for name in names:
-        if name.endswith(_SET_ASIDE):
+        if name.endswith(_SET_ASIDE) and (ids is None or _id_in(name) in ids):
             with suppress(OSError):
                 yield _set_aside_at(os.path.join(layout.set_aside, name))
 
@@ -118,4 +118,8 @@ def _set_aside_at(path: str) -> Kept:
     found = parse(content.rstrip(b"\n"))
     if path.endswith(".record") and isinstance(found, Record):
         return Kept(found.id, head.to or found.to, found, path, head.why, head.reason, head.at)
-    return Kept(os.path.basename(path).partition(".")[0], None, None, path, "damaged", head.reason, head.at)
+    return Kept(_id_in(os.path.basename(path)), None, None, path, "damaged", head.reason, head.at)
+
+
+def _id_in(name: str) -> str:
+    return name.partition(".")[0]

@@ -16,14 +16,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Optional
 
 from lastword import checked
+from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.spool import inside
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 
 REPLAY, PURGE = "replay", "purge"
 
+#: Bytes of an order or an answer, and ids in an order.
 _MOST = 4 << 20
 _LONGEST_TROUBLE = 1000
+MOST_IDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Answer:
 
 def give(layout: Layout, order: Order) -> str:
     """Write it down; returns its id. The caller holds ``cli.lock``. Raises OSError or SpoolError."""
+    if order.ids is not None and len(order.ids) > MOST_IDS:
+        raise SpoolError(f"{len(order.ids)} events are too many for one order: name {MOST_IDS} at most, or all")
     inside.make_directory(layout.orders)
     for name in inside.listdir(layout.orders):  # of commands that were killed before they had read them
         if name.endswith(".done"):

@@ -8,6 +8,7 @@ appended without a lock, for there may be none, and take a thousandth of the roo
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable
@@ -20,6 +21,10 @@ from lastword.spool.layout import Layout, open_private, write_all
 from lastword.spool.places import Place
 
 _MOVED = ".moved"
+
+#: What a reason of ours looks like. So many files count at most; of ours there are fewer than forty.
+_NAME = re.compile(r"[a-z_ ]{1,40}(?:\.moved)?")
+_MOST = 200
 
 
 def count(places: Iterable[Place], reason: str, number: int) -> Optional[str]:
@@ -69,7 +74,7 @@ def _append(directory: str, name: str, number: int) -> None:
 def _files(layout: Layout) -> list[tuple[str, os.stat_result]]:
     found = []
     with suppressed(OSError):
-        for reason in inside.listdir(layout.refused):
+        for reason in sorted(filter(_NAME.fullmatch, inside.listdir(layout.refused)))[:_MOST]:
             with suppressed(OSError):
                 found.append((reason, inside.lstat(os.path.join(layout.refused, reason))))
     return [(reason, each) for reason, each in found if stat.S_ISREG(each.st_mode) and each.st_size]

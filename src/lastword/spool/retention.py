@@ -39,8 +39,9 @@ def limits_of(writers: Collection[WatchedWriter]) -> Limits:
 
 
 def drop_oldest(layout: Layout, writers: Collection[WatchedWriter], most: int | None = None) -> list[Removable]:
-    """Settle the oldest segments as dropped until the rest is within the limit, ``most`` of them at most; returns those
-    segments. They are still there: only a checkpoint makes it right to unlink them.
+    """Settle the oldest segments as dropped until the rest is within the limit, ``most`` of them at most, or a
+    sixteenth of all, where that is more: counting them takes as long each time. Returns those segments. They are still
+    there: only a checkpoint makes it right to unlink them.
     """
     total, removable = 0, []
     for writer in writers:
@@ -50,7 +51,7 @@ def drop_oldest(layout: Layout, writers: Collection[WatchedWriter], most: int | 
     limit = spool_limit(limits_of(writers).spool, layout.base, total)
     gone: list[Removable] = []
     for segment in sorted(removable, key=lambda segment: (segment.written_at, segment.name)):
-        if total <= limit or (most is not None and len(gone) >= most):
+        if total <= limit or (most is not None and len(gone) >= max(most, len(removable) // 16)):
             break
         segment.writer.drop(segment.name, OWN_REPORT if segment.writer.is_flushers else SPOOL_FULL)
         if segment.name in segment.writer.settled_segments():

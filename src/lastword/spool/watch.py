@@ -6,9 +6,11 @@ place is kept, for at most ``WINDOW`` records of a writer, so a backlog of any s
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection, Iterator
 from itertools import chain
@@ -19,7 +21,6 @@ from lastword.spool import blackbox, inside
 from lastword.spool.glance import Glance, may_have_changed
 from lastword.spool.identity import is_dead, program_of, read_who
 from lastword.spool.layout import (
-    BLACKBOX,
     WHO,
     Layout,
     deferred_from,
@@ -38,6 +39,7 @@ from lastword.spool.syncing import Syncer
 from lastword.spool.waiting import Waiting
 
 WINDOW = MAX_ABOVE
+MOST_ALONE = 1024  # records of a writer that wait alone, each in a file of its own
 
 
 class Removable(NamedTuple):
@@ -165,6 +167,8 @@ class WatchedWriter:
         if line.number is None:  # it has one
             self.entry.tries[line.segment] = line.suspicions
             return
+        if len(self._extras) >= MOST_ALONE:
+            raise OSError(errno.ENOSPC, "Too many records of this writer wait alone already", self.directory)
         name = deferred_name(line.number, line.start)
         path = os.path.join(self.directory, name)
         content = read_bytes(os.path.join(self.directory, line.segment), line.start, line.end)
@@ -209,6 +213,7 @@ class WatchedWriter:
         the tracker; they must be dropped in the order of their numbers.
         """
         total, removable, in_order, settled = 0, [], True, set(self.settled_segments())
+        finished = blackbox.finished_upto(self.directory, self.segments.numbered, dead=self.dead)
         busy = {line.segment for line in self.waiting() if line.in_flight}
         for name in (*map(segment_name, self.segments.numbered), *self.segments.extras):
             if name in settled:
@@ -221,7 +226,7 @@ class WatchedWriter:
             size = found.st_size if found.st_size <= MOST_READ else found.st_blocks * 512
             total += size
             number = segment_number(name)
-            free = name not in busy and (number is None or self._is_finished(number))
+            free = name not in busy and (number is None or number <= finished)
             in_order = in_order and (free or number is None)
             if free and (in_order or number is None):
                 removable.append(Removable(found.st_mtime_ns, size, self, name))
@@ -283,32 +288,23 @@ class WatchedWriter:
 
     def _read_numbered(self) -> None:
         self._read_to_end = self._caught_up = False
+        numbers = self.segments.numbered  # which of them are finished is asked before reading: nothing comes in between
+        finished = blackbox.finished_upto(self.directory, numbers, dead=self.dead)
         while len(self._window) < WINDOW:
-            number = next((number for number in self.segments.numbered if number >= self._number), None)
-            if number is None:
+            next_one = bisect_left(numbers, self._number)
+            if next_one == len(numbers):
                 self._read_to_end = self._caught_up = True
                 break
+            number = numbers[next_one]
             if number != self._number:
                 self._number, self._offset = number, 0
-            finished = self._is_finished(number)  # asked before reading, so that nothing can come in between
-            at_end = self._read_segment(number, finished=finished)
-            if not (at_end and finished):
+            at_end = self._read_segment(number, finished=number <= finished)
+            if not (at_end and number <= finished):
                 self._caught_up = at_end
                 break
             self._settled_sizes[segment_name(number)] = self._offset
             self._number, self._offset = number + 1, 0
         self._slide()
-
-    def _is_finished(self, number: int) -> bool:
-        if self.dead:
-            return True
-        if number == self.segments.numbered[-1]:
-            return False
-        if number <= blackbox.load(os.path.join(self.directory, BLACKBOX)).sealed_upto:
-            return True
-        # The black box may be damaged. A later segment is written to only once this one is done with.
-        later = [segment_name(other) for other in self.segments.numbered if other > number]
-        return any(size_of(os.path.join(self.directory, name)) for name in later)
 
     def _read_segment(self, number: int, *, finished: bool) -> bool:
         """Take in lines until the window is full; true when the end was reached."""

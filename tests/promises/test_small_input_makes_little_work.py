@@ -1,0 +1,233 @@
+"""The promise: little input makes little work, whoever made it: what is read, opened, kept or said grows with what is
+there, not with its square, and has a bound where it could be planted by the thousand.
+
+What is counted here is operations and sizes, never time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from lastword.cli.change import whole_ids
+from lastword.errors import SpoolError
+from lastword.event import new_id
+from lastword.flusher import losses, settle
+from lastword.flusher.attached_files import with_attached_files
+from lastword.flusher.orders import Orders
+from lastword.flusher.settle import Bookkeeper
+from lastword.spool import blackbox, kept, orders, reader, refused, retention, watch
+from lastword.spool.accounts import read_accounts
+from lastword.spool.findings import findings
+from lastword.spool.layout import Layout, segment_name
+from lastword.spool.ledger import Ledger, WriterEntry
+from lastword.spool.limits import Limits
+from lastword.spool.orders import PURGE, REPLAY, Order
+from lastword.spool.watch import WatchedWriter
+from lastword.testing import LoopbackTracker
+from tests.support.events import exception_event
+from tests.support.planted import record, writer_of
+from tests.support.spools import Process, flush, impatient_flushers, look, messages
+
+NOW = 1_800_000_000.0
+
+
+class Desk:
+    """A spool of which so many events were set aside, and a leader's orders."""
+
+    def __init__(self, layout: Layout, count: int) -> None:
+        self.layout = layout
+        with writer_of(Path(layout.spool)) as writer:
+            self.ids = record(writer, count)
+        self.books = Bookkeeper(layout, Ledger())
+        watched = WatchedWriter(layout, writer.id, self.books.ledger.entry(writer.id))
+        look(watched, NOW)
+        for line in list(watched.waiting()):
+            self.books.settle_refused(watched, line, "refused", "HTTP 400", NOW)
+        self.books.checkpoint()
+        self.orders = Orders(layout, self.books)
+
+    def plant(self, order: Order) -> str:
+        return orders.give(self.layout, order)
+
+
+def test_many_orders_read_what_they_are_about(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order that names events reads those alone; of a thousand orders a few are carried out at each look."""
+    desk = Desk(layout, 40)
+    read = Mock(side_effect=kept._set_aside_at)
+    monkeypatch.setattr(kept, "_set_aside_at", read)
+    for number in range(100):
+        desk.plant(Order(REPLAY, [desk.ids[0], f"{number:032x}"]))
+    done = 0
+    while waiting := len(orders.waiting(layout)):
+        desk.orders.look({}, NOW)
+        done += 1
+        assert waiting - 16 <= len(orders.waiting(layout)) < waiting
+    assert done >= 6
+    assert read.call_count == 1  # it is not there any more for the others
+    assert read_accounts(layout.spool).held == 1
+
+
+@pytest.mark.parametrize("do", [REPLAY, PURGE])
+def test_an_order_holds_a_few_events_at_a_time(layout: Layout, monkeypatch: pytest.MonkeyPatch, do: str) -> None:
+    """However much is set aside, it is read one after the other, and removed with each checkpoint."""
+    desk = Desk(layout, 150)
+    most, seen, read = 0, 0, kept._set_aside_at
+
+    def counting(path: str) -> kept.Kept:
+        nonlocal most, seen
+        seen += 1
+        most = max(most, seen - (150 - len(os.listdir(layout.set_aside))))
+        return read(path)
+
+    monkeypatch.setattr(kept, "_set_aside_at", counting)
+    order_id = desk.plant(Order(do))
+    desk.orders.look({}, NOW)
+    answer = orders.take_answer(layout, order_id)
+    assert answer is not None and answer.done == 150
+    assert seen == 150 and most <= 64
+    assert read_accounts(layout.spool).missing == 0
+
+
+def test_an_order_for_what_is_not_there_is_answered_in_short(layout: Layout) -> None:
+    """A hundred troubles are told and the rest counted, so that the answer can be read; too many ids are no order."""
+    desk = Desk(layout, 1)
+    order_id = desk.plant(Order(PURGE, [new_id() for _ in range(20_000)]))
+    desk.orders.look({}, NOW)
+    assert sum(os.path.getsize(os.path.join(layout.orders, name)) for name in os.listdir(layout.orders)) < 64 << 10
+    answer = orders.take_answer(layout, order_id)
+    assert answer is not None and len(answer.trouble) == 101 and answer.trouble[-1] == "and 19900 more"
+    with pytest.raises(SpoolError, match="too many"):
+        orders.give(layout, Order(REPLAY, ["0" * 32] * (orders.MOST_IDS + 1)))
+
+
+def test_ids_are_looked_up_not_searched_for() -> None:
+    """The beginnings of ids among many: each costs a few comparisons."""
+
+    class Id(str):
+        compared = 0
+
+        def __lt__(self, other: str) -> bool:
+            Id.compared += 1
+            return str(self) < str(other)
+
+    everyone = [Id(f"{number:08x}") for number in range(4096)]
+    assert whole_ids([f"{number:08x}" for number in range(0, 4096, 2)], iter(everyone)) == everyone[::2]
+    assert Id.compared < 4096 * 12 + 2048 * 2 * 13
+    with pytest.raises(SpoolError, match="16 events begin so"):
+        whole_ids(["0000001"], iter(everyone))
+
+
+def test_thousands_of_strange_files_are_one_trouble(layout: Layout) -> None:
+    """A spool full of files that are none of lastword's is told of by some of each kind, and all kinds are told of."""
+    for number in range(300):
+        (Path(layout.destinations) / f"x{number}").touch()
+        (Path(layout.birth) / f"x{number}").touch()
+    (Path(layout.writers) / "backup").mkdir()
+    found = findings(layout)
+    assert len(found) < 500
+    assert len({os.path.basename(os.path.dirname(one.text.split()[0])) for one in found}) == 3
+
+
+def test_thousands_of_reasons(layout: Layout) -> None:
+    """Of what stands in ``refused`` so much counts as there are reasons; what is told of losses is bounded too, and
+    leaves none out of its sum.
+    """
+    os.mkdir(layout.refused)
+    for number in range(300):
+        (Path(layout.refused) / f"reason {number}").write_bytes(b".")
+        (Path(layout.refused) / ("z" + "abcdefghij"[number % 10] * (1 + number // 10))).write_bytes(b".")
+    (Path(layout.refused) / "disk full").write_bytes(b"..")
+    counted = refused.counted(layout)
+    assert counted["disk full"] == 2 and len(counted) <= 200
+    told = losses.losses({}, {f"reason {number}": 1 + number for number in range(2_000)})
+    assert len(told) <= 51 and sum(told.values()) == 2_000 * 2_001 // 2
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_thousands_of_small_segments(layout: Layout, monkeypatch: pytest.MonkeyPatch, dead: bool) -> None:
+    """A look at a writer asks once which of its segments are finished, and reads each once; they go with a bounded
+    number of descriptors.
+    """
+    with LoopbackTracker() as tracker, impatient_flushers():
+        process = Process(layout, tracker.dsn, "1", "2")
+        lines = process.segment.read_bytes()
+        for number in range(2, 400):
+            (process.directory / segment_name(number)).write_bytes(b"" if number % 2 else b"x\n")
+        process.segment.write_bytes(lines)
+        asked, opened = Mock(side_effect=blackbox.load), Mock(side_effect=reader.read_lines)
+        monkeypatch.setattr(blackbox, "load", asked)
+        monkeypatch.setattr(watch, "read_lines", opened)
+        if dead:
+            process.ends()
+        watched = WatchedWriter(layout, process.writer.id, WriterEntry())
+        look(watched, NOW)
+        watched.sizes()
+        assert asked.call_count == (0 if dead else 2)
+        assert opened.call_count < 400
+        monkeypatch.undo()
+        process.ends()
+        most, bury = 0, Bookkeeper._bury
+
+        def counting(self: Bookkeeper, *arguments: object) -> bool:
+            nonlocal most
+            most = max(most, len(self._graves))
+            return bury(self, *arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Bookkeeper, "_bury", counting)
+        monkeypatch.setattr(settle, "MOST_GRAVES", 32)
+        with impatient_flushers():
+            flush(layout)
+        assert 16 < most < 32
+        assert sum(messages(tracker).values()) == 2
+    assert os.listdir(layout.writers) == []
+
+
+def test_room_is_made_in_few_rounds(layout: Layout) -> None:
+    """Where thousands of segments are too much, a share of them goes each time that all are counted."""
+    with writer_of(Path(layout.spool)) as writer:
+        record(writer, 1)
+    directory = Path(layout.writer(writer.id))
+    (directory / "who.json").write_text(json.dumps({"pid": 1, "limits": {"spool": 0}}))
+    for number in range(2, 300):
+        (directory / segment_name(number)).write_bytes(b"x\n")
+    watched = WatchedWriter(layout, writer.id, WriterEntry())
+    look(watched, NOW)
+    rounds = 0
+    while retention.drop_oldest(layout, [watched], 8):
+        rounds += 1
+    assert rounds < 36
+    assert watched.sizes()[0] == 0
+    assert retention.limits_of([watched]) == Limits(spool=0)
+
+
+def test_a_tracker_that_breaks_down_at_everything(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many records wait alone, each in a file of its own, and no more: others wait where they are."""
+    monkeypatch.setattr(watch, "MOST_ALONE", 20)
+    with writer_of(Path(layout.spool)) as writer:
+        record(writer, 50)
+    watched = WatchedWriter(layout, writer.id, WriterEntry())
+    look(watched, NOW)
+    lines = list(watched.waiting())
+    for line in lines[:20]:
+        watched.defer(line)
+    for line in lines[20:]:
+        with pytest.raises(OSError, match="Too many"):
+            watched.defer(line)
+    assert len(list(Path(layout.writer(writer.id)).glob("d-*.seg"))) == 20
+    assert len(list(watched.waiting())) == 50
+
+
+def test_a_record_that_claims_a_huge_attachment(tmp_path: Path) -> None:
+    """No memory is taken for what a file does not have."""
+    path = tmp_path / "log"
+    path.write_bytes(b"a line\n")
+    found = path.stat()
+    file = {"path": str(path), "device": found.st_dev, "inode": found.st_ino, "size": 1 << 60}
+    one = {"type": "", "left_out": None, "name": "log", "size": 1 << 60, "content": None, "file": file}
+    [sent] = with_attached_files(exception_event(attachments=[one]))["attachments"]
+    assert sent["content"] is None and sent["left_out"]

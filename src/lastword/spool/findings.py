@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Callable, Literal, NamedTuple
 
 from lastword.errors import ConfigError
-from lastword.spool import blackbox, destination, inside
+from lastword.spool import blackbox, destination, inside, redirects
 from lastword.spool.ground import MOVED_SUFFIX
 from lastword.spool.identity import read_who
 from lastword.spool.layout import (
@@ -40,7 +40,7 @@ MOST = 200
 _SECOND_LOOK = 0.05
 
 #: So many of each kind are looked for: thousands of strange files are one trouble.
-_MOST_OF_A_KIND = 200
+_MOST_OF_A_KIND = 50
 
 _GOES = "see what changes files in the spool; this one goes with its writer, some time after its process has ended"
 
@@ -85,9 +85,8 @@ def passed_over(layout: Layout) -> list[str]:
 
 
 def _everything(layout: Layout) -> Iterator[Finding]:
-    return _parts(
-        layout, (_way_there, _base, _ledger, _destinations, _births, _contents, _writers_themselves, _writers)
-    )
+    parts = _way_there, _base, _ledger, _destinations, _redirects, _births, _contents, _writers_themselves, _writers
+    return _parts(layout, parts)
 
 
 def _parts(layout: Layout, parts: tuple[Callable[[Layout], Iterator[Finding]], ...]) -> Iterator[Finding]:
@@ -174,6 +173,15 @@ def _destinations(layout: Layout) -> Iterator[Finding]:
                     f"{error}. Events for it wait",
                     f"start a program with its DSN, which writes it anew, or `lastword redirect {key} DSN`",
                 )
+
+
+def _redirects(layout: Layout) -> Iterator[Finding]:
+    ignored = redirects.count_ignored(layout)
+    if ignored:
+        yield _problem(
+            f"{ignored} redirects in {layout.redirects} do not count: there are too many, or they are too large",
+            "remove what no `lastword redirect` has put there",
+        )
 
 
 def _births(layout: Layout) -> Iterator[Finding]:

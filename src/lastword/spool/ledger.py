@@ -26,11 +26,13 @@ An outcome is ``delivered``, ``set aside: <reason>`` or ``dropped: <reason>``.
 
 The order that loses nothing: a verdict is kept in memory, then checkpointed here, then files are unlinked. In-place
 writes, because on a full disk a rename over an old file gets ENOSPC like any new file. A copy that cannot grow any more
-forgets the places above ``low`` (those records are sent again), never ``low``.
+forgets the places above ``low`` (those records are sent again), and writers of which nothing is settled; never ``low``.
+So does one that would have more than 16 MiB of JSON, for no more is read.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -83,7 +85,11 @@ MAX_ABOVE = 256
 
 _HEADER = b"lastword ledger %020d %010d %08x\n"
 _HEADER_SIZE = len(_HEADER % (0, 0, 0))
-_MAX_LENGTH = 256 << 20  # of the JSON; a length beyond it is a damaged one
+_MAX_LENGTH = 16 << 20  # of the JSON: a hundred thousand writers. A length beyond it is a damaged one
+
+#: So many reasons of refusals have a count of their own; there are fewer than twenty.
+_MOST_REASONS = 200
+_OTHER_REASONS = "other reasons"
 
 #: Seconds. A difference below it may have come from a pause between two looks at the clocks.
 _LEAST_STEP = 0.1
@@ -165,7 +171,9 @@ class Ledger:
         self.totals.recorded += entry.recorded
         self.totals.interrupted += entry.interrupted
         self.totals.tally.update(entry.tally)
-        self.totals.refused.update(refused)
+        for reason, count in refused.items():
+            known = reason in self.totals.refused or len(self.totals.refused) < _MOST_REASONS
+            self.totals.refused[reason if known else _OTHER_REASONS] += count
         self.retired.add(writer_id)
 
     def store(self, layout: Layout) -> None:
@@ -194,6 +202,7 @@ class Ledger:
                     "tally": entry.tally,
                 }
                 for writer_id, entry in self.writers.items()
+                if with_above or not entry.is_untouched
             },
             "destinations": {key: vars(health) for key, health in self.destinations.items()},
             "retired": sorted(self.retired),
@@ -249,6 +258,8 @@ def preallocate(layout: Layout) -> None:
 
 
 def _write_copy(path: str, generation: int, text: bytes) -> None:
+    if len(text) > _MAX_LENGTH:
+        raise OSError(errno.EFBIG, f"It would have {len(text)} bytes, and no more than {_MAX_LENGTH} are read", path)
     descriptor = open_in_place(path, os.O_RDWR | os.O_CREAT)
     try:
         if os.fstat(descriptor).st_size == 0:
@@ -271,7 +282,9 @@ def _load_copy(path: str) -> Optional[Ledger]:
         if len(words) != 5 or words[:2] != [b"lastword", b"ledger"]:
             return None
         generation, length, crc = int(words[2]), int(words[3]), int(words[4], 16)
-        text = _pread_all(descriptor, min(length, _MAX_LENGTH), _HEADER_SIZE)
+        if length > _MAX_LENGTH:
+            return None
+        text = _pread_all(descriptor, length, _HEADER_SIZE)
         if _checksum(generation, text) != crc:
             return None
         return Ledger._decode(generation, text)

@@ -93,6 +93,11 @@ class WriterEntry:
                 yield name, None, 0
 
     @property
+    def is_untouched(self) -> bool:
+        """Whether nothing is known of this writer but when it was first seen."""
+        return {**vars(self), "first_seen": 0.0} == vars(WriterEntry())
+
+    @property
     def settled(self) -> int:
         return sum(self.tally.values())
 

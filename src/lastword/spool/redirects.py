@@ -17,9 +17,11 @@ import json
 import os
 import time
 from collections.abc import Collection
+from itertools import accumulate
 from typing import NamedTuple, Optional
 
 from lastword import checked
+from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
@@ -27,7 +29,8 @@ from lastword.spool.glance import may_have_changed
 from lastword.spool.layout import Layout, deferred_from, read_small_file, segment_name, segment_number, write_whole_file
 from lastword.spool.reader import list_segments, size_of
 
-_MOST = 16 << 20
+#: So many are obeyed, and so many bytes of them all: the first ones. A hundred thousand writers fit in.
+MOST_REDIRECTS, _MOST = 100, 8 << 20
 
 
 class Redirect(NamedTuple):
@@ -62,9 +65,34 @@ def give(layout: Layout, old: Optional[str], new: str, of: Optional[Collection[s
             upto[writer_id] = (0, 0)
     inside.make_directory(layout.redirects)
     path = os.path.join(layout.redirects, f"{time.time_ns():020d}-{new_id()}.json")
-    text = json.dumps({"old": old, "new": new, "upto": upto, "extras": extras})
-    write_whole_file(path, text.encode("ascii"))
+    text = json.dumps({"old": old, "new": new, "upto": upto, "extras": extras}).encode("ascii")
+    standing = _names(layout)
+    if len(standing) >= MOST_REDIRECTS or sum(_size(layout, name) for name in standing) + len(text) > _MOST:
+        raise SpoolError(f"{layout.redirects} has no room for another redirect: see that what they are about is sent")
+    write_whole_file(path, text)
     layout.wake_flusher()
+
+
+def obeyed(layout: Layout) -> list[str]:
+    """The names of those that count, in their order. Raises OSError."""
+    names = _names(layout)[:MOST_REDIRECTS]
+    together = accumulate(_size(layout, name) for name in names)
+    return [name for name, size in zip(names, together) if size <= _MOST]
+
+
+def count_ignored(layout: Layout) -> int:
+    """How many are there beside those that count. Raises OSError."""
+    return len(_names(layout)) - len(obeyed(layout))
+
+
+def _names(layout: Layout) -> list[str]:
+    return sorted(name for name in inside.listdir(layout.redirects) if name.endswith(".json"))
+
+
+def _size(layout: Layout, name: str) -> int:
+    with suppressed(FileNotFoundError):  # it was spent just now
+        return inside.lstat(os.path.join(layout.redirects, name)).st_size
+    return 0
 
 
 class Redirects:
@@ -81,7 +109,7 @@ class Redirects:
             mtime = inside.lstat(self._layout.redirects).st_mtime_ns
             if not may_have_changed(mtime, self._mtime, now):
                 return []
-            names = sorted(name for name in inside.listdir(self._layout.redirects) if name.endswith(".json"))
+            names = obeyed(self._layout)
         except failures(OSError):
             return []
         self._mtime = mtime

@@ -183,4 +183,4 @@ def test_a_spool_that_can_be_none(spool: str, capsys: pytest.CaptureFixture[str]
     assert cli.main(["status", "--spool", spool]) == 2
     assert re.fullmatch("lastword status: spool=.*; name a directory.*\n", capsys.readouterr().err)
     assert cli.main(["status", "--spool", __file__]) == 2
-    assert "is not a directory" in capsys.readouterr().err
+    assert "is a file where a directory should be" in capsys.readouterr().err

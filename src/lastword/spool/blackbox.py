@@ -103,7 +103,8 @@ def is_damaged(path: str) -> bool:
         copies = read_small_file(path, 2 * _COPY)
     except failures(OSError):
         return True
-    return load(path).generation == 0 and copies != bytes(2 * _COPY)
+    is_told = _parse(copies[:_COPY]).generation or _parse(copies[_COPY:]).generation
+    return not is_told and copies != bytes(2 * _COPY)
 
 
 def _parse(copy: bytes) -> WriterState:

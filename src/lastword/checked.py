@@ -11,6 +11,8 @@ import json
 import math
 from typing import Any
 
+from lastword.foreign_text import one_line
+
 #: The largest number that the system takes for an offset or a size.
 LARGEST = 2**63 - 1
 
@@ -22,6 +24,8 @@ LATEST = 253_402_300_799.0
 _MOST_DIGITS = 300
 
 _LONGEST_NAME = 255
+
+_LOOKED_AT = 1 << 16  # characters
 
 
 def _whole_number(digits: str) -> Any:
@@ -91,6 +95,11 @@ def text(value: object, most: int) -> str:
     if type(value) is not str:
         raise ValueError(f"a {type(value).__name__} is no text")
     return value[:most]
+
+
+def told(value: object, most: int) -> str:
+    """``value``, if it is a text, as one line for people of at most ``most`` characters."""
+    return one_line(text(value, _LOOKED_AT), most)
 
 
 def name(value: object) -> str:

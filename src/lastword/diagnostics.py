@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import time
 
+from lastword.foreign_text import one_line
 from lastword.interruption import anything
 
 #: A cause is told at most once in this many seconds.
 TELL_INTERVAL = 60.0
+
+#: Characters of what is told: it may quote errors, names and trackers.
+MOST_OF_NOTE = 1000
 
 _interval = TELL_INTERVAL
 _waiting: dict[str, str] = {}
@@ -50,7 +54,7 @@ def tell() -> None:
         if text is not None:
             _told_at[cause] = now
             try:
-                logger.warning("%s", text)
+                logger.warning("%s", one_line(text, MOST_OF_NOTE))
             except anything():  # a filter or a handler of the program's
                 return
 

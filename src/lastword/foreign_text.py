@@ -20,8 +20,8 @@ MOST_OF_LINE = 400
 
 FILTERED = "[filtered]"
 
-#: Characters of a text that are looked at: more than an answer can have.
-_LOOKED_AT = 1 << 17
+#: Characters of a text that are looked at.
+_LOOKED_AT = 4096
 
 #: A secret with fewer characters than this is looked for as a word of its own: it may well be a part of others.
 _LEAST_SECRET = 6
@@ -39,10 +39,12 @@ def one_line(text: str, most: int = MOST_OF_LINE, secrets: Sequence[str] = ()) -
 
     ``[filtered]`` stands for each of ``secrets``, and for userinfo and values in the query of any URL.
     """
-    text = without_secrets(text[:_LOOKED_AT], secrets)
+    goes_on, text = len(text) > _LOOKED_AT, without_secrets(text[:_LOOKED_AT], secrets)
     if not _is_plain(text):
         text = "".join(character if _is_printable(character) else " " for character in text)
     text = " ".join(text.split())
+    if goes_on:  # the last word may be half of a secret
+        text = text.rpartition(" ")[0] + "…" if len(text) < most else text
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -7,15 +7,15 @@ was asked for.
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn, Optional
 
-from lastword.cli import change, demo, doctor, drain, events, foreground, run, status, test_event
+from lastword.cli import change, demo, doctor, drain, events, foreground, output, run, status, test_event
 from lastword.dsn import public_part
 from lastword.errors import ConfigError, SpoolError
+from lastword.foreign_text import printable
 from lastword.version import __version__
 
 
@@ -24,16 +24,19 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     told = _parser().parse_args(arguments)
     try:
         code = _run(told)
-        sys.stdout.flush()  # here, where a reader that has gone can still be borne
+        output.flush()  # here, where a reader that has gone can still be borne
         return code
     except (ConfigError, SpoolError) as error:
-        sys.stderr.write(f"lastword {told.command}: {error}\n")
+        output.lines(f"lastword {told.command}: {error}", error=True)
         return 2
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.abandon()
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception:  # a defect of ours, whose message may quote anything
+        output.defect(traceback.format_exc())
+        return 1
 
 
 def _run(told: argparse.Namespace) -> int:
@@ -56,8 +59,11 @@ def _run(told: argparse.Namespace) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """It repeats what it was given: a DSN in the wrong place, or one that the shell took apart."""
-        super().error(re.sub(r"[^\s']*(?:://|@)[^\s']*", lambda told: public_part(told[0]), message))
+        """It repeats what it was given: a DSN in the wrong place, or one that the shell took apart, or what the shell
+        made of names of files.
+        """
+        told = re.sub(r"[^\s']*(?:://|@)[^\s']*", lambda told: public_part(told[0]), message)
+        super().error(printable(told, lines=False))
 
 
 def _parser() -> argparse.ArgumentParser:

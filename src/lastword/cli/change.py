@@ -9,14 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import sys
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Optional
 
-from lastword.cli import whose_spool
+from lastword.cli import output, whose_spool
 from lastword.cli.leading import StandIn
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
@@ -73,9 +72,9 @@ def redirect(old: str, new: str, *, spool: Optional[str]) -> int:
         except OSError as error:
             raise SpoolError(f"the redirect cannot be written down: {error}") from None
     count = sum(held_for[key] for key in keys)
-    sys.stdout.write(f"{count} events will go to {dsn.place}\n")
+    output.line(f"{count} events will go to {dsn.place}")
     if count and holder(layout.flusher_lock) is None:
-        sys.stdout.write("No flusher leads just now; `lastword flush` sends them.\n")
+        output.line("No flusher leads just now; `lastword flush` sends them.")
     return 0
 
 
@@ -125,9 +124,9 @@ def _have_done(layout: Layout, order: Order, what: str) -> int:
             answer = _carried_out(layout, orders.give(layout, order))
         except OSError as error:
             raise SpoolError(f"the order cannot be written down: {error}") from None
-    sys.stdout.write(f"{answer.done} {what}\n")
+    output.line(f"{answer.done} {what}")
     for trouble in answer.trouble:
-        sys.stderr.write(f"lastword {order.do}: {trouble}\n")
+        output.line(f"lastword {order.do}: {trouble}", error=True)
     return 1 if answer.trouble else 0
 
 

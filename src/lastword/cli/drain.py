@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Optional
 
-from lastword.cli import progress, whose_spool
+from lastword.cli import output, progress, whose_spool
 from lastword.cli.leading import StandIn
 from lastword.config import Config
 from lastword.spool.accounts import Accounts, read_accounts
@@ -28,18 +27,18 @@ def run(*, spool: Optional[str], timeout: float) -> int:
     """
     configured = Config.load({"spool": spool}).spool
     if configured is None and find() is None:
-        sys.stdout.write("nothing is held: there is no spool\n")
+        output.line("nothing is held: there is no spool")
         return 0
     layout = whose_spool.to_change(spool, "flush")
     with progress.shown("sending") as tell:
         before, after = _drain(layout, timeout, tell)
     delivered = after.delivered - before.delivered
     if not after.sendable:
-        sys.stdout.write(f"{delivered} delivered, nothing is left\n")
+        output.line(f"{delivered} delivered, nothing is left")
         return 0
-    sys.stdout.write(f"{delivered} delivered, {after.sendable} left\n")
+    output.line(f"{delivered} delivered, {after.sendable} left")
     for reason in _why(layout, after):
-        sys.stderr.write(f"lastword flush: {reason}\n")
+        output.line(f"lastword flush: {reason}", error=True)
     return 1
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import Optional
 
-from lastword.cli import whose_spool
+from lastword.cli import output, whose_spool
 from lastword.cli.change import whole_ids
-from lastword.cli.reading import Span, date_of, pages_of, plain, title_of
+from lastword.cli.reading import Span, date_of, pages_of, title_of
+from lastword.foreign_text import printable
 from lastword.spool import kept
 from lastword.spool.findings import passed_over
 from lastword.spool.kept import Kept
@@ -24,12 +23,12 @@ def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
     for one in kept.set_aside(layout) if set_aside else kept.held(layout):
         state = f"{one.why}: {one.reason}" if one.why else "held" if one.to else "no DSN"
         when = one.captured_at or one.at
-        lines.append((when, f"{one.id}  {_date(when)}  {plain(title_of(one.event))}  [{plain(state)}]"))
+        lines.append((when, f"{one.id}  {_date(when)}  {title_of(one.event)}  [{state}]"))
     for _, line in sorted(lines):
-        sys.stdout.write(line + "\n")
+        output.line(line)
     _tell_what_is_passed_over(layout, "ls")
     if not lines:
-        sys.stderr.write("nothing is set aside\n" if set_aside else "nothing is held\n")
+        output.line("nothing is set aside" if set_aside else "nothing is held", error=True)
     return 0
 
 
@@ -41,15 +40,15 @@ def run_show(event_id: str, *, spool: Optional[str]) -> int:
     [whole] = whole_ids([event_id], (one.id for one in _everything(layout)))
     found = next((one for one in _everything(layout) if one.id == whole), None)
     if found is None:
-        sys.stderr.write("it was sent in this very moment\n")
+        output.line("it was sent in this very moment", error=True)
         return 1
-    _write(chain(_state_of(found), pages_of(found.event)))
+    output.spans(chain(_state_of(found), pages_of(found.event)))
     return 0
 
 
 def _tell_what_is_passed_over(layout: Layout, command: str) -> None:
     for what in passed_over(layout):
-        sys.stderr.write(f"lastword {command}: passed over: {what}\n")
+        output.line(f"lastword {command}: passed over: {what}", error=True)
 
 
 def _everything(layout: Layout) -> Iterator[Kept]:
@@ -57,30 +56,15 @@ def _everything(layout: Layout) -> Iterator[Kept]:
 
 
 def _state_of(one: Kept) -> Iterator[Span]:
-    yield Span(one.id, "bold")
+    yield Span(printable(one.id, lines=False), "bold")
     if one.why:
         yield Span(f"\nset aside {_date(one.at)}, {one.why}: {one.reason}", "red")
     else:
         yield Span("\nheld" if one.to else "\nheld, captured without a DSN", "yellow")
     if one.record is None:
-        yield Span(f"\nWhat is left of it is in {one.path}", "")
+        yield Span(f"\nWhat is left of it is in {printable(one.path, lines=False)}", "")
     yield Span("\n", "")
 
 
 def _date(at: float) -> str:
     return f"{date_of(at, '%Y-%m-%d %H:%M:%S') if at else '?':<19}"
-
-
-def _write(spans: Iterator[Span]) -> None:
-    """In colour on a terminal, where rich is installed and nobody objects (NO_COLOR)."""
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        try:
-            from rich.console import Console
-            from rich.text import Text
-        except ImportError:
-            pass
-        else:
-            text = Text.assemble(*((plain(span.text), span.style) for span in spans))
-            Console(highlight=False, soft_wrap=True).print(text, end="")
-            return
-    sys.stdout.writelines(plain(span.text) for span in spans)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Optional
 
-from lastword.cli import whose_spool
+from lastword.cli import output, whose_spool
 from lastword.cli.leading import Leading
 from lastword.errors import ConfigError, SpoolError
 from lastword.flusher.succession import Succession, is_taken
@@ -134,5 +133,4 @@ def _stop_at_signals() -> Iterator[threading.Event]:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"lastword flusher: {text}\n")
-    sys.stderr.flush()
+    output.line(f"lastword flusher: {text}", error=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Callable
+
+from lastword.cli import output
 
 #: Given how many are done, of how many.
 Tell = Callable[[int, int], None]
@@ -18,7 +19,7 @@ _INTERVAL = 2.0
 @contextmanager
 def shown(title: str) -> Iterator[Tell]:
     """Show it on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
+    if not output.is_terminal(error=True):
         yield lambda done, total: None
     elif importlib.util.find_spec("rich") is None:
         yield _Lines(title).tell
@@ -36,14 +37,13 @@ class _Lines:
         now = time.monotonic()
         if now - self._told_at >= _INTERVAL:
             self._told_at = now
-            sys.stderr.write(f"{self._title}: {done} of {total}\n")
+            output.line(f"{self._title}: {done} of {total}", error=True)
 
 
 @contextmanager
 def _bar(title: str) -> Iterator[Tell]:
-    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=output.console(error=True), transient=True) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

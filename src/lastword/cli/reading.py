@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from lastword import checked
 from lastword.cli.rendered import is_rendered, rendered_text, rendered_title
+from lastword.foreign_text import printable
 from lastword.wire.carets import marked_source
 
 _LONGEST_TITLE = 100
@@ -27,13 +28,6 @@ class Span(NamedTuple):
 
     text: str
     style: str = ""
-
-
-def plain(text: str) -> str:
-    """The same without what could steer a terminal: an event holds what strangers may have sent."""
-    return "".join(
-        character if character.isprintable() or character in "\n\t" else repr(character)[1:-1] for character in text
-    )
 
 
 def title_of(event: Mapping[str, Any]) -> str:
@@ -76,7 +70,7 @@ def _pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
     if not event:
         return
     if is_rendered(event):
-        yield Span(f"rendered for {event['wire']}\n", "dim")
+        yield Span(f"rendered for {_in_line(event['wire'])}\n", "dim")
         yield Span(rendered_text(event) + "\n")
         return
     yield from _surroundings(event)
@@ -114,8 +108,8 @@ def _surroundings(event: Mapping[str, Any]) -> Iterator[Span]:
     }
     for name, value in known.items():
         if value:
-            yield Span(f"{name + ':':<13}", "dim")
-            yield Span(f"{value}\n")
+            yield Span(f"{_in_line(name) + ':':<13}", "dim")
+            yield Span(f"{_indented(value, 13)}\n")
 
 
 def _attachments(event: Mapping[str, Any]) -> Iterator[Span]:
@@ -124,9 +118,10 @@ def _attachments(event: Mapping[str, Any]) -> Iterator[Span]:
     if attachments:
         yield Span("\nAttachments:\n")
     for one in attachments:
-        yield Span(f"  {one.get('name')}  {one.get('type')}, {one.get('size')} bytes\n")
+        name, kind, size = (_in_line(one.get(field)) for field in ("name", "type", "size"))
+        yield Span(f"  {name}  {kind}, {size} bytes\n")
         if one.get("left_out"):
-            yield Span(f"    left out: {one['left_out']}\n", "dim")
+            yield Span(f"    left out: {_in_line(one['left_out'])}\n", "dim")
 
 
 def _breadcrumbs(event: Mapping[str, Any]) -> Iterator[Span]:
@@ -135,9 +130,9 @@ def _breadcrumbs(event: Mapping[str, Any]) -> Iterator[Span]:
         yield Span("\nBreadcrumbs (most recent last):\n")
     for crumb in breadcrumbs:
         when = date_of(crumb.get("timestamp"), "%H:%M:%S")
-        yield Span(f"  {when}  {crumb.get('level')!s:<8} ", "dim")
+        yield Span(f"  {when}  {_in_line(crumb.get('level')):<8} ", "dim")
         said = (crumb.get("category"), crumb.get("message"), _pairs(crumb.get("data")))
-        yield Span("  ".join(str(words) for words in said if words) + "\n")
+        yield Span(_indented("  ".join(str(words) for words in said if words), 12) + "\n")
 
 
 def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int], version: str) -> Iterator[Span]:
@@ -160,28 +155,28 @@ def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int],
         yield Span(f"{note}\n", "italic")
     for number, kind in links.items():
         if kind == "member":
-            yield Span(f"\nOf the group {exception.get('type')}:\n\n", "dim")
+            yield Span(f"\nOf the group {_in_line(exception.get('type'))}:\n\n", "dim")
             yield from _exception(exceptions, number, shown, version)
 
 
 def _headline(exception: Mapping[str, Any]) -> str:
     module, name, value = exception.get("module"), exception.get("type"), exception.get("value")
-    whole = f"{module}.{name}" if module and module != "builtins" else str(name)
+    whole = _in_line(f"{module}.{name}" if module and module != "builtins" else name)
     return f"{whole}: {value}" if value else whole
 
 
 def _frames(frames: list[Mapping[str, Any]], version: str) -> Iterator[Span]:
     for frame in frames:
         own = "" if frame.get("in_app", True) else "dim"
-        yield Span(
-            f'  File "{frame.get("file")}", line {frame.get("line")}, in {frame.get("qualname")}\n', own or "cyan"
-        )
+        file, line, name = (_in_line(frame.get(field)) for field in ("file", "line", "qualname"))
+        yield Span(f'  File "{file}", line {line}, in {name}\n', own or "cyan")
         for line in _source(frame, version):
-            yield Span(f"    {line}\n", own)
+            yield Span(f"    {_in_line(line)}\n", own)
         for variable in _list(frame.get("variables")):
             if isinstance(variable, (list, tuple)) and len(variable) == 3:
                 name, mark, text = variable
-                yield Span(f"      {name} = {'[filtered]' if mark == 'filtered' else text}\n", "dim")
+                shown = "[filtered]" if mark == "filtered" else _indented(text, 8)
+                yield Span(f"      {_in_line(name)} = {shown}\n", "dim")
 
 
 def _source(frame: Mapping[str, Any], version: str) -> list[str]:
@@ -193,6 +188,16 @@ def _source(frame: Mapping[str, Any], version: str) -> list[str]:
 
 def _version_of(event: Mapping[str, Any]) -> str:
     return str(_mapping(event.get("runtime")).get("version"))
+
+
+def _in_line(value: object) -> str:
+    """What has one line, whatever it holds: else it could pose as the lines below it."""
+    return printable(str(value), lines=False)
+
+
+def _indented(value: object, by: int) -> str:
+    """What may have several lines: all but the first begin ``by`` characters to the right, for the same reason."""
+    return printable(str(value)).replace("\n", "\n" + " " * by)
 
 
 def _pairs(value: object) -> str:

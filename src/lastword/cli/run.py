@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from lastword import compat
+from lastword.cli import output
 from lastword.compat.aliases import PACKAGES
 from lastword.errors import ConfigError
 
@@ -35,7 +36,7 @@ def run(arguments: Sequence[str], *, packages: str) -> int:
     command = _command(arguments[1:] if arguments[:1] == ["--"] else arguments)
     path = [_AT_START, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), COMPAT: ",".join(wanted)}
-    sys.stdout.flush()
+    output.flush()
     try:
         os.execve(command[0], command, environment)
     except OSError as error:  # a script without a first line that says what runs it

@@ -7,13 +7,11 @@ trackers have outages, nor that others could exchange the directory (an emptyDir
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from lastword.cli import whose_spool
+from lastword.cli import output, whose_spool
 from lastword.cli.diagnosis import look_at_spool
 from lastword.cli.diagnosis.sending import one_is_coming
 from lastword.errors import ConfigError
@@ -35,10 +33,10 @@ def run(*, spool: Optional[str], as_json: bool = False) -> int:
     names = {key: _place(layout, key) for key in accounts.destinations}
     found = [one for one in look_at_spool(layout, accounts, names) if one.kind in ("warning", "problem")]
     if as_json:
-        sys.stdout.write(json.dumps(_described(layout, accounts, found), indent=2) + "\n")
+        output.as_json(_described(layout, accounts, found))
     else:
-        lines = _lines(layout, accounts, time.time()) + _finding_lines(found)
-        sys.stdout.writelines(f"{name:<12} {text}\n" for name, text in lines)
+        for name, text in _lines(layout, accounts, time.time()) + _finding_lines(found):
+            output.line(f"{name:<12} {text}")
     return 1 if _problems(found) else 0
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from typing import Optional
 
 import lastword
 from lastword import diagnostics
+from lastword.cli import output
 from lastword.config import Config
 from lastword.errors import ConfigError, SpoolError
 from lastword.spool import aside
@@ -42,15 +42,16 @@ def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
     milliseconds = (time.monotonic() - began) * 1000
     refusal = _reason_set_aside(layout, event_id)
     if settled and refusal is None:
-        sys.stdout.write(f"delivered, id {event_id}, in {milliseconds:.0f} ms\n")
+        output.line(f"delivered, id {event_id}, in {milliseconds:.0f} ms")
         return 0
     where = config.destination.dsn.place
     if refusal is not None:
-        sys.stderr.write(f"refused by {where}: {refusal}\nIt was set aside in {layout.set_aside}.\n")
+        output.line(f"refused by {where}: {refusal}", error=True)
+        output.line(f"It was set aside in {layout.set_aside}.", error=True)
     else:
         trouble = _trouble(layout, key)
-        sys.stderr.write(f"not delivered to {where} in {milliseconds / 1000:.1f} s: {trouble}\n")
-        sys.stderr.write(f"It is held in {layout.spool} and will be sent, id {event_id}.\n")
+        output.line(f"not delivered to {where} in {milliseconds / 1000:.1f} s: {trouble}", error=True)
+        output.line(f"It is held in {layout.spool} and will be sent, id {event_id}.", error=True)
     return 1
 
 

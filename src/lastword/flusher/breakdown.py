@@ -9,8 +9,14 @@ from contextlib import suppress
 
 from lastword.errors import SpoolError
 from lastword.flusher import schedule
+from lastword.foreign_text import printable, without_secrets
 from lastword.spool import start
 from lastword.spool.layout import Layout
+
+
+def for_log(text: str) -> str:
+    """A traceback as it may stand in ``flusher.log``: it may quote anybody."""
+    return printable(without_secrets(text))
 
 
 def report(layout: Layout, log: Callable[[], None]) -> None:

@@ -32,7 +32,7 @@ def lead(layout: Layout, until: Callable[[], bool] = lambda: False) -> None:
 
 
 def _log(layout: Layout) -> None:
-    text = traceback.format_exc()
+    text = breakdown.for_log(traceback.format_exc())
     try:
         layout.check()
         descriptor = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import signal
@@ -139,6 +140,15 @@ def _send_errors_to(path: str) -> None:
         os.ftruncate(descriptor, 0)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    sys.stderr = _Log(sys.stderr.buffer, "utf-8", "backslashreplace", line_buffering=True)
+
+
+class _Log(io.TextIOWrapper):
+    """What is written to ``flusher.log`` may quote anybody, and is read on terminals."""
+
+    def write(self, text: str) -> int:
+        super().write(breakdown.for_log(text))
+        return len(text)
 
 
 def _be_a_good_neighbour() -> None:

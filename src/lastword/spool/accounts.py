@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional, Union
 
+from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.spool import blackbox, refused
 from lastword.spool.identity import is_dead, read_who
 from lastword.spool.layout import BLACKBOX, WHO, Layout, deferred_from
@@ -129,9 +130,19 @@ def _count(layout: Layout, ledger: Ledger, sight: _Sight) -> Accounts:
             accounts.recorded += entry.recorded
             accounts.interrupted += entry.interrupted
     accounts.delivered = tally[DELIVERED]
-    accounts.set_aside = {why: count for why, count in reasons_set_aside(tally).items() if count}  # 0: replayed
-    accounts.dropped = reasons_of_dropped(tally)
+    aside = {why: count for why, count in reasons_set_aside(tally).items() if count}  # 0: replayed
+    accounts.set_aside = _readable(aside)
+    accounts.dropped = _readable(reasons_of_dropped(tally))
+    accounts.refused = _readable(accounts.refused)
     return accounts
+
+
+def _readable(counts: Mapping[str, int]) -> Counter[str]:
+    """The same by reasons that are fit to be shown: files and their names may say anything."""
+    readable: Counter[str] = Counter()
+    for reason, count in counts.items():
+        readable[one_line(reason, MOST_QUOTED)] += count
+    return readable
 
 
 def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: _Sight) -> None:
@@ -149,7 +160,7 @@ def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: 
         WriterAccount(
             id=writer_id,
             pid=pid if isinstance(pid, int) else None,
-            program=str(who.get("program", "")),
+            program=one_line(str(who.get("program", "")), MOST_QUOTED),
             alive=not is_dead(directory),
             recorded=recorded,
             held=len(held),

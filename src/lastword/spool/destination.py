@@ -11,9 +11,12 @@ import os
 from lastword.dsn import Destination
 from lastword.errors import ConfigError
 from lastword.event import new_id
+from lastword.foreign_text import one_line
 from lastword.interruption import failures
 from lastword.spool import inside
 from lastword.spool.layout import Layout, move_away, read_small_file, write_whole_file
+
+_MOST_KEY = 40  # characters; one of ours has 12
 
 
 def store(layout: Layout, destination: Destination) -> None:
@@ -30,11 +33,11 @@ def store(layout: Layout, destination: Destination) -> None:
 
 def load(layout: Layout, key: str) -> Destination:
     """Read the destination named ``key``; raises ConfigError when it is missing, damaged or not what its name says."""
-    path = layout.destination(os.path.basename(key))
+    path, key_told = layout.destination(os.path.basename(key)), one_line(key, _MOST_KEY)
     try:
         destination = Destination.decode(read_small_file(path))
     except failures(OSError, ConfigError, RecursionError) as error:
-        raise ConfigError(f"the destination {key} cannot be read: {error}") from None
+        raise ConfigError(f"the destination {key_told} cannot be read: {error}") from None
     if destination.key != key:
-        raise ConfigError(f"the destination {key} was changed: its content is that of {destination.key}")
+        raise ConfigError(f"the destination {key_told} was changed: its content is that of {destination.key}")
     return destination

@@ -7,6 +7,7 @@ None of this stops a capture or a flusher: it costs only what it touches. What i
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import time
 from collections.abc import Iterator
@@ -171,7 +172,8 @@ def _destinations(layout: Layout) -> Iterator[Finding]:
             except ConfigError as error:
                 yield _problem(
                     f"{error}. Events for it wait",
-                    f"start a program with its DSN, which writes it anew, or `lastword redirect {key} DSN`",
+                    "start a program with its DSN, which writes it anew, or "
+                    f"`lastword redirect {shlex.quote(key)} DSN`",
                 )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from lastword import checked
+from lastword.foreign_text import MOST_OF_LINE
 
 #: Seconds. No destination is left alone for longer, whatever it asks for.
 LONGEST_PAUSE = 24 * 3600.0
-
-_LONGEST_ERROR = 1000
 
 
 class DestinationHealth:
@@ -56,6 +55,6 @@ _OF_DESTINATIONS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("failing_since", "not_before", "last_error_at", "last_success_at"), checked.seconds),
     "pause": lambda told: checked.number(told, 0, LONGEST_PAUSE),
     **dict.fromkeys(("asked_for", "misconfigured"), checked.flag),
-    "last_error": lambda told: checked.text(told, _LONGEST_ERROR),
+    "last_error": lambda told: checked.told(told, MOST_OF_LINE),
     "doubts": lambda told: [checked.text(id, 64) for id in checked.items(told)],
 }

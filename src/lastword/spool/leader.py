@@ -46,7 +46,7 @@ def give_sign(layout: Layout) -> None:
 def version_of(layout: Layout) -> Optional[str]:
     """The version of lastword that whoever leads runs; None where it has not said so."""
     try:
-        return checked.text(_told(layout).get("lastword"), 64)
+        return checked.told(_told(layout).get("lastword"), 64)
     except failures(OSError, ValueError, RecursionError):
         return None
 

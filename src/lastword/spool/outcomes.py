@@ -136,4 +136,4 @@ def _several(told: object, number: int) -> list[Any]:
 
 def read_counts(told: object) -> Counter[str]:
     """A tally, or any other counts by their names. Raises ValueError."""
-    return Counter({checked.text(of, _LONGEST_OUTCOME): checked.count(n) for of, n in checked.mapping(told).items()})
+    return Counter({checked.told(of, _LONGEST_OUTCOME): checked.count(n) for of, n in checked.mapping(told).items()})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lastword.cli import main
-from lastword.cli.reading import pages_of, plain, title_of
+from lastword.cli.reading import pages_of, title_of
 from tests.support import needs
 from tests.support.events import breadcrumb, exception, exception_event, frame, message_event
 from tests.support.planted import hold
@@ -121,11 +121,6 @@ def test_events_of_any_shape_can_be_read(event: dict[str, object]) -> None:
     """What a hook or another version made of an event stops nobody from looking at the rest of it."""
     assert isinstance(text_of(event), str)
     assert isinstance(title_of(event), str)
-
-
-def test_nothing_steers_the_terminal() -> None:
-    """Control characters that an event holds are shown, not sent."""
-    assert plain("red \x1b[31m\x9b\r ok\n") == "red \\x1b[31m\\x9b\\r ok\n"
 
 
 class Terminal(io.StringIO):

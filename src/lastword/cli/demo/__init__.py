@@ -10,13 +10,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Callable, Union
 
+from lastword.cli import output
 from lastword.cli.demo.plan import FULL, Plan
 from lastword.cli.demo.screen import open_screen
 from lastword.cli.demo.servers import ServerError
@@ -39,7 +39,7 @@ def run(backtrace: bool = False, spool: Union[str, os.PathLike[str], None] = Non
     """
     missing = [module for module in _NEEDED if importlib.util.find_spec(module) is None]
     if missing:
-        print(f"lastword demo needs {' and '.join(missing)}: pip install 'lastword[demo]'", file=sys.stderr)
+        output.line(f"lastword demo needs {' and '.join(missing)}: pip install 'lastword[demo]'", error=True)
         return 2
     with closing(open_screen()) as screen:
         try:
@@ -51,16 +51,16 @@ def run(backtrace: bool = False, spool: Union[str, os.PathLike[str], None] = Non
                 wire = "backtrace" if backtrace else "booboo"
                 report = perform(wire, None if spool is None else Path(spool), plan, screen, check)
         except (ServerError, SpoolError) as error:
-            print(f"lastword demo: FAILED: {error}", file=sys.stderr)
+            output.lines(f"lastword demo: FAILED: {error}", error=True)
             return 1
         except _Interrupted as interruption:
-            print("lastword demo: interrupted", file=sys.stderr)
+            output.line("lastword demo: interrupted", error=True)
             return 128 + interruption.signal
         screen.table(report.outcome.rows())
     if report.unsettled:
-        print(f"lastword demo: the spool's accounts say: {report.unsettled}")
+        output.line(f"lastword demo: the spool's accounts say: {report.unsettled}")
     complaint = report.outcome.complaint
-    print(
+    output.line(
         f"lastword demo: {'FAILED: ' + complaint if complaint else 'every error was delivered'}: "
         f"lost {report.outcome.lost} of {report.outcome.raised}, "
         f"with {report.killed} workers killed and the tracker away for {plan.outage:g} s"

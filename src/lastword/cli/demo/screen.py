@@ -6,12 +6,13 @@ With rich and a terminal the line is redrawn in place; else it is printed once a
 from __future__ import annotations
 
 import importlib.util
-import sys
 import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from lastword.cli import output
 from lastword.cli.demo.outcome import Row
+from lastword.foreign_text import printable
 
 
 class Screen(Protocol):
@@ -31,7 +32,7 @@ class Screen(Protocol):
 
 
 def open_screen() -> Screen:
-    if sys.stdout.isatty() and importlib.util.find_spec("rich") is not None:
+    if output.is_terminal() and importlib.util.find_spec("rich") is not None:
         return _RichScreen()
     return _PlainScreen()
 
@@ -43,20 +44,23 @@ class _PlainScreen:
         self._last_progress = 0.0
 
     def say(self, text: str) -> None:
-        print(text, flush=True)
+        output.lines(text)
+        output.flush()
 
     def progress(self, text: str) -> None:
         now = time.monotonic()
         if now - self._last_progress >= self._INTERVAL:
             self._last_progress = now
-            print(f"  {text}", flush=True)
+            output.line(f"  {text}")
+            output.flush()
 
     def table(self, rows: Sequence[Row]) -> None:
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-        print()
+        output.line()
         for name, value, remark in rows:
-            print(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {remark}".rstrip())
-        print(flush=True)
+            output.line(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {remark}".rstrip())
+        output.line()
+        output.flush()
 
     def close(self) -> None:
         pass
@@ -64,18 +68,17 @@ class _PlainScreen:
 
 class _RichScreen:
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.status import Status
 
-        self._console = Console(highlight=False)
+        self._console = output.console()
         self._status = Status("", console=self._console)
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(printable(text))
 
     def progress(self, text: str) -> None:
         self._status.start()
-        self._status.update(text)
+        self._status.update(printable(text))
 
     def table(self, rows: Sequence[Row]) -> None:
         from rich.table import Table

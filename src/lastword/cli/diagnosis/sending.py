@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -126,7 +127,7 @@ def _destination(key: str, name: str, health: DestinationHealth, held: int, now:
             "problem" if held else "warning",
             "tracker",
             f"{name} does not take this address or key ({health.last_error}); {_waiting(held)}, {success}",
-            f"correct the DSN in your program; `lastword redirect {key} DSN` takes along what waits",
+            f"correct the DSN in your program; `lastword redirect {shlex.quote(key)} DSN` takes along what waits",
         )
     if health.failures and held:
         return Finding(

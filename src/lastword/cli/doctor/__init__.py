@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Optional
 
+from lastword.cli import output
 from lastword.cli.diagnosis import look_at_spool
 from lastword.cli.diagnosis.place import look_at_owner
 from lastword.cli.doctor.tracker import look_at_tracker
@@ -39,11 +39,11 @@ def run(dsn: Optional[str], *, spool: Optional[str], send: bool) -> int:
     problems = 0
     for finding in _look(config, send=send):
         problems += finding.kind == "problem"
-        sys.stdout.write(f"{_MARKS[finding.kind]:<8} {finding.about}: {finding.text}\n")
+        output.line(f"{_MARKS[finding.kind]:<8} {finding.about}: {finding.text}")
         if finding.remedy:
-            sys.stdout.write(f"{'':<8} → {finding.remedy}\n")
-        sys.stdout.flush()
-    sys.stdout.write(f"{problems} problem{'' if problems == 1 else 's'} found\n" if problems else "no problem found\n")
+            output.line(f"{'':<8} → {finding.remedy}")
+        output.flush()
+    output.line(f"{problems} problem{'' if problems == 1 else 's'} found" if problems else "no problem found")
     return 1 if problems else 0
 
 

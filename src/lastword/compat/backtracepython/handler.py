@@ -12,6 +12,7 @@ from lastword.client import Client
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
 from lastword.event import Event, Needs, Origin
+from lastword.foreign_text import one_line
 from lastword.interruption import failures, suppressed
 
 _ORIGIN = Origin("report", "", 0)
@@ -104,7 +105,7 @@ class globs:  # noqa: N801
 def say(text: str) -> None:
     """What ``debug_backtrace`` is for."""
     with suppressed(Exception):  # there may be no standard error, or anything in its place
-        sys.stderr.write(f"backtracepython: {text}\n")
+        sys.stderr.write(f"backtracepython: {one_line(text, diagnostics.MOST_OF_NOTE)}\n")
 
 
 def _why_lost() -> str:

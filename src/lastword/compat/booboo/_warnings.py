@@ -13,6 +13,8 @@ from types import FrameType
 from typing import Any, Optional
 
 from lastword.capture.safe_text import exact
+from lastword.diagnostics import MOST_OF_NOTE
+from lastword.foreign_text import one_line
 from lastword.interruption import failures
 
 #: Seconds between two warnings of one cause.
@@ -57,14 +59,14 @@ class Warnings:
                 continue
             self._last[cause] = now
             try:
-                logger().warning("booboo: %s", text)
+                logger().warning("booboo: %s", one_line(text, MOST_OF_NOTE))
             except failures():  # a handler of the program's own
                 return
 
     def _tell_details(self) -> None:
         try:
             while self._details:
-                logger().debug("booboo: %s", self._details.popleft())
+                logger().debug("booboo: %s", one_line(self._details.popleft(), MOST_OF_NOTE))
         except failures():  # a handler of the program's own, or another thread was faster
             return
 

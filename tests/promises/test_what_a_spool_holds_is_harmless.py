@@ -1,0 +1,203 @@
+"""Whatever a spool's files and names say, and whatever a command is given: only what can be printed is written."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from lastword.cli import main, output
+from lastword.spool.layout import Layout
+from lastword.spool.leader import version_of
+from tests.support import needs
+from tests.support.hostile import ALL, HOSTILE, harm_in
+from tests.support.hostile_spool import DSN, events, plant
+
+
+class Stream(io.TextIOWrapper):
+    """A standard stream, a terminal if it is to be one, whose bytes are kept."""
+
+    def __init__(self, *, terminal: bool, encoding: str = "utf-8") -> None:
+        self.written = io.BytesIO()
+        super().__init__(self.written, encoding=encoding, write_through=True)
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    @property
+    def told(self) -> str:
+        return self.written.getvalue().decode(self.encoding)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    spool = tmp_path_factory.mktemp("hostile") / "spool"
+    return spool, plant(spool)
+
+
+def say(*arguments: str, terminal: bool = False, encoding: str = "utf-8") -> tuple[str, str]:
+    """What a command writes to standard output and standard error, whatever becomes of it."""
+    out, err = Stream(terminal=terminal, encoding=encoding), Stream(terminal=False, encoding=encoding)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        try:
+            main(list(arguments))
+        except SystemExit as ended:
+            assert ended.code in (0, 1, 2)
+    return out.told, err.told
+
+
+def looks(spool: Path, ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """All commands that only look at it."""
+    for command in (["status"], ["status", "--json"], ["ls"], ["ls", "--set-aside"], ["doctor"]):
+        yield (*command, "--spool", str(spool))
+    for event_id in ids:
+        yield ("show", event_id, "--spool", str(spool))
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_commands_that_look_write_nothing_but_what_can_be_printed(
+    planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    """Of every field and every name, on a terminal and off it."""
+    spool, ids = planted
+    monkeypatch.setenv("NO_COLOR", "1")
+    for command in looks(spool, ids):
+        out, err = say(*command, terminal=terminal)
+        assert (command[:2], harm_in(out), harm_in(err)) == (command[:2], [], [])
+        assert 'Traceback (most recent call last):\n  File "/' not in err
+        assert out
+        longest = max(map(len, (out + err).splitlines()))
+        assert longest <= output.MOST_OF_LINE or command[0] == "show"
+        assert "the-t0ken" not in out + err
+
+
+@needs.installed("rich")
+def test_in_colour_too(planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The colours are all that a terminal is told beside the text."""
+    spool, ids = planted
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for event_id in ids:
+        out, _ = say("show", event_id, "--spool", str(spool), terminal=True)
+        assert "\x1b[" in out
+        assert harm_in(re.sub("\x1b\\[[0-9;]*m", "", out)) == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_knows_few_characters(planted: tuple[Path, list[str]], encoding: str) -> None:
+    """What it has no bytes for is an escape; no command fails for it."""
+    spool, ids = planted
+    for command in looks(spool, ids[:3] + ids[-2:]):
+        out, err = say(*command, encoding=encoding)
+        assert (command[:2], harm_in(out), harm_in(err)) == (command[:2], [], [])
+        assert "UnicodeEncodeError" not in err
+
+
+def test_json_stays_json(planted: tuple[Path, list[str]]) -> None:
+    """With the same texts, harmless where a program prints them."""
+    out, _ = say("status", "--json", "--spool", str(planted[0]))
+    assert out.isascii()
+    texts: list[str] = []
+
+    def gather(value: object) -> None:
+        if isinstance(value, dict):
+            texts.extend(value)
+            value = list(value.values())
+        if isinstance(value, str):
+            texts.append(value)
+        for one in value if isinstance(value, list) else ():
+            gather(one)
+
+    gather(json.loads(out))
+    assert len(texts) > 100
+    assert [harm_in(text, lines=False) for text in texts if harm_in(text, lines=False)] == []
+
+
+def test_no_text_of_one_line_poses_as_another_line(planted: tuple[Path, list[str]]) -> None:
+    """Where a line stands for one thing, an end of a line within that thing is none."""
+    spool, ids = planted
+    for command in (["status"], ["doctor"], ["ls"], ["ls", "--set-aside"]):
+        out, _ = say(*command, "--spool", str(spool))
+        assert [line for line in out.splitlines() if line.startswith("PROBLEM  forged")] == []
+    for event_id in ids[:2]:
+        out, _ = say("show", event_id, "--spool", str(spool))
+        before = out.partition("\nBreadcrumbs")[0]
+        assert "forged: line" in before
+        assert [line for line in before.splitlines() if line.startswith("PROBLEM  forged")] == []
+
+
+def test_commands_that_change_something(tmp_path: Path, planted: tuple[Path, list[str]]) -> None:
+    """What they were told of, and what was in the way."""
+    spool = tmp_path / "spool"
+    shutil.copytree(planted[0], spool, symlinks=True)
+    for command in (
+        ["flush", "--timeout", "0.5"],
+        ["redirect", DSN, DSN.replace("the-t0ken", "other")],
+        ["redirect", ALL, DSN],
+        ["replay", planted[1][-1]],
+        ["replay", "--all"],
+        ["purge", planted[1][0]],
+        ["purge", "--all"],
+    ):
+        out, err = say(*command, "--spool", str(spool))
+        assert (command, harm_in(out), harm_in(err)) == (command, [], [])
+        assert "the-t0ken" not in out + err
+
+
+@pytest.mark.parametrize("text", [ALL, HOSTILE["ends the line"], HOSTILE["is no text"]])
+def test_what_commands_are_given(tmp_path: Path, text: str) -> None:
+    """The shell may have made it of names of files, or somebody pasted it."""
+    told = text.replace("\0", "")
+    for arguments in (
+        [told],
+        ["status", told],
+        ["status", "--spool", str(tmp_path / told.replace("/", ""))],
+        ["show", told, "--spool", str(tmp_path)],
+        ["flush", "--timeout", told],
+        ["test", told],
+        ["doctor", told],
+        ["redirect", told, told],
+        ["run", "--compat", told, "--", "x"],
+        ["run", "--compat", "booboo", "--", told + "-no-such-program"],
+    ):
+        out, err = say(*arguments)
+        assert (arguments, harm_in(out), harm_in(err)) == (arguments, [], [])
+
+
+def test_a_defect_is_shown_like_anything_else(planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its traceback may quote anybody, and is no way around."""
+
+    def fails(**_: object) -> int:
+        raise RuntimeError(ALL + " https://u:s3cret@h/?a=s3cret")
+
+    monkeypatch.setattr("lastword.cli.status.run", fails)
+    out, err = say("status", "--spool", str(planted[0]))
+    assert (harm_in(out), harm_in(err)) == ([], [])
+    assert "RuntimeError" in err
+    assert "s3cret" not in err
+
+
+def test_the_version_of_who_leads(planted: tuple[Path, list[str]]) -> None:
+    """Which nobody sees as long as nobody leads."""
+    version = version_of(Layout(str(planted[0])))
+    assert version is not None
+    assert harm_in(version, lines=False) == []
+    assert len(version) <= 64
+
+
+def test_events_have_all_that_is_shown(planted: tuple[Path, list[str]]) -> None:
+    """The planted ones are hostile in each text but for what makes their shape."""
+    spool, ids = planted
+    shown = "".join(say("show", event_id, "--spool", str(spool))[0] for event_id in ids[:6])
+    for words in ("Traceback", "File ", "Of the group", "The above exception", "Attachments", "Breadcrumbs", "user:"):
+        assert words in shown
+    assert all("\\x1b]0;PWNED" in json.dumps(event) or "u001b" in json.dumps(event) for event in events())

@@ -41,6 +41,9 @@ def run_detached(
     layout = Layout(spool)
     try:
         layout.check()  # before anything is written there: what was a spool of ours when we were started may be a trap
+        if coming is not None and not start.is_helper_lock(layout, coming):
+            os.close(coming)
+            coming = None
         _send_errors_to(layout.flusher_log)
         _be_a_good_neighbour()
         _leave_when_told()

@@ -137,7 +137,9 @@ class Bookkeeper:
             buried += self._bury(writer, name, now)
         for writer in writers:
             writer.forget_unlinked()
-        removed = [id for id in self.ledger.retired if remove_directory(self._layout.writer(id))]
+        removed = [
+            id for id in self.ledger.retired if not is_writer_id(id) or remove_directory(self._layout.writer(id))
+        ]
         if removed:
             self.ledger.retired.difference_update(removed)
             self.mark_changed(now)

@@ -105,9 +105,9 @@ def open_private(path: str, flags: int) -> int:
     whatever the umask. ELOOP says that it is a link, ENXIO that it is something else.
     """
     changes = bool(flags & _CHANGES)
-    with directory(os.path.dirname(path), changes=changes) as within:
+    with _place(path, changes=changes) as (within, name):
         owner = os.fstat(within).st_uid
-        descriptor = beside_standard_streams(os.open(os.path.basename(path), flags | _SAFELY, 0o600, dir_fd=within))
+        descriptor = beside_standard_streams(os.open(name, flags | _SAFELY, 0o600, dir_fd=within))
     return _regular(descriptor, path, owner, flags)
 
 
@@ -134,8 +134,8 @@ def identities_by_path(path: str) -> tuple[tuple[int, int], ...]:
 
 def lstat(path: str) -> os.stat_result:
     """What lies there, links not followed."""
-    with directory(os.path.dirname(path)) as within:
-        return os.lstat(os.path.basename(path), dir_fd=within)
+    with _place(path, changes=False) as (within, name):
+        return os.lstat(name, dir_fd=within)
 
 
 def lexists(path: str) -> bool:
@@ -170,41 +170,50 @@ def entries(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
 
 def unlink(path: str) -> None:
     """Remove a file, or a link."""
-    with directory(os.path.dirname(path), changes=True) as within:
-        os.unlink(os.path.basename(path), dir_fd=within)
+    with _place(path) as (within, name):
+        os.unlink(name, dir_fd=within)
 
 
 def rmdir(path: str) -> None:
     """Remove a directory that is empty."""
-    with directory(os.path.dirname(path), changes=True) as within:
-        os.rmdir(os.path.basename(path), dir_fd=within)
+    with _place(path) as (within, name):
+        os.rmdir(name, dir_fd=within)
 
 
 def rename(old: str, new: str) -> None:
     """Give it another name, in the place of what has that name."""
-    with directory(os.path.dirname(old), changes=True) as a, directory(os.path.dirname(new), changes=True) as b:
-        os.rename(os.path.basename(old), os.path.basename(new), src_dir_fd=a, dst_dir_fd=b)
+    with _place(old) as (within, name), _place(new) as (new_within, new_name):
+        os.rename(name, new_name, src_dir_fd=within, dst_dir_fd=new_within)
 
 
 def make_directory(path: str) -> None:
     """Make a directory of ours if it is missing, and close it to others; raises SpoolError too."""
-    with directory(os.path.dirname(path), changes=True) as within, private_directory(path, within, make=True):
+    with _place(path) as (within, _), private_directory(path, within, make=True):
         pass
 
 
 def touch(path: str, times: Optional[tuple[float, float]] = None) -> None:
     """Set the times of a file or a directory (Unix seconds), to now where none are given."""
-    with directory(os.path.dirname(path), changes=True) as within:
-        os.utime(os.path.basename(path), times, dir_fd=within, follow_symlinks=False)
+    with _place(path) as (within, name):
+        os.utime(name, times, dir_fd=within, follow_symlinks=False)
 
 
 def take_back(path: str, mode: int) -> None:
     """Give this user the rights to a file or a directory that somebody took away."""
-    with directory(os.path.dirname(path), changes=True) as within:
-        name = os.path.basename(path)
+    with _place(path) as (within, name):
         found = os.lstat(name, dir_fd=within)
         if found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode):
             os.chmod(name, mode, dir_fd=within)
+
+
+@contextmanager
+def _place(path: str, *, changes: bool = True) -> Iterator[tuple[int, str]]:
+    """The directory that a file or another directory lies in, open, and its name there."""
+    above, name = os.path.split(path)
+    with directory(above, changes=changes) as within:
+        if name in ("", ".", "..") or (os.path.basename(above) in _OF_WRITERS and not is_writer_id(name)):
+            raise PermissionError(errno.EPERM, "There is no such name in a spool", path)
+        yield within, name
 
 
 def _taken_apart(path: str) -> tuple[str, list[str]]:

@@ -28,6 +28,7 @@ from typing import NamedTuple, Optional
 
 from lastword import checked
 from lastword.interruption import failures, suppressed
+from lastword.spool import inside
 from lastword.spool.layout import Layout, open_in_place, open_private, read_small_file, reserve, write_all
 from lastword.spool.lock import LifetimeLock, holder
 
@@ -139,6 +140,15 @@ def lock_helper(layout: Layout) -> Optional[int]:
             os.close(descriptor)
         return None
     return descriptor
+
+
+def is_helper_lock(layout: Layout, descriptor: int) -> bool:
+    """Whether it is of this spool's file. A helper opens that before it can load what follows no link on the way."""
+    try:
+        found, there = os.fstat(descriptor), inside.lstat(layout.helper_lock)
+    except failures(OSError):
+        return False
+    return (found.st_dev, found.st_ino) == (there.st_dev, there.st_ino)
 
 
 def has_led(layout: Layout, interpreter: str) -> bool:

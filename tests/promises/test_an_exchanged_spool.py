@@ -16,6 +16,7 @@ from lastword.flusher.loop import Flusher
 from lastword.spool import orders
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
+from lastword.spool.lock import LifetimeLock
 from lastword.spool.writer import Writer, WriterLost
 from lastword.testing import LoopbackTracker
 from tests.support.programs import wait_until
@@ -124,15 +125,25 @@ WAYS = ["a link", "v1 is a link", "a link that leads back", "above it", pytest.p
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_while_a_flusher_leads(layout: Layout, target: Path, tmp_path: Path, how: str) -> None:
+def test_while_a_flusher_leads(
+    layout: Layout, target: Path, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It leaves, nothing is done in what took the place, and it says so where that is no spool of ours."""
+    keep, at_once = LifetimeLock.keep, threading.Lock()  # as ``renameat2`` exchanges them
+
+    def keep_before_or_after(lock: LifetimeLock) -> bool:
+        with at_once:
+            return keep(lock)
+
+    monkeypatch.setattr(LifetimeLock, "keep", keep_before_or_after)
     with LoopbackTracker() as tracker:
         tracker.answer(503)
         Process(layout, tracker.dsn, "1").ends()
         flusher = InThread(layout)
         wait_until(lambda: tracker.requests, "an event that is sent")
         before = seen(target)
-        exchange(how, layout, target, tmp_path / "away")
+        with at_once:
+            exchange(how, layout, target, tmp_path / "away")
         flusher.join()
         assert seen(target) == before
         if how != "above it":

@@ -72,9 +72,12 @@ try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         pass
-    from importlib.util import module_from_spec
-    sys.modules["lastword"] = module_from_spec(ours)
-    ours.loader.exec_module(sys.modules["lastword"])
+    if hasattr(ours.loader, "exec_module"):
+        from importlib.util import module_from_spec
+        sys.modules["lastword"] = module_from_spec(ours)
+        ours.loader.exec_module(sys.modules["lastword"])
+    else:  # that of archives before Python 3.10
+        ours.loader.load_module("lastword")
     from lastword.flusher.process import run_detached
     run_detached(spool, lock, interpreter, float(not_before))
 except BaseException:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection
 
+from lastword.errors import SpoolError
 from lastword.flusher import schedule
 from lastword.flusher.backlog import Backlog, Candidate
 from lastword.flusher.consequences import Consequences
 from lastword.flusher.corrections import Corrections
 from lastword.flusher.haste import Haste
+from lastword.flusher.net import Net
 from lastword.flusher.orders import Orders
 from lastword.flusher.outbox import Outbox
 from lastword.flusher.settle import Bookkeeper, sweep_births
@@ -35,6 +38,7 @@ class Leadership:
         self._layout = layout
         self._ledger = Ledger.load(layout)
         self._books = Bookkeeper(layout, self._ledger, lambda: limits_of(self._writers.values()).set_aside)
+        self._net = Net(layout)
         self._outbox = Outbox(layout)
         self._strikes = Strikes(layout)
         self._backlog = Backlog(self._strikes.counts)
@@ -50,8 +54,9 @@ class Leadership:
         self._asleep_since = 0.0
         self._writers_mtime = -1
         self.changed_at = time.monotonic()  # when a look last found anything new
-        sweep_births(layout)
-        aside.sweep(layout)
+        with self._net.below("sweeping"):
+            sweep_births(layout)
+            aside.sweep(layout)
 
     def look(self) -> None:
         """Find writers that are new or gone, and what the others have written, and keep the spool in order."""
@@ -60,25 +65,26 @@ class Leadership:
         closely = self._writers_came_or_went(now)
         if closely:
             known = self._layout.writer_ids() | set(self._ledger.writers)  # whose directory is gone is written off
-            for writer_id in known - self._ledger.retired - set(self._writers):
-                entry = self._ledger.entry(writer_id)
-                self._writers[writer_id] = WatchedWriter(self._layout, writer_id, entry, self._orders.redirects)
-        changed = [writer for writer in self._writers.values() if writer.refresh(now, closely=closely)]
+            for writer_id in known - self._ledger.retired - set(self._writers) - self._net.passed_over():
+                with self._net.below("a writer") as step:
+                    entry = self._ledger.entry(writer_id)
+                    self._writers[writer_id] = WatchedWriter(self._layout, writer_id, entry, self._orders.redirects)
+                if step.failed:
+                    self._net.put_out(writer_id)
+        changed = self._sound(lambda writer: writer.refresh(now, closely=closely))
         if changed:  # before anything is read: what has to go is not worth the time, while others go on writing
-            self._upkeep.make_room(self._writers, now)
-        for writer in changed:
-            settled = writer.entry.settled
-            writer.take_in()
-            if writer.entry.settled != settled:  # of what was seen before something is gone
-                self._books.mark_changed(now)
-            writer.entry.first_seen = writer.entry.first_seen or now
-            if writer.gone:
-                self._books.write_off(writer, now)
-        self._haste.look(changed)
+            with self._net.below("making room"):
+                self._upkeep.make_room(self._writers, now)
+        changed = self._sound(lambda writer: self._take_in(writer, now), changed)
+        with self._net.below("a look for haste"):
+            self._haste.look(changed)
         self._forget_retired()
-        self._orders.look(self._writers, now)
-        self._corrections.look(self._writers.values())
-        self._upkeep.look_after(self._writers, now)
+        with self._net.below("an order"):
+            self._orders.look(self._writers, now)
+        with self._net.below("a correction"):
+            self._corrections.look(self._writers.values())
+        with self._net.below("upkeep"):
+            self._upkeep.look_after(self._writers, now)
         self._asleep, self._asleep_since = [], now
         if changed:
             self.changed_at = time.monotonic()
@@ -89,6 +95,31 @@ class Leadership:
         leavings = any(writer.dead or writer.settled_segments() for writer in changed)
         self._clean_up_due = bool(self._ledger.retired) or leavings
 
+    def _sound(
+        self, act: Callable[[WatchedWriter], bool], writers: Collection[WatchedWriter] | None = None
+    ) -> list[WatchedWriter]:
+        """Those of these writers, or of all, for which ``act`` is true. One that fails is passed over for a while."""
+        found = []
+        for writer in list(self._writers.values() if writers is None else writers):
+            with self._net.below("a writer") as step:
+                if act(writer):
+                    found.append(writer)
+            if step.failed:
+                self._net.put_out(writer.id)
+                if self._writers.pop(writer.id, None) is not None:
+                    writer.close()
+        return found
+
+    def _take_in(self, writer: WatchedWriter, now: float) -> bool:
+        settled = writer.entry.settled
+        writer.take_in()
+        if writer.entry.settled != settled:  # of what was seen before something is gone
+            self._books.mark_changed(now)
+        writer.entry.first_seen = writer.entry.first_seen or now
+        if writer.gone:
+            self._books.write_off(writer, now)
+        return True
+
     def work(self) -> bool:
         """Act on what came back and send what may be sent; true when anything came of it."""
         progress = self._take_verdicts()
@@ -97,7 +128,9 @@ class Leadership:
         idle = self._books.is_behind and self._outbox.empty
         if self._clean_up_due or idle or self._books.checkpoint_is_due(now):
             self._clean_up_due = False
-            progress = self._books.clean_up(self._writers.values(), now) or progress
+            sound = self._sound(lambda writer: bool(writer.settled_segments() or True))
+            with self._net.below("cleaning up"):
+                progress = self._books.clean_up(sound, now) or progress
             self._forget_retired()
         return progress
 
@@ -129,7 +162,8 @@ class Leadership:
     def finish(self) -> None:
         """Checkpoint and let go of every file."""
         self._let_go()
-        self._books.close()
+        with self._net.below("cleaning up"):
+            self._books.close()
         self._books.checkpoint()
         self._strikes.leave()
 
@@ -166,7 +200,7 @@ class Leadership:
         for only a new writer can bring it.
         """
         try:
-            for writer_id in self._layout.writer_ids() - self._ledger.retired:
+            for writer_id in self._layout.writer_ids() - self._ledger.retired - self._net.passed_over():
                 writer = self._writers.get(writer_id)
                 if writer is None or not writer.knows(list_segments(writer.directory)):
                     return False
@@ -181,28 +215,37 @@ class Leadership:
         return may_have_changed(mtime, before, now)
 
     def _sort_backlog(self) -> None:
-        writers = [writer for writer in self._writers.values() if writer.has_more]
-        self._backlog.sort(writers, self._ledger.destinations, self._ledger.now())
+        def refill(writer: WatchedWriter) -> bool:
+            writer.refill()
+            return writer.has_more
+
+        self._backlog.sort(self._sound(refill), self._ledger.destinations, self._ledger.now())
 
     def _forget_retired(self) -> None:
         for writer_id in [id for id in self._writers if id not in self._ledger.writers]:
             self._writers.pop(writer_id).close()
 
     def _settle_damage(self, now: float) -> None:
-        for writer in self._writers.values():
+        def settle(writer: WatchedWriter) -> bool:
             for line in list(writer.waiting()):
                 if line.damage is not None and not line.is_left_alone:
                     try:
                         self._books.settle_damage(writer, line, line.damage, now)
                     except failures(OSError):  # no room to set it aside, or unreadable just now: it stays
                         line.leave_alone(schedule.STUCK_WAIT)
+            return True
+
+        self._sound(settle)
 
     def _take_verdicts(self) -> bool:
         verdicts = self._outbox.verdicts()
         for sending, attempt in verdicts:
-            self._strikes.survived(sending.line.event_id)
-            if self._consequences.act_on(sending, attempt, self._ledger.now()):
-                self._sort_backlog()
+            with self._net.below("settling an event") as step:
+                self._strikes.survived(sending.line.event_id)
+                if self._consequences.act_on(sending, attempt, self._ledger.now()):
+                    self._sort_backlog()
+            if step.failed:
+                sending.line.leave_alone(schedule.STUCK_WAIT)
         return bool(verdicts)
 
     def _send_what_may_be_sent(self) -> bool:
@@ -250,4 +293,16 @@ class Leadership:
             self._outbox.send(writer, line, to, record)
         except failures(OSError):  # no room to set it aside, or unreadable just now: it stays
             line.leave_alone(schedule.STUCK_WAIT)
+        except failures() as error:
+            if isinstance(error, SpoolError):
+                raise
+            self._give_up(writer, line, error, now)
         return True
+
+    def _give_up(self, writer: WatchedWriter, line: Waiting, error: BaseException, now: float) -> None:
+        """Set an event aside at which we fail ourselves; where that fails too, leave it alone."""
+        self._net.say("an event", error)
+        with self._net.below("setting aside") as step:
+            self._books.settle_refused(writer, line, "failed", f"lastword failed at it: {type(error).__name__}", now)
+        if step.failed:
+            line.leave_alone(schedule.STUCK_WAIT)

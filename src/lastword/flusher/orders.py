@@ -17,6 +17,7 @@ from itertools import islice
 
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.flusher.settle import Bookkeeper
+from lastword.interruption import failures
 from lastword.spool import aside, destination, inside, kept, orders
 from lastword.spool.kept import Kept
 from lastword.spool.layout import Layout, read_small_file
@@ -55,7 +56,13 @@ class Orders:
         self.redirects.forget_spent(writers)
         for order_id in orders.waiting(self._layout)[:_MOST_ORDERS]:
             order = orders.load(self._layout, order_id)
-            orders.answer(self._layout, order_id, self._carry_out(order, writers, now))
+            try:
+                answer = self._carry_out(order, writers, now)
+            except failures() as error:
+                if isinstance(error, SpoolError):
+                    raise
+                answer = Answer(0, [f"lastword failed at it: {error!r}"[:200]])
+            orders.answer(self._layout, order_id, answer)
 
     def _carry_out(self, order: Order | None, writers: Mapping[str, WatchedWriter], now: float) -> Answer:
         if order is None or order.do not in (REPLAY, PURGE):

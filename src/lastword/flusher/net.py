@@ -1,0 +1,81 @@
+"""The net below everything that a leader does: what fails for a reason that nobody foresaw costs what it was about.
+
+That is one record, which is set aside; one writer's directory, which is passed over for a while; or one thing that is
+done for all of them, which is left out at this look. Each is said in ``flusher.log``, once for each kind of error. A
+ledger that cannot be written, and a spool that is no longer ours, are no such reasons: they end the lead (SpoolError).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from types import TracebackType
+from typing import Optional
+
+from lastword.errors import SpoolError
+from lastword.flusher import schedule
+from lastword.interruption import failures, suppressed
+from lastword.spool.layout import Layout, open_private, write_all
+
+#: Characters of what is said of one failure, and how many are said at most.
+_MOST_SAID = 4000
+_MOST_KINDS = 50
+
+
+class Net:
+    """What failed lately in the hands of one leader."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._out: dict[str, float] = {}  # writer → when it is tried again, by the monotonic clock
+        self._said: set[tuple[str, str]] = set()
+
+    def below(self, what: str) -> _Below:
+        """For a ``with``: what fails in it is caught and said, as a failure of ``what``."""
+        return _Below(self, what)
+
+    def put_out(self, writer_id: str) -> None:
+        """Pass this writer over for a while."""
+        self._out[writer_id] = time.monotonic() + schedule.STUCK_WAIT
+
+    def passed_over(self) -> set[str]:
+        """The writers that are passed over at this moment."""
+        now = time.monotonic()
+        self._out = {writer_id: until for writer_id, until in self._out.items() if now < until}
+        return set(self._out)
+
+    def say(self, what: str, error: BaseException) -> None:
+        """Write it down, unless that was done before."""
+        kind = (what, type(error).__name__)
+        if kind in self._said or len(self._said) >= _MOST_KINDS:
+            return
+        self._said.add(kind)
+        told = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-_MOST_SAID:]
+        with suppressed(OSError, SpoolError):
+            descriptor = open_private(self._layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                write_all(descriptor, f"{what} failed; all else goes on:\n{told}".encode("utf-8", "backslashreplace"))
+            finally:
+                os.close(descriptor)
+
+
+class _Below:
+    """One step. ``failed``: whether it did."""
+
+    def __init__(self, net: Net, what: str) -> None:
+        self._net = net
+        self._what = what
+        self.failed: Optional[BaseException] = None
+
+    def __enter__(self) -> _Below:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], _: Optional[TracebackType]
+    ) -> bool:
+        if kind is None or error is None or issubclass(kind, SpoolError) or not issubclass(kind, failures()):
+            return False
+        self.failed = error
+        self._net.say(self._what, error)
+        return True

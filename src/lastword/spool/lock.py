@@ -65,7 +65,10 @@ class LifetimeLock:
         self._pid = os.getpid()
         self._descriptor = descriptor
         self._identity = _identity(os.fstat(descriptor))
-        self._place = inside.identities_by_path(path)
+        try:
+            self._place = inside.identities_by_path(path)
+        except failures(OSError):  # it was removed meanwhile, as another process's trial of locks is
+            self._place = ()
 
     @classmethod
     def acquire(cls, path: str) -> Optional[LifetimeLock]:
@@ -115,9 +118,8 @@ class LifetimeLock:
         if os.getpid() != self._pid:
             return False
         try:
-            if self._identity != _identity(os.fstat(self._descriptor)) or self._identity != self._place[-1]:
-                return False
-            if inside.identities_by_path(self.path) != self._place:
+            place = inside.identities_by_path(self.path)
+            if place != self._place or not self._identity == place[-1] == _identity(os.fstat(self._descriptor)):
                 return False
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except failures(OSError):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Optional
 
+from lastword.errors import SpoolError
 from lastword.flusher.schedule import DRAIN_AT_TERM
 from lastword.flusher.succession import Succession, is_taken
 from lastword.spool import start
@@ -64,11 +67,22 @@ class StandIn:
 
     def __exit__(self, *_: object) -> None:
         if self._leading is not None:
-            self._leading.end(min(max(self._deadline - time.monotonic(), 0.0), DRAIN_AT_TERM))
+            with _told():
+                self._leading.end(min(max(self._deadline - time.monotonic(), 0.0), DRAIN_AT_TERM))
 
     def look(self) -> None:
-        """Begin where nobody leads any more; to be called again and again. Raises SpoolError or OSError."""
-        if self._leading is None and not is_taken(self._layout):
-            self._leading = Leading(self._layout)
-        elif self._leading is not None and self._leading.has_left(0.0):
-            self._leading = None
+        """Begin where nobody leads any more; to be called again and again. Raises SpoolError."""
+        with _told():
+            if self._leading is None and not is_taken(self._layout):
+                self._leading = Leading(self._layout)
+            elif self._leading is not None and self._leading.has_left(0.0):
+                self._leading = None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A file of the spool that is none (a lock, for one) is trouble of the spool."""
+    try:
+        yield
+    except OSError as error:
+        raise SpoolError(f"nobody can lead this spool: {error}") from None

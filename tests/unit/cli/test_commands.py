@@ -13,6 +13,7 @@ import pytest
 
 from lastword import cli
 from lastword.testing import LoopbackTracker
+from tests.support.damage import spoil
 from tests.support.planted import hold
 from tests.support.programs import remove_spool, run, wait_until_no_flusher
 
@@ -184,3 +185,22 @@ def test_a_spool_that_can_be_none(spool: str, capsys: pytest.CaptureFixture[str]
     assert re.fullmatch("lastword status: spool=.*; name a directory.*\n", capsys.readouterr().err)
     assert cli.main(["status", "--spool", __file__]) == 2
     assert "is a file where a directory should be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["a directory", "a FIFO", "a link"])
+@pytest.mark.parametrize("name", ["flusher.lock", "successor.lock", "start.lock", "cli.lock"])
+def test_what_stands_in_the_place_of_a_lock(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str
+) -> None:
+    """No command waits or ends with a traceback; the one that needs it says what it cannot do, and names the file."""
+    spool = tmp_path / "spool"
+    [event_id] = hold(spool, dsn="booboo+http://t@127.0.0.1:9/o/p")
+    spoil(spool / "v1" / name, kind)
+    stopped = ["purge", event_id] if name == "cli.lock" else ["flush", "--timeout", "1"]
+    for command in (["status"], ["doctor"], ["ls"], ["show", event_id], stopped):
+        status = cli.main([*command, "--spool", str(spool)])
+        assert status in (0, 1, 2)
+    assert status > 0
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert name in said

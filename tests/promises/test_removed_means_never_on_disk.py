@@ -139,6 +139,7 @@ for _ in range(100): lastword.add_breadcrumb("harmless")
 KEEP_ONE = FORGET + "init(); acked(lastword.capture_message('kept'))"
 
 CARD, AWS_KEY, SIGNATURE = "4111111111111111", "AKIA" + "IOSFODNN7EXAMPLE", "c2lnbmF0dXJlIG9mIGEgdG9rZW4"
+GITHUB_TOKEN = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
 PRIVATE_KEY = "MIIEowIBAAKCAQEA4f5wg5l2hKsTeNem"
 
 #: Texts as programs have them, made at run time so that no source has the secret → the secret in them.
@@ -152,6 +153,10 @@ TEXTS = {
     f"-----BEGIN RSA PRIVATE KEY-----\n{PRIVATE_KEY}\n-----END RSA PRIVATE KEY-----": PRIVATE_KEY,
     f"the card {CARD} was refused": CARD,
     f"with {AWS_KEY}": AWS_KEY,
+    f"with {GITHUB_TOKEN}": GITHUB_TOKEN,
+    f"curl -u ann:{SECRET} https://shop.example/": SECRET,
+    f"mysql -p{SECRET} shop": SECRET,
+    f"/callback?code={SECRET}&state=x": SECRET,
     # by names in them
     f"https://shop.example/?page=2&token={SECRET}": SECRET,
     f"host=db password={SECRET} user=ann": SECRET,

@@ -46,7 +46,7 @@ _INSERT = LatePattern(
     | Duplicate[ ]entry[ ] (?P<entry> '[^\n]{{0,500}}?' ) [ ]for[ ]key[ ]' (?P<key> [\w.-]{{1,100}} ) '""",
     re.VERBOSE,
 )
-_PARAMETERS = LatePattern(r"\[parameters:[ ] (?P<secret> [\[(] .* [\])] ) \] $", re.VERBOSE | re.MULTILINE)
+_PARAMETERS = LatePattern(r"\[parameters:[ ] (?P<secret> (?!\[filtered) [\[(] .* )", re.VERBOSE)
 # What is selected, and the names of tables.
 _NO_PARAMETERS = LatePattern(
     r"""\bselect\b[\s\S]{0,3000}?\bfrom\b|\b(?:into|update|from|join)\s{1,5}[\w."`]{1,100}|[\w"`]{1,60}\.""",
@@ -146,7 +146,7 @@ def parameters_of_statements(is_sensitive: Callable[[str], bool]) -> Finder:
             if number >= _MOST_STATEMENTS or (
                 start >= 0 and is_sensitive(_NO_PARAMETERS.compiled().sub("", text[start : found.start()]))
             ):
-                yield Span(*found.span("secret"))
+                yield Span(found.start("secret"), found.end() - text.endswith("]", 0, found.end()))
 
     return spans
 

@@ -2,7 +2,8 @@
 
 The name stays and the whole value goes, to its closing quote or bracket, else to the next blank, quote or delimiter.
 What has lost its end, since the text was cut, goes to the end. Behind a colon a name counts if it is quoted, has ``-``
-or ``_`` in it, or can hardly be anything else (``password: x``): "invalid token: unexpected end" stays as it is.
+or ``_`` in it, or can hardly be anything else (``password: x``): "invalid token: unexpected end" stays as it is. So do
+sentences ("--password is required") and measures (``max_tokens=512``).
 
 Other things than ``=`` and ``:`` between the two: ``'--password', 'x'``, ``--password x``, ``('password', 'x')``,
 ``PASSWORD 'x'``, ``Key (api_token)=(x)`` of PostgreSQL, ``<password>x</password>``, pydantic's ``input_value=``.
@@ -94,6 +95,26 @@ _VALUES = {
     )
 }
 
+# What follows a flag, or a colon, in a sentence about it: ``--password is required``, ``password: required``.
+_SENTENCE = LatePattern(
+    r"""(?: is | was | are | must | may | should | can(?:not|'t)? | has | have | had | needs? | requires? | does
+        | doesn't | isn't | wasn't | not | no | and | or | if | when | with(?:out)? | for | to | in | as | instead
+        | option | flag
+        | argument | parameter | value | required | missing | invalid | expected | empty | wrong | incorrect | expired
+        | unknown | unset | denied | ignored | deprecated | optional | too[ ](?:short|long|common|weak) | at[ ]least
+        | (?:this[ ])?field ) (?: (?= [\s.,;:!?)\]}"'] ) | \Z )""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+# Names of what is counted and measured, and numbers as these have: ``max_tokens=512``.
+_MEASURE = LatePattern(
+    r"""(?i: tokens \Z | (?: \A | [_-] ) (?: max | min | num | total | count | len | length | limit | size | timeout
+        | ttl | age | expir[a-z]* | lifetime | retries | attempts | usage | used ) (?: [_-] | \Z ) )
+    | [a-z] (?: Count | Length | Limit | Size | Timeout | Ttl | Age | Expir[a-z]* | Lifetime | Tokens | Usage ) \Z""",
+    re.VERBOSE,
+)
+_SMALL_NUMBER = LatePattern(r"[0-9]{1,9}(?:\.[0-9]{1,9})?(?=[\s,;)\]}&\"']|\.?(?:\s|\Z)|[smhd]\b)")
+
 _OPENS_A_PAIR = LatePattern(
     rf"(?: (?P<bracket> [(\[] ) \s{{0,3}} [bBuUrR]{{0,2}} {QUOTE} [\w.:/]{{0,60}} ) \Z", re.VERBOSE
 )
@@ -141,6 +162,8 @@ def _end_of_value(text: str, found: Match[str], name: str) -> Optional[int]:
     if found["element"]:
         return _end_of_element(text, found, name)
     kind = _kind_of_value(text, found, name)
+    if kind == "value" and _is_no_value(text, found, name):
+        return None
     secret = None if kind is None else _VALUES[kind].compiled().match(text, found.end())
     if secret is None or secret.end() == found.end():
         return None
@@ -148,6 +171,13 @@ def _end_of_value(text: str, found: Match[str], name: str) -> Optional[int]:
     in_list = found["comma"] and not name.startswith("-") and _opens_a_pair(text, found, name) == "["
     is_last = text[secret.end() : secret.end() + 3].lstrip()[:1] in ("]", "")
     return secret.end() if is_last or not in_list else None
+
+
+def _is_no_value(text: str, found: Match[str], name: str) -> bool:
+    """Whether what stands there is a sentence about the name, or how much there is of it."""
+    if (found["gap"] or found["colon"]) and _SENTENCE.compiled().match(text, found.end()):
+        return True
+    return bool(_SMALL_NUMBER.compiled().match(text, found.end()) and _MEASURE.compiled().search(name))
 
 
 def _kind_of_value(text: str, found: Match[str], name: str) -> Optional[str]:
@@ -201,6 +231,8 @@ def _end_of_element(text: str, found: Match[str], name: str) -> Optional[int]:
         end = text.rfind(opening, at, end)
     elif text.endswith(("…", "…'", '…"', "left out)")):
         end = len(text)
+    else:
+        end = text.find("…", at, at + _MAX_ELEMENT)  # of a text of which both ends are kept
     return end if end > at else None
 
 

@@ -27,7 +27,8 @@ ACTS = {
 }
 ACTS |= {"unlink", "remove", "rmdir", "removedirs", "rename", "renames", "replace", "link", "symlink", "truncate"}
 ACTS |= {"mkdir", "makedirs", "mkfifo", "utime", "lchown"}
-OTHERS = frozenset({"shutil", "pathlib", "tempfile", "glob", "io"})
+ACTS |= {"FileIO"}
+OTHERS = frozenset({"shutil", "pathlib", "tempfile", "glob"})
 
 #: These are where it is done, or what looks at the way to a spool, which nobody can hold a descriptor of.
 WHOLE_FILES = {"spool/inside.py", "spool/ground.py", "spool/strangers.py"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import threading
@@ -117,6 +118,23 @@ def test_known_under_its_new_name(tmp_path: Path) -> None:
     os.unlink(path)
     assert not lock.keep()
     lock.release()
+
+
+def test_a_file_that_is_removed_while_it_is_locked(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by another process that tries whether locks work: they do, so it is had; and it cannot be kept."""
+    lockf = fcntl.lockf
+
+    def lock_and_remove(descriptor: int, how: int) -> None:
+        lockf(descriptor, how)
+        os.unlink(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "lockf", lock_and_remove)
+        lock = LifetimeLock.acquire(path)
+    assert lock is not None
+    assert not lock.keep()
+    lock.release()
+    assert holder(path) is None
 
 
 def test_a_descriptor_that_became_somebody_elses_stays_open(tmp_path: Path, path: str) -> None:

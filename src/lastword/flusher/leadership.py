@@ -60,6 +60,10 @@ class Leadership:
 
     def look(self) -> None:
         """Find writers that are new or gone, and what the others have written, and keep the spool in order."""
+        with inside.kept_to_look(self._layout.writers):
+            self._look()
+
+    def _look(self) -> None:
         self._ledger.follow_clock()
         now = self._ledger.now()
         closely = self._writers_came_or_went(now)

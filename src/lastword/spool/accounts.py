@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Optional, Union
 
 from lastword.foreign_text import MOST_QUOTED, one_line
-from lastword.spool import blackbox, refused
+from lastword.spool import blackbox, inside, refused
 from lastword.spool.identity import is_dead, read_who
 from lastword.spool.layout import BLACKBOX, WHO, Layout, deferred_from
 from lastword.spool.ledger import (
@@ -101,11 +101,12 @@ def read_accounts(spool: Union[str, os.PathLike[str]]) -> Accounts:
     """
     layout = Layout(os.fspath(spool))
     sight = _Sight(layout)
-    for _ in range(_ATTEMPTS):
-        ledger = Ledger.load(layout)
-        accounts = _count(layout, ledger, sight)
-        if Ledger.load(layout).generation == ledger.generation:
-            break
+    with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
+        for _ in range(_ATTEMPTS):
+            ledger = Ledger.load(layout)
+            accounts = _count(layout, ledger, sight)
+            if Ledger.load(layout).generation == ledger.generation:
+                break
     return accounts
 
 
@@ -125,7 +126,8 @@ def _count(layout: Layout, ledger: Ledger, sight: _Sight) -> Accounts:
         entry = ledger.writers.get(writer_id, WriterEntry())
         tally.update(entry.tally)
         if writer_id in present:
-            _add_present(accounts, writer_id, entry, sight)
+            with inside.kept_to_look(layout.writer(writer_id)):
+                _add_present(accounts, writer_id, entry, sight)
         else:
             accounts.recorded += entry.recorded
             accounts.interrupted += entry.interrupted

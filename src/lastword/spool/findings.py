@@ -72,12 +72,17 @@ def _warning(text: str, remedy: str) -> Finding:
 
 def findings(layout: Layout) -> list[Finding]:
     """What is wrong in this spool, ``MOST`` things at most. Never raises OSError."""
-    suspected = list(islice(_everything(layout), MOST))
+    suspected = _look(layout, MOST)
     if suspected:
         time.sleep(_SECOND_LOOK)
-        again = set(islice(_everything(layout), 2 * MOST))
+        again = set(_look(layout, 2 * MOST))
         suspected = [finding for finding in suspected if finding in again]
     return suspected
+
+
+def _look(layout: Layout, most: int) -> list[Finding]:
+    with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
+        return list(islice(_everything(layout), most))
 
 
 def passed_over(layout: Layout) -> list[str]:
@@ -228,12 +233,13 @@ def _files_of_writer(directory: str, owner: int) -> Iterator[Finding]:
 def _writers(layout: Layout) -> Iterator[Finding]:
     """What they say of themselves."""
     for name in sorted(layout.writer_ids() - Ledger.load(layout).retired):
-        path = os.path.join(layout.writer(name), WHO)
-        if not read_who(path) and inside.lexists(layout.writer(name)):
-            yield _problem(f"{path} is missing or damaged; its lock alone tells whether its process lives", _GOES)
-        path = os.path.join(layout.writer(name), BLACKBOX)
-        if blackbox.is_damaged(path) and inside.lexists(layout.writer(name)):
-            yield _problem(f"{path} is missing or damaged; what its process refused is not counted", _GOES)
+        who, box = (os.path.join(layout.writer(name), file) for file in (WHO, BLACKBOX))
+        with inside.kept_to_look(layout.writer(name)):
+            knows_not_who, knows_no_state = not read_who(who), blackbox.is_damaged(box)
+        if knows_not_who and inside.lexists(layout.writer(name)):
+            yield _problem(f"{who} is missing or damaged; its lock alone tells whether its process lives", _GOES)
+        if knows_no_state and inside.lexists(layout.writer(name)):
+            yield _problem(f"{box} is missing or damaged; what its process refused is not counted", _GOES)
 
 
 def _problem_with_directory(path: str, found: os.stat_result | None, owner: int) -> str | None:

@@ -7,6 +7,7 @@ them, must belong to one user: to this one, or, where root only looks, to whoeve
 only if it is one that a spool has.
 
 Who leads works below the descriptor that it began with (``kept``): a spool that is exchanged meanwhile is not touched.
+Who does many things in a directory opens the way there once (``kept_to_look``).
 
 Paths are as ``layout.Layout`` makes them, and are taken apart here. All of these raise OSError. A path that can be none
 in a spool is a PermissionError.
@@ -21,7 +22,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from lastword.interruption import failures
 from lastword.spool.ground import beside_standard_streams, private_directory
@@ -35,6 +36,7 @@ _SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _CHANGES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 _OF_WRITERS = ("writers", "birth")
+_ABOVE_WRITERS = tuple(f"/{name}" for name in _OF_WRITERS)
 _DIRECTORIES = (*_OF_WRITERS, "destinations", "set_aside", "orders", "redirects", "refused")
 _WRITER_ID = re.compile("[0-9a-f]{32}")
 
@@ -43,36 +45,68 @@ def is_writer_id(name: str) -> bool:
     return _WRITER_ID.fullmatch(name) is not None
 
 
+class _Directory(NamedTuple):
+    """One that is kept open: its path, descriptor, identity and owner, and the process that opened it."""
+
+    path: str
+    descriptor: int
+    identity: tuple[int, int]
+    owner: int
+    pid: int
+
+
 class _Kept(_thread._local):
-    """What this thread works below, if it leads: the path of ``v1``, its descriptor, and its identity.
+    """What this thread works below, outermost first.
 
     Of the thread alone: others of the program come by the path, to a spool that was removed and made anew, too.
     """
 
-    base: Optional[str] = None
-    pid = 0
-    descriptor = -1
-    identity = (0, 0)
+    directories: tuple[_Directory, ...] = ()
 
 
 _kept = _Kept()
 
 
 @contextmanager
-def kept(base: str) -> Iterator[None]:
-    """Have this thread do everything in the spool whose ``v1`` is at ``base`` below one descriptor of it."""
-    before = dict(vars(_kept))
-    descriptor = _open_base(base, changes=True)
-    found = os.fstat(descriptor)
-    identity = found.st_dev, found.st_ino
-    vars(_kept).update(base=base, pid=os.getpid(), descriptor=descriptor, identity=identity)
+def kept(path: str) -> Iterator[None]:
+    """Have this thread do everything in a directory of a spool, and in those in it, below one descriptor of it."""
+    before = _kept.directories
+    one = _keep(path, changes=True)
     try:
         yield
     finally:
-        vars(_kept).clear()
-        vars(_kept).update(before)
-        if _is_still(descriptor, identity):  # a program that closes every descriptor gives the number to another file
-            os.close(descriptor)
+        _let_go(one, before)
+
+
+@contextmanager
+def kept_to_look(path: str) -> Iterator[None]:
+    """The same, to do many things there in less time. Where it cannot be opened, each act comes by the path, and says
+    what is wrong. Not for a generator that yields meanwhile: what others do then would be done there, too.
+    """
+    before = _kept.directories
+    try:
+        one = _keep(path, changes=False)
+    except failures(OSError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        _let_go(one, before)
+
+
+def _keep(path: str, *, changes: bool) -> _Directory:
+    descriptor = open_directory(path, changes=changes)
+    found = os.fstat(descriptor)
+    one = _Directory(path, descriptor, (found.st_dev, found.st_ino), found.st_uid, os.getpid())
+    _kept.directories = (*_kept.directories, one)
+    return one
+
+
+def _let_go(one: _Directory, before: tuple[_Directory, ...]) -> None:
+    _kept.directories = before
+    if _is_still(one):  # a program that closes every descriptor gives the number to another file
+        os.close(one.descriptor)
 
 
 @contextmanager
@@ -89,33 +123,24 @@ def directory(path: str, *, changes: bool = False, anew: bool = False) -> Iterat
 
 def open_directory(path: str, *, changes: bool = False, anew: bool = False) -> int:
     """The same for who closes it himself."""
-    base, names = _taken_apart(path)
-    descriptor, owner = _base(base, changes, anew)
-    for name in names:
-        above = descriptor
-        try:
-            descriptor = _checked(os.open(name, _DIRECTORY, dir_fd=above), path, owner)
-        finally:
-            os.close(above)
-    return descriptor
+    descriptor, _, is_kept = _reached(path, changes, anew)
+    return beside_standard_streams(os.open(".", _DIRECTORY, dir_fd=descriptor)) if is_kept else descriptor
 
 
 def open_private(path: str, flags: int) -> int:
     """Open a regular file of a spool, which belongs to whom the spool belongs to; one that is made has mode 0600,
     whatever the umask. ELOOP says that it is a link, ENXIO that it is something else.
     """
-    changes = bool(flags & _CHANGES)
-    with _place(path, changes=changes) as (within, name):
-        owner = os.fstat(within).st_uid
-        descriptor = beside_standard_streams(os.open(name, flags | _SAFELY, 0o600, dir_fd=within))
-    return _regular(descriptor, path, owner, flags)
+    with _Place(path, changes=bool(flags & _CHANGES)) as place:
+        descriptor = beside_standard_streams(os.open(place.name, flags | _SAFELY, 0o600, dir_fd=place.within))
+    return _regular(descriptor, path, place.owner, flags)
 
 
 def open_to_probe(path: str) -> int:
     """Open a file to ask about its lock, and for nothing else: neither it nor its directory is read or changed. Each
     capture does that, so it takes one step where nobody leads from this thread.
     """
-    if _kept.base is not None and path.startswith(_kept.base):
+    if _kept.directories and path.startswith(_kept.directories[0].path):
         return open_private(path, os.O_RDONLY)
     descriptor = beside_standard_streams(os.open(path, os.O_RDONLY | _SAFELY))
     return _regular(descriptor, path, os.geteuid() or os.fstat(descriptor).st_uid, os.O_RDONLY)
@@ -134,8 +159,8 @@ def identities_by_path(path: str) -> tuple[tuple[int, int], ...]:
 
 def lstat(path: str) -> os.stat_result:
     """What lies there, links not followed."""
-    with _place(path, changes=False) as (within, name):
-        return os.lstat(name, dir_fd=within)
+    with _Place(path, changes=False) as place:
+        return os.lstat(place.name, dir_fd=place.within)
 
 
 def lexists(path: str) -> bool:
@@ -170,50 +195,57 @@ def entries(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
 
 def unlink(path: str) -> None:
     """Remove a file, or a link."""
-    with _place(path) as (within, name):
-        os.unlink(name, dir_fd=within)
+    with _Place(path) as place:
+        os.unlink(place.name, dir_fd=place.within)
 
 
 def rmdir(path: str) -> None:
     """Remove a directory that is empty."""
-    with _place(path) as (within, name):
-        os.rmdir(name, dir_fd=within)
+    with _Place(path) as place:
+        os.rmdir(place.name, dir_fd=place.within)
 
 
 def rename(old: str, new: str) -> None:
     """Give it another name, in the place of what has that name."""
-    with _place(old) as (within, name), _place(new) as (new_within, new_name):
-        os.rename(name, new_name, src_dir_fd=within, dst_dir_fd=new_within)
+    with _Place(old) as before, _Place(new) as after:
+        os.rename(before.name, after.name, src_dir_fd=before.within, dst_dir_fd=after.within)
 
 
 def make_directory(path: str) -> None:
     """Make a directory of ours if it is missing, and close it to others; raises SpoolError too."""
-    with _place(path) as (within, _), private_directory(path, within, make=True):
+    with _Place(path) as place, private_directory(path, place.within, make=True):
         pass
 
 
 def touch(path: str, times: Optional[tuple[float, float]] = None) -> None:
     """Set the times of a file or a directory (Unix seconds), to now where none are given."""
-    with _place(path) as (within, name):
-        os.utime(name, times, dir_fd=within, follow_symlinks=False)
+    with _Place(path) as place:
+        os.utime(place.name, times, dir_fd=place.within, follow_symlinks=False)
 
 
 def take_back(path: str, mode: int) -> None:
     """Give this user the rights to a file or a directory that somebody took away."""
-    with _place(path) as (within, name):
-        found = os.lstat(name, dir_fd=within)
+    with _Place(path) as place:
+        found = os.lstat(place.name, dir_fd=place.within)
         if found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode):
-            os.chmod(name, mode, dir_fd=within)
+            os.chmod(place.name, mode, dir_fd=place.within)
 
 
-@contextmanager
-def _place(path: str, *, changes: bool = True) -> Iterator[tuple[int, str]]:
-    """The directory that a file or another directory lies in, open, and its name there."""
-    above, name = os.path.split(path)
-    with directory(above, changes=changes) as within:
-        if name in ("", ".", "..") or (os.path.basename(above) in _OF_WRITERS and not is_writer_id(name)):
+class _Place:
+    """The directory that a file or another directory lies in, open, whose it is, and the name there."""
+
+    def __init__(self, path: str, *, changes: bool = True) -> None:
+        above, _, self.name = path.rpartition("/")
+        if self.name in ("", ".", "..") or (above.endswith(_ABOVE_WRITERS) and not is_writer_id(self.name)):
             raise PermissionError(errno.EPERM, "There is no such name in a spool", path)
-        yield within, name
+        self.within, self.owner, self._is_kept = _reached(above, changes)
+
+    def __enter__(self) -> _Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_kept:
+            os.close(self.within)
 
 
 def _taken_apart(path: str) -> tuple[str, list[str]]:
@@ -230,26 +262,56 @@ def _taken_apart(path: str) -> tuple[str, list[str]]:
     return f"{above}/{FORMAT}", names
 
 
-def _base(base: str, changes: bool, anew: bool) -> tuple[int, int]:
-    """A new descriptor of ``v1``, and the user whom it belongs to."""
-    if _kept.base == base and _kept.pid == os.getpid() and not anew:
-        if not _is_still(_kept.descriptor, _kept.identity):
-            raise OSError(errno.EBADF, "The descriptor of the spool was closed by the program", base)
-        descriptor = beside_standard_streams(os.open(".", _DIRECTORY, dir_fd=_kept.descriptor))
+def _reached(path: str, changes: bool, anew: bool = False) -> tuple[int, int, bool]:
+    """A descriptor of a directory, the user whom it belongs to, and whether it is kept: if not, it is to be closed."""
+    base, names = _taken_apart(path)
+    one = None if anew else _kept_on_the_way_to(path, base)
+    if one is not None and changes:
+        _may_be_used(one.owner, path, changes)
+    if one is not None and one.path == path:
+        return one.descriptor, one.owner, True
+    if one is None:
+        descriptor, owner = _open_base(base, changes)
     else:
-        descriptor = _open_base(base, changes)
-    return descriptor, os.fstat(descriptor).st_uid
+        descriptor, owner = one.descriptor, one.owner
+        names = names[-path.count("/", len(one.path)) :]
+    is_kept = one is not None
+    for name in names:
+        above, closes = descriptor, not is_kept
+        try:
+            descriptor, is_kept = _checked(os.open(name, _DIRECTORY, dir_fd=above), path, owner), False
+        finally:
+            if closes:
+                os.close(above)
+    return descriptor, owner, is_kept
 
 
-def _open_base(base: str, changes: bool) -> int:
-    spool = os.open(os.path.dirname(base), _DIRECTORY)
+def _kept_on_the_way_to(path: str, base: str) -> Optional[_Directory]:
+    """The innermost that this thread keeps, of the spool whose ``v1`` is at ``base``: one spool may lie in another."""
+    for one in reversed(_kept.directories):
+        end = len(one.path)
+        is_above = end >= len(base) and path.startswith(one.path) and path[end : end + 1] in ("", "/")
+        if is_above and one.pid == os.getpid():
+            if not _is_still(one):
+                raise OSError(errno.EBADF, "The descriptor of the spool was closed by the program", path)
+            return one
+    return None
+
+
+def _open_base(base: str, changes: bool) -> tuple[int, int]:
+    spool = beside_standard_streams(os.open(os.path.dirname(base), _DIRECTORY))
     try:
         owner = os.fstat(spool).st_uid
-        if owner != os.geteuid() and (changes or os.geteuid()):
-            raise PermissionError(errno.EPERM, f"It belongs to uid {owner}", base)
-        return _checked(os.open(FORMAT, _DIRECTORY, dir_fd=spool), base, owner)
+        _may_be_used(owner, base, changes)
+        return _checked(os.open(FORMAT, _DIRECTORY, dir_fd=spool), base, owner), owner
     finally:
         os.close(spool)
+
+
+def _may_be_used(owner: int, path: str, changes: bool) -> None:
+    user = os.geteuid()
+    if owner != user and (changes or user):
+        raise PermissionError(errno.EPERM, f"It belongs to uid {owner}", path)
 
 
 def _checked(descriptor: int, path: str, owner: int) -> int:
@@ -278,9 +340,9 @@ def _regular(descriptor: int, path: str, owner: int, flags: int) -> int:
     return descriptor
 
 
-def _is_still(descriptor: int, identity: tuple[int, int]) -> bool:
+def _is_still(one: _Directory) -> bool:
     try:
-        found = os.fstat(descriptor)
+        found = os.fstat(one.descriptor)
     except failures(OSError):
         return False
-    return (found.st_dev, found.st_ino) == identity
+    return (found.st_dev, found.st_ino) == one.identity

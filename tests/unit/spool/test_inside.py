@@ -191,6 +191,66 @@ def test_who_leads_works_where_it_began(layout: Layout, tmp_path: Path) -> None:
     assert Path(layout.leader).read_bytes() == b"other"
 
 
+@pytest.mark.parametrize("path", ["", "writers", f"writers/{WRITER}"])
+def test_who_looks_at_many_things_stays_in_one_directory(layout: Layout, path: str) -> None:
+    """What takes its place meanwhile is not looked at, nor is it afterwards what it was."""
+    os.mkdir(layout.writer(WRITER))
+    kept, file = os.path.join(layout.base, path).rstrip("/"), os.path.join(layout.writer(WRITER), "who.json")
+    write_whole_file(file, b"mine")
+    before = os.listdir("/proc/self/fd")
+    with inside.kept_to_look(layout.base), inside.kept_to_look(kept):
+        os.rename(kept, f"{layout.spool}.away")
+        Path(file).parent.mkdir(parents=True)
+        Path(file).write_bytes(b"other")
+        assert read_small_file(file) == b"mine"
+        assert inside.listdir(os.path.dirname(file)) == ["who.json"]
+    assert read_small_file(file) == b"other"
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_spool_in_a_spool_is_another(layout: Layout) -> None:
+    """What is kept of the outer one is not taken for the inner one."""
+    inner = Layout(layout.base)
+    inner.prepare()
+    write_whole_file(inner.leader, b"inner")
+    write_whole_file(layout.leader, b"outer")
+    with inside.kept(layout.base), inside.kept_to_look(inner.writers):
+        assert read_small_file(inner.leader) == b"inner"
+        assert read_small_file(layout.leader) == b"outer"
+        assert sorted(inside.listdir(inner.base)) == sorted(os.listdir(inner.base))
+
+
+def test_what_cannot_be_kept_is_come_to_by_the_path(layout: Layout, target: Path) -> None:
+    """Each act says what is wrong, and those elsewhere are done."""
+    Path(layout.writer(WRITER)).symlink_to(target / "v1")
+    for path in (layout.writer(WRITER), layout.writer("1" * 32), str(target)):
+        with inside.kept_to_look(path):
+            refuses(read_small_file, os.path.join(path, "file"))
+            assert inside.listdir(layout.writers) == [WRITER]
+
+
+@ROOT
+def test_nothing_is_changed_where_root_only_looks(layout: Layout) -> None:
+    """Below what is kept to look at the spool of another user, too."""
+    os.mkdir(layout.writer(WRITER))
+    file = os.path.join(layout.writer(WRITER), "file")
+    write_whole_file(file, b"theirs")
+    for path in (layout.spool, layout.base, layout.writers, os.path.dirname(file), file):
+        os.chown(path, STRANGER, -1)
+    before = seen(Path(layout.spool))
+    with (
+        inside.kept_to_look(layout.base),
+        inside.kept_to_look(layout.writers),
+        inside.kept_to_look(layout.writer(WRITER)),
+    ):
+        for name, act in ACTS.items():
+            if name in ("read", "look", "small file"):
+                act(file)
+            else:
+                refuses(act, file)
+    assert seen(Path(layout.spool)) == before
+
+
 def test_others_of_the_program_come_by_the_path(layout: Layout, tmp_path: Path) -> None:
     """A spool that was removed and made anew is theirs at once: another thread, and a child, keep nothing."""
     there: list[bool] = []
@@ -217,7 +277,7 @@ def test_a_descriptor_that_the_program_has_closed(layout: Layout, tmp_path: Path
     """A program that becomes a daemon closes all of them: what has the number now is neither used nor closed."""
     write_whole_file(layout.leader, b"mine")
     with inside.kept(layout.base):
-        number = inside._kept.descriptor
+        number = inside._kept.directories[0].descriptor
         other = os.open(tmp_path, os.O_RDONLY)
         os.dup2(other, number)
         refuses(read_small_file, layout.leader)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ REQUIRE_ALL = os.environ.get("LASTWORD_REQUIRE_ALL", "") not in ("", "0")
 # A slow or busy machine fails no test of Hypothesis for taking long.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Seconds in which processes that a test is done with have to be gone: a flusher leaves a second after its last writer,
 #: and notices the end of one that was idle up to ten seconds later.

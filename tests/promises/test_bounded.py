@@ -13,7 +13,7 @@ import pytest
 
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
-from lastword.spool import aside
+from lastword.spool import aside, inside
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.limits import Limits
@@ -197,7 +197,7 @@ def test_what_cannot_be_removed_is_no_reason_to_try_for_ever(layout: Layout, mon
     """Where a segment that has to go cannot be removed, the flusher goes on with its work, and removes it later."""
     writer = writer_of_40_events(layout)
     leadership = Leadership(layout)
-    unlink = os.unlink
+    unlink = inside.unlink
     with monkeypatch.context() as patch:
         refusals: list[str] = []
 
@@ -208,7 +208,7 @@ def test_what_cannot_be_removed_is_no_reason_to_try_for_ever(layout: Layout, mon
             assert len(refusals) < 1000, "it goes round in circles"
             raise PermissionError(path)
 
-        patch.setattr("os.unlink", refuse)
+        patch.setattr(inside, "unlink", refuse)
         leadership.look()
         assert refusals
     leadership.look()

@@ -1,4 +1,4 @@
-"""No ``except`` clause on the way of a capture takes what a signal handler raises for an error of its own."""
+"""No ``except`` clause of a capture, or of ``flush``, takes what a signal handler raises for an error of its own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 import lastword
 
 SOURCE = Path(lastword.__file__).parent
-WRITE_HALF = ("capture", "scrub", "admission", "integrations", "compat", "launch", "*.py", "spool/writer.py")
+WRITE_HALF = ("capture", "scrub", "admission", "integrations", "compat", "launch", "flusher", "*.py", "spool/writer.py")
 
 #: What handlers and time limits do not raise, or what is meant for whoever waits for the end of the program.
 OWN = frozenset(
     (
         *("RecursionError", "ImportError", "StopAsyncIteration", "GeneratorExit", "ChildProcessError"),
         "KeyboardInterrupt",
+        "Empty",
         *("Misfit", "RecordRefused", "SpoolError", "WriterLost", "ConfigError", "_NoRoom", "_Here"),
     )
 )
@@ -25,6 +26,7 @@ MEANT = frozenset(
     (
         *("integrations/asgi.py", "integrations/child_processes.py", "capture/catching.py", "capture/uncaught.py"),
         *("compat/backtracepython/client.py", "http_sender.py", "timely_connections.py", "dsn.py", "config.py"),
+        "flusher/process.py",  # it has a process of its own
         *("interruption.py", "__init__.py", "compat/at_start/sitecustomize.py", "compat/aliases.py"),
     )
 )

@@ -10,6 +10,7 @@ import stat
 from typing import Optional
 
 from lastword.event import Event, FileFound
+from lastword.interruption import failures
 from lastword.wire.backtrace_attachments import with_files_read
 
 
@@ -32,5 +33,5 @@ def _beginning(then: FileFound) -> Optional[bytes]:
             return content if len(content) == then["size"] else None
         finally:
             os.close(descriptor)
-    except (OSError, ValueError):
+    except failures(OSError, ValueError):
         return None

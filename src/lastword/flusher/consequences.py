@@ -10,6 +10,7 @@ from lastword.flusher.delivery import Attempt
 from lastword.flusher.outbox import Sending
 from lastword.flusher.schedule import Fate
 from lastword.flusher.settle import Bookkeeper
+from lastword.interruption import failures
 from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
 
 
@@ -76,5 +77,5 @@ class Consequences:
                 line.leave_alone(schedule.event_pause(line.suspicions, random.random()))
             if fate is Fate.WAITS_ALONE:
                 writer.defer(line)
-        except OSError:  # no room to keep it elsewhere: it stays where it is
+        except failures(OSError):  # no room to keep it elsewhere: it stays where it is
             line.leave_alone(schedule.STUCK_WAIT)

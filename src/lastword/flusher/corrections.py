@@ -19,6 +19,7 @@ from typing import Optional
 
 from lastword.dsn import Dsn
 from lastword.errors import ConfigError, SpoolError
+from lastword.interruption import failures
 from lastword.spool import destination, inside, redirects
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
@@ -59,14 +60,14 @@ class Corrections:
         """Whether a process has ended that was there before anything was recorded for ``new``."""
         try:
             known_since = inside.lstat(self._layout.destination(new)).st_mtime
-        except OSError:
+        except failures(OSError):
             return False
         return writer.dead and writer.born is not None and writer.born < known_since
 
     def _dsn(self, key: str) -> Optional[Dsn]:
         try:
             return destination.load(self._layout, key).dsn
-        except ConfigError:
+        except failures(ConfigError):
             return None
 
 

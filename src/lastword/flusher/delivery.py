@@ -12,6 +12,7 @@ from lastword.flusher.files_of_reports import completed
 from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.http_message import HttpRequest
 from lastword.http_sender import HttpSender
+from lastword.interruption import failures
 from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
 from lastword.spool.record import EVENT, RENDERED, Record, rendered_body
@@ -45,7 +46,7 @@ class Courier:
         """
         try:
             return self._attempt(record, key, history)
-        except Exception as error:  # a defect of ours, which must not cost the event
+        except failures() as error:  # a defect of ours, which must not cost the event
             known = self._destinations.get(key)
             told = one_line(repr(error), MOST_QUOTED, known.secrets if known else ())
             return Attempt(Retry(f"lastword failed to send it: {told}", may_be_event=True))
@@ -54,7 +55,7 @@ class Courier:
         try:
             destination = self._destination(key)
             wire = FORMATS[destination.dsn.wire]
-        except (ConfigError, KeyError) as error:
+        except failures(ConfigError, KeyError) as error:
             return Attempt(Misconfigured(str(error)))
         problem = _problem_with(record)
         if problem is not None:
@@ -71,12 +72,12 @@ class Courier:
         """One request; also the size of its body in bytes."""
         try:
             request = _request(record, wire, destination, limit)
-        except Exception as error:  # one event that cannot be rendered must not stop the others
+        except failures() as error:  # one event that cannot be rendered must not stop the others
             told = one_line(repr(error), MOST_QUOTED, destination.secrets)
             return Attempt(Refused(f"cannot be rendered for {destination.dsn.wire}: {told}")), 0
         try:
             reply = self._sender.send(request, destination)
-        except SendError as error:
+        except failures(SendError) as error:
             verdict = Retry(str(error), may_be_event=error.ambiguous, unreachable=not error.ambiguous)
             return Attempt(verdict, ambiguous=error.ambiguous), len(request.body)
         return Attempt(wire.judge(reply, history)), len(request.body)

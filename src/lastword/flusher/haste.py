@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection
 
 from lastword.flusher import schedule
+from lastword.interruption import failures
 from lastword.spool import inside
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
@@ -49,5 +50,5 @@ class Haste:
     def _time_of_touch(self) -> int:
         try:
             return inside.lstat(self._layout.flusher_lock).st_mtime_ns
-        except OSError:
+        except failures(OSError):
             return -1

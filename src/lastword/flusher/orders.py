@@ -98,7 +98,7 @@ class Orders:
                 try:
                     writer = writer or stack.enter_context(Writer.born(self._layout, role="replay"))
                     self._append(writer, one)
-                except (OSError, ConfigError, SpoolError, RecordRefused, WriterLost) as error:
+                except failures(OSError, ConfigError, SpoolError, RecordRefused, WriterLost) as error:
                     trouble.append(f"{one.id}: {error}")
                     continue
                 self._books.ledger.totals.recorded -= 1

@@ -13,6 +13,7 @@ from typing import Optional
 
 from lastword.dsn import Destination
 from lastword.event import Event
+from lastword.interruption import failures
 from lastword.scrub import Rules
 from lastword.wire.backtrace_prepared import with_more_source
 
@@ -45,5 +46,5 @@ def _unchanged_lines(path: str, then: tuple[int, ...]) -> Optional[list[str]]:
             return None
         with tokenize.open(path) as file:
             return file.read().split("\n")
-    except (OSError, ValueError, SyntaxError):  # gone, undecodable, or with an encoding that nobody knows
+    except failures(OSError, ValueError, SyntaxError):  # gone, undecodable, or with an encoding that nobody knows
         return None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Optional, Union
 
 from lastword.foreign_text import MOST_QUOTED, one_line
+from lastword.interruption import failures
 from lastword.spool import blackbox, inside, refused
 from lastword.spool.identity import is_dead, read_who
 from lastword.spool.layout import BLACKBOX, WHO, Layout, deferred_from
@@ -178,7 +179,7 @@ def _held_of(writer_id: str, entry: WriterEntry, sight: _Sight) -> tuple[list[_H
     held, highest = [], entry.seq
     try:
         segments = list_segments(sight.layout.writer(writer_id))
-    except OSError:
+    except failures(OSError):
         segments = Segments()
     for name, number, offset in entry.unsettled(segments):
         for head in sight.records(writer_id, name, offset):

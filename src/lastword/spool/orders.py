@@ -18,6 +18,7 @@ from typing import Optional
 from lastword import checked
 from lastword.errors import SpoolError
 from lastword.event import new_id
+from lastword.interruption import failures
 from lastword.spool import inside
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 
@@ -63,7 +64,7 @@ def waiting(layout: Layout) -> list[str]:
     """The ids of the orders that were not carried out yet."""
     try:
         names = sorted(inside.listdir(layout.orders))
-    except OSError:
+    except failures(OSError):
         return []
     return [name[: -len(".json")] for name in names if name.endswith(".json")]
 
@@ -74,7 +75,7 @@ def load(layout: Layout, order_id: str) -> Optional[Order]:
         told = checked.mapping(checked.json_value(read_small_file(_path(layout, f"{order_id}.json"), _MOST)))
         ids = told.get("ids", "")  # everything is meant only where that is said
         return Order(checked.text(told.get("do"), 20), None if ids is None else [_id(id) for id in checked.items(ids)])
-    except (OSError, ValueError):
+    except failures(OSError, ValueError):
         return None
 
 
@@ -96,7 +97,7 @@ def take_answer(layout: Layout, order_id: str) -> Optional[Answer]:
         inside.unlink(path)
         trouble = [checked.told(one, _LONGEST_TROUBLE) for one in checked.items(told.get("trouble"))]
         return Answer(checked.integer(told.get("done")), trouble)
-    except (OSError, ValueError):
+    except failures(OSError, ValueError):
         return Answer(0, ["it was carried out, but there was no room to say what came of it"])
 
 
@@ -104,7 +105,7 @@ def withdraw(layout: Layout, order_id: str) -> bool:
     """Take an order back that nobody has carried out; whether it was there still."""
     try:
         inside.unlink(_path(layout, f"{order_id}.json"))
-    except OSError:
+    except failures(OSError):
         return False
     return True
 

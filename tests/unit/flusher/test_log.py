@@ -29,6 +29,7 @@ def test_what_is_written_to_the_log() -> None:
 
 def test_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Notes quote errors and trackers, and are one line each."""
+    diagnostics.forget()
     diagnostics.note("some cause", ALL + SECRET + "x" * 100_000)
     try:
         diagnostics.tell()

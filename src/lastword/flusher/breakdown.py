@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from lastword.errors import SpoolError
 from lastword.flusher import schedule
 from lastword.foreign_text import printable, without_secrets
+from lastword.interruption import suppressed
 from lastword.spool import start
 from lastword.spool.layout import Layout
 
@@ -26,6 +26,6 @@ def report(layout: Layout, log: Callable[[], None]) -> None:
     """
     if os.path.lexists(layout.spool):
         log()
-        with suppress(OSError, SpoolError):
+        with suppressed(OSError, SpoolError):
             layout.check()
             start.pause(layout, time.time() + schedule.PAUSE_AFTER_TROUBLE)

@@ -14,12 +14,11 @@ Everything else waits for ``lastword redirect``. What is given here is the same 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from typing import Optional
 
 from lastword.dsn import Dsn
 from lastword.errors import ConfigError, SpoolError
-from lastword.interruption import failures
+from lastword.interruption import failures, suppressed
 from lastword.spool import destination, inside, redirects
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
@@ -44,7 +43,7 @@ class Corrections:
             for program, of_it in _by_program(old, writers).items():
                 new = self._corrected(old, program, right, writers)
                 if new is not None and all(self._came_before(writer, new) for writer in of_it):
-                    with suppress(OSError, SpoolError):  # no room: it is tried again at the next look
+                    with suppressed(OSError, SpoolError):  # no room: it is tried again at the next look
                         redirects.give(self._layout, old, new, of=[writer.id for writer in of_it])
 
     def _corrected(

@@ -12,12 +12,12 @@ out again then, and the event is sent twice.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from itertools import islice
 
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.flusher.settle import Bookkeeper
-from lastword.interruption import failures
+from lastword.interruption import failures, suppressed
 from lastword.spool import aside, destination, inside, kept, orders
 from lastword.spool.kept import Kept
 from lastword.spool.layout import Layout, read_small_file
@@ -146,7 +146,7 @@ class Orders:
         if done:
             self._books.checkpoint()
         for one in done:
-            with suppress(OSError):
+            with suppressed(OSError):
                 inside.unlink(one.path)
         count = len(done)
         done.clear()

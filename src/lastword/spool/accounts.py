@@ -11,12 +11,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional, Union
 
 from lastword.foreign_text import MOST_QUOTED, one_line
-from lastword.interruption import failures
+from lastword.interruption import failures, suppressed
 from lastword.spool import blackbox, inside, refused
 from lastword.spool.identity import is_dead, read_who
 from lastword.spool.layout import BLACKBOX, WHO, Layout, deferred_from
@@ -119,9 +118,9 @@ def _count(layout: Layout, ledger: Ledger, sight: _Sight) -> Accounts:
     accounts.refused.update(refused.counted(layout))
     tally = Counter(totals.tally)
     present: set[str] = set()
-    with suppress(OSError):
+    with suppressed(OSError):
         accounts.flusher = holder(layout.flusher_lock)
-    with suppress(OSError):
+    with suppressed(OSError):
         present = layout.writer_ids() - ledger.retired
     for writer_id in sorted(present | set(ledger.writers)):
         entry = ledger.writers.get(writer_id, WriterEntry())
@@ -214,7 +213,7 @@ class _Sight:
         """Every record from there on; none from where it cannot be read, which ``spool.findings`` tells."""
         path = os.path.join(self.layout.writer(writer_id), name)
         heads, end = self._read.get(path, ([], offset))
-        with suppress(OSError):
+        with suppressed(OSError):
             for line in read_lines(path, end, finished=False):
                 end = line.end
                 if isinstance(line.found, Record):

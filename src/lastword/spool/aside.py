@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from typing import NamedTuple, Optional
 
 from lastword import checked
 from lastword.errors import SpoolError
 from lastword.event import new_id
+from lastword.interruption import suppressed
 from lastword.spool import inside
 from lastword.spool.layout import UNFINISHED_SUFFIX, Layout, read_small_file, write_whole_file
 from lastword.spool.reader import read_bytes
@@ -49,7 +49,7 @@ def put(
     place = {"writer": writer_id, "segment": segment, "offset": start, "length": end - start}
     head = {"why": why, "reason": reason[:_MOST_REASON], "at": at, "to": to, **place}
     if not inside.is_directory(layout.set_aside):
-        with suppress(SpoolError):
+        with suppressed(SpoolError):
             layout.mend()
     path = os.path.join(layout.set_aside, os.path.basename(name))
     if inside.is_directory(path):
@@ -62,7 +62,7 @@ def put(
 
 def sweep(layout: Layout) -> None:
     """Remove what is left of a file that was being written by a flusher that was killed. Only for who leads."""
-    with suppress(OSError):
+    with suppressed(OSError):
         for name in inside.listdir(layout.set_aside):
             if name.endswith(UNFINISHED_SUFFIX):
                 inside.unlink(os.path.join(layout.set_aside, name))

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Optional
 
+from lastword.interruption import suppressed
 from lastword.spool import inside
 from lastword.spool.aside import MOST_OF_A_FILE, Head
 from lastword.spool.layout import Layout, read_small_file
@@ -77,7 +77,7 @@ def _held_of(layout: Layout, writer_id: str, entry: WriterEntry) -> Iterator[tup
     """Those of one writer, each with its place; ``entry`` tells what is settled."""
     directory = layout.writer(writer_id)
     segments = Segments()
-    with suppress(OSError):
+    with suppressed(OSError):
         segments = list_segments(directory)
     for name, number, offset in entry.unsettled(segments):
         for start, kept in _records(os.path.join(directory, name), offset):
@@ -86,7 +86,7 @@ def _held_of(layout: Layout, writer_id: str, entry: WriterEntry) -> Iterator[tup
 
 
 def _records(path: str, offset: int) -> Iterator[tuple[int, Kept]]:
-    with suppress(OSError):
+    with suppressed(OSError):
         for line in read_lines(path, offset, finished=False, parse=parse):
             if isinstance(line.found, Record):
                 yield line.start, Kept(line.found.id, line.found.to, line.found, path)
@@ -108,7 +108,7 @@ def set_aside(layout: Layout, ids: Optional[Collection[str]] = None) -> Iterator
         return
     for name in names:
         if name.endswith(_SET_ASIDE) and (ids is None or _id_in(name) in ids):
-            with suppress(OSError):
+            with suppressed(OSError):
                 yield _set_aside_at(os.path.join(layout.set_aside, name))
 
 

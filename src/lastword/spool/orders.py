@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Optional
 
 from lastword import checked
 from lastword.errors import SpoolError
 from lastword.event import new_id
-from lastword.interruption import failures
+from lastword.interruption import failures, suppressed
 from lastword.spool import inside
 from lastword.spool.layout import Layout, read_small_file, write_whole_file
 
@@ -81,9 +80,9 @@ def load(layout: Layout, order_id: str) -> Optional[Order]:
 
 def answer(layout: Layout, order_id: str, what: Answer) -> None:
     """Say what came of it, and remove it; where there is no room to say it, the removal alone says that it is done."""
-    with suppress(OSError):
+    with suppressed(OSError):
         _write(layout, f"{order_id}.done", asdict(what))
-    with suppress(OSError):
+    with suppressed(OSError):
         inside.unlink(_path(layout, f"{order_id}.json"))
 
 

@@ -100,13 +100,15 @@ class Leadership:
         self._clean_up_due = bool(self._ledger.retired) or leavings
 
     def _sound(
-        self, act: Callable[[WatchedWriter], bool], writers: Collection[WatchedWriter] | None = None
+        self, act: Callable[[WatchedWriter], object], writers: Collection[WatchedWriter] | None = None
     ) -> list[WatchedWriter]:
-        """Those of these writers, or of all, for which ``act`` is true. One that fails is passed over for a while."""
+        """Do ``act`` with each of these writers, or with all; returns those for which it did not say False. One that
+        fails is not among them, and is passed over for a while.
+        """
         found = []
         for writer in list(self._writers.values() if writers is None else writers):
             with self._net.below("a writer") as step:
-                if act(writer):
+                if act(writer) is not False:
                     found.append(writer)
             if step.failed:
                 self._net.put_out(writer.id)
@@ -114,7 +116,7 @@ class Leadership:
                     writer.close()
         return found
 
-    def _take_in(self, writer: WatchedWriter, now: float) -> bool:
+    def _take_in(self, writer: WatchedWriter, now: float) -> None:
         settled = writer.entry.settled
         writer.take_in()
         if writer.entry.settled != settled:  # of what was seen before something is gone
@@ -122,7 +124,6 @@ class Leadership:
         writer.entry.first_seen = writer.entry.first_seen or now
         if writer.gone:
             self._books.write_off(writer, now)
-        return True
 
     def work(self) -> bool:
         """Act on what came back and send what may be sent; true when anything came of it."""
@@ -132,7 +133,7 @@ class Leadership:
         idle = self._books.is_behind and self._outbox.empty
         if self._clean_up_due or idle or self._books.checkpoint_is_due(now):
             self._clean_up_due = False
-            sound = self._sound(lambda writer: bool(writer.settled_segments() or True))
+            sound = self._sound(WatchedWriter.settled_segments)  # one whose segments cannot be told costs itself
             with self._net.below("cleaning up"):
                 progress = self._books.clean_up(sound, now) or progress
             self._forget_retired()
@@ -230,14 +231,13 @@ class Leadership:
             self._writers.pop(writer_id).close()
 
     def _settle_damage(self, now: float) -> None:
-        def settle(writer: WatchedWriter) -> bool:
+        def settle(writer: WatchedWriter) -> None:
             for line in list(writer.waiting()):
                 if line.damage is not None and not line.is_left_alone:
                     try:
                         self._books.settle_damage(writer, line, line.damage, now)
                     except failures(OSError):  # no room to set it aside, or unreadable just now: it stays
                         line.leave_alone(schedule.STUCK_WAIT)
-            return True
 
         self._sound(settle)
 

@@ -31,6 +31,16 @@ def test_every_number_fits_into_a_double(raw: str) -> None:
         assert type(value) is str or raw[0] not in "-0123456789"
 
 
+@pytest.mark.parametrize("digits", [1, 299, 300, 301, 309, 4_299, 10_000])
+def test_a_number_is_found_wherever_it_stands(digits: int) -> None:
+    """Not every byte is looked at before it is read."""
+    for before in range(31):
+        for sign in ("", "-"):
+            text = sign + "9" * digits
+            value = checked.json_value(f'["{"x" * before}",{text}]'.encode())[1]
+            assert value == (int(text) if len(text) <= 300 else text)
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "integer": checked.integer,
     "count": checked.count,

@@ -163,7 +163,7 @@ def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: 
             id=writer_id,
             pid=pid if isinstance(pid, int) else None,
             program=one_line(str(who.get("program", "")), MOST_QUOTED),
-            alive=not is_dead(directory),
+            alive=not is_dead(directory, who),
             recorded=recorded,
             held=len(held),
         )

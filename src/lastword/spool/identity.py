@@ -92,8 +92,9 @@ def may_be_alive(who: dict[str, Any]) -> bool:
     return not told or not seen or told == seen
 
 
-def is_dead(directory: str) -> bool:
+def is_dead(directory: str, who: Optional[dict[str, Any]] = None) -> bool:
     """Whether the process whose writer's directory this is has ended: its lock is free, and it is not seen alive.
+    ``who``: what ``who.json`` says, from those who have read it.
 
     A lock that is free while the process lives was lost (it archived its own spool, it closed every descriptor). Where
     its file was lost, what can be seen of the process decides alone. False when it cannot be told just now.
@@ -104,7 +105,7 @@ def is_dead(directory: str) -> bool:
     except failures(OSError) as error:
         if error.errno not in NO_FILE_OF_OURS:
             return False
-    return not may_be_alive(read_who(os.path.join(directory, WHO)))
+    return not may_be_alive(read_who(os.path.join(directory, WHO)) if who is None else who)
 
 
 def start_time(pid: int) -> Optional[int]:

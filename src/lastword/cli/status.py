@@ -15,7 +15,7 @@ from lastword.cli import output, whose_spool
 from lastword.cli.diagnosis import look_at_spool
 from lastword.cli.diagnosis.sending import one_is_coming
 from lastword.errors import ConfigError
-from lastword.spool import destination
+from lastword.spool import destination, inside
 from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
@@ -29,6 +29,11 @@ MOST_FINDINGS = 20
 def run(*, spool: Optional[str], as_json: bool = False) -> int:
     """Print it, as lines for people or as one JSON object; the exit status is the module's. Raises SpoolError."""
     layout = whose_spool.to_read(spool)
+    with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
+        return _run(layout, as_json=as_json)
+
+
+def _run(layout: Layout, *, as_json: bool) -> int:
     accounts = read_accounts(layout.spool)
     names = {key: _place(layout, key) for key in accounts.destinations}
     found = [one for one in look_at_spool(layout, accounts, names) if one.kind in ("warning", "problem")]

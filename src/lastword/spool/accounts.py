@@ -54,6 +54,7 @@ class Accounts:
     Attributes:
         recorded: put on disk and acknowledged.
         held: waiting in the spool.
+        oldest_sendable: when the oldest of them that a flusher sends was captured, in Unix seconds; None where none is.
         delivered: the tracker said that it has them.
         set_aside, dropped: by reason; settled, not delivered.
         refused: by reason; captured and never recorded.
@@ -67,6 +68,7 @@ class Accounts:
     recorded: int = 0
     held: int = 0
     held_for: Counter[Optional[str]] = field(default_factory=Counter)
+    oldest_sendable: Optional[float] = None
     delivered: int = 0
     set_aside: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
@@ -154,6 +156,11 @@ def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: 
     accounts.recorded += recorded
     accounts.held += len(held)
     accounts.held_for.update(record.to for record in held)
+    times = [record.at for record in held if record.to is not None and record.at]
+    if times:
+        accounts.oldest_sendable = min(
+            times if accounts.oldest_sendable is None else (accounts.oldest_sendable, *times)
+        )
     accounts.interrupted += entry.interrupted
     accounts.refused.update(blackbox.load(os.path.join(directory, BLACKBOX)).refused)
     who = read_who(os.path.join(directory, WHO))
@@ -193,11 +200,14 @@ def _held_of(writer_id: str, entry: WriterEntry, sight: _Sight) -> tuple[list[_H
 
 
 class _Head(NamedTuple):
-    """What is counted of one record; ``to`` is where it goes by now, which may be elsewhere than it says."""
+    """What is counted of one record; ``to`` is where it goes by now, which may not be where it says; ``at``, when
+    was captured: Unix seconds, 0.0 where it does not say.
+    """
 
     start: int
     seq: Optional[int]
     to: Optional[str]
+    at: float
 
 
 class _Sight:
@@ -218,6 +228,6 @@ class _Sight:
                 end = line.end
                 if isinstance(line.found, Record):
                     to = self._redirects.resolve(line.found.to, writer_id, name, line.start)
-                    heads.append(_Head(line.start, line.found.seq, to))
+                    heads.append(_Head(line.start, line.found.seq, to, line.found.captured_at))
         self._read[path] = heads, end
         return (head for head in heads if head.start >= offset)

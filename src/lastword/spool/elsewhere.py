@@ -41,11 +41,10 @@ def other_spools(layout: Layout) -> Iterator[OtherSpool]:
         places.append((os.path.realpath(temporary()), "lastword"))
     for directory, beginning in places:
         for entry in _names(directory):
-            found = _NAME.fullmatch(entry)
-            path = os.path.join(directory, entry)
-            if found and entry.startswith(beginning + "-") and path != layout.spool:
-                uid = int(found[1])
-                if uid != os.geteuid() and _is_directory_of(uid, path):
+            found = _NAME.fullmatch(entry) if entry.startswith(beginning + "-") else None
+            if found:
+                uid, path = int(found[1]), os.path.join(directory, entry)
+                if uid != os.geteuid() and path != layout.spool and _is_directory_of(uid, path):
                     yield OtherSpool(uid, path)
 
 

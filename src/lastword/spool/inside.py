@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Optional
 
-from lastword.interruption import failures
+from lastword.interruption import failures, suppressed
 from lastword.spool.ground import beside_standard_streams, private_directory
 
 #: The directory in the spool that everything lies in.
@@ -78,21 +78,23 @@ def kept(path: str) -> Iterator[None]:
         _let_go(one, before)
 
 
-@contextmanager
-def kept_to_look(path: str) -> Iterator[None]:
+class kept_to_look:  # noqa: N801 (as ``kept``; a class costs half of what a generator does)
     """The same, to do many things there in less time. Where it cannot be opened, each act comes by the path, and says
     what is wrong. Not for a generator that yields meanwhile: what others do then would be done there, too.
     """
-    before = _kept.directories
-    try:
-        one = _keep(path, changes=False)
-    except failures(OSError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        _let_go(one, before)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._one: Optional[_Directory] = None
+
+    def __enter__(self) -> None:
+        self._before = _kept.directories
+        with suppressed(OSError):
+            self._one = _keep(self._path, changes=False)
+
+    def __exit__(self, *_: object) -> None:
+        if self._one is not None:
+            _let_go(self._one, self._before)
 
 
 def _keep(path: str, *, changes: bool) -> _Directory:
@@ -109,16 +111,19 @@ def _let_go(one: _Directory, before: tuple[_Directory, ...]) -> None:
         os.close(one.descriptor)
 
 
-@contextmanager
-def directory(path: str, *, changes: bool = False, anew: bool = False) -> Iterator[int]:
+class directory:  # noqa: N801
     """Open a directory of a spool, for its descriptor. Root may look at that of another user, unless it ``changes``
     anything; ``anew`` comes by the path also where this thread works below a descriptor that it keeps.
     """
-    descriptor = open_directory(path, changes=changes, anew=anew)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+
+    def __init__(self, path: str, *, changes: bool = False, anew: bool = False) -> None:
+        self._descriptor = open_directory(path, changes=changes, anew=anew)
+
+    def __enter__(self) -> int:
+        return self._descriptor
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
 
 def open_directory(path: str, *, changes: bool = False, anew: bool = False) -> int:
@@ -264,17 +269,17 @@ def _taken_apart(path: str) -> tuple[str, list[str]]:
 
 def _reached(path: str, changes: bool, anew: bool = False) -> tuple[int, int, bool]:
     """A descriptor of a directory, the user whom it belongs to, and whether it is kept: if not, it is to be closed."""
-    base, names = _taken_apart(path)
-    one = None if anew else _kept_on_the_way_to(path, base)
-    if one is not None and changes:
-        _may_be_used(one.owner, path, changes)
-    if one is not None and one.path == path:
-        return one.descriptor, one.owner, True
+    one = None if anew or not _kept.directories else _kept_on_the_way_to(path)
     if one is None:
+        base, names = _taken_apart(path)
         descriptor, owner = _open_base(base, changes)
     else:
         descriptor, owner = one.descriptor, one.owner
-        names = names[-path.count("/", len(one.path)) :]
+        if changes:
+            _may_be_used(owner, path, changes)
+        if one.path == path:
+            return descriptor, owner, True
+        names = path[len(one.path) + 1 :].split("/")
     is_kept = one is not None
     for name in names:
         above, closes = descriptor, not is_kept
@@ -286,15 +291,21 @@ def _reached(path: str, changes: bool, anew: bool = False) -> tuple[int, int, bo
     return descriptor, owner, is_kept
 
 
-def _kept_on_the_way_to(path: str, base: str) -> Optional[_Directory]:
-    """The innermost that this thread keeps, of the spool whose ``v1`` is at ``base``: one spool may lie in another."""
+def _kept_on_the_way_to(path: str) -> Optional[_Directory]:
+    """The innermost that this thread keeps, of the same spool: one spool may lie in another. It is asked for each act,
+    mostly for one in the innermost itself, whose path was taken apart when it was opened.
+    """
+    base, pid = "", os.getpid()
     for one in reversed(_kept.directories):
-        end = len(one.path)
-        is_above = end >= len(base) and path.startswith(one.path) and path[end : end + 1] in ("", "/")
-        if is_above and one.pid == os.getpid():
-            if not _is_still(one):
-                raise OSError(errno.EBADF, "The descriptor of the spool was closed by the program", path)
-            return one
+        if one.pid != pid:
+            continue
+        if one.path != path:
+            base, end = base or _taken_apart(path)[0], len(one.path)
+            if not (end >= len(base) and path.startswith(one.path) and path[end : end + 1] == "/"):
+                continue
+        if not _is_still(one):
+            raise OSError(errno.EBADF, "The descriptor of the spool was closed by the program", path)
+        return one
     return None
 
 

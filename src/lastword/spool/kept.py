@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Optional
 
 from lastword.interruption import suppressed
@@ -18,7 +17,7 @@ from lastword.spool.aside import MOST_OF_A_FILE, Head
 from lastword.spool.layout import Layout, read_small_file
 from lastword.spool.ledger import Ledger, WriterEntry
 from lastword.spool.reader import Segments, list_segments, read_lines
-from lastword.spool.record import Parser, Record, parse
+from lastword.spool.record import Record, parse
 from lastword.spool.redirects import Redirects
 
 _SET_ASIDE = (".record", ".damaged")
@@ -58,10 +57,8 @@ class Kept:
         return self.record.captured_at if self.record else 0.0
 
 
-def held(layout: Layout, *, most_of_each: Optional[int] = None, parse: Parser = parse) -> Iterator[Kept]:
-    """Every event that waits, each writer's in the order of capture; of each writer ``most_of_each`` at most. ``parse``
-    is ``record.parse_head`` for those who do not want the content.
-    """
+def held(layout: Layout) -> Iterator[Kept]:
+    """Every event that waits, each writer's in the order of capture."""
     ledger = Ledger.load(layout)
     try:
         writer_ids = layout.writer_ids() - ledger.retired
@@ -70,24 +67,24 @@ def held(layout: Layout, *, most_of_each: Optional[int] = None, parse: Parser = 
     redirects = Redirects(layout)
     redirects.refresh(time.time())
     for writer_id in sorted(writer_ids):
-        of_writer = _held_of(layout, writer_id, ledger.writers.get(writer_id, WriterEntry()), parse)
-        for segment, start, kept in islice(of_writer, most_of_each):
+        of_writer = _held_of(layout, writer_id, ledger.writers.get(writer_id, WriterEntry()))
+        for segment, start, kept in of_writer:
             yield replace(kept, to=redirects.resolve(kept.to, writer_id, segment, start))
 
 
-def _held_of(layout: Layout, writer_id: str, entry: WriterEntry, parse: Parser) -> Iterator[tuple[str, int, Kept]]:
+def _held_of(layout: Layout, writer_id: str, entry: WriterEntry) -> Iterator[tuple[str, int, Kept]]:
     """Those of one writer, each with its place; ``entry`` tells what is settled."""
     directory = layout.writer(writer_id)
     segments = Segments()
     with suppressed(OSError):
         segments = list_segments(directory)
     for name, number, offset in entry.unsettled(segments):
-        for start, kept in _records(os.path.join(directory, name), offset, parse):
+        for start, kept in _records(os.path.join(directory, name), offset):
             if number is None or not entry.has_settled((number, start)):
                 yield name, start, kept
 
 
-def _records(path: str, offset: int, parse: Parser) -> Iterator[tuple[int, Kept]]:
+def _records(path: str, offset: int) -> Iterator[tuple[int, Kept]]:
     with suppressed(OSError):
         for line in read_lines(path, offset, finished=False, parse=parse):
             if isinstance(line.found, Record):

@@ -14,6 +14,8 @@ from lastword.spool.record import Damage, Parser, Record, encode_event, pieces
 from lastword.spool.writer import Writer
 from tests.support.planted import record, writer_of
 
+DSN = "backtrace+http://127.0.0.1:9?token=aa11"
+
 
 def records(layout: Layout, count: int) -> Writer:
     writer = Writer.born(layout)
@@ -39,6 +41,16 @@ def test_what_is_held(layout: Layout) -> None:
     [account] = accounts.writers
     assert (account.id, account.alive, account.recorded, account.held) == (writer.id, True, 3, 3)
     writer.abandon()
+
+
+def test_the_oldest_that_can_be_sent(layout: Layout) -> None:
+    """Of all writers; what has no DSN is sent by nobody, and what does not say when it was captured is of no age."""
+    assert read_accounts(layout.spool).oldest_sendable is None
+    with writer_of(Path(layout.spool)) as first, writer_of(Path(layout.spool)) as second:
+        for at, to in ((0.0, DSN), (5.0, None), (30.0, DSN), (20.0, DSN)):
+            record(first, 1, dsn=to, timestamp=at)
+            record(second, 1, dsn=to, timestamp=at + 1 if at else 0.0)
+        assert read_accounts(layout.spool).oldest_sendable == 20.0
 
 
 def test_what_is_settled(layout: Layout) -> None:

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Optional
 
 from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.spool import kept, start
@@ -18,7 +17,6 @@ from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout, open_private
 from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
-from lastword.spool.record import parse_head
 from lastword.version import __version__
 
 #: Seconds: what has waited longer than this will not go by itself.
@@ -35,17 +33,16 @@ _END_OF_LOG = 16 << 10  # bytes
 def look_at_sending(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
     """Findings on one spool; ``names`` says for people what the keys of destinations stand for."""
     now = time.time()
-    oldest = _oldest_held(layout) if accounts.sendable else None
-    yield _flusher(layout, accounts, oldest, now)
+    yield _flusher(layout, accounts, now)
     yield from _starts(layout, accounts, now)
     for key, health in accounts.destinations.items():
         yield _destination(key, names.get(key, key), health, accounts.held_for[key], now)
-    yield from _held(accounts, oldest, now)
+    yield from _held(accounts, now)
     yield from _set_aside(layout)
     yield from _lost(accounts)
 
 
-def _flusher(layout: Layout, accounts: Accounts, oldest: Optional[float], now: float) -> Finding:
+def _flusher(layout: Layout, accounts: Accounts, now: float) -> Finding:
     pid = accounts.flusher
     if pid is None:
         if not accounts.sendable:
@@ -54,7 +51,7 @@ def _flusher(layout: Layout, accounts: Accounts, oldest: Optional[float], now: f
         if coming:
             return Finding("ok", "flusher", f"none leads, {coming}")
         text = "none leads, and none is on its way; the next capture or start of a program starts one"
-        if _is_overdue(accounts, oldest, now):
+        if _is_overdue(accounts, now):
             return Finding("warning", "flusher", f"{text}; {_waiting(accounts.sendable)}", "`lastword flush` sends now")
         return Finding("note", "flusher", text)
     who = f"pid {pid} leads" if pid else "one leads that is not visible from here"
@@ -88,8 +85,9 @@ def one_is_coming(layout: Layout, now: float) -> str:
     return "one is on its way" + (f", once a pause is over, in {_long(waits)}" if waits else "")
 
 
-def _is_overdue(accounts: Accounts, oldest: Optional[float], now: float) -> bool:
+def _is_overdue(accounts: Accounts, now: float) -> bool:
     """Whether what waits should have a flusher by now, and nothing else is found that tells why it waits."""
+    oldest = accounts.oldest_sendable
     told = any(health.misconfigured for key, health in accounts.destinations.items() if accounts.held_for[key])
     return oldest is not None and _OVERDUE <= now - oldest <= TOO_LONG and not told
 
@@ -140,7 +138,7 @@ def _destination(key: str, name: str, health: DestinationHealth, held: int, now:
     return Finding("ok", "tracker", f"{name}: {health.delivered} delivered, {success}")
 
 
-def _held(accounts: Accounts, oldest: Optional[float], now: float) -> Iterator[Finding]:
+def _held(accounts: Accounts, now: float) -> Iterator[Finding]:
     if accounts.held_without_dsn:
         yield Finding(
             "note",
@@ -148,6 +146,7 @@ def _held(accounts: Accounts, oldest: Optional[float], now: float) -> Iterator[F
             f"{accounts.held_without_dsn} events were captured without a DSN: nothing sends these "
             "(`lastword redirect none DSN` does, `lastword ls` lists them)",
         )
+    oldest = accounts.oldest_sendable
     if oldest is None:
         return
     waited = now - oldest
@@ -160,12 +159,6 @@ def _held(accounts: Accounts, oldest: Optional[float], now: float) -> Iterator[F
         )
     else:
         yield Finding("ok", "held", f"{_waiting(accounts.sendable)}, the oldest for {_long(waited)}")
-
-
-def _oldest_held(layout: Layout) -> Optional[float]:
-    """When the oldest event that can be sent was captured, in Unix seconds."""
-    first = kept.held(layout, most_of_each=1, parse=parse_head)
-    return min((one.captured_at for one in first if one.to is not None and one.captured_at), default=None)
 
 
 def _who_keeps_it(accounts: Accounts) -> str:

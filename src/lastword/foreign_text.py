@@ -71,7 +71,7 @@ def without_secrets(text: str, secrets: Sequence[str] = ()) -> str:
     pattern = _pattern_of(tuple(secrets))
     if pattern:
         text = re.sub(pattern, FILTERED, text, flags=re.IGNORECASE)
-    if "/" in text or "=" in text:
+    if ("@" in text or "?" in text or "#" in text) and ("/" in text or "=" in text):
         text = re.sub(_WORD, lambda word: _without_those_of_url(word[0]), text)
     return text
 

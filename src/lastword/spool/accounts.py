@@ -107,7 +107,7 @@ def read_accounts(spool: Union[str, os.PathLike[str]]) -> Accounts:
         for _ in range(_ATTEMPTS):
             ledger = Ledger.load(layout)
             accounts = _count(layout, ledger, sight)
-            if Ledger.load(layout).generation == ledger.generation:
+            if ledger.is_newest(layout):
                 break
     return accounts
 

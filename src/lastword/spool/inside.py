@@ -187,15 +187,37 @@ def is_directory(path: str) -> bool:
 
 def listdir(path: str) -> list[str]:
     """The names in a directory."""
-    with directory(path) as descriptor:
+    descriptor, _, is_kept = _reached(path, changes=False)
+    try:
         return os.listdir(descriptor)
+    finally:
+        if not is_kept:
+            os.close(descriptor)
 
 
-@contextmanager
-def entries(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-    """What is in a directory."""
-    with directory(path) as descriptor, os.scandir(descriptor) as found:
-        yield found
+class entries:  # noqa: N801
+    """What is in a directory. In it no other look at the same one begins: both would share a place there."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor, _, self._is_kept = _reached(path, changes=False)
+        try:
+            self._found = os.scandir(self._descriptor)
+        except failures(OSError):
+            self._close()
+            raise
+
+    def __enter__(self) -> Iterator[os.DirEntry[str]]:
+        return self._found
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._found.close()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        if not self._is_kept:
+            os.close(self._descriptor)
 
 
 def unlink(path: str) -> None:

@@ -123,10 +123,14 @@ class Ledger:
     @classmethod
     def load(cls, layout: Layout) -> Ledger:
         """The newest valid copy; an empty ledger when there is none. Never raises."""
-        copies = [ledger for ledger in map(_load_copy, layout.ledger_copies) if ledger is not None]
-        ledger = max(copies, key=lambda ledger: ledger.generation, default=cls())
+        copies = sorted(filter(None, map(_read_copy, layout.ledger_copies)), reverse=True)
+        ledger = next(filter(None, map(_decoded, copies)), None) or cls()
         ledger.follow_clock()
         return ledger
+
+    def is_newest(self, layout: Layout) -> bool:
+        """Whether no later one has been stored since this was loaded."""
+        return newest_generation(layout) == self.generation or Ledger.load(layout).generation == self.generation
 
     def now(self) -> float:
         """Unix seconds, by a clock that goes on evenly between two calls of ``follow_clock``."""
@@ -154,9 +158,12 @@ class Ledger:
     def is_whole(path: str) -> bool:
         """Whether the copy at ``path`` is a ledger, or was made and not written yet."""
         try:
-            return read_small_file(path, _HEADER_SIZE) == bytes(_HEADER_SIZE) or _load_copy(path) is not None
+            if read_small_file(path, _HEADER_SIZE) == bytes(_HEADER_SIZE):
+                return True
         except failures(OSError):
             return False
+        copy = _read_copy(path)
+        return copy is not None and _decoded(copy) is not None
 
     def entry(self, writer_id: str) -> WriterEntry:
         return self.writers.setdefault(writer_id, WriterEntry())
@@ -272,7 +279,8 @@ def _write_copy(path: str, generation: int, text: bytes) -> None:
         os.close(descriptor)
 
 
-def _load_copy(path: str) -> Optional[Ledger]:
+def _read_copy(path: str) -> Optional[tuple[int, bytes]]:
+    """Its generation and its JSON, if that is as it was written."""
     try:
         descriptor = open_private(path, os.O_RDONLY)
     except failures(OSError):
@@ -285,13 +293,18 @@ def _load_copy(path: str) -> Optional[Ledger]:
         if length > _MAX_LENGTH:
             return None
         text = _pread_all(descriptor, length, _HEADER_SIZE)
-        if _checksum(generation, text) != crc:
-            return None
-        return Ledger._decode(generation, text)
-    except failures(OSError, ValueError, RecursionError):
+        return (generation, text) if _checksum(generation, text) == crc else None
+    except failures(OSError, ValueError):
         return None
     finally:
         os.close(descriptor)
+
+
+def _decoded(copy: tuple[int, bytes]) -> Optional[Ledger]:
+    try:
+        return Ledger._decode(*copy)
+    except failures(ValueError, RecursionError):
+        return None
 
 
 def _checksum(generation: int, text: bytes) -> int:

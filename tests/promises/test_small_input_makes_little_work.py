@@ -257,7 +257,7 @@ def readers_of_files(layout: Layout, writer_id: str) -> dict[str, tuple[str, Cal
     return {
         "ledger": (layout.ledger_copies[0], lambda: (Ledger.load(layout), Ledger.is_whole(layout.ledger_copies[0]))),
         "generation": (layout.ledger_copies[1], lambda: ledger.newest_generation(layout)),
-        "black box": (f"{directory}/blackbox", lambda: blackbox.is_damaged(f"{directory}/blackbox")),
+        "black box": (f"{directory}/blackbox", lambda: blackbox.read(f"{directory}/blackbox")),
         "who.json": (f"{directory}/who.json", lambda: WatchedWriter(layout, writer_id, WriterEntry())),
         "in_flight": (layout.in_flight, lambda: InFlight.load(layout)),
         "start.json": (layout.start_state, lambda: start.load(layout)),

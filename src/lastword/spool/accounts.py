@@ -37,7 +37,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class WriterAccount:
-    """One process that writes, or wrote and is not settled yet."""
+    """One process that writes, or wrote and is not settled yet. ``is_told``: what it says of itself could be read."""
 
     id: str
     pid: Optional[int]
@@ -45,6 +45,7 @@ class WriterAccount:
     alive: bool
     recorded: int
     held: int
+    is_told: bool
 
 
 @dataclass
@@ -162,7 +163,8 @@ def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: 
             times if accounts.oldest_sendable is None else (accounts.oldest_sendable, *times)
         )
     accounts.interrupted += entry.interrupted
-    accounts.refused.update(blackbox.load(os.path.join(directory, BLACKBOX)).refused)
+    state = blackbox.read(os.path.join(directory, BLACKBOX))
+    accounts.refused.update(state.refused if state else ())
     who = read_who(os.path.join(directory, WHO))
     pid = who.get("pid")
     accounts.writers.append(
@@ -173,6 +175,7 @@ def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: 
             alive=not is_dead(directory, who),
             recorded=recorded,
             held=len(held),
+            is_told=bool(who) and state is not None,
         )
     )
 

@@ -22,7 +22,7 @@ from typing import Optional
 
 from lastword import checked
 from lastword.interruption import failures
-from lastword.spool.layout import BLACKBOX, open_private, read_small_file, segment_name, write_all
+from lastword.spool.layout import BLACKBOX, open_private, segment_name, write_all
 from lastword.spool.outcomes import read_counts
 from lastword.spool.reader import size_of
 
@@ -67,21 +67,27 @@ def store(path: str, state: WriterState) -> None:
 
 def load(path: str) -> WriterState:
     """The state of the writer whose black box this is; an empty one when there is none. Never raises."""
-    newest = WriterState()
+    return read(path) or WriterState()
+
+
+def read(path: str) -> Optional[WriterState]:
+    """The same, but None where no state is to be read, not even that nothing was stored yet."""
+    newest, content = WriterState(), b""
     try:
         descriptor = open_private(path, os.O_RDONLY)
     except failures(OSError):
-        return newest
+        return None
     try:
         for offset in (0, _COPY):
-            copy = _parse(os.pread(descriptor, _COPY, offset))
+            content += os.pread(descriptor, _COPY, offset)
+            copy = _parse(content[offset:])
             if copy.generation > newest.generation:
                 newest = copy
     except failures(OSError):
         pass  # what could be read counts
     finally:
         os.close(descriptor)
-    return newest
+    return newest if newest.generation or content == bytes(2 * _COPY) else None
 
 
 def finished_upto(directory: str, numbers: tuple[int, ...], *, dead: bool) -> int:
@@ -95,16 +101,6 @@ def finished_upto(directory: str, numbers: tuple[int, ...], *, dead: bool) -> in
     paths = ((number, os.path.join(directory, segment_name(number))) for number in reversed(numbers))
     written_to = next((number for number, path in paths if size_of(path)), 0)
     return min(max(sealed_upto, written_to - 1), numbers[-1] - 1)
-
-
-def is_damaged(path: str) -> bool:
-    """Whether there is no state to be read, not even that nothing was stored yet."""
-    try:
-        copies = read_small_file(path, 2 * _COPY)
-    except failures(OSError):
-        return True
-    is_told = _parse(copies[:_COPY]).generation or _parse(copies[_COPY:]).generation
-    return not is_told and copies != bytes(2 * _COPY)
 
 
 def _parse(copy: bytes) -> WriterState:

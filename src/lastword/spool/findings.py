@@ -10,10 +10,11 @@ import os
 import shlex
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
-from typing import Callable, Literal, NamedTuple
+from typing import Callable, Literal, NamedTuple, Optional
 
 from lastword.errors import ConfigError
 from lastword.spool import blackbox, destination, inside, redirects
@@ -70,19 +71,21 @@ def _warning(text: str, remedy: str) -> Finding:
     return Finding("warning", "spool", text, remedy)
 
 
-def findings(layout: Layout) -> list[Finding]:
-    """What is wrong in this spool, ``MOST`` things at most. Never raises OSError."""
-    suspected = _look(layout, MOST)
+def findings(layout: Layout, untold: Optional[Collection[str]] = None) -> list[Finding]:
+    """What is wrong in this spool, ``MOST`` things at most. ``untold``: the writers of which could not be read
+    just now what they say of themselves; None where nobody has tried. Never raises OSError.
+    """
+    suspected = _look(layout, MOST, untold)
     if suspected:
         time.sleep(_SECOND_LOOK)
-        again = set(_look(layout, 2 * MOST))
+        again = set(_look(layout, 2 * MOST, untold))
         suspected = [finding for finding in suspected if finding in again]
     return suspected
 
 
-def _look(layout: Layout, most: int) -> list[Finding]:
+def _look(layout: Layout, most: int, untold: Optional[Collection[str]]) -> list[Finding]:
     with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
-        return list(islice(_everything(layout), most))
+        return list(islice(_everything(layout, untold), most))
 
 
 def passed_over(layout: Layout) -> list[str]:
@@ -90,9 +93,9 @@ def passed_over(layout: Layout) -> list[str]:
     return [finding.text for finding in islice(_parts(layout, (_base, _contents, _writers_themselves)), MOST)]
 
 
-def _everything(layout: Layout) -> Iterator[Finding]:
-    parts = _way_there, _base, _ledger, _destinations, _redirects, _births, _contents, _writers_themselves, _writers
-    return _parts(layout, parts)
+def _everything(layout: Layout, untold: Optional[Collection[str]]) -> Iterator[Finding]:
+    parts = _way_there, _base, _ledger, _destinations, _redirects, _births, _contents, _writers_themselves
+    return _parts(layout, (*parts, partial(_writers, untold=untold)))
 
 
 def _parts(layout: Layout, parts: tuple[Callable[[Layout], Iterator[Finding]], ...]) -> Iterator[Finding]:
@@ -230,12 +233,13 @@ def _files_of_writer(directory: str, owner: int) -> Iterator[Finding]:
             yield _problem(f"{path} is {_kind(found)} and not lastword's", "move it away")
 
 
-def _writers(layout: Layout) -> Iterator[Finding]:
+def _writers(layout: Layout, untold: Optional[Collection[str]]) -> Iterator[Finding]:
     """What they say of themselves."""
-    for name in sorted(layout.writer_ids() - Ledger.load(layout).retired):
+    names = layout.writer_ids() - Ledger.load(layout).retired if untold is None else untold
+    for name in sorted(names):
         who, box = (os.path.join(layout.writer(name), file) for file in (WHO, BLACKBOX))
         with inside.kept_to_look(layout.writer(name)):
-            knows_not_who, knows_no_state = not read_who(who), blackbox.is_damaged(box)
+            knows_not_who, knows_no_state = not read_who(who), blackbox.read(box) is None
         if knows_not_who and inside.lexists(layout.writer(name)):
             yield _problem(f"{who} is missing or damaged; its lock alone tells whether its process lives", _GOES)
         if knows_no_state and inside.lexists(layout.writer(name)):

@@ -315,13 +315,14 @@ def _reached(path: str, changes: bool, anew: bool = False) -> tuple[int, int, bo
 
 def _kept_on_the_way_to(path: str) -> Optional[_Directory]:
     """The innermost that this thread keeps, of the same spool: one spool may lie in another. It is asked for each act,
-    mostly for one in the innermost itself, whose path was taken apart when it was opened.
+    mostly for one in the innermost itself, or in a directory there: then no path has to be taken apart.
     """
     base, pid = "", os.getpid()
+    above, _, name = path.rpartition("/")
     for one in reversed(_kept.directories):
         if one.pid != pid:
             continue
-        if one.path != path:
+        if not (one.path == path or (one.path == above and _is_directory_in(above, name))):
             base, end = base or _taken_apart(path)[0], len(one.path)
             if not (end >= len(base) and path.startswith(one.path) and path[end : end + 1] == "/"):
                 continue
@@ -329,6 +330,13 @@ def _kept_on_the_way_to(path: str) -> Optional[_Directory]:
             raise OSError(errno.EBADF, "The descriptor of the spool was closed by the program", path)
         return one
     return None
+
+
+def _is_directory_in(above: str, name: str) -> bool:
+    """Whether a spool has a directory of this name in its directory ``above``."""
+    return (
+        is_writer_id(name) if above.endswith(_ABOVE_WRITERS) else name in _DIRECTORIES and above.endswith(f"/{FORMAT}")
+    )
 
 
 def _open_base(base: str, changes: bool) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lastword.spool.accounts import read_accounts
 from lastword.spool.findings import findings
 from lastword.spool.layout import Layout, deferred_name
 from lastword.spool.ledger import Ledger
@@ -101,3 +102,18 @@ def test_others_on_the_way(tmp_path: Path) -> None:
     assert f"chmod go-w {shared}" in told.remedy
     shared.chmod(0o1777)
     assert findings(layout) == []
+
+
+@pytest.mark.parametrize("name", ["who.json", "blackbox"])
+def test_what_a_writer_says_of_itself_is_read_once(layout: Layout, name: str) -> None:
+    """By the accounts, which say of which writers that could not be done: of these alone it is tried again."""
+    whole, damaged = Writer.born(layout), Writer.born(layout)
+    Path(layout.writer(damaged.id), name).write_bytes(b"nonsense")
+    untold = [one.id for one in read_accounts(layout.spool).writers if not one.is_told]
+    assert untold == [damaged.id]
+    [told] = findings(layout, untold)
+    assert findings(layout) == [told]
+    assert f"{layout.writer(damaged.id)}/{name}" in told.text
+    assert findings(layout, []) == []
+    for writer in (whole, damaged):
+        writer.abandon()

@@ -15,4 +15,4 @@ def look_at_spool(layout: Layout, accounts: Accounts, names: Mapping[str, str]) 
     """Findings on a spool that is there; ``names`` says for people what the keys of destinations stand for."""
     yield from look_at_place(layout)
     yield from look_at_sending(layout, accounts, names)
-    yield from findings(layout)
+    yield from findings(layout, [writer.id for writer in accounts.writers if not writer.is_told])

@@ -204,3 +204,16 @@ def test_what_stands_in_the_place_of_a_lock(
     said = capsys.readouterr().err
     assert "Traceback" not in said
     assert name in said
+
+
+def test_a_look_imports_what_it_needs(tmp_path: Path) -> None:
+    """A health check asks often: what other commands need, and what sends, takes longer to import than a look does."""
+    hold(tmp_path / "spool")
+    asked = f"import sys; from lastword import cli; cli.main(['status', '--spool', {str(tmp_path / 'spool')!r}])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{asked}; print(*sys.modules)"], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.startswith("spool ")
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "lastword.cli.status" in loaded
+    assert not loaded & {"lastword.cli.doctor", "lastword.cli.demo", "lastword.wire.format", "lastword.flusher"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import capture, contention, drain, idle, memory, recovery
+from tests.bench import capture, contention, drain, idle, memory, recovery, status
 
 
 def main() -> int:
@@ -16,6 +16,7 @@ def main() -> int:
     idle.add_arguments(kinds.add_parser("idle", help=idle.QUESTION, description=idle.__doc__))
     memory.add_arguments(kinds.add_parser("memory", help=memory.QUESTION, description=memory.__doc__))
     recovery.add_arguments(kinds.add_parser("recovery", help=recovery.QUESTION, description=recovery.__doc__))
+    status.add_arguments(kinds.add_parser("status", help=status.QUESTION, description=status.__doc__))
     options = parser.parse_args()
     return 0 if options.measure(options) else 1
 

@@ -67,6 +67,10 @@ class _Mark(NamedTuple):
         return proof is dict_of(error) if type(proof) is dict else proof() is error  # type: ignore[operator]
 
 
+# In instances of a class; 0 where there can be none, as in those of built-in ones: an attempt costs more than all else
+# here. PyPy allows them everywhere, and does not tell.
+_place_of_weakrefs: Any = getattr(type.__dict__.get("__weakrefoffset__"), "__get__", lambda kind: True)
+
 _marks: dict[int, _Mark] = {}  # by the exception's address
 _look_at = _FEW  # the number of entries at which all of them are looked through
 
@@ -79,8 +83,10 @@ def mark(error: BaseException, mechanism: str, event_id: str) -> None:
     _forget_the_dead()
     address = id(error)
     try:
-        proof: Any = weakref.ref(error)
+        proof: Any = weakref.ref(error) if _place_of_weakrefs(type(error)) else None
     except failures(TypeError):
+        proof = None
+    if proof is None:
         proof = dict_of(error)
         if len(proof) > ("__notes__" in proof):
             return

@@ -32,7 +32,8 @@ def exact(text: str) -> str:
 
 def clean(text: str, limit: int) -> str:
     """``text`` in at most ``limit`` characters; what was cut shows as ``…``, a lone surrogate as ``\\udc80``."""
-    text = exact(text)
+    if type(text) is not str:
+        text = exact(text)
     if len(text) <= limit and text.isascii():
         return text
     head = _encodable(text[:limit])

@@ -323,8 +323,11 @@ def _kept_on_the_way_to(path: str) -> Optional[_Directory]:
         if one.pid != pid:
             continue
         if not (one.path == path or (one.path == above and _is_directory_in(above, name))):
-            base, end = base or _taken_apart(path)[0], len(one.path)
-            if not (end >= len(base) and path.startswith(one.path) and path[end : end + 1] == "/"):
+            end = len(one.path)
+            if not (path.startswith(one.path) and path[end : end + 1] == "/"):
+                continue
+            base = base or _taken_apart(path)[0]
+            if end < len(base):
                 continue
         if not _is_still(one):
             raise OSError(errno.EBADF, "The descriptor of the spool was closed by the program", path)

@@ -71,3 +71,13 @@ def fill(place: Path) -> Path:
                 os.write(descriptor, bytes(size))
     os.close(descriptor)
     return filler
+
+
+@contextmanager
+def bound(directory: Path, place: Path) -> Iterator[None]:
+    """A directory seen at another place too, as a part of a volume is; skips where mounting is not allowed."""
+    _mount("--bind", directory, place)
+    try:
+        yield
+    finally:
+        unmount(place)

@@ -32,6 +32,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         output.abandon()
         return 1
+    except OSError as error:  # what was there a moment ago was removed, exchanged, or closed to us
+        output.lines(f"lastword {told.command}: {error}", error=True)
+        return 2
     except KeyboardInterrupt:
         return 130
     except Exception:  # a defect of ours, whose message may quote anything

@@ -3,21 +3,24 @@
 The boundary: whatever this user or root does to the spool is their own business; nobody else may be able to read it, to
 change it or to put something in its place. A directory of ours is therefore never one that a symbolic link leads to,
 belongs to us, and has mode 0700. Whoever may write to a directory above it could still exchange it (unless the sticky
-bit is set): ``secure_way`` looks at all of them.
+bit is set): ``secure_way`` looks at all of them, and goes down by descriptors, so that what was looked at is what is
+used.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from lastword.errors import SpoolError
 from lastword.event import new_id
-from lastword.interruption import failures
+from lastword.interruption import failures, suppressed
 
 #: How the name ends of what was moved out of the way.
 MOVED_SUFFIX = ".moved"
@@ -26,7 +29,11 @@ MOVED_SUFFIX = ".moved"
 ELSEWHERE = "name a directory of your own in LASTWORD_SPOOL"
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A directory on the way need not be readable: it is enough that one may go through it. PyPy has no O_PATH.
+_THROUGH = getattr(os, "O_PATH", 0o10000000 if sys.platform.startswith("linux") else getattr(os, "O_SEARCH", 0))
+_STEP = _THROUGH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOKS = 10
+_MOST_LINKS = 40
 _DUPLICATE: int = getattr(fcntl, "F_DUPFD_CLOEXEC", fcntl.F_DUPFD)  # PyPy has only the latter
 _BY_EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
@@ -45,17 +52,53 @@ def beside_standard_streams(descriptor: int) -> int:
         os.close(descriptor)
 
 
+class Link(NamedTuple):
+    """A symbolic link on the way to a spool, whose it is, and whose the directory is that it lies in (uids)."""
+
+    path: str
+    owner: int
+    owner_above: int
+
+
+def way_without_links(path: str) -> tuple[str, list[Link]]:
+    """``path``, an absolute one, as ``os.path.realpath`` has it, and the links that were followed for that."""
+    here, names = "/", path.split("/")[::-1]
+    links: list[Link] = []
+    while names:
+        name = names.pop()
+        if name in ("", ".", ".."):
+            here = os.path.dirname(here) if name == ".." else here
+            continue
+        step = os.path.join(here, name)
+        try:
+            found = os.lstat(step)
+            target = os.readlink(step) if stat.S_ISLNK(found.st_mode) and len(links) < _MOST_LINKS else None
+            owner_above = os.lstat(here).st_uid if target is not None else 0
+        except failures(OSError):  # it is not there, or not to be seen
+            target = None
+        if target is None:
+            here = step
+            continue
+        links.append(Link(step, found.st_uid, owner_above))
+        names += target.split("/")[::-1]
+        here = "/" if target.startswith("/") else here
+    return here, links
+
+
 @contextmanager
-def private_directory(path: str, within: Optional[int] = None, *, make: bool) -> Iterator[int]:
+def private_directory(path: str, within: int, *, make: bool, over_a_file: bool = True) -> Iterator[int]:
     """Open a directory of ours, for the descriptor; where ``make`` says so, make it if it is missing and close it to
-    others.
+    others. A file in its place is moved out of the way, unless it is not to be made ``over_a_file``.
 
     ``within`` is the descriptor of the directory that it lies in: what is done to the path meanwhile then leads nowhere
     else. Raises OSError, and SpoolError for what is no directory of ours.
     """
-    name = path if within is None else os.path.basename(path)
-    made = make and _make(name, within)
-    descriptor = beside_standard_streams(_open(path, name, within, made=made))
+    name = os.path.basename(path)
+    try:
+        made = make and _make(name, within, over_a_file)
+        descriptor = beside_standard_streams(_open(path, name, within, made=made))
+    except failures(OSError) as error:
+        raise OSError(error.errno, error.strerror, path) from None
     try:
         found = os.fstat(descriptor)
         if found.st_uid != os.geteuid():
@@ -71,29 +114,62 @@ def private_directory(path: str, within: Optional[int] = None, *, make: bool) ->
         os.close(descriptor)
 
 
-def secure_way(directory: str, *, strict: bool, make: bool) -> None:
-    """Look at ``directory`` and all that is above it, on the way down; what is missing is made where ``make`` says so.
-    Raises OSError or SpoolError.
+@contextmanager
+def secure_way(directory: str, links: Iterable[Link], *, strict: bool, make: bool) -> Iterator[int]:
+    """Go down to ``directory``, for a descriptor of it, and look at all that is on the way; what is missing is made
+    where ``make`` says so. ``links`` were followed to come to its path. Raises OSError or SpoolError.
 
-    Root goes through no directory of somebody else (``sudo`` keeps HOME). Everybody else is only as particular where
-    ``strict`` says so; then neither may others write to any of them, unless its sticky bit is set. The directory for
-    temporary files may have none (an emptyDir in a container), as long as nobody else has left anything there.
+    Root goes through no directory or link of somebody else (``sudo`` keeps HOME). Everybody else is only as particular
+    where ``strict`` says so; then neither may others write to any of them, unless its sticky bit is set. The directory
+    for temporary files may have none (an emptyDir in a container), as long as nobody else has left anything there.
     """
-    for path in _steps(directory):
-        try:
-            found = os.lstat(path)
-        except FileNotFoundError:
-            if not make:
-                raise
-            found = _make_step(path)
-        if not stat.S_ISDIR(found.st_mode):
-            raise SpoolError(f"{path} is not a directory; {ELSEWHERE}")
-        problem = _foreign(path, found) if strict or os.geteuid() == 0 else None
-        if problem is None and strict:
-            problem = _open_to_others(path, found)
-            problem = None if problem is None or _is_ours_alone(path) else problem
-        if problem is not None:
-            raise SpoolError(f"{problem}; no spool is kept below that unless it is named: {ELSEWHERE}")
+    for link in links:
+        _refuse_strange(link, strict)
+    here = beside_standard_streams(os.open("/", _STEP))
+    try:
+        for path in _steps(directory):
+            if path != "/":
+                above, here = here, _step(path, here, make)
+                os.close(above)
+            problem = _problem(path, here, strict)
+            if problem is not None:
+                why = "no spool is kept below that unless it is named" if strict else "root keeps no spool below that"
+                raise SpoolError(f"{problem}; {why}; {ELSEWHERE}")
+        yield here
+    finally:
+        os.close(here)
+
+
+def open_without_links(path: str, flags: int) -> int:
+    """Open a directory at an absolute path, following no link on the way; raises OSError."""
+    *above, name = path.strip("/").split("/")
+    here = beside_standard_streams(os.open("/", _STEP))
+    try:
+        for step in above:
+            before, here = here, beside_standard_streams(os.open(step, _STEP, dir_fd=here))
+            os.close(before)
+        return beside_standard_streams(os.open(name, flags, dir_fd=here))
+    except failures(OSError) as error:
+        raise OSError(error.errno, error.strerror, path) from None
+    finally:
+        os.close(here)
+
+
+def _refuse_strange(link: Link, strict: bool) -> None:
+    """The kernel follows no stranger's link in a directory that all may write to, either (``protected_symlinks``)."""
+    if link.owner in (os.geteuid(), 0, os.stat("/").st_uid):
+        return
+    if strict or os.geteuid() == 0 or link.owner != link.owner_above:
+        raise SpoolError(f"{link.path} is a link of uid {link.owner}, which is not followed; {ELSEWHERE}")
+
+
+def _problem(path: str, descriptor: int, strict: bool) -> Optional[str]:
+    found = os.fstat(descriptor)
+    problem = _foreign(path, found) if strict or os.geteuid() == 0 else None
+    if problem is None and strict:
+        problem = _open_to_others(path, found)
+        problem = None if problem is None or _is_ours_alone(path, descriptor) else problem
+    return problem
 
 
 def _foreign(path: str, found: os.stat_result) -> Optional[str]:
@@ -119,16 +195,20 @@ def temporary() -> str:
     return os.environ.get("TMPDIR") or "/tmp"
 
 
-def _is_ours_alone(path: str) -> bool:
+def _is_ours_alone(path: str, descriptor: int) -> bool:
     """Whether it is the directory for temporary files, and all in there belongs to this user or root."""
     if path != os.path.realpath(temporary()):
         return False
-    for _ in range(_LOOKS):  # what was renamed or removed under one look is seen by the next
-        try:
-            owners = {os.lstat(os.path.join(path, name)).st_uid for name in os.listdir(path)}
-        except FileNotFoundError:
-            continue
-        return owners <= {os.geteuid(), 0}
+    readable = beside_standard_streams(os.open(".", _DIRECTORY, dir_fd=descriptor))
+    try:
+        for _ in range(_LOOKS):  # what was renamed or removed under one look is seen by the next
+            try:
+                owners = {os.lstat(name, dir_fd=readable).st_uid for name in os.listdir(readable)}
+            except FileNotFoundError:
+                continue
+            return owners <= {os.geteuid(), 0}
+    finally:
+        os.close(readable)
     return False
 
 
@@ -140,25 +220,50 @@ def _steps(directory: str) -> list[str]:
     return steps[::-1]
 
 
-def _make_step(path: str) -> os.stat_result:
+def _step(path: str, above: int, make: bool) -> int:
+    """A descriptor of the directory at ``path``, which lies in the one that is open as ``above``."""
+    name = os.path.basename(path)
     try:
-        os.mkdir(path, 0o755)
-    except FileExistsError:
-        return os.lstat(path)
-    if os.lstat(path).st_mode & 0o700 != 0o700:  # a umask that takes our own rights
-        os.chmod(path, 0o755)
-    return os.lstat(path)
+        try:
+            return beside_standard_streams(os.open(name, _STEP, dir_fd=above))
+        except FileNotFoundError:
+            if not make:
+                raise
+        with suppressed(FileExistsError):  # by another process, meanwhile
+            os.mkdir(name, 0o755, dir_fd=above)
+            _take_rights(name, above)
+        return beside_standard_streams(os.open(name, _STEP, dir_fd=above))
+    except failures(OSError) as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise SpoolError(f"{path} is not a directory; {ELSEWHERE}") from None
+        raise OSError(error.errno, error.strerror, path) from None
 
 
-def _make(name: str, within: Optional[int]) -> bool:
-    """Make the directory if it is missing; a file in its place is moved out of the way."""
+def _make(name: str, within: int, over_a_file: bool) -> bool:
+    """Make the directory if it is missing, also where a file is in its place that may be moved."""
     try:
         os.mkdir(name, 0o700, dir_fd=within)
     except FileExistsError:
-        if within is None or not _move_file_away(name, within):
-            return False
-        return _make(name, within)
+        return over_a_file and _move_file_away(name, within) and _make(name, within, over_a_file)
     return True
+
+
+def _take_rights(name: str, within: int) -> None:
+    """Give ourselves the rights to a directory that we have made, which a umask may take. Others may have put something
+    in its place: no link is followed, and what is not ours stays as it is.
+    """
+    if os.chmod in os.supports_follow_symlinks:
+        found = os.lstat(name, dir_fd=within)
+        if found.st_uid == os.geteuid() and found.st_mode & 0o700 != 0o700:
+            os.chmod(name, stat.S_IMODE(found.st_mode) | 0o700, dir_fd=within, follow_symlinks=False)
+        return
+    descriptor = beside_standard_streams(os.open(name, _STEP, dir_fd=within))
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid == os.geteuid() and found.st_mode & 0o700 != 0o700:
+            os.chmod(f"/proc/self/fd/{descriptor}", stat.S_IMODE(found.st_mode) | 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def _move_file_away(name: str, within: int) -> bool:
@@ -173,14 +278,14 @@ def _move_file_away(name: str, within: int) -> bool:
     return True
 
 
-def _open(path: str, name: str, within: Optional[int], *, made: bool) -> int:
+def _open(path: str, name: str, within: int, *, made: bool) -> int:
     try:
         try:
             return os.open(name, _DIRECTORY, dir_fd=within)
         except PermissionError:
             if not made:
                 raise
-            os.chmod(name, 0o700, dir_fd=within)  # a umask that takes our own rights
+            _take_rights(name, within)
             return os.open(name, _DIRECTORY, dir_fd=within)
     except NotADirectoryError:
         what = f"{path} is not a directory (a symbolic link is not accepted)"

@@ -1,8 +1,8 @@
 """Acts on what lies in a spool, each done below a descriptor of it.
 
 A path that was looked at may lead elsewhere by the time it is used: who may write above the spool exchanges it, or puts
-a link in its place. So nothing in a spool is opened, changed or removed by its whole path. The directories on the way,
-from the spool's own down, are opened one after the other, none through a link; they, and what is opened in the last of
+a link in its place. So nothing in a spool is opened, changed or removed by its whole path. The directories on the way
+are opened one after the other, none through a link; those from the spool's own down, and what is opened in the last of
 them, must belong to one user: to this one, or, where root only looks, to whoever owns the spool. A name enters a path
 only if it is one that a spool has.
 
@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, Optional
 
 from lastword.interruption import failures, suppressed
-from lastword.spool.ground import beside_standard_streams, private_directory
+from lastword.spool.ground import beside_standard_streams, open_without_links, private_directory
 
 #: The directory in the spool that everything lies in.
 FORMAT = "v1"
@@ -343,7 +343,7 @@ def _is_directory_in(above: str, name: str) -> bool:
 
 
 def _open_base(base: str, changes: bool) -> tuple[int, int]:
-    spool = beside_standard_streams(os.open(os.path.dirname(base), _DIRECTORY))
+    spool = open_without_links(os.path.dirname(base), _DIRECTORY)
     try:
         owner = os.fstat(spool).st_uid
         _may_be_used(owner, base, changes)

@@ -41,7 +41,7 @@ from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
-from lastword.spool.ground import MOVED_SUFFIX, private_directory, secure_way
+from lastword.spool.ground import MOVED_SUFFIX, private_directory, secure_way, way_without_links
 from lastword.spool.inside import FORMAT as FORMAT
 from lastword.spool.inside import is_writer_id as is_writer_id
 from lastword.spool.inside import open_private as open_private
@@ -65,7 +65,8 @@ class Layout:
     def __init__(self, spool: str) -> None:
         self.named = os.path.abspath(spool)  # it may lead through links
         parent, name = os.path.split(self.named)
-        self.spool = os.path.join(os.path.realpath(parent), name)  # one path per file, which ``lock`` relies on
+        real_parent, self._links = way_without_links(parent)
+        self.spool = os.path.join(real_parent, name)  # one path per file, which ``lock`` relies on
         self.base = os.path.join(self.spool, FORMAT)
         self.destinations = self._in_base("destinations")
         self.birth = self._in_base("birth")
@@ -148,7 +149,7 @@ class Layout:
         for path in self._inner:
             with suppressed(OSError):  # something is in there
                 inside.rmdir(path)
-        with suppressed(OSError, SpoolError), private_directory(self.spool, make=False) as spool:
+        with suppressed(OSError, SpoolError), self._opened_spool(make=False) as spool:
             os.rmdir(FORMAT, dir_fd=spool)
 
     def mend(self) -> None:
@@ -165,11 +166,16 @@ class Layout:
     def _opened(self, *, make: bool, unasked: bool = False) -> Iterator[int]:
         """A descriptor of ``base``: it, and the spool that it lies in, are the boundary."""
         try:
-            secure_way(os.path.dirname(self.spool), strict=unasked, make=make)
-            with private_directory(self.spool, make=make) as s, private_directory(self.base, s, make=make) as v1:
+            with self._opened_spool(make=make, unasked=unasked) as s, private_directory(self.base, s, make=make) as v1:
                 yield v1
         except failures(OSError) as error:
             raise SpoolError(f"the spool {self.spool} cannot be used: {error}") from None
+
+    @contextmanager
+    def _opened_spool(self, *, make: bool, unasked: bool = False) -> Iterator[int]:
+        way = secure_way(os.path.dirname(self.spool), self._links, strict=unasked, make=make)
+        with way as above, private_directory(self.spool, above, make=make, over_a_file=False) as spool:
+            yield spool
 
     @property
     def _inner(self) -> tuple[str, ...]:

@@ -133,9 +133,13 @@ def _passed_over(configured: Optional[str]) -> Iterator[Finding]:
 
 
 def _privacy(layout: Layout) -> Iterator[Finding]:
-    if not (_is_directory(layout.spool) and _is_directory(layout.base)):
+    try:
+        modes = {path: os.lstat(path).st_mode for path in (layout.spool, layout.base)}
+    except OSError:  # one is not there, or just now no more
         return
-    open_to_others = [path for path in (layout.spool, layout.base) if os.lstat(path).st_mode & 0o077]
+    if not all(map(stat.S_ISDIR, modes.values())):
+        return
+    open_to_others = [path for path, mode in modes.items() if mode & 0o077]
     if open_to_others:
         yield Finding(
             "problem", _ABOUT, f"others may enter {open_to_others[0]}", f"chmod 700 {' '.join(open_to_others)}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
+import logging
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from lastword.cli import main, output
+from lastword.cli import foreground, main, output
+from lastword.errors import SpoolError
+from lastword.flusher.loop import Flusher
 from lastword.spool.layout import Layout
 from lastword.spool.leader import version_of
 from tests.support import needs
@@ -153,6 +159,45 @@ def test_commands_that_change_something(tmp_path: Path, planted: tuple[Path, lis
         assert "the-t0ken" not in out + err
 
 
+def test_the_flusher_in_the_foreground(tmp_path: Path, planted: tuple[Path, list[str]]) -> None:
+    """What it says of trackers and their answers, and of what breaks down in it."""
+    spool = tmp_path / "spool"
+    shutil.copytree(planted[0], spool, symlinks=True)
+
+    def breaks(*_: object) -> None:
+        raise SpoolError(ALL)
+
+    def say_until(words: str) -> str:
+        """What it says, told to stop once it has said that."""
+        stop = threading.Event()
+
+        def said(text: str) -> None:
+            write(text, error=True)
+            if words in text:
+                stop.set()
+
+        write = output.line
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(foreground, "_stop_at_signals", lambda: nullcontext(stop))
+            patch.setattr(output, "line", lambda text, error: said(text))
+            given_up = threading.Timer(30.0, stop.set)
+            given_up.start()
+            err = say("flusher", "--spool", str(spool))[1]
+            given_up.cancel()
+        assert words in err
+        return err
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(foreground, "_FAILURES_TOLD", 1)
+        patch.setattr(foreground, "_LOOK_LEADING", 0.02)
+        patch.setattr(foreground, "_PAUSE", 0.01)
+        assert harm_in(say_until("everything is kept")) == []
+        patch.setattr(Flusher, "run", breaks)
+        err = say_until("trouble: ")
+        assert harm_in(err) == []
+        assert [line for line in err.splitlines() if not line.startswith("lastword flusher: ")] == []
+
+
 @pytest.mark.parametrize("text", [ALL, HOSTILE["ends the line"], HOSTILE["is no text"]])
 def test_what_commands_are_given(tmp_path: Path, text: str) -> None:
     """The shell may have made it of names of files, or somebody pasted it."""
@@ -184,6 +229,39 @@ def test_a_defect_is_shown_like_anything_else(planted: tuple[Path, list[str]], m
     assert (harm_in(out), harm_in(err)) == ([], [])
     assert "RuntimeError" in err
     assert "s3cret" not in err
+
+
+def test_what_is_not_our_own_line(planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What threads die of, what nobody can catch, and what libraries log go to standard error by themselves."""
+    told = ALL + " https://u:s3cret@h/?a=s3cret"
+
+    class Unraisable:
+        def __del__(self) -> None:
+            raise LookupError(told)
+
+    def fails() -> None:
+        raise ZeroDivisionError(told)
+
+    def does_it(**_: object) -> int:
+        thread = threading.Thread(target=fails)
+        thread.start()
+        thread.join()
+        Unraisable()
+        gc.collect()
+        sys.stderr.write(f"printed {told}\n")
+        record = logging.LogRecord("some.library", logging.WARNING, "l.py", 1, f"logged {told}", None, None)
+        assert logging.lastResort is not None
+        logging.lastResort.handle(record)
+        return 0
+
+    monkeypatch.setattr("lastword.cli.status.run", does_it)
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    out, err = say("status", "--spool", str(planted[0]), terminal=True)
+    assert (out, harm_in(err)) == ("", [])
+    assert [word in err for word in ("ZeroDivisionError", "LookupError", "printed", "logged")] == [True] * 4
+    assert "s3cret" not in err
+    assert not isinstance(sys.stderr, output._Net)
 
 
 def test_the_version_of_who_leads(planted: tuple[Path, list[str]]) -> None:

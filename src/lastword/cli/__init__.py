@@ -23,7 +23,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run one command; returns the exit status."""
     told = _parser().parse_args(arguments)
     try:
-        code = _run(told)
+        with output.nothing_raw():
+            code = _run(told)
         output.flush()  # here, where a reader that has gone can still be borne
         return code
     except (ConfigError, SpoolError) as error:

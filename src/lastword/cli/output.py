@@ -2,20 +2,55 @@
 
 Texts of others are one line, bounded and printable where they enter (``foreign_text``). This is the net below that, for
 names of files, for what an event holds, and for whatever was forgotten: what cannot be printed is shown as an escape.
+So it is for what others write to standard error while a command runs (``nothing_raw``).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Optional, TextIO
 
 from lastword.foreign_text import printable, without_secrets
 
 #: Characters of a line: more than any that makes sense, paths included.
 MOST_OF_LINE = 4096
+
+
+class _Net(io.TextIOBase):
+    """Standard error for everybody else. It is no terminal, so that nobody colours what they write."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.stream.encoding
+
+    def write(self, text: str) -> int:
+        self.stream.write(_encodable(printable(without_secrets(text)), self.stream))
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+@contextmanager
+def nothing_raw() -> Iterator[None]:
+    """What a thread dies of, what is raised where nobody catches it, warnings and logging go to standard error by
+    themselves, and may quote anybody: meanwhile all of that is shown like our own lines.
+    """
+    before = sys.stderr
+    if before is not None:
+        sys.stderr = _Net(before)
+    try:
+        yield
+    finally:
+        sys.stderr = before
 
 
 def line(text: str = "", *, error: bool = False) -> None:
@@ -62,7 +97,7 @@ def console(*, error: bool = False) -> Any:
     """rich's own way there, for those who draw on a terminal; they give it ``printable`` texts. Raises ImportError."""
     from rich.console import Console
 
-    return Console(stderr=error, highlight=False, markup=False)
+    return Console(file=_stream(error), highlight=False, markup=False)
 
 
 def is_terminal(*, error: bool = False) -> bool:
@@ -83,7 +118,8 @@ def abandon() -> None:
 
 
 def _stream(error: bool) -> Optional[TextIO]:
-    return sys.stderr if error else sys.stdout  # None where it was closed
+    stream = sys.stderr if error else sys.stdout  # None where it was closed
+    return stream.stream if isinstance(stream, _Net) else stream
 
 
 def _write(text: str, error: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -15,7 +16,7 @@ from lastword.dsn import Destination, Dsn
 from lastword.flusher import process, schedule
 from lastword.flusher.process import run_detached
 from lastword.flusher.succession import Succession
-from lastword.spool import lock
+from lastword.spool import lock, start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 from lastword.spool.record import encode_event
@@ -24,6 +25,7 @@ from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.events import message_event
 from tests.support.programs import wait_until
+from tests.support.spools import impatient_flushers
 
 AUTOGROUP = Path("/proc/self/autogroup")
 
@@ -144,3 +146,30 @@ def run_elsewhere(look: Callable[[], bool]) -> bool:
     if pid == 0:
         os._exit(int(look()))
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
+@pytest.mark.parametrize("whose", ["of this spool", "of what a link led to", "that was exchanged since"])
+def test_who_leads_writes_to_no_file_but_the_helper_lock_of_its_spool(
+    layout: Layout, tmp_path: Path, whose: str
+) -> None:
+    """A helper opens that before it can load what follows no link on the way: it may be anybody's."""
+    elsewhere = tmp_path / "elsewhere" / "helper.lock"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("mine")
+    start.make_helper_lock(layout)
+    there = elsewhere if whose == "of what a link led to" else Path(layout.helper_lock)
+
+    def leads() -> bool:
+        coming = os.open(there, os.O_RDWR)
+        fcntl.lockf(coming, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if whose == "that was exchanged since":
+            there.rename(elsewhere)
+            elsewhere.write_text("mine")
+            start.make_helper_lock(layout)
+        run_detached(layout.spool, coming, "an interpreter")
+        return True
+
+    with impatient_flushers():
+        assert run_elsewhere(leads)
+    assert elsewhere.read_text() == "mine"
+    assert start.has_led(layout, "an interpreter") == (whose == "of this spool")

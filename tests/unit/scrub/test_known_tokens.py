@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import string
-import time
 
 import pytest
 
@@ -14,6 +13,7 @@ from lastword.capture.json_copy import MAX_TEXT, text_of
 from lastword.capture.safe_text import clean_ends
 from lastword.config import Config
 from lastword.scrub import Rules
+from tests.support.growth import grows_with_its_length
 
 RULES = Rules(Config())
 S = "hunter2"
@@ -194,11 +194,9 @@ def test_no_text_takes_long(piece: str) -> None:
     """100 KB of it take some ten times as long as 10 KB, not a hundred times."""
     told = "curl mysql login PRIVATE KEY :// bearer basic eyJ -p token ?sig= identified by 0000000000000 "
 
-    def seconds(length: int) -> float:
+    def scrub(length: int) -> None:
         text = told + (piece * length)[:length]
-        began = time.process_time()
         RULES.scrub_text(text)
         RULES.scrub_source(text[:20_000].split("\n"))
-        return time.process_time() - began
 
-    assert seconds(100_000) < 40 * max(seconds(10_000), 0.005)
+    assert grows_with_its_length(scrub, 10_000)

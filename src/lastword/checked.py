@@ -24,6 +24,12 @@ LATEST = 253_402_300_799.0
 #: takes time that grows with their square, or raises.
 _MOST_DIGITS = 300
 
+#: Levels of lists and objects in each other. Events have no more than 40 (``capture/json_copy.py``). How many a decoder
+#: can read depends on the Python, the stack and, in PyPy, on what was compiled so far; whoever then walks through it or
+#: encodes it may end in RecursionError.
+_MOST_LEVELS = 100
+_NESTED = frozenset((dict, list))
+
 _LONGEST_NAME = 255
 
 _LOOKED_AT = 1 << 16  # characters
@@ -54,13 +60,30 @@ _shows_many_digits = re.compile(rb"[0-9]{%d}" % _SHOWN).search
 def json_value(content: bytes) -> Any:
     """The value of a JSON text in ASCII. Every number in it fits into a double; a larger one is the text of its digits.
 
-    Raises ValueError for anything else, NaN, infinities and what is nested too deep to be read included.
+    Raises ValueError for anything else, NaN, infinities and what is nested more than 100 levels deep included.
     """
     try:
         decode = _decode_slowly if _shows_many_digits(content[:: _MOST_DIGITS // _SHOWN]) else _decode
-        return decode(content.decode("ascii"))
+        value = decode(content.decode("ascii"))
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+    if content.count(b"[") + content.count(b"{") > _MOST_LEVELS and _is_too_deep(value):
+        raise ValueError("it is nested too deep")
+    return value
+
+
+def _is_too_deep(value: Any) -> bool:
+    level: list[Any] = [[value]]
+    for _ in range(_MOST_LEVELS + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in _NESTED
+        ]
+        if not level:
+            return False
+    return True
 
 
 def integer(value: object, least: int = 0, most: int = LARGEST) -> int:

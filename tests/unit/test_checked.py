@@ -81,6 +81,25 @@ def test_what_does_not_fit_raises_one_kind_of_error(reader: str) -> None:
         assert taken[-1][1] == "x" * 10
 
 
+@pytest.mark.parametrize("innermost", ["1", '"[{"', "[]", '{"a":[1,{},[2]]}'])
+def test_what_is_nested_deeper_than_any_event_is_not_read(innermost: str) -> None:
+    """However deep this Python can read at this moment. Brackets in texts do not count, nor many beside each other."""
+    own = {"1": 0, '"[{"': 0, "[]": 1, '{"a":[1,{},[2]]}': 3}[innermost]
+
+    def nested(levels: int) -> bytes:
+        lists = levels // 2
+        text = "[1," * lists + '{"a":' * (levels - lists) + innermost + "}" * (levels - lists) + "]" * lists
+        return text.encode()
+
+    deepest = 100 - own
+    assert json.dumps(checked.json_value(nested(deepest)), separators=(",", ":")).encode() == nested(deepest)
+    for levels in (deepest + 1, 101, 300, 800, 20_000):
+        with pytest.raises(ValueError, match="nested too deep"):
+            checked.json_value(nested(levels))
+    for flat in ([[], {"a": [[]]}] * 300, "[{" * 300, [{"a": "[" * 200}]):
+        assert checked.json_value(json.dumps(flat).encode()) == flat
+
+
 def test_bytes_beyond_ascii_are_no_json() -> None:
     """Nor are zeros, as a new file has them."""
     for content in (b"", b"\0" * 64, b"\xff\xfe", '"é"'.encode(), b'{"a":1} x'):

@@ -92,15 +92,16 @@ class LifetimeLock:
             return None
         if not _await_probes(path):  # before, for the end of one would drop the lock; later ones see our claim
             return None
-        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+        descriptor, lock = open_private(path, os.O_RDWR | os.O_CREAT), None
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return cls(path, descriptor)
-        except failures(OSError) as error:
-            os.close(descriptor)
-            if isinstance(error, (BlockingIOError, PermissionError)):
-                return None
-            raise
+            lock = cls(path, descriptor)
+            return lock
+        except failures(BlockingIOError, PermissionError):
+            return None
+        finally:
+            if lock is None:  # an interruption, too, may come after the locking
+                os.close(descriptor)
 
     def moves_to(self, path: str) -> None:
         """Say that the locked file is about to be renamed, so that nobody here opens it under its new name."""

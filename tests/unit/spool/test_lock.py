@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -293,3 +299,46 @@ def test_a_child_does_not_keep_its_parents_lock(path: str) -> None:
         os._exit(lock.keep())
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     lock.release()
+
+
+class TimeLimit(BaseException):
+    """Raised by a signal handler."""
+
+
+@pytest.mark.parametrize("inside", ["__init__", "identities_by_path"])
+def test_an_interruption_while_it_is_taken_leaves_it_to_others(path: str, inside: str) -> None:
+    """At each line of what follows the locking; this process, which knew of no lock, would hold it."""
+    known = len(os.listdir("/dev/fd"))
+    for number in range(50):
+        taken = None
+        with interrupted(inside, number) as came:
+            taken = LifetimeLock.acquire(path)
+        if not came:
+            break
+        assert (taken, seen_by_a_child(path), len(os.listdir("/dev/fd"))) == (None, None, known)
+    assert number > 1
+    assert taken is not None
+    assert seen_by_a_child(path) == os.getpid()
+    taken.release()
+
+
+@contextmanager
+def interrupted(function: str, number: int) -> Iterator[list[int]]:
+    """A signal handler raises at the line that this ``function`` comes to as the ``number``-th."""
+    lines = itertools.count()
+    came: list[int] = []
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if event == "line" and frame.f_code.co_name == function and next(lines) == number:
+            came.append(frame.f_lineno)
+            raise TimeLimit
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield came
+    except TimeLimit:
+        pass
+    finally:
+        sys.settrace(before)

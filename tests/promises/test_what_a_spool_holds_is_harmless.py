@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import io
 import json
@@ -24,6 +25,9 @@ from lastword.spool.leader import version_of
 from tests.support import needs
 from tests.support.hostile import ALL, HOSTILE, harm_in
 from tests.support.hostile_spool import DSN, events, plant
+
+#: Python's own hook, by its name since 3.10, that of CPython 3.9, and that of PyPy 3.9.
+OF_THREADS = getattr(threading, "__excepthook__", getattr(_thread, "_excepthook", threading.excepthook))
 
 
 class Stream(io.TextIOWrapper):
@@ -255,7 +259,7 @@ def test_what_is_not_our_own_line(planted: tuple[Path, list[str]], monkeypatch: 
         return 0
 
     monkeypatch.setattr("lastword.cli.status.run", does_it)
-    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    monkeypatch.setattr(threading, "excepthook", OF_THREADS)
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
     out, err = say("status", "--spool", str(planted[0]), terminal=True)
     assert (out, harm_in(err)) == ("", [])

@@ -122,8 +122,9 @@ if IS_ROOT:
     FILES["a hard link to a secret"] = plant_hard_link  # of root's, in the spool of another user
     FILES["a device"] = lambda path, ground: os.mknod(path, 0o600 | 0o020000, os.makedev(1, 5))
 
-#: Commands that only look, which root may do with anybody's spool, and those that change something.
-LOOKS = [["status"], ["doctor"], ["ls"], ["ls", "--set-aside"], ["show", "0"]]
+#: Commands that only look, which root may do with anybody's spool, and those that change something. `doctor` does all
+#: that `status` does.
+LOOKS = [["doctor"], ["ls"], ["ls", "--set-aside"], ["show", "0"]]
 CHANGES = [
     ["replay", "--all"],
     ["purge", "0"],

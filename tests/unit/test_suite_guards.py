@@ -21,12 +21,15 @@ RunSuite = Callable[..., str]
 
 @pytest.fixture
 def run_suite(tmp_path: Path) -> RunSuite:
-    """Runs the given test file under our conftest and settings; returns what pytest printed."""
+    """Runs the given test files under our conftest and settings; returns what pytest printed."""
 
-    def run(source: str, **environment: str) -> str:
-        suite = tmp_path / "test_suite.py"
-        suite.write_text(textwrap.dedent(source), "utf-8")
+    def run(source: str, *others: str, **environment: str) -> str:
+        suite = tmp_path / "suite"
+        suite.mkdir()
+        for number, each in enumerate((source, *others)):
+            (suite / f"test_{number}.py").write_text(textwrap.dedent(each), "utf-8")
         options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0", "-rfEs"]
+        options.append("--continue-on-collection-errors")
         command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), *options, str(suite)]
         done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
         return done.stdout + done.stderr
@@ -51,24 +54,21 @@ SKIPS = """
 """
 
 
+#: A skip at import takes all tests of a file away, and is no less of a skip.
+SKIPPED_MODULE = "import pytest; pytest.importorskip('surely_not_installed')\ndef test(): pass"
+
+
 def test_a_skip_is_a_skip_on_a_laptop(run_suite: RunSuite) -> None:
     """Whoever has not installed everything can still run the suite."""
-    assert "3 skipped, 1 xfailed" in run_suite(SKIPS)
+    assert "4 skipped, 1 xfailed" in run_suite(SKIPS, SKIPPED_MODULE)
 
 
 def test_every_skip_but_a_missing_capability_fails_on_ci(run_suite: RunSuite) -> None:
     """A machine on which something is missing must not look green."""
-    output = run_suite(SKIPS, LASTWORD_REQUIRE_ALL="1")
-    assert "1 failed, 1 skipped, 1 xfailed, 1 error" in output
+    output = run_suite(SKIPS, SKIPPED_MODULE, LASTWORD_REQUIRE_ALL="1")
+    assert "1 failed, 1 skipped, 1 xfailed, 2 errors" in output
     assert "there is no third hand here" in output
     assert "not installed: surely_not_installed" in output
-
-
-def test_a_skipped_module_fails_on_ci(run_suite: RunSuite) -> None:
-    """A skip at import takes all tests of a file away, and is no less of a skip."""
-    source = "import pytest; pytest.importorskip('surely_not_installed')\ndef test(): pass"
-    assert "1 skipped" in run_suite(source)
-    assert "1 error" in run_suite(source, LASTWORD_REQUIRE_ALL="1")
 
 
 def test_a_process_that_stays_fails_the_run_by_name_and_is_ended(run_suite: RunSuite, tmp_path: Path) -> None:

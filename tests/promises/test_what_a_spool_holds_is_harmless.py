@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,8 +27,10 @@ from tests.support import needs
 from tests.support.hostile import ALL, HOSTILE, harm_in
 from tests.support.hostile_spool import DSN, events, plant
 
-#: Python's own hook, by its name since 3.10, that of CPython 3.9, and that of PyPy 3.9.
-OF_THREADS = getattr(threading, "__excepthook__", getattr(_thread, "_excepthook", threading.excepthook))
+#: Python's own hook, by its name since 3.10 and that of CPython 3.9; PyPy 3.9 has it by none.
+OF_THREADS = getattr(threading, "__excepthook__", None) or getattr(
+    _thread, "_excepthook", lambda told: traceback.print_exception(*told[:3])
+)
 
 
 class Stream(io.TextIOWrapper):

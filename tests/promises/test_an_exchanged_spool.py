@@ -15,6 +15,7 @@ from lastword.errors import SpoolError
 from lastword.flusher import in_program
 from lastword.flusher.loop import Flusher
 from lastword.spool import orders
+from lastword.spool.in_flight import InFlight
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.lock import LifetimeLock
@@ -221,3 +222,19 @@ def test_what_is_captured_then_is_refused(layout: Layout, target: Path, tmp_path
         Writer.born(layout)
     process.writer.abandon()
     assert seen(target) == before
+
+
+def test_what_was_on_its_way_is_not_to_blame(layout: Layout, target: Path, tmp_path: Path) -> None:
+    """However often the spool is exchanged while an event is sent, it is never taken for one that kills flushers."""
+    with LoopbackTracker() as tracker:
+        tracker.be_slow(60.0)
+        Process(layout, tracker.dsn, "1").ends()
+        for _ in range(4):
+            flusher = InThread(layout)
+            wait_until(lambda: InFlight.load(layout).sending, "an event on its way")
+            exchange("a link", layout, target, tmp_path / "away")
+            flusher.join()
+            os.unlink(layout.spool)
+            os.rename(tmp_path / "away", layout.spool)
+            os.unlink(layout.leader)
+            assert InFlight.load(layout) == InFlight()

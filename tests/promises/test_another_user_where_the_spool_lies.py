@@ -23,7 +23,6 @@ from lastword.errors import SpoolError
 from lastword.flusher import in_program
 from lastword.flusher.loop import Flusher
 from lastword.reporter import Reporter
-from lastword.spool import orders
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.strangers import strangers_above
@@ -152,12 +151,9 @@ class Scene:
                     yield base.parent
 
     def sends_all(self) -> None:
-        """Whatever is held in any of them, once pauses are over: a destination could not be read for a moment. What was
-        on its way at each of several exchanges was set aside, as if it killed flushers.
-        """
+        """Whatever is held in any of them, once pauses are over: a destination could not be read for a moment."""
 
         def sends(spool: Path) -> bool:
-            orders.give(Layout(str(spool)), orders.Order(orders.REPLAY))
             Flusher(Layout(str(spool))).run()
             return read_accounts(str(spool)).held == 0
 

@@ -173,8 +173,13 @@ class Leadership:
         self._strikes.leave()
 
     def abandon(self) -> None:
-        """Let go without a word in the ledger: the spool is no longer ours."""
+        """Let go without a word in the ledger: a flusher that breaks down."""
         self._let_go()
+
+    def give_up(self) -> None:
+        """The same where the spool is no longer ours. No event on its way is to blame for that."""
+        self._let_go()
+        self._strikes.leave()
 
     def _let_go(self) -> None:
         self._outbox.close()

@@ -97,7 +97,7 @@ class Flusher:
             if time.monotonic() - looked_at < interval:
                 continue
             if not lock.keep():  # the spool was removed, or the lock dropped and taken by another: no longer ours
-                leadership.abandon()
+                leadership.give_up()
                 self._say_if_exchanged()
                 return
             looked_at = time.monotonic()

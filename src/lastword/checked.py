@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lastword.foreign_text import one_line
@@ -28,7 +29,12 @@ _MOST_DIGITS = 300
 #: can read depends on the Python, the stack and, in PyPy, on what was compiled so far; whoever then walks through it or
 #: encodes it may end in RecursionError.
 _MOST_LEVELS = 100
-_NESTED = frozenset((dict, list))
+_ITERATE: dict[type, Callable[[Any], Iterable[Any]]] = {
+    dict: dict.values,
+    list: list.__iter__,
+    tuple: tuple.__iter__,
+}
+_NESTED = (dict, list, tuple)
 
 _LONGEST_NAME = 255
 
@@ -67,23 +73,30 @@ def json_value(content: bytes) -> Any:
         value = decode(content.decode("ascii"))
     except RecursionError:
         raise ValueError("it is nested too deep") from None
-    if content.count(b"[") + content.count(b"{") > _MOST_LEVELS and _is_too_deep(value):
+    if is_too_deep(value, content):
         raise ValueError("it is nested too deep")
     return value
 
 
-def _is_too_deep(value: Any) -> bool:
+def is_too_deep(value: Any, text: bytes) -> bool:
+    """Whether ``value``, whose JSON is ``text``, could not be read back, since it has too many levels. Asks no object
+    of a class derived from list, tuple or dict.
+    """
+    if text.count(b"[") + text.count(b"{") <= _MOST_LEVELS:
+        return False
     level: list[Any] = [[value]]
     for _ in range(_MOST_LEVELS + 1):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if type(inner) in _NESTED
-        ]
+        level = [inner for outer in level for inner in _members(outer) if issubclass(type(inner), _NESTED)]
         if not level:
             return False
     return True
+
+
+def _members(value: Any) -> Iterable[Any]:
+    kind = type(value)
+    if kind is dict or kind is list:
+        return value.values() if kind is dict else value  # type: ignore[no-any-return]
+    return next(iterate(value) for base, iterate in _ITERATE.items() if issubclass(kind, base))
 
 
 def integer(value: object, least: int = 0, most: int = LARGEST) -> int:

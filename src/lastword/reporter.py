@@ -15,6 +15,7 @@ from lastword import diagnostics
 from lastword.admission import BeforeSend
 from lastword.capture.json_copy import as_json
 from lastword.capture.safe_text import describe
+from lastword.checked import is_too_deep
 from lastword.config import Config
 from lastword.dsn import Destination
 from lastword.errors import RecordRefused, SpoolError
@@ -191,9 +192,12 @@ class Reporter:
             return None
         try:
             try:
-                return _encoded(kept, to)
+                body = _encoded(kept, to)
+                if not is_too_deep(kept, body):
+                    return body
             except failures(TypeError, ValueError, RecursionError):  # a date, NaN, a list in itself: the hook's own
-                return _encoded(cast("Event", as_json(kept)), to)
+                pass
+            return _encoded(cast("Event", as_json(kept)), to)
         except failures() as error:
             raise RecordRefused("before_send", f"what it returned is no JSON: {describe(error)}") from None
 

@@ -21,6 +21,7 @@ from tests.support.events import breadcrumb, exception, exception_event, message
 from tests.support.events import frame as frame_of
 from tests.support.hostile import ALL, HOSTILE
 from tests.support.planted import writer_of
+from tests.support.spools import store_state
 
 #: What a name of a file can hold of each.
 NAMES = [
@@ -105,7 +106,7 @@ def _writer(layout: Layout, odd: Destination, known: Destination) -> list[str]:
     who = json.loads((directory / "who.json").read_text())
     (directory / "who.json").write_text(json.dumps({**who, "program": ALL, "pid": 1}))
     state = blackbox.WriterState(7, 0, dict.fromkeys(list(HOSTILE.values())[:9], 3))
-    blackbox.store(str(directory / BLACKBOX), state)
+    store_state(directory / BLACKBOX, state)
     for name in NAMES:
         (directory / name).write_text("x")
     return ids

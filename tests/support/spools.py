@@ -17,6 +17,8 @@ from lastword.event import new_id
 from lastword.flusher import schedule, settle
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
+from lastword.spool import blackbox
+from lastword.spool.blackbox import WriterState
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.record import encode_event
 from lastword.spool.watch import WatchedWriter
@@ -41,6 +43,15 @@ def directory_of_a_writer(spool: Path) -> Path:
     directory = spool / "v1/writers" / new_id()
     directory.mkdir(parents=True)
     return directory
+
+
+def store_state(path: Path, state: WriterState) -> None:
+    """Put it into the black box at ``path``."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        blackbox.store(descriptor, state)
+    finally:
+        os.close(descriptor)
 
 
 def look(watched: WatchedWriter, now: float, *, closely: bool = True) -> bool:

@@ -433,7 +433,16 @@ ODD: list[Any] = [
     *(Decimal("NaN"), Decimal("1e999"), Decimal("1e9999999"), Fraction(1, 3), 3 + 4j, b"x", bytearray(b"x")),
     *(datetime.max, datetime(1, 1, 1), "text", "", "\udc80\0\x1b", "x" * 5000, object(), Hostile(), HostileDict(a=1)),
     *(HostileMapping(), MappingProxyType({"a": 1}), Indexed(3), Indexed(10**400), [], {}, (), [None], {"a": None}, {1}),
-    *({1: 2, None: 3, (): 4, 0.5: 5}, [{"a": math.nan}], nested(2000), CIRCLE, lambda: None, type, range(3)),
+    *(
+        {1: 2, None: 3, (): 4, 0.5: 5},
+        [{"a": math.nan}],
+        nested(2000),
+        nested(100),
+        CIRCLE,
+        lambda: None,
+        type,
+        range(3),
+    ),
 ]
 
 ODD_ONES = [

@@ -38,6 +38,9 @@ class _Net(io.TextIOBase):
     def flush(self) -> None:
         self.stream.flush()
 
+    def close(self) -> None:
+        """The stream stays open: it is others', and may be closed by now when this is collected as garbage."""
+
 
 @contextmanager
 def nothing_raw() -> Iterator[None]:

@@ -51,17 +51,13 @@ def create(path: str) -> None:
         os.close(descriptor)
 
 
-def store(path: str, state: WriterState) -> None:
-    """Write the next generation of ``state`` over the older copy. Raises OSError."""
+def store(descriptor: int, state: WriterState) -> None:
+    """Write the next generation of ``state`` over the older copy, in the file of ``descriptor``. Raises OSError."""
     text = json.dumps(
         {"generation": state.generation + 1, "sealed_upto": state.sealed_upto, "refused": state.refused}
     ).encode("ascii")
     copy = b"%08x %b\n" % (zlib.crc32(text), text)
-    descriptor = open_private(path, os.O_WRONLY)
-    try:
-        os.pwrite(descriptor, copy.ljust(_COPY, b"\0")[:_COPY], _COPY * ((state.generation + 1) % 2))
-    finally:
-        os.close(descriptor)
+    os.pwrite(descriptor, copy.ljust(_COPY, b"\0")[:_COPY], _COPY * ((state.generation + 1) % 2))
     state.generation += 1
 
 

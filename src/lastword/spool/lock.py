@@ -224,6 +224,14 @@ class KeptDescriptor:
             return None
         return found.st_size if _identity(found) == self._identity else None
 
+    def is_there(self) -> bool:
+        """Whether it still is the descriptor of its file, and that has not been removed."""
+        try:
+            found = os.fstat(self.number)
+        except failures(OSError):
+            return False
+        return _identity(found) == self._identity and found.st_nlink > 0
+
     def close(self) -> None:
         """Close it, unless it is another file's."""
         close_if_same(self.number, self._identity)

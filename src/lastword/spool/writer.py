@@ -34,7 +34,7 @@ from lastword.spool.layout import (
     segment_name,
 )
 from lastword.spool.limits import Limits
-from lastword.spool.lock import LifetimeLock, close_if_same
+from lastword.spool.lock import KeptDescriptor, LifetimeLock, close_if_same
 from lastword.spool.record import MAX_BODY, MAX_RECORD, frame
 
 MAX_SEGMENT = 1 << 20
@@ -71,6 +71,7 @@ class Writer:
         self._destinations: set[str] = set()
         self._lock = Turn(Writer.append, Writer.refuse, Writer.abandon)
         self._state = blackbox.WriterState()
+        self._box: Optional[KeptDescriptor] = None  # of the black box: what refuses events does so for each of many
         self._stored_for = 1  # the number of the open segment when the state was last put into the black box
         self._unposted: list[tuple[str, int]] = []  # reasons and numbers of refusals that did not get the lock
         self._extras: list[None] = []  # one for each x- segment; appending to a list needs no lock
@@ -226,10 +227,12 @@ class Writer:
         """
         if os.getpid() != self.pid:
             close_if_same(self._descriptor, self._identity)
+            self._close_box()
         elif self._lock.take(_LOCK_WAIT):
             try:
                 descriptor, self._descriptor = self._descriptor, -1
                 close_if_same(descriptor, self._identity)
+                self._close_box()
             finally:
                 self._lock.give_back()
         self._alive.release()
@@ -319,10 +322,17 @@ class Writer:
             reason, count = self._unposted.pop()
             refused[reason] = refused.get(reason, 0) + count
         try:
-            blackbox.store(os.path.join(self._directory, BLACKBOX), self._state)
+            if self._box is None or not self._box.is_there():
+                self._box = KeptDescriptor(open_private(os.path.join(self._directory, BLACKBOX), os.O_WRONLY))
+            blackbox.store(self._box.number, self._state)
             self._stored_for = 0 if self._unposted else number
         except failures(OSError):
             pass  # the state is kept and goes with the next record
+
+    def _close_box(self) -> None:
+        box, self._box = self._box, None
+        if box is not None:
+            box.close()
 
 
 def _make_cradle(path: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from lastword.spool import blackbox
 from lastword.spool.blackbox import SIZE, WriterState
+from tests.support.spools import store_state
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_what_is_stored_is_loaded(path: Path) -> None:
     state = WriterState()
     for number in range(1, 4):
         state.sealed_upto, state.refused = number, {"sampled": number}
-        blackbox.store(str(path), state)
+        store_state(path, state)
         assert vars(blackbox.load(str(path))) == vars(WriterState(number, number, {"sampled": number}))
     assert path.stat().st_size == SIZE
     assert blackbox.read(str(path)) is not None
@@ -34,7 +35,7 @@ def test_a_copy_changed_anywhere(path: Path) -> None:
     """Whatever byte is changed, the state is the newest or the one before."""
     for number in (1, 2):
         state = WriterState(number - 1, number, {"flood": number})
-        blackbox.store(str(path), state)
+        store_state(path, state)
     intact = path.read_bytes()
     seen = set()
     for start in (0, 4096):

@@ -14,7 +14,7 @@ from lastword.spool.ledger import DELIVERED, WriterEntry, dropped
 from lastword.spool.record import Record, encode_event, frame
 from lastword.spool.watch import WINDOW, WatchedWriter
 from lastword.spool.writer import Writer
-from tests.support.spools import append_lock_taken, look
+from tests.support.spools import append_lock_taken, look, store_state
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_segment_that_is_not_sealed_yet(layout: Layout, writer: Writer) -> Non
     look(watched, time.time())
     assert [line.seq for line in watched.waiting()] == [2]
     settle_all(watched)
-    blackbox.store(str(directory / "blackbox"), blackbox.WriterState(generation=8, sealed_upto=1))
+    store_state(directory / "blackbox", blackbox.WriterState(generation=8, sealed_upto=1))
     look(watched, time.time())
     assert watched.settled_segments() == [segment_name(1)]
 

@@ -212,6 +212,36 @@ def test_refusals_are_counted_in_the_black_box(writer: Writer) -> None:
     assert blackbox.load(str(directory(writer) / "blackbox")).refused == {"sampled": 2, "too large": 1}
 
 
+@pytest.mark.parametrize("how", ["closed", "somebody else's"])
+def test_the_black_box_is_opened_again(writer: Writer, tmp_path: Path, how: str) -> None:
+    """Its descriptor is kept from one refusal to the next: they may be many. A program may close it."""
+    writer.refuse("sampled")
+    assert writer._box is not None
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    os.close(writer._box.number) if how == "closed" else os.dup2(other, writer._box.number)
+    writer.refuse("sampled")
+    assert blackbox.load(str(directory(writer) / "blackbox")).refused == {"sampled": 2}
+    assert os.fstat(other).st_size == 0
+    os.close(other)
+
+
+def test_a_forked_child_keeps_no_descriptor_of_its_parents(writer: Writer) -> None:
+    """Once it has abandoned the writer that it inherited."""
+    writer.refuse("sampled")
+    assert writer._box is not None
+    number = writer._box.number
+    child = os.fork()
+    if child == 0:
+        writer.abandon()
+        try:
+            os.fstat(number)
+        except OSError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    os.fstat(number)
+
+
 def test_a_descriptor_that_became_somebody_elses(writer: Writer, tmp_path: Path) -> None:
     """After a daemon closed every descriptor, nothing of ours goes into the file that has its number now."""
     os.close(writer._descriptor)

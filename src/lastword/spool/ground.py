@@ -46,7 +46,7 @@ def beside_standard_streams(descriptor: int) -> int:
         return descriptor
     try:
         higher = fcntl.fcntl(descriptor, _DUPLICATE, 3)
-        os.set_inheritable(higher, False)
+        fcntl.fcntl(higher, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # PyPy's `os.set_inheritable` can do this to no step
         return higher
     finally:
         os.close(descriptor)

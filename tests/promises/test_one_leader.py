@@ -38,8 +38,8 @@ def test_killed_as_soon_as_it_leads(layout: Layout) -> None:
         try:
             ordinary = LifetimeLock.acquire
 
-            def killed_at_election(path: str) -> LifetimeLock | None:
-                lock = ordinary(path)
+            def killed_at_election(path: str, patience: float | None = None) -> LifetimeLock | None:
+                lock = ordinary(path, patience)
                 if path == layout.flusher_lock:
                     os.kill(os.getpid(), signal.SIGKILL)
                 return lock

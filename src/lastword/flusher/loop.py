@@ -13,6 +13,10 @@ from lastword.spool import inside, leader, start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 
+#: How long a probe by another thread of this process keeps us from the lock, in seconds: it takes microseconds, but a
+#: thread may have to wait for the processor. Who gave up here might leave events without anybody who sends them.
+_PROBE_PATIENCE = 1.0
+
 
 class Flusher:
     """Leads a spool until there is nothing more to do, or until ``stop`` is called (from a signal handler).
@@ -49,7 +53,7 @@ class Flusher:
 
     def _run(self, until: Callable[[], bool]) -> None:
         start.clear_failures(self._layout)  # before it is seen to lead: one that is killed then was no failed start
-        lock = LifetimeLock.acquire(self._layout.flusher_lock)
+        lock = LifetimeLock.acquire(self._layout.flusher_lock, _PROBE_PATIENCE)
         while lock is not None:
             try:
                 leadership = self._lead(lock, until)
@@ -64,7 +68,7 @@ class Flusher:
             # Whoever wrote between our last look and the release found us leading and started nobody: look again.
             if until() or leadership.has_seen_everything():
                 return
-            lock = LifetimeLock.acquire(self._layout.flusher_lock)
+            lock = LifetimeLock.acquire(self._layout.flusher_lock, _PROBE_PATIENCE)
 
     def _lead(self, lock: LifetimeLock, until: Callable[[], bool]) -> Leadership:
         """Work until it is time to leave; returns what knows what was seen until then."""

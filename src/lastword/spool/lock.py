@@ -50,7 +50,7 @@ _claims: dict[tuple[int, str], object] = {}
 #: (pid, path, thread) of every probe that has the file open, or is about to.
 _probes: list[tuple[int, str, int]] = []
 
-#: How long a lock waits for the probes of other threads to close its file, in seconds.
+#: How long a lock waits for the probes of other threads to close its file, in seconds, where the program waits for us.
 _PROBE_WAIT = 0.005
 
 #: Whether this is another interpreter than the process's first. Only that one ever leads, or lasts.
@@ -71,8 +71,9 @@ class LifetimeLock:
             self._place = ()
 
     @classmethod
-    def acquire(cls, path: str) -> Optional[LifetimeLock]:
-        """Take the lock at ``path``, making the file if it is missing; None when anybody has it, this process included.
+    def acquire(cls, path: str, patience: Optional[float] = None) -> Optional[LifetimeLock]:
+        """Take the lock at ``path``, making the file if it is missing; None when anybody has it, this process included,
+        or another thread goes on probing it for ``patience`` seconds (None: 5 ms).
 
         Raises OSError when the file cannot be opened or locked at all.
         """
@@ -80,17 +81,19 @@ class LifetimeLock:
         lock = None
         try:
             if _claims.setdefault(claim, mine) is mine:  # setdefault is one step: of two threads, one wins
-                lock = cls._opened_and_locked(path)
+                lock = cls._opened_and_locked(path, _PROBE_WAIT if patience is None else patience)
             return lock
         finally:
             if lock is None and _claims.get(claim) is mine:
                 del _claims[claim]
 
     @classmethod
-    def _opened_and_locked(cls, path: str) -> Optional[LifetimeLock]:
+    def _opened_and_locked(cls, path: str, patience: float) -> Optional[LifetimeLock]:
         if IN_SUBINTERPRETER and _locked_by_this_process(path):
             return None
-        if not _await_probes(path):  # before, for the end of one would drop the lock; later ones see our claim
+        if not _await_probes(
+            path, patience
+        ):  # before, for the end of one would drop the lock; later ones see our claim
             return None
         descriptor, lock = open_private(path, os.O_RDWR | os.O_CREAT), None
         try:
@@ -168,12 +171,12 @@ def _ask_kernel(path: str) -> Optional[int]:
     return None if answer[_TYPE_AT] == fcntl.F_UNLCK else max(int(answer[_PID_AT]), 0)
 
 
-def _await_probes(path: str) -> bool:
-    """Wait until no other thread has ``path`` open to probe it; false if that takes more than 5 ms.
+def _await_probes(path: str, patience: float) -> bool:
+    """Wait until no other thread has ``path`` open to probe it; false if that takes longer than ``patience`` seconds.
 
     A probe of this very thread, which a signal handler interrupted, goes on when the handler and its lock are done.
     """
-    deadline = time.monotonic() + _PROBE_WAIT
+    deadline = time.monotonic() + patience
     while any(probe[:2] == (os.getpid(), path) and probe[2] != _thread.get_ident() for probe in tuple(_probes)):
         if time.monotonic() > deadline:
             return False

@@ -17,6 +17,7 @@ from lastword.flusher import schedule
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
 from lastword.spool import aside, start
+from lastword.spool import lock as lock_module
 from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
@@ -87,6 +88,16 @@ def test_a_second_flusher_does_nothing(layout: Layout) -> None:
     assert start.load(layout) == start.StartState()
     assert lock is not None
     lock.release()
+
+
+def test_a_probe_of_another_thread_keeps_nobody_from_leading(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that thread has to wait for the processor: who was started to lead would be missed."""
+    probe = (os.getpid(), layout.flusher_lock, -1)
+    probes = [probe]
+    monkeypatch.setattr(lock_module, "_probes", probes)
+    threading.Timer(0.1, probes.remove, [probe]).start()
+    Flusher(layout).run(until=lambda: True)
+    assert os.path.exists(layout.leader)
 
 
 def test_what_killed_flushers_have_left_unfinished(layout: Layout) -> None:

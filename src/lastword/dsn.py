@@ -51,10 +51,20 @@ def public_part(dsn: str) -> str:
     told = re.match(_NO_SECRET, dsn, re.VERBOSE | re.IGNORECASE)
     if told is None:
         return _HIDDEN if dsn else dsn
-    if told["host"] is None:
-        return told["format"] + _HIDDEN
     user, rest = told["user"], told["rest"]
+    if told["host"] is None or (user is None and _may_begin_with_a_token(told["format"].lower(), told["host"].lower())):
+        return told["format"] + _HIDDEN
     return told["format"] + (f"{_HIDDEN}@" if user else "") + told["host"] + (f"{rest[0]}{_HIDDEN}" if rest else "")
+
+
+def _may_begin_with_a_token(format: str, host: str) -> bool:
+    """Whether a DSN in which no ``@`` stands before the host may have its token there, with the ``@`` forgotten. Those
+    of Backtrace have it elsewhere, and an address is no name.
+    """
+    name = host.rpartition(":")[0] or host
+    if format.startswith("backtrace+") or f".{name}".endswith(".backtrace.io"):
+        return False
+    return not (name == "localhost" or name.startswith("[") or name.replace(".", "").isdigit())
 
 
 def _dsn_error(dsn: str, problem: str) -> ConfigError:
@@ -91,7 +101,7 @@ class Dsn(NamedTuple):
         return self.wire, parts.scheme, parts.hostname, parts.port
 
     def __repr__(self) -> str:
-        return f"Dsn({self.wire} at {public_part(self.url)})"
+        return f"Dsn({self.place})"
 
     @classmethod
     def parse(cls, dsn: str) -> Dsn:

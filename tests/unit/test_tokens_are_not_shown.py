@@ -22,6 +22,7 @@ S = "s3cr3tt0k3n"
 MALFORMED = [
     *(S, f" {S}\n", f"//{S}@h.example", f"{S}@h.example", f"{S}@h.example/o/p", f"h.example/{S}", f"'{S}'"),
     *(f"{S}://h.example", f"{S}+https://h.example/o/p", f"booboo+{S}://h.example", f"booboo:https://{S}@h.example"),
+    *(f"booboo+https://{S}h.example/o/p", f"sentry+https://{S}h.example/1", f"https://{S}h.example/o/p"),
     *(f"ftp://{S}@h.example/a/b", f"booboo+https:/{S}@h.example", f"https:{S}@h.example"),
     *(f"https://{S}@h.example/a/b", f"https://{S}", f"https://{S}/o/p", f"https://h.example/{S}/x"),
     *(f"https://h.example?token={S}", f"https://h.example#{S}", f"https://h.example:{S}", f"https://h:{S}@"),
@@ -99,6 +100,9 @@ def test_what_is_certain_to_be_no_secret_is_shown() -> None:
         f"booboo+https://{S}:{S}@ingest.booboo.dev:80/o/p": "booboo+https://***@ingest.booboo.dev:80/***",
         f"https://submit.backtrace.io/{S}/json": "https://submit.backtrace.io/***",
         f"backtrace+http://[::1]:6098?token={S}": "backtrace+http://[::1]:6098?***",
+        f"booboo+https://{S}h.example/o/p": "booboo+https://***",
+        f"https://{S}ingest.booboo.dev/o/p": "https://***",
+        "booboo+https://localhost:8000/o/p": "booboo+https://localhost:8000/***",
         "sentry+https://127.0.0.1": "sentry+https://127.0.0.1",
         "": "",
     }

@@ -20,6 +20,8 @@ import urllib3.connection
 import urllib3.connectionpool
 import urllib3.exceptions
 
+from lastword.descriptors import beside_standard_streams
+
 
 class TimelyReader(io.RawIOBase):
     """Reads from a socket whose timeout, meant for each wait, it spends on all of them together."""
@@ -106,10 +108,12 @@ class _Guard:
 
 
 class GuardedSocket(_Guard, socket.socket):
-    """A plain one."""
+    """A plain one. It takes no number of a standard stream: what a program without them prints would be sent."""
 
     def __init__(self, family: int = -1, kind: int = -1, protocol: int = -1, fileno: Optional[int] = None) -> None:
         super().__init__(family, kind, protocol, fileno)
+        if self.fileno() <= 2:
+            super().__init__(self.family, self.type, self.proto, beside_standard_streams(self.detach()))
         self.identity = _identity_of(self.fileno())
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker
+from lastword.timely_connections import GuardedSocket
 from tests.support import needs
 from tests.support.programs import wait_until_no_flusher
 
@@ -91,3 +93,14 @@ def test_no_file_of_the_spool_takes_their_place(tmp_path: Path, form: str, flush
             wait_until_no_flusher(spool)
     accounts = read_accounts(spool)
     assert (accounts.recorded, accounts.held + accounts.delivered, accounts.missing) == (131, 131, 0)
+
+
+def test_no_connection_takes_their_place() -> None:
+    """What the program prints would be sent to the tracker, in the midst of a request."""
+    child = os.fork()
+    if child == 0:
+        for number in (0, 1, 2):
+            os.close(number)
+        with GuardedSocket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+            os._exit(connection.fileno() <= 2 or not connection.is_ours() or connection.family != socket.AF_INET)
+    assert os.waitpid(child, 0)[1] == 0

@@ -19,9 +19,9 @@ import time
 from collections.abc import Iterable
 from typing import Any, Optional
 
+from lastword.descriptors import beside_standard_streams
 from lastword.interruption import failures, suppressed
 from lastword.native import native
-from lastword.spool.ground import beside_standard_streams
 
 _SHELL = "/bin/sh"
 

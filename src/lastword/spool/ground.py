@@ -10,7 +10,6 @@ used.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import sys
@@ -18,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Optional
 
+from lastword.descriptors import beside_standard_streams
 from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
@@ -34,22 +34,7 @@ _THROUGH = getattr(os, "O_PATH", 0o10000000 if sys.platform.startswith("linux") 
 _STEP = _THROUGH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOKS = 10
 _MOST_LINKS = 40
-_DUPLICATE: int = getattr(fcntl, "F_DUPFD_CLOEXEC", fcntl.F_DUPFD)  # PyPy has only the latter
 _BY_EFFECTIVE_IDS = os.access in os.supports_effective_ids
-
-
-def beside_standard_streams(descriptor: int) -> int:
-    """The same under a number above 2, which those of a program have that was started without standard streams: what it
-    prints would come into our file. To be called before the file is locked: closing the lower number drops the lock.
-    """
-    if descriptor > 2:
-        return descriptor
-    try:
-        higher = fcntl.fcntl(descriptor, _DUPLICATE, 3)
-        fcntl.fcntl(higher, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # PyPy's `os.set_inheritable` can do this to no step
-        return higher
-    finally:
-        os.close(descriptor)
 
 
 class Link(NamedTuple):

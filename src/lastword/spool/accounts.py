@@ -203,7 +203,7 @@ def _held_of(writer_id: str, entry: WriterEntry, sight: _Sight) -> tuple[list[_H
 
 
 class _Head(NamedTuple):
-    """What is counted of one record; ``to`` is where it goes by now, which may not be where it says; ``at``, when
+    """What is counted of one record; ``to`` is where it goes by now, which may not be where it says; ``at``, when it
     was captured: Unix seconds, 0.0 where it does not say.
     """
 

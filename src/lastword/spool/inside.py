@@ -266,14 +266,22 @@ class _Place:
         above, _, self.name = path.rpartition("/")
         if self.name in ("", ".", "..") or (above.endswith(_ABOVE_WRITERS) and not is_writer_id(self.name)):
             raise PermissionError(errno.EPERM, "There is no such name in a spool", path)
+        self._path = path
         self.within, self.owner, self._is_kept = _reached(above, changes)
 
     def __enter__(self) -> _Place:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: Optional[BaseException], _: object) -> None:
+        _say_the_path(error, self._path)
         if not self._is_kept:
             os.close(self.within)
+
+
+def _say_the_path(error: Optional[BaseException], path: str) -> None:
+    """Have what the kernel says of a name in a directory said of its path, for people."""
+    if isinstance(error, OSError) and error.filename is not None:
+        error.filename = path
 
 
 def _taken_apart(path: str) -> tuple[str, list[str]]:
@@ -308,6 +316,9 @@ def _reached(path: str, changes: bool, anew: bool = False) -> tuple[int, int, bo
         above, closes = descriptor, not is_kept
         try:
             descriptor, is_kept = _checked(os.open(name, _DIRECTORY, dir_fd=above), path, owner), False
+        except OSError as error:
+            _say_the_path(error, path)
+            raise
         finally:
             if closes:
                 os.close(above)

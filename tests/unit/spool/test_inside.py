@@ -302,3 +302,20 @@ def test_no_descriptor_is_left_open(layout: Layout, target: Path) -> None:
             with suppress(OSError, SpoolError):
                 act(path)
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_errors_name_the_whole_path(layout: Layout) -> None:
+    """Not the name in a directory that was opened before: people read them."""
+    layout.prepare()
+    os.rmdir(layout.orders)
+    Path(layout.orders).write_text("no directory")
+    for path, act in (
+        (layout.leader, inside.lstat),
+        (layout.leader, inside.unlink),
+        (layout.leader, lambda path: inside.open_private(path, os.O_RDONLY)),
+        (os.path.join(layout.orders, "x.json"), inside.lstat),
+        (layout.orders, inside.listdir),
+    ):
+        with pytest.raises(OSError) as raised:
+            act(path)
+        assert raised.value.filename in (path, os.path.dirname(path)), act

@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+from lastword import checked
 from lastword.spool.record import (
     Damage,
     Record,
@@ -193,3 +194,10 @@ def test_what_is_no_rendered_body_is_said_to_be_none(content: dict[str, object])
     """Nothing is sent in its place."""
     with pytest.raises(ValueError):
         rendered_body(content)
+
+
+def test_a_line_without_an_end_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment may be full of such lines, whatever their checksums."""
+    monkeypatch.setattr(checked, "json_value", lambda _: pytest.fail("it was decoded"))
+    line = frame(b'"to":null,', 1).rstrip(b"\n")
+    assert parse(line) == Damage("unreadable: it has no end")

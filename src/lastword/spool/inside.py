@@ -188,12 +188,8 @@ def is_directory(path: str) -> bool:
 
 def listdir(path: str) -> list[str]:
     """The names in a directory."""
-    descriptor, _, is_kept = _reached(path, changes=False)
-    try:
-        return os.listdir(descriptor)
-    finally:
-        if not is_kept:
-            os.close(descriptor)
+    with entries(path) as found:
+        return [one.name for one in found]
 
 
 class entries:  # noqa: N801

@@ -91,9 +91,8 @@ class LifetimeLock:
     def _opened_and_locked(cls, path: str, patience: float) -> Optional[LifetimeLock]:
         if IN_SUBINTERPRETER and _locked_by_this_process(path):
             return None
-        if not _await_probes(
-            path, patience
-        ):  # before, for the end of one would drop the lock; later ones see our claim
+        # Before, for the end of one would drop the lock; later ones see our claim.
+        if not _await_probes(path, patience):
             return None
         descriptor, lock = open_private(path, os.O_RDWR | os.O_CREAT), None
         try:
@@ -221,19 +220,20 @@ class KeptDescriptor:
 
     def size(self) -> Optional[int]:
         """The size of its file in bytes; None where the descriptor is closed, or is another file's by now."""
+        found = self._found()
+        return None if found is None else found.st_size
+
+    def is_there(self) -> bool:
+        """Whether it still is the descriptor of its file, and that has not been removed."""
+        found = self._found()
+        return found is not None and found.st_nlink > 0
+
+    def _found(self) -> Optional[os.stat_result]:
         try:
             found = os.fstat(self.number)
         except failures(OSError):
             return None
-        return found.st_size if _identity(found) == self._identity else None
-
-    def is_there(self) -> bool:
-        """Whether it still is the descriptor of its file, and that has not been removed."""
-        try:
-            found = os.fstat(self.number)
-        except failures(OSError):
-            return False
-        return _identity(found) == self._identity and found.st_nlink > 0
+        return found if _identity(found) == self._identity else None
 
     def close(self) -> None:
         """Close it, unless it is another file's."""

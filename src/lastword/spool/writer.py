@@ -323,6 +323,7 @@ class Writer:
             refused[reason] = refused.get(reason, 0) + count
         try:
             if self._box is None or not self._box.is_there():
+                self._close_box()
                 self._box = KeptDescriptor(open_private(os.path.join(self._directory, BLACKBOX), os.O_WRONLY))
             blackbox.store(self._box.number, self._state)
             self._stored_for = 0 if self._unposted else number

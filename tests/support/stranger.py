@@ -87,11 +87,10 @@ class Attack:
         (self._shared / "nowhere").symlink_to(self._shared / "is-not-there")
         os.mkfifo(self._shared / "fifo")
         (self._shared / "file").touch()
-        here = os.getcwd()
         os.chdir(self._shared)  # a socket's path is short
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind("socket")
-        os.chdir(here)
+        os.chdir("/")  # the directory of the tests may be closed to this user
 
     BAITS = ("theirs", "back", "hollow", "real", "link", "nowhere", "fifo", "file", "socket")
 

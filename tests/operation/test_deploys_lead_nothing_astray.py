@@ -19,7 +19,14 @@ from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.testing import LoopbackTracker
-from tests.support.programs import Program, remove_spool, run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.programs import (
+    Program,
+    removed_afterwards,
+    run,
+    wait_for_accounts,
+    wait_until,
+    wait_until_no_flusher,
+)
 from tests.support.second_user import ATTACKER, ROOT, VICTIM, as_user, open_ground
 
 
@@ -60,8 +67,8 @@ def captures(program: str, message: str) -> str:
 
 def test_what_was_recorded_with_a_wrong_key_goes_with_the_corrected_one(tmp_path: Path) -> None:
     """The same program, on the same tracker; what another program has recorded with a wrong key waits for its own."""
-    spool = tmp_path / "spool"
-    with LoopbackTracker(token="right") as tracker, LoopbackTracker(token="elsewhere") as other:
+    right, elsewhere = LoopbackTracker(token="right"), LoopbackTracker(token="elsewhere")
+    with right as tracker, elsewhere as other, removed_afterwards(tmp_path / "spool") as spool:
         wrong = tracker.dsn.replace("right", "wrong")
         for message in ("first", "second"):
             run(captures("/srv/shop.py", message), spool=spool, dsn=wrong)
@@ -74,8 +81,6 @@ def test_what_was_recorded_with_a_wrong_key_goes_with_the_corrected_one(tmp_path
         assert sorted(event.message for event in tracker.events) == ["corrected", "first", "second"]
         assert [event.message for event in other.events] == ["another tracker's"]
         assert read_accounts(spool).held == 1
-        remove_spool(spool)  # its flusher would stay until the next try
-        wait_until_no_flusher(spool)
 
 
 @ROOT

@@ -20,7 +20,14 @@ from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.start import StartState
 from lastword.testing import LoopbackTracker
-from tests.support.programs import Program, remove_spool, run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.programs import (
+    Program,
+    removed_afterwards,
+    run,
+    wait_for_accounts,
+    wait_until,
+    wait_until_no_flusher,
+)
 from tests.support.second_user import ROOT, VICTIM, open_ground
 
 CAPTURE = "acked(lastword.capture_message('hello'))\n"
@@ -97,15 +104,13 @@ def test_a_flush_that_sends_ends_in_time(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("trouble", ["down", "misconfigured"])
 def test_an_end_does_not_wait_for_a_tracker_that_cannot_be_reached(trouble: str, tmp_path: Path) -> None:
     """As soon as the flusher has found out, the process goes; what it captured stays."""
-    with LoopbackTracker() as tracker:
+    with LoopbackTracker() as tracker, removed_afterwards(tmp_path / "spool") as spool:
         if trouble == "down":
             tracker.go_down()
         else:
             tracker.answer(401)
-        run(CAPTURE, spool=tmp_path / "spool", dsn=tracker.dsn)
-        assert read_accounts(tmp_path / "spool").held == 1
-        remove_spool(tmp_path / "spool")  # its flusher would stay until the next try
-        wait_until_no_flusher(tmp_path / "spool")
+        run(CAPTURE, spool=spool, dsn=tracker.dsn)
+        assert read_accounts(spool).held == 1
 
 
 @pytest.mark.usefixtures("patient")
@@ -335,8 +340,7 @@ die()
 
 def test_a_wrong_key_is_said_at_the_next_start(tmp_path: Path) -> None:
     """Every capture succeeds, so nobody would notice: one warning, that names the tracker and not the key."""
-    spool = tmp_path / "spool"
-    with LoopbackTracker() as tracker:
+    with LoopbackTracker() as tracker, removed_afterwards(tmp_path / "spool") as spool:
         tracker.answer(401)
         with Program(CAPTURE, spool=spool, dsn=tracker.dsn) as program:
             assert "seems to be wrong" not in program.process.communicate(timeout=60)[1]
@@ -346,8 +350,6 @@ def test_a_wrong_key_is_said_at_the_next_start(tmp_path: Path) -> None:
         assert said.count("seems to be wrong") == 1
         assert f"127.0.0.1:{tracker.port}" in said
         assert "loopback-token" not in said
-        remove_spool(spool)  # its flusher would stay until the next try
-        wait_until_no_flusher(spool)
 
 
 def in_trouble(spool: Path) -> bool:

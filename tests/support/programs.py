@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable
 
@@ -155,3 +156,13 @@ def remove_spool(spool: Path) -> None:
     wait_until(
         lambda: subprocess.run(["rm", "-rf", str(spool)], capture_output=True).returncode == 0, "rm -rf to succeed"
     )
+
+
+@contextmanager
+def removed_afterwards(spool: Path) -> Iterator[Path]:
+    """Remove the spool at the end, whatever happened, and wait for its flusher, which would stay until its next try."""
+    try:
+        yield spool
+    finally:
+        remove_spool(spool)
+        wait_until_no_flusher(spool)

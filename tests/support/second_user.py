@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import shutil
 import signal
 import stat
@@ -13,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable
 
+import lastword.cli
+import lastword.flusher
 from tests.support import needs
 
 #: Two users whom no machine knows by name.
@@ -70,6 +74,7 @@ def owned_by(uid: int, directory: Path) -> list[str]:
 def _be(uid: int, body: Callable[[], object], trouble: int) -> None:
     try:
         signal.alarm(60)  # nobody waits for a part that hangs
+        _load_what_loads_late()
         os.setgroups([])
         os.setgid(uid)
         os.setuid(uid)
@@ -78,3 +83,10 @@ def _be(uid: int, body: Callable[[], object], trouble: int) -> None:
         os.write(trouble, traceback.format_exc().encode())
     finally:
         os._exit(0)
+
+
+def _load_what_loads_late() -> None:
+    """The other user may not be able to read the package: a clone below ``mktemp -d`` is closed to everybody else."""
+    for package in (lastword.cli, lastword.flusher):
+        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+            importlib.import_module(module.name)

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, unquote_plus, urlencode
 
 from lastword import checked
 from lastword.errors import ConfigError
-from lastword.foreign_text import MOST_QUOTED, one_line
+from lastword.foreign_text import LEAST_SECRET, MOST_QUOTED, one_line, without_secrets
 
 try:
     from _sha2 import sha256  # type: ignore[import-not-found]
@@ -43,6 +43,9 @@ _NO_SECRET = r"""(?P<format> (?: (?:backtrace|booboo|sentry) \+ )? https?:// )
         ) (?: :[0-9]{1,5} )? ) (?P<rest> [/?\#] [^@]* )? \Z )?"""
 _HIDDEN = "***"
 
+#: A name, of any alphabet, or an address (of IPv6 with its zone), as ``urlsplit`` gives it.
+_HOST = re.compile(r"[\w.-]+|[0-9a-f.]*:[0-9a-f:.]+(%[\w.-]+)?")
+
 
 def public_part(dsn: str) -> str:
     """A DSN or URL, however malformed, to be shown to people: wire format, scheme and host where these are certain to
@@ -52,9 +55,17 @@ def public_part(dsn: str) -> str:
     if told is None:
         return _HIDDEN if dsn else dsn
     user, rest = told["user"], told["rest"]
-    if told["host"] is None or (user is None and _may_begin_with_a_token(told["format"].lower(), told["host"].lower())):
+    if told["host"] is None or _may_hold_a_token(told["format"].lower(), user, told["host"].lower(), rest):
         return told["format"] + _HIDDEN
     return told["format"] + (f"{_HIDDEN}@" if user else "") + told["host"] + (f"{rest[0]}{_HIDDEN}" if rest else "")
+
+
+def _may_hold_a_token(format: str, user: Optional[str], host: str, rest: Optional[str]) -> bool:
+    """Whether the host of a DSN may be its token: without an ``@``, or as a part that stands elsewhere, too."""
+    if user is None and _may_begin_with_a_token(format, host):
+        return True
+    elsewhere = re.split("[:@/?&=#]", f"{user or ''}{rest or ''}".lower())
+    return any(len(piece) >= LEAST_SECRET and piece in host for piece in elsewhere)
 
 
 def _may_begin_with_a_token(format: str, host: str) -> bool:
@@ -83,7 +94,8 @@ class Dsn(NamedTuple):
     def place(self) -> str:
         """Where that is, to be shown to people: without the token."""
         parts = urlsplit(self.url)
-        return one_line(f"{self.wire} at {parts.scheme}://{_host_and_port(parts)}", MOST_QUOTED)
+        host = without_secrets(_host_and_port(parts), self.secrets)  # which somebody may have pasted there, too
+        return one_line(f"{self.wire} at {parts.scheme}://{host}", MOST_QUOTED)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -150,6 +162,8 @@ def _split(url: str) -> Union[SplitResult, str]:
         _ = parts.port
     except ValueError:
         return "its port is no number from 0 to 65535"
+    if parts.hostname and not _HOST.fullmatch(parts.hostname):
+        return "its host holds characters that no host name has"
     return parts
 
 

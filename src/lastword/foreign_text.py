@@ -24,7 +24,7 @@ FILTERED = "[filtered]"
 _LOOKED_AT = 4096
 
 #: A secret with fewer characters than this is looked for as a word of its own: it may well be a part of others.
-_LEAST_SECRET = 6
+LEAST_SECRET = 6
 
 #: Are not seen, though Unicode counts them as letters and marks; so are most variation selectors.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
@@ -116,7 +116,7 @@ def _pattern_of(secrets: tuple[str, ...]) -> str:
 
 def _sought(secret: str) -> str:
     escaped = re.escape(secret)
-    return escaped if len(secret) >= _LEAST_SECRET else rf"(?<![^\W_]){escaped}(?![^\W_])"
+    return escaped if len(secret) >= LEAST_SECRET else rf"(?<![^\W_]){escaped}(?![^\W_])"
 
 
 def _forms(secret: str) -> Iterable[str]:

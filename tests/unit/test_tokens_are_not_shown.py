@@ -38,6 +38,8 @@ MALFORMED = [
     *(f"backtrace+https://h.example:6098/{S}", f"backtrace+https://h.example?t0ken={S}", f"backtrace+https://h.ex?token={S}\udc80"),
     *(f"backtrace+https://submit.backtrace.io/{S}", f"https://submit.backtrace.io?x={S}", f"backtrace+https://{S}/?token="),
     *(f"https://x.sp.backtrace.io/{S}?token=", f"https://x.sp.backtrace.io:{S}?token=x", f"LASTWORD_DSN=booboo+https://{S}@h.e/a"),
+    *(f"booboo+https://{S}@token={S}", f"booboo+https://x@to;{S}/o/p", f"booboo+https://{S}@{S}.example:99999/o/p"),
+    *(f"booboo+https://{S}@x{S.upper()}.example:port", f"backtrace+https://{S}.example:99999?token={S}"),
     *(f"https://booboo.dev/{S}", f"https://booboo.dev:{S}/", f"https://:{S}@booboo.dev/o", f"https://{S}@"),
 ]  # fmt: skip
 
@@ -119,6 +121,21 @@ def test_no_repr_of_what_holds_one_shows_it() -> None:
             for text in (repr(one), str(one), f"{one}", repr([one]), "%s" % (one and [one])):
                 assert S not in text
     assert S not in repr(Dsn("backtrace", f"nonsense {S}", S))
+
+
+@pytest.mark.parametrize("host", [S, f"{S.upper()}.example", f"x-{S}.example:8000"])
+def test_a_host_that_holds_the_token_is_shown_without_it(host: str) -> None:
+    for dsn in (f"booboo+https://{S}@{host}/o/p", f"backtrace+https://{host}?token={S}"):
+        place = Dsn.parse(dsn).place
+        assert S not in place.lower()
+        assert "[filtered]" in place
+
+
+@pytest.mark.parametrize(
+    "host", ["my_service", "bücher.example", "[::1]:8000", "[fe80::1%25eth0]", "10.0.0.1", "localhost"]
+)
+def test_any_host_that_may_exist_is_one(host: str) -> None:
+    assert Dsn.parse(f"booboo+https://{S}@{host}/o/p").place == f"booboo at https://{host}"
 
 
 @pytest.mark.parametrize("damage", [b"\xff", b'"', b"}", b',"more":1'])

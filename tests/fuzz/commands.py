@@ -181,9 +181,20 @@ def _tamper(world: World, paths: Sequence[str], nth: int, how: str, what: Any) -
         elif how == "renamed":
             os.rename(path, path.parent / what)
         elif how == "copied":
-            (shutil.copytree if path.is_dir() else shutil.copy)(path, path.parent / what)
+            _copy(str(path), str(path.parent / what))
         else:
             _become(path, what, world)
+
+
+def _copy(path: str, to: str) -> None:
+    """Copy a file or a directory; of a file that another change has made large only its size, of a link only itself."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.copytree(path, to, symlinks=True, copy_function=_copy)
+    elif os.lstat(path).st_size > LARGEST:
+        open(to, "xb").close()
+        os.truncate(to, os.lstat(path).st_size)
+    else:
+        shutil.copy(path, to, follow_symlinks=False)
 
 
 def _become(path: Path, kind: str, world: World) -> None:

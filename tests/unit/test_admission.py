@@ -543,6 +543,7 @@ class TestBeforeSend:
             (lambda event: {**event, "tags": {(): "b"}}, "event['tags'][…] is a tuple, not a text"),
             (lambda event: {**event, "timestamp": "now"}, "event['timestamp'] is a str, not a number"),
             (lambda event: {**event, "timestamp": 10**400}, "event['timestamp'] is out of range"),
+            (lambda event: {**event, "timestamp": -1}, "event['timestamp'] is out of range"),
             (lambda event: {**event, "exceptions": [{"frames": [{"line": "1"}]}]}, "[0]['frames'][0]['line'] is a str"),
             (lambda event: {**event, "stack": [{"variables": [("x",)]}]}, "['variables'][0] has 1 items, not 3"),
             (lambda event: {**event, "user": "42"}, "event['user'] is a str, not a dict"),

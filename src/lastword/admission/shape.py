@@ -171,7 +171,7 @@ def _integer(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """Seconds. Also a Decimal or the like, and a time as a datetime."""
+    """Seconds, from 0. Also a Decimal or the like, and a time as a datetime."""
     if value is None:
         return 0.0
     try:
@@ -185,7 +185,7 @@ def _number(value: Any) -> Any:
     if type(number) not in (float, int):
         raise _wrong(value, "number")
     try:
-        return checked.number(number, -checked.LATEST, checked.LATEST)
+        return checked.number(number, 0, checked.LATEST)
     except failures(ValueError):
         raise Misfit("is out of range") from None
 

@@ -85,7 +85,8 @@ class Record(NamedTuple):
     def captured_at(self) -> float:
         """By the event's own clock, in Unix seconds; 0.0 where it says nothing that can be one."""
         try:
-            return checked.seconds(self.content.get("timestamp") if isinstance(self.content, dict) else None)
+            told = self.content.get("timestamp") if isinstance(self.content, dict) else None
+            return float(checked.number(told, 0, checked.LATEST))
         except failures(ValueError):
             return 0.0
 

@@ -177,6 +177,14 @@ def test_the_same_record_for_another_destination() -> None:
     assert readdressed(readdressed(body, "0123456789ab"), None) == body
 
 
+@pytest.mark.parametrize("time", [-1, -0.5, 1e12, "now", None, True])
+def test_a_time_that_no_clock_shows_is_none(time: object) -> None:
+    """Such an event has no age."""
+    found = parse(frame(encode_event("ab" * 16, None, {"timestamp": time}), 1)[:-1])
+    assert isinstance(found, Record)
+    assert found.captured_at == 0.0
+
+
 @pytest.mark.parametrize("body", [b'{"message": "a \\" \\\\ \\u00e9"}', "é\n\x00".encode(), b"\x89PNG\xff", b""])
 def test_a_rendered_body_comes_back_as_it_was(body: bytes) -> None:
     """Text or not, every byte of a rendered body survives, on one line of ASCII, with its format and content type."""

@@ -177,6 +177,7 @@ def _tamper(world: World, paths: Sequence[str], nth: int, how: str, what: Any) -
     path = world.spool / "v1" / paths[nth % len(paths)]
     with suppress(OSError):  # an earlier change has taken it away
         if how == "content":
+            path.unlink()  # an earlier change may have made it a FIFO, or a link to somewhere else
             path.write_bytes(what[:LARGEST])
         elif how == "renamed":
             os.rename(path, path.parent / what)
@@ -190,7 +191,10 @@ def _copy(path: str, to: str) -> None:
     """Copy a file or a directory; of a file that another change has made large only its size, of a link only itself."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.copytree(path, to, symlinks=True, copy_function=_copy)
-    elif os.lstat(path).st_size > LARGEST:
+        return
+    if os.path.lexists(to):
+        os.unlink(to)  # as above
+    if os.lstat(path).st_size > LARGEST:
         open(to, "xb").close()
         os.truncate(to, os.lstat(path).st_size)
     else:

@@ -313,11 +313,13 @@ os.waitpid(first, 0)
         assert sorted(event.message for event in tracker.events) == ["first", "hello", "second"]
 
 
-@pytest.mark.parametrize("way", ["os.fork()", "__import__('ctypes').CDLL(None).fork()"])
+@pytest.mark.parametrize("way", ["os.fork()", "__import__('ctypes').PyDLL(None).fork()"])
 def test_a_forked_child_leads_when_the_thread_of_its_parent_is_gone(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fork takes no thread along: the child sees it by its pid, hook or no hook, and begins its own."""
+    """A fork takes no thread along: the child sees it by its pid, hook or no hook, and begins its own. (``PyDLL`` keeps
+    the interpreter lock: a child of another thread's moment would wait for it for ever.)
+    """
     monkeypatch.setenv("LASTWORD_FLUSHER", "thread")
     body = f"""
 acked(lastword.capture_message("parent"))

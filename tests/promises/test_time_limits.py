@@ -17,6 +17,7 @@ BEGIN = """
 import ctypes, logging, os, signal, sys, threading, time
 from lastword import nesting, sdk
 from lastword.flusher import in_program
+from lastword.launch.child import Children
 from lastword.spool import clock, ledger, limits, record, retention
 from lastword.spool.identity import describe_this_process
 log = logging.getLogger("shop")
@@ -107,13 +108,18 @@ def begin_anew():
 def json_text(): rules.scrub_text('{"token": "' + "a1" * 20 + '"}')
 rules = sdk.current_client().reporter.rules
 def send(): in_program.lead(layout, until=lambda: True)  # as ``flush`` does where nobody leads
+def start():  # what a helper is started by
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+    Children().start(["/bin/sh", "-c", "echo"], {}, log=None, answer_within=5.0)
+    assert signal.SIGCHLD not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 line = open(layout.writer(layout.writer_ids().pop()) + "/000001.seg", "rb").readline()
 def read_back():
     assert type(record.parse(line[:-1])) is record.Record
 
 for call, kind, step in (
     (look, TimeoutError, 7), (begin_anew, TimeoutError, 23), (json_text, TimeoutError, 3), (json_text, ValueError, 3),
-    (send, TimeLimit, 401), (send, TimeoutError, 149), (read_back, ValueError, 1),
+    (start, TimeLimit, 1), (send, TimeLimit, 401), (send, TimeoutError, 149), (read_back, ValueError, 1),
 ):
     everywhere(call, kind, step, False)
 

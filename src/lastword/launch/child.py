@@ -48,21 +48,15 @@ class Children:
         It writes a byte to its output when it is well; that is waited for ``answer_within`` seconds (0: not at all).
         Raises OSError: EAGAIN where there may be room for one in a moment, ENOEXEC where it ended without that byte.
         """
-        before = _block_sigchld()
-        reading = writing = None
+        before = _mask_to_restore()  # before it is changed: an interruption may come right behind that
         try:
+            if before is not None:
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
             if answer_within:
-                reading, writing = map(beside_standard_streams, os.pipe())
-                os.set_blocking(reading, False)
-            pid = self._spawn(arguments, environment, writing, log)
-            if writing is not None:
-                os.close(writing)
-                writing = None
-            self._await(pid, reading, answer_within)
+                self._start_and_hear(arguments, environment, log, answer_within)
+            else:
+                self._await(self._spawn(arguments, environment, None, log), None, 0.0)
         finally:
-            for descriptor in (reading, writing):
-                if descriptor is not None:
-                    os.close(descriptor)
             _unblock_sigchld(before)
 
     def reap(self) -> None:
@@ -70,6 +64,20 @@ class Children:
         for starter, pid in list(self._left):
             if starter != os.getpid() or _status(pid) is not None:
                 self._forget(starter, pid)
+
+    def _start_and_hear(
+        self, arguments: list[str], environment: dict[str, str], log: Optional[int], answer_within: float
+    ) -> None:
+        reading, writing = map(beside_standard_streams, os.pipe())
+        try:
+            os.set_blocking(reading, False)
+            try:
+                pid = self._spawn(arguments, environment, writing, log)
+            finally:
+                os.close(writing)  # in one place: an interruption right behind it must have nothing closed again
+            self._await(pid, reading, answer_within)
+        finally:
+            os.close(reading)
 
     def _spawn(
         self, arguments: list[str], environment: dict[str, str], output: Optional[int], log: Optional[int]
@@ -118,16 +126,13 @@ def _status(pid: int) -> Optional[int]:
     return None if found != pid else status
 
 
-def _block_sigchld() -> Optional[Iterable[int]]:
-    """Block SIGCHLD for this thread and return what was blocked before; None where the program does not hear of it."""
+def _mask_to_restore() -> Optional[Iterable[int]]:
+    """What this thread blocks; None where the program does not hear of SIGCHLD, so that it need not be blocked."""
     if not hasattr(signal, "sigtimedwait"):
         return None
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    if signal.SIGCHLD not in blocked:
-        if signal.getsignal(signal.SIGCHLD) in (signal.SIG_DFL, signal.SIG_IGN):
-            return None
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    return blocked
+    hears = signal.SIGCHLD in blocked or signal.getsignal(signal.SIGCHLD) not in (signal.SIG_DFL, signal.SIG_IGN)
+    return blocked if hears else None
 
 
 def _unblock_sigchld(before: Optional[Iterable[int]]) -> None:

@@ -5,6 +5,7 @@ The rules by which the way is chosen are in tests/unit/launch, real servers in t
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.start import StartState
 from lastword.testing import LoopbackTracker
+from tests.support import needs
 from tests.support.programs import (
     Program,
     removed_afterwards,
@@ -29,6 +31,8 @@ from tests.support.programs import (
     wait_until_no_flusher,
 )
 from tests.support.second_user import ROOT, VICTIM, open_ground
+
+LIBC_FORK = needs.capability(hasattr(ctypes, "PyDLL"), "a fork that runs no hook of Python's")
 
 CAPTURE = "acked(lastword.capture_message('hello'))\n"
 #: An end that waits for something waits for longer than any test does.
@@ -313,7 +317,9 @@ os.waitpid(first, 0)
         assert sorted(event.message for event in tracker.events) == ["first", "hello", "second"]
 
 
-@pytest.mark.parametrize("way", ["os.fork()", "__import__('ctypes').PyDLL(None).fork()"])
+@pytest.mark.parametrize(
+    "way", ["os.fork()", pytest.param("__import__('ctypes').PyDLL(None).fork()", marks=LIBC_FORK, id="fork in C")]
+)
 def test_a_forked_child_leads_when_the_thread_of_its_parent_is_gone(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

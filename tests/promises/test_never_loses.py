@@ -139,9 +139,10 @@ def test_flusher_killed_again_and_again(tmp_path: Path) -> None:
             if number % 8 == 7:
                 wait_until(lambda: holder(lock), "a flusher")
                 wait_until(lambda: start.load(layout).failures == 0, "the word that it leads")
-                if leader := holder(lock):
-                    os.kill(leader, signal.SIGKILL)
-                    wait_until(lambda: holder(lock) != leader, "its end")
+                leader = holder(lock)
+                assert leader
+                os.kill(leader, signal.SIGKILL)
+                wait_until(lambda killed=leader: holder(lock) != killed, "its end")  # type: ignore[misc]
         program.tell("the last one starts the last flusher")
         acked.append(program.line())
         wait_for_accounts(spool, lambda seen: seen.held == 0, "everything to be delivered", timeout=60)

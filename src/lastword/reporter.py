@@ -24,13 +24,13 @@ from lastword.event_json import own_copy
 from lastword.interruption import INTERRUPTED, failures
 from lastword.nesting import Turn, captures
 from lastword.scrub import Rules, scrub
-from lastword.spool import places, refused, retention
+from lastword.spool import places, refused
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth
 from lastword.spool.ledger_view import LedgerView
 from lastword.spool.limits import SPOOL_FULL, Limits
 from lastword.spool.record import MAX_BODY, encode_event, encode_rendered
-from lastword.spool.room import Room, Sight
+from lastword.spool.room import Room, Sight, survey
 from lastword.spool.writer import Writer, WriterLost
 
 _Owner = tuple[int, int]  # (pid, effective uid)
@@ -246,7 +246,7 @@ class Reporter:
 
     def _look(self, layout: Layout) -> Sight:
         try:
-            return retention.survey(layout, self._limits)
+            return survey(layout, self._limits)
         except RecursionError:  # with no room on the stack to tell
             return Sight()
         except failures() as error:

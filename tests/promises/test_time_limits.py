@@ -18,7 +18,7 @@ import ctypes, logging, os, signal, sys, threading, time
 from lastword import nesting, sdk
 from lastword.flusher import in_program
 from lastword.launch.child import Children
-from lastword.spool import clock, ledger, limits, record, retention
+from lastword.spool import clock, ledger, limits, record, room
 from lastword.spool.identity import describe_this_process
 log = logging.getLogger("shop")
 log.addHandler(logging.NullHandler())
@@ -101,7 +101,7 @@ def everywhere(call, kind, step, makes_event):
 # What few captures come to: a look at a full spool, a first capture, a text that is JSON.
 layout = sdk.current_client().reporter.writer.layout
 ledger.Ledger.load(layout).store(layout)
-def look(): retention.survey(layout, limits.Limits(spool=1))
+def look(): room.survey(layout, limits.Limits(spool=1))
 def begin_anew():
     describe_this_process()
     clock.counted_from.__wrapped__()

@@ -20,11 +20,15 @@ from lastword.flusher.loop import Flusher
 from lastword.spool import blackbox
 from lastword.spool.blackbox import WriterState
 from lastword.spool.layout import Layout, segment_name
+from lastword.spool.limits import Limits
 from lastword.spool.record import encode_event
 from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
+
+#: Unix seconds at which what is made here was written, where nothing else is said.
+NOW = 1_800_000_000.0
 
 
 @contextmanager
@@ -133,3 +137,14 @@ def append_lock_taken(writer: Writer) -> Iterator[None]:
     writer._lock.take = lambda wait: False  # type: ignore[method-assign]
     yield
     del writer._lock.take
+
+
+def writer_with_segments(layout: Layout, segments: int, limit: int, *, written_at: float = NOW) -> Writer:
+    """A writer with so many sealed segments of two records each, and one open one."""
+    writer = Writer.born(layout, Limits(spool=limit))
+    for _ in range(2 * segments + 1):
+        writer.append(encode_event("ab" * 16, None, {"text": "x" * 500_000, "timestamp": written_at}), None)
+    for number in range(1, segments + 2):
+        path = os.path.join(layout.writer(writer.id), segment_name(number))
+        os.utime(path, (written_at + number, written_at + number))
+    return writer

@@ -19,8 +19,8 @@ from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
 from lastword.interruption import failures
 from lastword.spool import aside, inside
-from lastword.spool.glance import IDLE_LOOK, may_have_changed
-from lastword.spool.layout import Layout
+from lastword.spool.glance import IDLE_LOOK
+from lastword.spool.layout import Layout, may_have_changed
 from lastword.spool.ledger import Ledger
 from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import list_segments

@@ -12,21 +12,13 @@ from typing import Optional
 
 from lastword.interruption import failures
 from lastword.spool import inside
-from lastword.spool.layout import ALIVE_LOCK, open_private
+from lastword.spool.layout import ALIVE_LOCK, may_have_changed, open_private
 from lastword.spool.lock import KeptDescriptor, holder
 from lastword.spool.reader import size_of
 
 #: Seconds without a change after which a writer is idle, and how often its directory and its lock are looked at then.
 IDLE_AFTER = 5.0
 IDLE_LOOK = 10.0
-
-#: Seconds within which two changes of a directory may have the same mtime: mtimes are coarse.
-_MTIME_GRAIN = 1.0
-
-
-def may_have_changed(mtime: int, before: int, now: float) -> bool:
-    """Whether a directory may have, whose mtime (ns) is ``mtime`` and was ``before``; ``now`` in Unix seconds."""
-    return mtime != before or now - mtime / 1e9 < _MTIME_GRAIN
 
 
 class Glance:

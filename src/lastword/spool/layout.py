@@ -52,6 +52,9 @@ EXTRA_PREFIX, DEFERRED_PREFIX, SEGMENT_SUFFIX = "x-", "d-", ".seg"
 #: How the name of a file ends that is being written, or was when somebody was killed.
 UNFINISHED_SUFFIX = ".aside"
 
+#: Seconds within which two changes of a directory may have the same mtime: mtimes are coarse.
+_MTIME_GRAIN = 1.0
+
 #: What opening says of a thing that is no file which this user may open, and that will say so the next time too.
 NO_FILE_OF_OURS = (errno.ENXIO, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM)
 
@@ -302,3 +305,8 @@ def write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def may_have_changed(mtime: int, before: int, now: float) -> bool:
+    """Whether a directory may have, whose mtime (ns) is ``mtime`` and was ``before``; ``now`` in Unix seconds."""
+    return mtime != before or now - mtime / 1e9 < _MTIME_GRAIN

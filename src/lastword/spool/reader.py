@@ -176,3 +176,10 @@ def size_of(path: str) -> Optional[int]:
         return inside.lstat(path).st_size
     except failures(OSError):
         return None
+
+
+def occupied(found: os.stat_result) -> int:
+    """The bytes that a segment counts for: of a sparse file, which is none of ours, those that it takes up, for nothing
+    is to go for its sake.
+    """
+    return found.st_size if found.st_size <= MOST_READ else found.st_blocks * 512

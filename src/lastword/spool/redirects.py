@@ -25,8 +25,15 @@ from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
-from lastword.spool.glance import may_have_changed
-from lastword.spool.layout import Layout, deferred_from, read_small_file, segment_name, segment_number, write_whole_file
+from lastword.spool.layout import (
+    Layout,
+    deferred_from,
+    may_have_changed,
+    read_small_file,
+    segment_name,
+    segment_number,
+    write_whole_file,
+)
 from lastword.spool.reader import list_segments, size_of
 
 #: So many are obeyed, and so many bytes of them all: the first ones. A hundred thousand writers fit in.

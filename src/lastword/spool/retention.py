@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Callable
 
-from lastword.interruption import failures, suppressed
+from lastword.interruption import suppressed
 from lastword.spool import aside, inside
-from lastword.spool.layout import SEGMENT_SUFFIX, Layout, segment_name
-from lastword.spool.ledger import Ledger, WriterEntry, dropped, set_aside
+from lastword.spool.layout import Layout
+from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
-from lastword.spool.room import SMALLEST_SHARE, Sight
 from lastword.spool.watch import Removable, WatchedWriter
 
 #: Reason for what the flusher itself had to say: a loss of these is never told of.
@@ -27,10 +25,6 @@ _SET_ASIDE_FULL = "set aside full"
 
 #: Bytes that a file set aside counts for at least.
 _LEAST_OF_A_FILE = 4096
-
-#: Up to so much of the limit is used, what waits is not told from what was sent; and by so much of it all writers
-#: together may be wrong about what is used.
-_CLOSE_LOOK, _VAGUE = 1 / 8, 1 / 8
 
 
 def limits_of(writers: Collection[WatchedWriter]) -> Limits:
@@ -140,65 +134,3 @@ def _room_of(found: os.stat_result) -> int:
 
 def _is_event(name: str) -> bool:
     return name.endswith(".record")
-
-
-def survey(layout: Layout, asked: Limits) -> Sight:
-    """What a writer whose own limits are ``asked`` has to know: how full the spool is, and whether it may go on. It may
-    as long as what nobody writes to any more is within the limit.
-
-    Up to its own limit, or the default one, it looks no closer: a lower one that others ask for is left to the flusher.
-    """
-    try:
-        writers = layout.writer_ids()
-        used = _size_of_segments(layout, writers)
-        limit = spool_limit(asked.spool, layout.base, used)
-        room, share = used <= limit or not _is_full(layout), int(limit * _VAGUE / max(len(writers), 1))
-        return Sight(room, _fill(layout, writers, used, limit), max(share, SMALLEST_SHARE))
-    except failures(OSError):  # something comes or goes just now, or nothing can be read there
-        return Sight()
-
-
-def _fill(layout: Layout, writers: Collection[str], used: int, limit: int) -> float:
-    """How much of the limit what waits takes up. What was sent out of a segment that is still written to stays in the
-    file, so many writers that have nothing waiting use much; the ledger tells.
-    """
-    settled = 0
-    if used > limit * _CLOSE_LOOK:
-        entries = Ledger.load(layout).writers
-        settled = _settled_size(layout, {writer: entries[writer] for writer in writers if writer in entries})
-    return (used - settled) / max(limit - settled, 1)
-
-
-def _settled_size(layout: Layout, entries: Mapping[str, WriterEntry]) -> int:
-    """How many bytes at the beginning of these writers' segments are settled, of those that are written to."""
-    total = 0
-    for writer_id, entry in entries.items():
-        with suppressed(OSError):  # it is gone, or not begun
-            path = os.path.join(layout.writer(writer_id), segment_name(entry.segment))
-            total += min(inside.lstat(path).st_size, entry.offset)
-    return total
-
-
-def _size_of_segments(layout: Layout, writers: Collection[str]) -> int:
-    """What is quickly counted: all of them, whoever still writes to them."""
-    total = 0
-    for writer_id in writers:
-        with suppressed(OSError), inside.entries(layout.writer(writer_id)) as found:
-            for one in found:
-                if one.name.endswith(SEGMENT_SUFFIX):
-                    with suppressed(OSError):  # removed just now
-                        total += one.stat(follow_symlinks=False).st_size
-    return total
-
-
-def _is_full(layout: Layout) -> bool:
-    """Whether what nobody will write to again is too much by itself."""
-    writers = []
-    for writer_id in layout.writer_ids():
-        writer = WatchedWriter(layout, writer_id, WriterEntry())
-        writer.look_at_files(time.time())
-        writers.append(writer)
-    sizes = [writer.sizes() for writer in writers]
-    finished = sum(segment.size for _, removable in sizes for segment in removable)
-    limit = spool_limit(limits_of(writers).spool, layout.base, sum(total for total, _ in sizes))
-    return finished > limit

@@ -18,13 +18,14 @@ from typing import NamedTuple, Optional, Union
 
 from lastword.interruption import failures, suppressed
 from lastword.spool import blackbox, inside
-from lastword.spool.glance import Glance, may_have_changed
+from lastword.spool.glance import Glance
 from lastword.spool.identity import is_dead, program_of, read_who
 from lastword.spool.layout import (
     WHO,
     Layout,
     deferred_from,
     deferred_name,
+    may_have_changed,
     segment_name,
     segment_number,
     write_whole_file,
@@ -32,7 +33,7 @@ from lastword.spool.layout import (
 from lastword.spool.ledger import MAX_ABOVE, WriterEntry, dropped
 from lastword.spool.limits import Limits
 from lastword.spool.lock import KeptDescriptor
-from lastword.spool.reader import MOST_READ, Line, Segments, list_segments, read_bytes, read_lines, read_record, size_of
+from lastword.spool.reader import Line, Segments, list_segments, occupied, read_bytes, read_lines, read_record, size_of
 from lastword.spool.record import Damage, Record
 from lastword.spool.redirects import Redirect, Redirects, resolve
 from lastword.spool.syncing import Syncer
@@ -222,8 +223,7 @@ class WatchedWriter:
                 found = inside.lstat(os.path.join(self.directory, name))
             except failures(OSError):
                 continue
-            # A sparse file, which is none of ours, takes less room than it seems to: nothing is to go for its sake.
-            size = found.st_size if found.st_size <= MOST_READ else found.st_blocks * 512
+            size = occupied(found)
             total += size
             number = segment_number(name)
             free = name not in busy and (number is None or number <= finished)

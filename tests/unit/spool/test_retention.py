@@ -12,29 +12,16 @@ import pytest
 
 from lastword.dsn import Destination, Dsn
 from lastword.spool import retention
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import Limits
-from lastword.spool.lock import LifetimeLock
 from lastword.spool.record import encode_event
 from lastword.spool.watch import Removable, WatchedWriter
 from lastword.spool.writer import Writer
-from tests.support.spools import append_lock_taken, look
+from tests.support.spools import NOW, append_lock_taken, look
+from tests.support.spools import writer_with_segments as writer_of
 
 MIB = 1 << 20
-NOW = 1_800_000_000.0
-
-
-def writer_of(layout: Layout, segments: int, limit: int, *, written_at: float = NOW) -> Writer:
-    """A writer with so many sealed segments of two records each, and one open one."""
-    writer = Writer.born(layout, Limits(spool=limit))
-    for _ in range(2 * segments + 1):
-        writer.append(encode_event("ab" * 16, None, {"text": "x" * 500_000, "timestamp": written_at}), None)
-    for number in range(1, segments + 2):
-        path = os.path.join(layout.writer(writer.id), segment_name(number))
-        os.utime(path, (written_at + number, written_at + number))
-    return writer
 
 
 def watch(writer: Writer, ledger: Ledger) -> WatchedWriter:
@@ -203,63 +190,3 @@ def test_room_is_what_files_occupy(layout: Layout) -> None:
         immutable.setattr(os, "unlink", may_not)
         assert retention.SetAside(layout, Ledger(), lambda: 0).trim() == 3
     assert set(os.listdir(layout.set_aside)) == {"a.damaged", "a directory.damaged"}
-
-
-def test_nobody_but_a_flusher_removes_anything(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A writer that finds no room settles nothing and unlinks nothing, whether one leads or not: the writer of a
-    segment that only looks dead may be between its check and its write, and who removes it has to look once more.
-    """
-    writer_of(layout, 4, 0)
-    monkeypatch.setattr(os, "unlink", Mock(side_effect=AssertionError("a writer removes something")))
-    assert not retention.survey(layout, Limits(spool=0)).room
-    lock = LifetimeLock.acquire(layout.flusher_lock)
-    assert lock is not None
-    assert not retention.survey(layout, Limits(spool=0)).room
-    lock.release()
-    assert read_accounts(layout.spool).held == 9
-    assert Ledger.load(layout).generation == 0
-
-
-@pytest.mark.parametrize(
-    ("segments", "limit", "room"),
-    [
-        (4, 4 * MIB, True),
-        (4, 3 * MIB, False),
-        (0, 0, True),
-        (1, 0, False),
-    ],
-)
-def test_writers_stop_where_nobody_makes_room(layout: Layout, segments: int, limit: int, room: bool) -> None:
-    """They go on as long as the segments that are done with stay within the limit; what is written to does not count.
-    What other programs ask for counts as well.
-    """
-    writer_of(layout, segments, limit)
-    assert retention.survey(layout, Limits(spool=limit)).room is room
-    assert retention.survey(layout, Limits(spool=0)).room is room
-    Writer.born(layout, Limits(spool=100 * MIB))
-    assert retention.survey(layout, Limits(spool=limit)).room
-
-
-def test_full_is_what_waits(layout: Layout) -> None:
-    """Not what was sent and stays in the file, for its writer still writes to it; that makes the limit the smaller."""
-    writer = writer_of(layout, 1, 8 * MIB)
-    sealed, opened = (os.path.getsize(os.path.join(layout.writer(writer.id), segment_name(one))) for one in (1, 2))
-    assert retention.survey(layout, Limits(spool=8 * MIB)) == (True, (sealed + opened) / (8 * MIB), MIB)
-    ledger = Ledger()
-    entry = ledger.entry(writer.id)
-    entry.segment, entry.offset = 1, sealed // 2
-    ledger.store(layout)
-    left = sealed - sealed // 2 + opened
-    assert retention.survey(layout, Limits(spool=8 * MIB)).fill == left / (8 * MIB - sealed // 2)
-    os.unlink(os.path.join(layout.writer(writer.id), segment_name(1)))
-    entry.segment, entry.offset = 2, opened
-    ledger.store(layout)
-    assert retention.survey(layout, Limits(spool=2 * MIB)).fill == 0.0
-
-
-def test_a_share_is_one_of_as_many_as_write(layout: Layout) -> None:
-    """All writers together may be wrong about the fill by an eighth of the limit, and by a little each."""
-    for _ in range(4):
-        Writer.born(layout, Limits())
-    assert retention.survey(layout, Limits(spool=8 * MIB)).share == MIB // 4
-    assert retention.survey(layout, Limits(spool=0)).share == 64 << 10

@@ -1,0 +1,79 @@
+"""What a writer sees of the whole spool: how full it is, and whether it may go on."""
+
+from __future__ import annotations
+
+import os
+from unittest.mock import Mock
+
+import pytest
+
+from lastword.spool.accounts import read_accounts
+from lastword.spool.layout import Layout, segment_name
+from lastword.spool.ledger import Ledger
+from lastword.spool.limits import Limits
+from lastword.spool.lock import LifetimeLock
+from lastword.spool.room import survey
+from lastword.spool.writer import Writer
+from tests.support.spools import writer_with_segments
+
+MIB = 1 << 20
+
+
+def test_nobody_but_a_flusher_removes_anything(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that finds no room settles nothing and unlinks nothing, whether one leads or not: the writer of a
+    segment that only looks dead may be between its check and its write, and who removes it has to look once more.
+    """
+    writer_with_segments(layout, 4, 0)
+    monkeypatch.setattr(os, "unlink", Mock(side_effect=AssertionError("a writer removes something")))
+    assert not survey(layout, Limits(spool=0)).room
+    lock = LifetimeLock.acquire(layout.flusher_lock)
+    assert lock is not None
+    assert not survey(layout, Limits(spool=0)).room
+    lock.release()
+    assert read_accounts(layout.spool).held == 9
+    assert Ledger.load(layout).generation == 0
+
+
+@pytest.mark.parametrize(
+    ("segments", "limit", "room"),
+    [
+        (4, 4 * MIB, True),
+        (4, 3 * MIB, False),
+        (0, 0, True),
+        (1, 0, False),
+    ],
+)
+def test_writers_stop_where_nobody_makes_room(layout: Layout, segments: int, limit: int, room: bool) -> None:
+    """They go on as long as the segments that are done with stay within the limit; what is written to does not count.
+    What other programs ask for counts as well.
+    """
+    writer_with_segments(layout, segments, limit)
+    assert survey(layout, Limits(spool=limit)).room is room
+    assert survey(layout, Limits(spool=0)).room is room
+    Writer.born(layout, Limits(spool=100 * MIB))
+    assert survey(layout, Limits(spool=limit)).room
+
+
+def test_full_is_what_waits(layout: Layout) -> None:
+    """Not what was sent and stays in the file, for its writer still writes to it; that makes the limit the smaller."""
+    writer = writer_with_segments(layout, 1, 8 * MIB)
+    sealed, opened = (os.path.getsize(os.path.join(layout.writer(writer.id), segment_name(one))) for one in (1, 2))
+    assert survey(layout, Limits(spool=8 * MIB)) == (True, (sealed + opened) / (8 * MIB), MIB)
+    ledger = Ledger()
+    entry = ledger.entry(writer.id)
+    entry.segment, entry.offset = 1, sealed // 2
+    ledger.store(layout)
+    left = sealed - sealed // 2 + opened
+    assert survey(layout, Limits(spool=8 * MIB)).fill == left / (8 * MIB - sealed // 2)
+    os.unlink(os.path.join(layout.writer(writer.id), segment_name(1)))
+    entry.segment, entry.offset = 2, opened
+    ledger.store(layout)
+    assert survey(layout, Limits(spool=2 * MIB)).fill == 0.0
+
+
+def test_a_share_is_one_of_as_many_as_write(layout: Layout) -> None:
+    """All writers together may be wrong about the fill by an eighth of the limit, and by a little each."""
+    for _ in range(4):
+        Writer.born(layout, Limits())
+    assert survey(layout, Limits(spool=8 * MIB)).share == MIB // 4
+    assert survey(layout, Limits(spool=0)).share == 64 << 10

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import lastword
-from lastword.capture.breadcrumbs import NO_TRAIL, trail
+from lastword.scope.breadcrumbs import NO_TRAIL, trail
 from lastword.spool.layout import Layout
 from tests.support.leftovers import Leftovers
 

@@ -15,8 +15,9 @@ whatever happens to the process::
 Importing this package does nothing and loads nothing but the standard library.
 """
 
-from lastword.capture.breadcrumbs import add_breadcrumb
-from lastword.capture.context import (
+from lastword.errors import ConfigError, LastwordError
+from lastword.scope.breadcrumbs import add_breadcrumb
+from lastword.scope.context import (
     add_attachment,
     new_scope,
     set_context,
@@ -28,7 +29,6 @@ from lastword.capture.context import (
     set_transaction,
     set_user,
 )
-from lastword.errors import ConfigError, LastwordError
 from lastword.sdk import capture_exception, capture_message, catch, close, flush, init
 from lastword.version import __version__
 

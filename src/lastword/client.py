@@ -11,24 +11,26 @@ from typing import Optional
 
 from lastword import diagnostics
 from lastword.admission import Gate
-from lastword.capture import CaptureSettings, attachments, context, exception_event, late
+from lastword.assembly import exception_event
+from lastword.capture import CaptureSettings
 from lastword.capture.exception import is_unraised
 from lastword.capture.json_copy import error_text
-from lastword.capture.log_records import Logged
 from lastword.capture.origin import origin_of_exception
 from lastword.capture.relations import members_of
 from lastword.capture.release import guessed_release
 from lastword.capture.reported import MEMBER, event_of, mark
 from lastword.capture.safe_text import class_path, describe
-from lastword.capture.uncaught import THREADING
 from lastword.config import Config
 from lastword.event import FLOOD_TAG, Event, Level, Origin
+from lastword.hooks.excepthooks import THREADING
+from lastword.hooks.log_records import Logged
 from lastword.interruption import failures
 from lastword.launch import Launcher
 from lastword.launch.mode import Choice, Mode, choose, observe
 from lastword.launch.thread import Lead
 from lastword.nesting import captures, leave, may_capture
-from lastword.reporter import Reporter
+from lastword.recorder import Reporter
+from lastword.scope import attachments, context, of_asyncio
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.record import MAX_RECORD
@@ -185,7 +187,7 @@ class Client:
             return None
         try:
             captures.level = before + 1
-            elsewhere = None if before else late.context_of_failure()
+            elsewhere = None if before else of_asyncio.context_of_failure()
             if elsewhere is not None:
                 return elsewhere.run(self._capture, error, locate, read, last_words)
             return self._capture(error, locate, read, last_words)

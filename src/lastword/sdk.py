@@ -9,16 +9,18 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Optional, Union
 
-from lastword import diagnostics, hooks
-from lastword.capture import context, message_event, spawn
-from lastword.capture.catching import Catch
+from lastword import diagnostics, listener
+from lastword.assembly import message_event
 from lastword.capture.origin import origin_of_message
 from lastword.capture.reported import event_of
 from lastword.capture.safe_text import class_path, describe
 from lastword.client import Client
 from lastword.config import Config
 from lastword.event import Event, LevelLike, level_from
+from lastword.hooks import spawned_children
+from lastword.hooks.catch import Catch
 from lastword.interruption import anything, failures
+from lastword.scope import context
 
 #: What ``sys.exc_info()`` returns.
 ExcInfo = Union[
@@ -50,7 +52,7 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
         ConfigError: an option is unknown, or a value cannot be used; what was set up before stays.
     """
     start(Client(Config.load({"dsn": dsn, **options})))
-    spawn.carry(_CARRIED, init_in_child, {"dsn": dsn, **options})
+    spawned_children.carry(_CARRIED, init_in_child, {"dsn": dsn, **options})
 
 
 def start(client: Client) -> None:
@@ -61,7 +63,7 @@ def start(client: Client) -> None:
         client.take_over(previous)
     _client = client
     diagnostics.tell_every(0.0 if client.config.debug else diagnostics.TELL_INTERVAL)
-    hooks.install(client)
+    listener.install(client)
     _register_at_exit()
     if client.choice.remark:
         diagnostics.note("mode", client.choice.remark)
@@ -226,8 +228,8 @@ def close(timeout: Optional[float] = None) -> None:
         return
     _client, _closed = None, client
     try:
-        hooks.uninstall()
-        spawn.drop(_CARRIED)
+        listener.uninstall()
+        spawned_children.drop(_CARRIED)
         client.wait_at_end(client.config.shutdown_timeout if timeout is None else timeout)
         diagnostics.tell()
         diagnostics.forget()
@@ -253,7 +255,7 @@ def _register_at_exit() -> None:
         register: Any = getattr(threading, "_register_atexit", None)
         with suppress(RuntimeError):  # the interpreter is ending already
             if register is not None:
-                register(hooks.look_back)
+                register(listener.look_back)
 
 
 def _at_exit() -> None:
@@ -262,7 +264,7 @@ def _at_exit() -> None:
     if client is None:
         return
     try:
-        hooks.look_back()
+        listener.look_back()
         client.wait_at_end(client.config.shutdown_timeout)
     except KeyboardInterrupt:
         pass  # what is pending stays in the spool, and whoever is in a hurry need not be told so by a traceback

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from tests.bench.printing import say
 from tests.support.programs import wait_until_no_flusher
 

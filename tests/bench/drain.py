@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lastword.audit.accounts import read_accounts
 from lastword.dsn import Destination, Dsn
 from lastword.event import new_id
 from lastword.flusher.outbox import PARALLEL
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer

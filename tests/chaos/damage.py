@@ -11,8 +11,8 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from lastword.audit.accounts import read_accounts
 from lastword.flusher.loop import Flusher
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.testing import LoopbackTracker
 from tests.support.damage import Victim

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.support.programs import Program, wait_for_accounts, wait_until_no_flusher, wait_while
 

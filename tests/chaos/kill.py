@@ -14,9 +14,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from lastword.audit.accounts import Accounts
 from lastword.flusher.outbox import MOST_IN_FLIGHT
 from lastword.flusher.schedule import CHECKPOINT_VERDICTS
-from lastword.spool.accounts import Accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher

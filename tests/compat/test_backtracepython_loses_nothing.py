@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.cli.demo.servers import server_environment, start_celery
-from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.compat.side_by_side import DROP_IN, TOKEN, end_in_an_outage, run_with
 from tests.support import needs

@@ -12,8 +12,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.cli.demo.servers import server_environment, start_celery, start_gunicorn
-from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.programs import wait_for_accounts, wait_until

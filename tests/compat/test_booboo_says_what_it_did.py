@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.compat.contest import DROP_IN, run_both, run_with
 from tests.support import needs

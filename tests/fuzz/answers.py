@@ -6,9 +6,9 @@ from contextlib import ExitStack
 
 from lastword.dsn import Destination, Dsn
 from lastword.flusher.delivery import Courier
-from lastword.http_sender import HttpSender
 from lastword.spool import destination
 from lastword.spool.record import Record, frame, parse
+from lastword.transport.http_sender import HttpSender
 from lastword.wire.format import Delivered, History
 from tests.fuzz.formats import BODIES
 from tests.fuzz.harness import Failure, Target

@@ -12,11 +12,12 @@ from typing import Any, Callable
 
 from hypothesis import strategies as st
 
+from lastword.audit import kept_events
+from lastword.audit.accounts import read_accounts
 from lastword.dsn import Destination, Dsn
 from lastword.errors import ConfigError
-from lastword.spool import destination, kept, orders, start
-from lastword.spool.accounts import read_accounts
-from lastword.spool.in_flight import InFlight
+from lastword.flusher.in_flight import InFlight
+from lastword.spool import destination, orders, start
 from lastword.spool.layout import Layout
 from lastword.spool.leader import is_outdated, stands_still, version_of
 from lastword.spool.ledger import Ledger
@@ -163,7 +164,7 @@ def _read_segment(layout: Layout, path: Path) -> None:
     finally:
         os.close(descriptor)
     read_accounts(layout.spool)
-    list(kept.held(layout))
+    list(kept_events.held(layout))
 
 
 def _use_record(record: Record) -> None:
@@ -226,7 +227,7 @@ def _read_redirect(layout: Layout, path: Path) -> None:
 
 
 def _read_set_aside(layout: Layout, path: Path) -> None:
-    for one in kept.set_aside(layout):
+    for one in kept_events.set_aside(layout):
         _ = one.captured_at, one.event, one.at + 1.0
 
 

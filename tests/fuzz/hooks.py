@@ -15,7 +15,7 @@ from lastword.cli.reading import pages_of, title_of
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
 from lastword.event import Event, new_id
-from lastword.reporter import Reporter
+from lastword.recorder import Reporter
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record, parse
 from lastword.wire.formats import FORMATS

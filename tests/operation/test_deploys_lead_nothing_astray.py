@@ -14,8 +14,8 @@ import pytest
 
 import lastword
 import lastword.flusher.in_program  # now, since another user could not read the modules
+from lastword.audit.accounts import read_accounts
 from lastword.spool import leader
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.testing import LoopbackTracker

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import lastword
+from lastword.audit.accounts import read_accounts
+from lastword.flusher.in_flight import InFlight
 from lastword.spool import start
-from lastword.spool.accounts import read_accounts
-from lastword.spool.in_flight import InFlight
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.start import StartState
@@ -184,7 +184,7 @@ def test_a_flusher_that_is_only_slow_to_come_is_waited_for(tmp_path: Path, monke
     layout, go, installed = Layout(str(tmp_path / "spool")), tmp_path / "go", tmp_path / "installed"
     ours = Path(lastword.__file__).parent
     shutil.copytree(ours, installed / "lastword", ignore=shutil.ignore_patterns("__pycache__"))
-    sender = installed / "lastword" / "http_sender.py"  # which the flusher alone imports
+    sender = installed / "lastword" / "transport" / "http_sender.py"  # which the flusher alone imports
     sender.write_text(f"{sender.read_text()}\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n")
     monkeypatch.setenv("PYTHONPATH", str(installed))
     monkeypatch.setenv("LASTWORD_SHUTDOWN_TIMEOUT", "0")

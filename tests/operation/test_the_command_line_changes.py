@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from lastword.audit import kept_events
+from lastword.audit.accounts import Accounts, read_accounts
 from lastword.cli import change, main
-from lastword.spool import kept, orders
-from lastword.spool.accounts import Accounts, read_accounts
+from lastword.spool import orders
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.writer import Writer
@@ -42,7 +43,7 @@ def set_aside(spool: Path, tracker: LoopbackTracker, count: int) -> list[str]:
     ids = hold(spool, count, dsn=tracker.dsn)
     tracker.answer(400, times=count)
     assert lastword("flush", spool=spool) == 0
-    assert sorted(one.id for one in kept.set_aside(Layout(str(spool)))) == sorted(ids)
+    assert sorted(one.id for one in kept_events.set_aside(Layout(str(spool)))) == sorted(ids)
     return ids
 
 
@@ -64,7 +65,7 @@ def test_replay_sends_it_again_as_the_same_event(spool: Path, tracker: LoopbackT
     assert ids_of(tracker) == [first]
     accounts = balanced(spool)
     assert (accounts.recorded, accounts.delivered, accounts.set_aside) == (2, 1, {"refused": 1})
-    assert [one.id for one in kept.set_aside(Layout(str(spool)))] == [second]
+    assert [one.id for one in kept_events.set_aside(Layout(str(spool)))] == [second]
     assert lastword("replay", "--all", spool=spool) == 0
     assert lastword("flush", spool=spool) == 0
     accounts = balanced(spool)
@@ -93,7 +94,7 @@ def test_purge_drops_for_good(spool: Path, tracker: LoopbackTracker) -> None:
     assert lastword("purge", held[1], spool=spool) == 0
     accounts = balanced(spool)
     assert (accounts.recorded, accounts.held, accounts.dropped) == (5, 2, {"purged": 3})
-    assert [one.id for one in kept.held(Layout(str(spool)))] == [held[0], held[2]]
+    assert [one.id for one in kept_events.held(Layout(str(spool)))] == [held[0], held[2]]
 
 
 def test_redirect_moves_what_is_held_and_no_more(spool: Path, tracker: LoopbackTracker) -> None:

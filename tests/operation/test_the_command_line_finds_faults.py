@@ -18,10 +18,10 @@ from typing import Callable
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
+from lastword.audit.findings import Finding
 from lastword.cli import main
 from lastword.spool import start
-from lastword.spool.accounts import read_accounts
-from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.lock import LifetimeLock

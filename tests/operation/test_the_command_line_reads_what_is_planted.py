@@ -198,7 +198,7 @@ def is_told(path: Path, text: str) -> bool:
 @pytest.mark.parametrize("how", FILES)
 def test_whatever_stands_in_a_spool(ground: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By each name that a spool has, one after the other."""
-    monkeypatch.setattr("lastword.spool.findings._SECOND_LOOK", 0.0)
+    monkeypatch.setattr("lastword.audit.findings._SECOND_LOOK", 0.0)
     spool = ground / "spool"
     layout = whole_spool(spool, "booboo+http://token@127.0.0.1:1/a/b")
     roots = hold(ground / "roots", 3)

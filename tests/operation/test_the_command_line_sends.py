@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.cli import main
-from lastword.spool.accounts import read_accounts
-from lastword.spool.in_flight import InFlight
+from lastword.flusher.in_flight import InFlight
 from lastword.spool.layout import Layout
 from lastword.spool.leader import version_of
 from lastword.spool.lock import holder

@@ -20,9 +20,9 @@ from lastword.config import Config
 from lastword.dsn import Destination
 from lastword.errors import SendError
 from lastword.event import TRIMMED_TAG
-from lastword.http_message import HttpRequest
-from lastword.http_sender import CA_VARIABLES, HttpSender
 from lastword.testing import LoopbackTracker
+from lastword.transport.http_sender import CA_VARIABLES, HttpSender
+from lastword.wire.http_message import HttpRequest
 from tests.support import needs
 from tests.support.loopback_servers import (
     OK,

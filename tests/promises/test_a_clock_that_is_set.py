@@ -6,12 +6,12 @@ import time
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.cli import main
 from lastword.dsn import Destination, Dsn
 from lastword.flusher import schedule
 from lastword.flusher.leadership import Leadership
 from lastword.spool import clock
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger
 from lastword.spool.record import encode_event

@@ -17,15 +17,15 @@ from typing import Callable, Optional
 import pytest
 
 from lastword import diagnostics
+from lastword.audit.accounts import read_accounts
+from lastword.audit.strangers import strangers_above
 from lastword.cli import main
 from lastword.config import Config
 from lastword.errors import SpoolError
 from lastword.flusher import in_program
 from lastword.flusher.loop import Flusher
-from lastword.reporter import Reporter
-from lastword.spool.accounts import read_accounts
+from lastword.recorder import Reporter
 from lastword.spool.layout import Layout
-from lastword.spool.strangers import strangers_above
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.filesystems import bound

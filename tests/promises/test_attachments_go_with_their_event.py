@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.cli import main
-from lastword.spool.accounts import read_accounts
 from lastword.spool.record import MAX_RECORD
 from lastword.testing import LoopbackTracker
 from tests.support.programs import recorded, run, wait_for_accounts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.testing import LoopbackTracker

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
+from lastword.flusher.watch import WatchedWriter
 from lastword.spool import aside, inside
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.limits import Limits
 from lastword.spool.lock import LifetimeLock, holder
 from lastword.spool.record import encode_event
-from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support import needs

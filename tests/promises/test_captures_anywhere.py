@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from tests.support import needs
 from tests.support.programs import recorded, recorded_ids, run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.spool import kept
+from lastword.audit import kept_events
 from lastword.spool.layout import Layout
 from tests.support import needs
 from tests.support.programs import run
@@ -86,7 +86,7 @@ def test_an_event_has_only_what_its_own_work_said(way: str, tmp_path: Path) -> N
     """And what was said before it was begun, where it was begun in a copy of that context."""
     spool = tmp_path / "spool"
     acked = run(WORK + WAYS[way], spool=spool)
-    events = [one.event for one in kept.held(Layout(str(spool)))]
+    events = [one.event for one in kept_events.held(Layout(str(spool)))]
     assert len(events) == len(acked) >= 8
     for event in events:
         name = event["message"]
@@ -166,7 +166,7 @@ async def serve_bob():
     except RuntimeError: logging.getLogger("asyncio").exception("told by C")
     try: raise RuntimeError("bob: his own")
     except RuntimeError: log.exception("his own")
-    own = [crumb["message"] for crumb in lastword.capture.breadcrumbs.current()]
+    own = [crumb["message"] for crumb in lastword.scope.breadcrumbs.current()]
     assert own == ["bob", "his own"], own
 
 async def serve_in_a_shared_context():
@@ -231,7 +231,7 @@ DESTROYED = {"Task was destroyed but it is pending!", "ada: Task was destroyed b
 def test_what_asyncio_tells_late_is_told_of_whose_it_is(tmp_path: Path) -> None:
     """Of a task's or a callback's own context; of nobody where none is known. No breadcrumb of others is there."""
     run(LATE, spool=tmp_path / "spool")
-    events = [one.event for one in kept.held(Layout(str(tmp_path / "spool")))]
+    events = [one.event for one in kept_events.held(Layout(str(tmp_path / "spool")))]
     found = Counter[str]()
     for event in events:
         told = event["exceptions"][0]["value"] if event["exceptions"] else event["message"]

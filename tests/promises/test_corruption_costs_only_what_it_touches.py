@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lastword.audit.accounts import read_accounts
+from lastword.audit.findings import findings
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
 from lastword.spool import start
-from lastword.spool.accounts import read_accounts
-from lastword.spool.findings import findings
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.reader import read_lines_of

@@ -34,7 +34,7 @@ print(json.dumps({
         name for name, module in sys.modules.items()
         if "site-packages" in (getattr(module, "__file__", None) or "") and not name.startswith("lastword")
     ),
-    "read": [name for name in sys.modules if name.startswith(("lastword.flusher", "lastword.http_sender"))],
+    "read": [name for name in sys.modules if name.startswith(("lastword.flusher", "lastword.transport.http_sender"))],
 }, separators=(",", ":")))
 """
 

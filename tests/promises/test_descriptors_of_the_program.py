@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lastword.spool.glance import Glance
+from lastword.flusher.glance import Glance
 from lastword.spool.lock import KeptDescriptor
 from lastword.testing import LoopbackTracker
-from lastword.timely_connections import GuardedSocket, over_tls
+from lastword.transport.timely_connections import GuardedSocket, over_tls
 from tests.support.programs import run
 from tests.support.spools import directory_of_a_writer
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 import lastword
+from lastword.audit.accounts import read_accounts
 from lastword.cli import doctor, status
 from lastword.config import Config
 from lastword.errors import SpoolError
-from lastword.reporter import Reporter
+from lastword.recorder import Reporter
 from lastword.spool import places, refused
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 from tests.support.events import message_event

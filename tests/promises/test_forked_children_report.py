@@ -11,7 +11,7 @@ from typing import Optional
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.testing import LoopbackTracker, Received
 from tests.chaos import fork
@@ -119,7 +119,7 @@ if os.fork() == 0:
     acked(lastword.capture_message("in the child"))
     os._exit(0)
 os.wait()
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.spool.layout import Layout
 alive = [writer.alive for writer in read_accounts(os.environ["TEST_SPOOL"]).writers if writer.pid == os.getpid()]
 assert alive == [True], alive

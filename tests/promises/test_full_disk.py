@@ -11,7 +11,7 @@ from typing import Callable
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.support import filesystems
 from tests.support.programs import Program, run, wait_for_accounts, wait_until_no_flusher

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.spool import start
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.testing import LoopbackTracker, Received

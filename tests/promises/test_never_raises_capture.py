@@ -15,12 +15,13 @@ from typing import Any, NoReturn, Optional
 
 import pytest
 
-from lastword import diagnostics
-from lastword.capture import CaptureSettings, assembly, exception_event, message_event
+from lastword import assembly, diagnostics
+from lastword.assembly import exception_event, message_event
+from lastword.audit.accounts import read_accounts
+from lastword.capture import CaptureSettings
 from lastword.event import Event, Needs
 from lastword.event_json import own_copy, to_json
 from lastword.scrub import is_sensitive
-from lastword.spool.accounts import read_accounts
 from tests.support import needs
 from tests.support.programs import run
 

@@ -15,9 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lastword import diagnostics
-from lastword.capture import CaptureSettings, context, exception_event, message_event
+from lastword.assembly import exception_event, message_event
+from lastword.capture import CaptureSettings
 from lastword.config import Config
 from lastword.event import Event, Needs
+from lastword.scope import context
 from lastword.scrub import Rules, scrub
 from lastword.spool.record import encode_event, frame
 
@@ -33,7 +35,7 @@ MAX_RECORD = 1 << 20
 @pytest.fixture(autouse=True)
 def _no_notes_and_time_enough(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Under Hypothesis' tracing the limit of scrubbing may be reached."""
-    monkeypatch.setattr("lastword.scrub.event.TIME_LIMIT", 60.0)
+    monkeypatch.setattr("lastword.scrub.whole_event.TIME_LIMIT", 60.0)
     yield
     diagnostics.forget()
 

@@ -13,14 +13,14 @@ from typing import Any, Callable
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.cli import main
 from lastword.dsn import Destination, Dsn
 from lastword.errors import ConfigError
 from lastword.event import new_id
+from lastword.flusher.in_flight import InFlight
 from lastword.flusher.strikes import Strikes
 from lastword.spool import aside, blackbox, destination, identity, leader, ledger, orders, start
-from lastword.spool.accounts import read_accounts
-from lastword.spool.in_flight import InFlight
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger
 from lastword.spool.limits import Limits

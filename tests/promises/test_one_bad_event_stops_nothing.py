@@ -14,20 +14,20 @@ from typing import Optional
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.dsn import Destination, Dsn
 from lastword.flusher import outbox, schedule
 from lastword.flusher.loop import Flusher
-from lastword.http_message import HttpReply
+from lastword.flusher.watch import WINDOW
 from lastword.spool import start
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.record import encode_event
-from lastword.spool.watch import WINDOW
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from lastword.testing.dialects import Reading
 from lastword.testing.exchange import Request
+from lastword.wire.http_message import HttpReply
 from tests.support.events import message_event
 from tests.support.programs import Program, wait_for_accounts, wait_until, wait_until_no_flusher
 from tests.support.witness import WitnessTracker

@@ -21,8 +21,8 @@ from lastword.cli.diagnosis.place import look_at_owner
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
 from lastword.errors import SpoolError
-from lastword.flusher.process import run_detached
-from lastword.reporter import Reporter
+from lastword.flusher.daemon import run_detached
+from lastword.recorder import Reporter
 from lastword.spool.layout import Layout
 from lastword.spool.record import encode_event
 from lastword.spool.start import StartState, store

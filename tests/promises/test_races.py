@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import INITIAL_SIZE
 from lastword.spool.lock import holder

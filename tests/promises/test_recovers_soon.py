@@ -10,10 +10,10 @@ from typing import Callable
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.cli import main
 from lastword.dsn import Destination, Dsn
 from lastword.flusher import schedule
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
 

@@ -8,7 +8,8 @@ from typing import Any, Callable
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event
+from lastword.assembly import exception_event
+from lastword.capture import CaptureSettings
 from lastword.event import Needs
 from lastword.scrub import is_sensitive
 from tests.support.programs import run

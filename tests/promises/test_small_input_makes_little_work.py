@@ -15,37 +15,24 @@ from unittest.mock import Mock
 
 import pytest
 
+from lastword.audit import kept_events
+from lastword.audit.accounts import read_accounts
+from lastword.audit.findings import findings
 from lastword.cli.change import whole_ids
 from lastword.errors import ConfigError, SpoolError
 from lastword.event import new_id
-from lastword.flusher import losses, settle
+from lastword.flusher import losses, retention, settle, watch
 from lastword.flusher.attached_files import with_attached_files
-from lastword.flusher.orders import Orders
+from lastword.flusher.in_flight import InFlight
+from lastword.flusher.ordered import Orders
 from lastword.flusher.settle import Bookkeeper
-from lastword.spool import (
-    aside,
-    blackbox,
-    destination,
-    kept,
-    leader,
-    ledger,
-    orders,
-    reader,
-    redirects,
-    refused,
-    retention,
-    start,
-    watch,
-)
-from lastword.spool.accounts import read_accounts
-from lastword.spool.findings import findings
-from lastword.spool.in_flight import InFlight
+from lastword.flusher.watch import WatchedWriter
+from lastword.spool import aside, blackbox, destination, leader, ledger, orders, reader, redirects, refused, start
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import Ledger, WriterEntry
 from lastword.spool.limits import Limits
 from lastword.spool.orders import PURGE, REPLAY, Order
 from lastword.spool.redirects import Redirects
-from lastword.spool.watch import WatchedWriter
 from lastword.testing import LoopbackTracker
 from tests.support.events import exception_event
 from tests.support.planted import record, writer_of
@@ -76,8 +63,8 @@ class Desk:
 def test_many_orders_read_what_they_are_about(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order that names events reads those alone; of a thousand orders a few are carried out at each look."""
     desk = Desk(layout, 40)
-    read = Mock(side_effect=kept._set_aside_at)
-    monkeypatch.setattr(kept, "_set_aside_at", read)
+    read = Mock(side_effect=kept_events._set_aside_at)
+    monkeypatch.setattr(kept_events, "_set_aside_at", read)
     for number in range(100):
         desk.plant(Order(REPLAY, [desk.ids[0], f"{number:032x}"]))
     done = 0
@@ -94,15 +81,15 @@ def test_many_orders_read_what_they_are_about(layout: Layout, monkeypatch: pytes
 def test_an_order_holds_a_few_events_at_a_time(layout: Layout, monkeypatch: pytest.MonkeyPatch, do: str) -> None:
     """However much is set aside, it is read one after the other, and removed with each checkpoint."""
     desk = Desk(layout, 150)
-    most, seen, read = 0, 0, kept._set_aside_at
+    most, seen, read = 0, 0, kept_events._set_aside_at
 
-    def counting(path: str) -> kept.Kept:
+    def counting(path: str) -> kept_events.Kept:
         nonlocal most, seen
         seen += 1
         most = max(most, seen - (150 - len(os.listdir(layout.set_aside))))
         return read(path)
 
-    monkeypatch.setattr(kept, "_set_aside_at", counting)
+    monkeypatch.setattr(kept_events, "_set_aside_at", counting)
     order_id = desk.plant(Order(do))
     desk.orders.look({}, NOW)
     answer = orders.take_answer(layout, order_id)
@@ -267,7 +254,7 @@ def readers_of_files(layout: Layout, writer_id: str) -> dict[str, tuple[str, Cal
         "redirect": (f"{layout.redirects}/1.json", lambda: Redirects(layout).refresh(NOW)),
         "order": (f"{layout.orders}/{'a' * 32}.json", lambda: orders.load(layout, "a" * 32)),
         "answer": (f"{layout.orders}/{'b' * 32}.done", lambda: orders.take_answer(layout, "b" * 32)),
-        "set aside": (f"{layout.set_aside}/{'c' * 32}.record", lambda: list(kept.set_aside(layout))),
+        "set aside": (f"{layout.set_aside}/{'c' * 32}.record", lambda: list(kept_events.set_aside(layout))),
         "its head": (
             f"{layout.set_aside}/{'d' * 32}.record",
             lambda: aside.head_of(f"{layout.set_aside}/{'d' * 32}.record"),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.testing import LoopbackTracker
-from lastword.timely_connections import GuardedSocket
+from lastword.transport.timely_connections import GuardedSocket
 from tests.support import needs
 from tests.support.programs import wait_until_no_flusher
 

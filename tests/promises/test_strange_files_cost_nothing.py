@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
+from lastword.audit.findings import findings
 from lastword.cli import status
 from lastword.flusher.loop import Flusher
 from lastword.spool import destination as destination_files
-from lastword.spool.accounts import read_accounts
-from lastword.spool.findings import findings
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.record import encode_event, frame

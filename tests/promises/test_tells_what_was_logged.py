@@ -21,7 +21,7 @@ import pytest
 import structlog
 
 import lastword
-from lastword import hooks, sdk
+from lastword import listener, sdk
 from lastword.wire.formats import FORMATS
 from tests.support.events import destination
 
@@ -33,7 +33,7 @@ def as_in_a_new_process() -> Iterator[None]:
     if client is not None and client.reporter.writer is not None:
         client.reporter.writer.abandon()
     sdk._client = sdk._closed = None
-    hooks.uninstall()
+    listener.uninstall()
     structlog.reset_defaults()
 
 
@@ -246,7 +246,7 @@ def test_an_exception_of_structlog_is_one_event(way: str, tmp_path: Path, log: l
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    hooks.uninstall()
+    listener.uninstall()
     threading.excepthook = hook
     assert len(caught) == 1
     [event] = events(tmp_path)
@@ -273,7 +273,7 @@ def test_structlog_in_a_thread_of_its_own_keeps_the_exception(tmp_path: Path, lo
             await structured_log.aexception("order failed", order=17)
 
     asyncio.run(work())
-    hooks.uninstall()
+    listener.uninstall()
     [event] = events(tmp_path)
     assert [one["type"] for one in event["exceptions"]] == ["ZeroDivisionError"]
     assert functions(event["exceptions"][0]["frames"])[-1] == "work"
@@ -339,7 +339,7 @@ def test_a_logger_with_a_filter_of_its_own_is_heard(tmp_path: Path) -> None:
         "Mixed",
     ]
     before = dict(vars(early))
-    hooks.uninstall()
+    listener.uninstall()
     assert vars(early)["filter"] is not before["filter"]
     assert "__init_subclass__" not in vars(logging.Logger)
     early("Early").error("not heard")

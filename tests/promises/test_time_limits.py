@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from tests.support.programs import run
 
 BEGIN = """

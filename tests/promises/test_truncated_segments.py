@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.flusher import schedule
 from lastword.flusher.leadership import Leadership
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import Ledger
 from lastword.spool.record import encode_event, frame

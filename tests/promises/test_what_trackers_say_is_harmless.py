@@ -14,10 +14,10 @@ import pytest
 from lastword.dsn import Destination, Dsn
 from lastword.flusher.delivery import Courier
 from lastword.foreign_text import MOST_OF_LINE
-from lastword.http_sender import HttpSender
 from lastword.spool import destination as destinations
 from lastword.spool.layout import Layout
 from lastword.spool.record import EVENT, Record
+from lastword.transport.http_sender import HttpSender
 from lastword.wire.format import Delivered, History
 from tests.support.events import message_event
 from tests.support.hostile import ALL, harm_in

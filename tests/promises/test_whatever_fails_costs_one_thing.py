@@ -11,24 +11,24 @@ from typing import Any
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.event import new_id
 from lastword.flusher import delivery, leadership, settle
 from lastword.flusher.consequences import Consequences
 from lastword.flusher.corrections import Corrections
 from lastword.flusher.delivery import Courier
 from lastword.flusher.haste import Haste
-from lastword.flusher.orders import Orders
+from lastword.flusher.ordered import Orders
 from lastword.flusher.settle import Bookkeeper
 from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
-from lastword.http_sender import HttpSender
+from lastword.flusher.watch import WatchedWriter
 from lastword.spool import aside, orders
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.orders import PURGE, Order
 from lastword.spool.record import encode_event
-from lastword.spool.watch import WatchedWriter
 from lastword.testing import LoopbackTracker
+from lastword.transport.http_sender import HttpSender
 from lastword.wire import booboo
 from tests.support.events import message_event
 from tests.support.spools import Process, flush, impatient_flushers, messages

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from tests.support import needs
 from tests.support.programs import wait_until
 from tests.support.sites import FAILURES, MODES, see_all_arrive, see_all_settled, sites

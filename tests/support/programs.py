@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable
 
-from lastword.spool.accounts import Accounts, read_accounts
+from lastword.audit.accounts import Accounts, read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.reader import read_lines

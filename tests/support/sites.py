@@ -12,11 +12,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from lastword.audit.accounts import read_accounts
 from lastword.cli.demo import broker
 from lastword.cli.demo.failures import ACK_FILE, AckFile
 from lastword.cli.demo.servers import Server, server_environment, start_celery
 from lastword.flusher.in_program import lead
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.testing import LoopbackTracker

@@ -17,12 +17,12 @@ from lastword.event import new_id
 from lastword.flusher import schedule, settle
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
+from lastword.flusher.watch import WatchedWriter
 from lastword.spool import blackbox
 from lastword.spool.blackbox import WriterState
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.limits import Limits
 from lastword.spool.record import encode_event
-from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-from lastword.http_message import HttpReply
 from lastword.testing import LoopbackTracker
 from lastword.testing.dialects import Reading
 from lastword.testing.exchange import Request
+from lastword.wire.http_message import HttpReply
 from tests.support.programs import wait_while
 
 

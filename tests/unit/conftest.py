@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lastword import diagnostics, hooks, sdk
-from lastword.capture import context
+from lastword import diagnostics, listener, sdk
+from lastword.scope import context
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def as_in_a_new_process() -> Iterator[None]:
             if reporter.writer is not None:
                 reporter.writer.abandon()
     sdk._client = sdk._closed = None
-    hooks.uninstall()
+    listener.uninstall()
     context.set_user(None)
     for tag in context.current()[1]:
         context.set_tag(tag, None)

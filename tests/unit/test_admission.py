@@ -26,7 +26,7 @@ from lastword.cli.reading import pages_of
 from lastword.config import Config
 from lastword.errors import RecordRefused
 from lastword.event import Event, Origin
-from lastword.reporter import Reporter
+from lastword.recorder import Reporter
 from lastword.spool.record import Record, frame, parse
 from lastword.wire.formats import FORMATS
 from tests.support import needs

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import lastword
-from lastword import diagnostics, hooks, sdk
+from lastword import diagnostics, listener, sdk
+from lastword.audit.accounts import read_accounts
 from lastword.client import Client
-from lastword.spool.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.support.programs import recorded, run
 
@@ -133,7 +133,7 @@ def test_it_never_raises(owner: object, part: str, tmp_path: Path, monkeypatch: 
     lastword.close()
     assert lastword.capture_message("closed") is None
     monkeypatch.undo()
-    hooks.uninstall()
+    listener.uninstall()
 
 
 def test_a_forked_child_closes_for_itself(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event, message_event
+from lastword.assembly import exception_event, message_event
+from lastword.capture import CaptureSettings
 from lastword.event import Event, Frame, Needs
 from lastword.event_json import EncodedFrame, own_copy, own_frame, to_json
 from lastword.scrub import is_sensitive

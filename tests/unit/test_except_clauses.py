@@ -24,9 +24,15 @@ OWN = frozenset(
 #: Where the program's own exception is meant, or the thread is about to end anyway.
 MEANT = frozenset(
     (
-        *("integrations/asgi.py", "integrations/child_processes.py", "capture/catching.py", "capture/uncaught.py"),
-        *("compat/backtracepython/client.py", "http_sender.py", "timely_connections.py", "dsn.py", "config.py"),
-        "flusher/process.py",  # it has a process of its own
+        *("integrations/asgi.py", "integrations/child_processes.py", "hooks/catch.py", "hooks/excepthooks.py"),
+        *(
+            "compat/backtracepython/calls.py",
+            "transport/http_sender.py",
+            "transport/timely_connections.py",
+            "dsn.py",
+            "config.py",
+        ),
+        "flusher/daemon.py",  # it has a process of its own
         *("interruption.py", "__init__.py", "compat/at_start/sitecustomize.py", "compat/aliases.py"),
     )
 )

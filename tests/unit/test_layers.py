@@ -17,14 +17,16 @@ TO_COME: set[str] = set()
 #: What the flusher alone may load; a program that reports errors never pays for it.
 READ_HALF = (
     "lastword.flusher",
-    "lastword.http_sender",
-    "lastword.timely_connections",
+    "lastword.transport",
     "requests",
     "psutil",
 )
 
 #: Where code runs while an event is captured: under a signal handler, in a finalizer, at interpreter exit.
-CAPTURE_PATH = ("reporter", "launch", "capture", "admission", "scrub", "spool", "wire", "config", "event")
+CAPTURE_PATH = (
+    *("recorder", "assembly", "launch", "capture", "scope", "hooks", "admission", "scrub", "spool", "wire", "config"),
+    "event",
+)
 
 Plant = Callable[..., SourceTree]
 
@@ -83,9 +85,9 @@ class TestTheSource:
             if found.target.startswith("contextvars") and not found.for_typing
         }
         assert users == {
-            "lastword.capture.context",  # calls of the program's own
-            "lastword.capture.breadcrumbs",  # not from finalizers while garbage is collected
-            "lastword.capture.late",  # copies of contexts, of which it sets none
+            "lastword.scope.context",  # calls of the program's own
+            "lastword.scope.breadcrumbs",  # not from finalizers while garbage is collected
+            "lastword.scope.of_asyncio",  # copies of contexts, of which it sets none
             "lastword.flusher.upkeep",
         }
 
@@ -94,7 +96,7 @@ class TestTheSource:
         importers = {
             module for module, imports in tree.modules.items() for found in imports if found.target == "requests"
         }
-        assert importers == {"lastword.http_sender"}
+        assert importers == {"lastword.transport.http_sender"}
 
 
 class TestTheChecker:

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 import lastword
-from lastword import hooks
+from lastword import listener
 from lastword.admission.ignore import Ignored
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from tests.support import needs
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
@@ -49,7 +49,7 @@ def in_a_thread(work: Callable[[], Any], spool: Path) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    hooks.uninstall()
+    listener.uninstall()
     threading.excepthook = hook
 
 

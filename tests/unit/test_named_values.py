@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import context
 from lastword.capture.bounded_repr import BoundedRepr
 from lastword.config import Config
 from lastword.event import Event
+from lastword.scope import context
 from lastword.scrub import Rules, is_sensitive, scrub
 from tests.support.events import message_event
 

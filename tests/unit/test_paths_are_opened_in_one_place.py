@@ -31,12 +31,12 @@ ACTS |= {"FileIO"}
 OTHERS = frozenset({"shutil", "pathlib", "tempfile", "glob"})
 
 #: These are where it is done, or what looks at the way to a spool, which nobody can hold a descriptor of.
-WHOLE_FILES = {"spool/inside.py", "spool/ground.py", "spool/strangers.py"}
+WHOLE_FILES = {"spool/inside.py", "spool/ownership.py", "audit/strangers.py"}
 
 #: File → calls that are no act in the spool.
 EXCEPTIONS = {
-    "spool/elsewhere.py": {"os.listdir(directory)", "os.lstat(path)"},  # other users' spools, which are only named
-    "spool/findings.py": {"os.listdir(descriptor)", "os.lstat(layout.spool)", "os.lstat(path)"},  # looks, for people
+    "audit/elsewhere.py": {"os.listdir(directory)", "os.lstat(path)"},  # other users' spools, which are only named
+    "audit/findings.py": {"os.listdir(descriptor)", "os.lstat(layout.spool)", "os.lstat(path)"},  # looks, for people
     "spool/identity.py": {"os.open(path, os.O_RDONLY)", "os.readlink('/proc/self/ns/pid')"},  # of /proc
     "spool/clock.py": {"os.readlink('/proc/self/ns/time')"},
     "spool/installed.py": {"os.scandir(place or '.')"},  # where the program imports from
@@ -57,7 +57,7 @@ EXCEPTIONS = {
         "open(descriptor, 'rb', closefd=False)",
     },
     "flusher/source_files.py": {"os.stat(path)"},
-    "flusher/process.py": {"open('/proc/self/autogroup', 'w')"},
+    "flusher/daemon.py": {"open('/proc/self/autogroup', 'w')"},
 }
 
 

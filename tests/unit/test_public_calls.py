@@ -17,8 +17,8 @@ import pytest
 
 import lastword
 from lastword import client, diagnostics, sdk
+from lastword.audit.accounts import read_accounts
 from lastword.client import Client
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.reader import list_segments, read_lines
 from lastword.spool.record import Record, parse

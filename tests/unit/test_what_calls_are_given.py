@@ -19,7 +19,7 @@ import pytest
 
 import lastword
 from lastword import diagnostics
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import exception_event
+from lastword.assembly import exception_event
 from lastword.capture.settings import CaptureSettings
 from lastword.event import Needs
 from lastword.event_json import own_copy

@@ -9,7 +9,7 @@ import pytest
 
 from lastword.event import TRIMMED_TAG
 from lastword.wire import backtrace, booboo
-from lastword.wire.rendered import fit_rendered
+from lastword.wire.trim_rendered import fit_rendered
 from tests.support.events import destination
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from lastword.http_message import HttpReply
 from lastword.wire.format import Delivered, History, Misconfigured, Refused, Retry, Verdict
 from lastword.wire.formats import FORMATS
-from lastword.wire.status import LONGEST_WAIT, wait_asked_for, words
+from lastword.wire.http_message import HttpReply
+from lastword.wire.http_status import LONGEST_WAIT, wait_asked_for, words
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 

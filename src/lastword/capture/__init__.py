@@ -9,7 +9,6 @@ of, and ``repr(value)`` of classes that it names in ``repr_of``.
 
 from __future__ import annotations
 
-from lastword.capture.assembly import exception_event, message_event
 from lastword.capture.settings import CaptureSettings
 
-__all__ = ["CaptureSettings", "exception_event", "message_event"]
+__all__ = ["CaptureSettings"]

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Any, NamedTuple, Optional
 
 from lastword.capture.bounded_repr import bounded_repr, has_long_text
+from lastword.capture.budget import Room, json_cost
 from lastword.capture.frames import StackReader
 from lastword.capture.relations import Kind, members_of, next_in_chain
 from lastword.capture.reported import dict_of, event_of_member
-from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import class_module, class_name, clean_ends
 from lastword.capture.syntax_error import syntax_error_place
 from lastword.event import ExceptionInfo, Frame

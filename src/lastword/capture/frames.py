@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Optional, cast
 
+from lastword.capture.budget import LEFT_BY_VARIABLES, Room
 from lastword.capture.call_site import MAX_NAME, MAX_PATH, begun_json
 from lastword.capture.folding import both_ends
 from lastword.capture.own_repr import OwnReprs
-from lastword.capture.room import LEFT_BY_VARIABLES, Room
 from lastword.capture.safe_text import exact
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.source import absolute_path, is_own_file

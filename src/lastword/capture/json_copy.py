@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from lastword.capture.bounded_repr import bounded_repr
-from lastword.capture.room import Room
+from lastword.capture.budget import Room
 from lastword.capture.safe_text import class_path, clean
 from lastword.interruption import anything
 

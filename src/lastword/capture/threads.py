@@ -16,8 +16,8 @@ import time
 from types import ModuleType
 from typing import Any, Optional
 
+from lastword.capture.budget import Room, json_cost
 from lastword.capture.call_site import MAX_NAME, MAX_PATH
-from lastword.capture.room import Room, json_cost
 from lastword.capture.safe_text import clean
 from lastword.capture.source import absolute_path
 from lastword.event import LEFT_OUT, Call, ThreadStack

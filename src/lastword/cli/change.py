@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Optional
 
-from lastword.cli import output, whose_spool
+from lastword.audit import kept_events
+from lastword.audit.accounts import read_accounts
+from lastword.cli import output, resolve_spool
 from lastword.cli.leading import StandIn
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
 from lastword.errors import ConfigError, SpoolError
-from lastword.spool import destination, kept, orders, redirects
-from lastword.spool.accounts import read_accounts
+from lastword.spool import destination, orders, redirects
 from lastword.spool.layout import Layout, open_private
 from lastword.spool.lock import holder
 from lastword.spool.orders import PURGE, REPLAY, Answer, Order
@@ -40,18 +41,18 @@ _LAST = chr(0x10FFFF)  # no id has it
 
 def replay(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
     """Send again what was set aside. 0 when all of it is on its way, else 1. Raises SpoolError."""
-    layout = whose_spool.to_change(spool, REPLAY)
-    wanted = None if everything else whole_ids(ids, (one.id for one in kept.set_aside(layout)))
+    layout = resolve_spool.to_change(spool, REPLAY)
+    wanted = None if everything else whole_ids(ids, (one.id for one in kept_events.set_aside(layout)))
     return _have_done(layout, Order(REPLAY, wanted), "will be sent again")
 
 
 def purge(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
     """Remove for good. 0 when all of it is gone, else 1. Raises SpoolError."""
-    layout = whose_spool.to_change(spool, PURGE)
+    layout = resolve_spool.to_change(spool, PURGE)
 
     def known() -> Iterator[str]:
-        yield from (one.id for one in kept.set_aside(layout))
-        yield from (one.id for one in kept.held(layout))
+        yield from (one.id for one in kept_events.set_aside(layout))
+        yield from (one.id for one in kept_events.held(layout))
 
     wanted = None if everything else whole_ids(ids, known())
     return _have_done(layout, Order(PURGE, wanted), "removed")
@@ -60,7 +61,7 @@ def purge(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
 def redirect(old: str, new: str, *, spool: Optional[str]) -> int:
     """Send what is held for ``old`` by now to ``new``. Returns 0. Raises ConfigError or SpoolError."""
     dsn = Dsn.parse(new)
-    layout = whose_spool.to_change(spool, "redirect")
+    layout = resolve_spool.to_change(spool, "redirect")
     with _alone(layout):
         held_for = read_accounts(layout.spool).held_for
         keys = _keys_of(layout, old, held_for)

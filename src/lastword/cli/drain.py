@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Optional
 
-from lastword.cli import output, progress, whose_spool
+from lastword.audit.accounts import Accounts, read_accounts
+from lastword.cli import output, progress, resolve_spool
 from lastword.cli.leading import StandIn
 from lastword.config import Config
-from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.leader import stands_still
 from lastword.spool.ledger import DestinationHealth
@@ -29,7 +29,7 @@ def run(*, spool: Optional[str], timeout: float) -> int:
     if configured is None and find() is None:
         output.line("nothing is held: there is no spool")
         return 0
-    layout = whose_spool.to_change(spool, "flush")
+    layout = resolve_spool.to_change(spool, "flush")
     with progress.shown("sending") as tell:
         before, after = _drain(layout, timeout, tell)
     delivered = after.delivered - before.delivered

@@ -6,21 +6,21 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Optional
 
-from lastword.cli import output, whose_spool
+from lastword.audit import kept_events
+from lastword.audit.findings import passed_over
+from lastword.audit.kept_events import Kept
+from lastword.cli import output, resolve_spool
 from lastword.cli.change import whole_ids
 from lastword.cli.reading import Span, date_of, pages_of, title_of
 from lastword.foreign_text import printable
-from lastword.spool import kept
-from lastword.spool.findings import passed_over
-from lastword.spool.kept import Kept
 from lastword.spool.layout import Layout
 
 
 def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
     """One line for each event, the oldest first. Returns 0. Raises SpoolError."""
-    layout = whose_spool.to_read(spool)
+    layout = resolve_spool.to_read(spool)
     lines = []
-    for one in kept.set_aside(layout) if set_aside else kept.held(layout):
+    for one in kept_events.set_aside(layout) if set_aside else kept_events.held(layout):
         state = f"{one.why}: {one.reason}" if one.why else "held" if one.to else "no DSN"
         when = one.captured_at or one.at
         lines.append((when, f"{one.id}  {_date(when)}  {title_of(one.event)}  [{state}]"))
@@ -34,7 +34,7 @@ def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
 
 def run_show(event_id: str, *, spool: Optional[str]) -> int:
     """One event, whole. Returns 0. Raises SpoolError where there is none by this id, or several."""
-    layout = whose_spool.to_read(spool)
+    layout = resolve_spool.to_read(spool)
     _tell_what_is_passed_over(layout, "show")
     # Twice through the spool, and in memory only the one that is shown.
     [whole] = whole_ids([event_id], (one.id for one in _everything(layout)))
@@ -52,7 +52,7 @@ def _tell_what_is_passed_over(layout: Layout, command: str) -> None:
 
 
 def _everything(layout: Layout) -> Iterator[Kept]:
-    return chain(kept.set_aside(layout), kept.held(layout))
+    return chain(kept_events.set_aside(layout), kept_events.held(layout))
 
 
 def _state_of(one: Kept) -> Iterator[Span]:

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Optional
 
-from lastword.cli import output, whose_spool
+from lastword.audit.accounts import read_accounts
+from lastword.cli import output, resolve_spool
 from lastword.cli.leading import Leading
 from lastword.errors import ConfigError, SpoolError
 from lastword.flusher.succession import Succession, is_taken
 from lastword.spool import destination
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth
 from lastword.spool.ledger_view import LedgerView
@@ -40,7 +40,7 @@ def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
 
     Returns 0. Raises SpoolError where the spool cannot be used.
     """
-    layout = whose_spool.to_lead(spool, "flusher")
+    layout = resolve_spool.to_lead(spool, "flusher")
     with _stop_at_signals() as stop:
         _say(f"started, pid {os.getpid()}, spool {layout.spool}")
         while not stop.is_set():
@@ -57,7 +57,7 @@ def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
             finally:
                 succession.give_up()
             if not stop.is_set():  # the spool was removed under it, or is about to be written to
-                layout = whose_spool.to_lead(spool, "flusher")
+                layout = resolve_spool.to_lead(spool, "flusher")
                 stop.wait(_LOOK)
         _say("stopped")
     return 0

@@ -11,13 +11,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from lastword.cli import output, whose_spool
+from lastword.audit.accounts import Accounts, read_accounts
+from lastword.audit.findings import Finding
+from lastword.cli import output, resolve_spool
 from lastword.cli.diagnosis import look_at_spool
 from lastword.cli.diagnosis.sending import one_is_coming
 from lastword.errors import ConfigError
 from lastword.spool import destination, inside
-from lastword.spool.accounts import Accounts, read_accounts
-from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
@@ -28,7 +28,7 @@ MOST_FINDINGS = 20
 
 def run(*, spool: Optional[str], as_json: bool = False) -> int:
     """Print it, as lines for people or as one JSON object; the exit status is the module's. Raises SpoolError."""
-    layout = whose_spool.to_read(spool)
+    layout = resolve_spool.to_read(spool)
     with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
         return _run(layout, as_json=as_json)
 

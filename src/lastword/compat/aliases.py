@@ -9,8 +9,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Optional
 
-from lastword.capture import spawn
 from lastword.errors import ConfigError
+from lastword.hooks import spawned_children
 
 _CARRIED = "compat"
 _HOME = "lastword.compat"
@@ -40,7 +40,7 @@ def install(*packages: str) -> None:
         sys.meta_path.insert(0, _finder)
     for package in wanted:
         _finder.add(package, f"{_HOME}.{package}")
-    spawn.carry(_CARRIED, install, *installed())
+    spawned_children.carry(_CARRIED, install, *installed())
 
 
 def uninstall() -> None:
@@ -48,7 +48,7 @@ def uninstall() -> None:
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
     _finder.remove_all()
-    spawn.drop(_CARRIED)
+    spawned_children.drop(_CARRIED)
 
 
 def installed() -> tuple[str, ...]:

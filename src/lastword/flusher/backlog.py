@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Optional
 
 from lastword.flusher import schedule
+from lastword.flusher.waiting_line import Waiting
+from lastword.flusher.watch import WatchedWriter
 from lastword.spool.ledger import DestinationHealth
-from lastword.spool.waiting import Waiting
-from lastword.spool.watch import WatchedWriter
 
 Candidate = tuple[WatchedWriter, Waiting]
 

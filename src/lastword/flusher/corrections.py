@@ -18,11 +18,11 @@ from typing import Optional
 
 from lastword.dsn import Dsn
 from lastword.errors import ConfigError, SpoolError
+from lastword.flusher.watch import WatchedWriter
 from lastword.interruption import failures, suppressed
 from lastword.spool import destination, inside, redirects
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
-from lastword.spool.watch import WatchedWriter
 
 
 class Corrections:

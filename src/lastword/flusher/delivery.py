@@ -10,14 +10,14 @@ from lastword.errors import ConfigError, SendError
 from lastword.event import Event
 from lastword.flusher.files_of_reports import completed
 from lastword.foreign_text import MOST_QUOTED, one_line
-from lastword.http_message import HttpRequest
-from lastword.http_sender import HttpSender
 from lastword.interruption import failures
 from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
 from lastword.spool.record import EVENT, RENDERED, Record, rendered_body
+from lastword.transport.http_sender import HttpSender
 from lastword.wire.format import History, Misconfigured, Refused, Retry, Verdict, WireFormat
 from lastword.wire.formats import FORMATS
+from lastword.wire.http_message import HttpRequest
 
 
 @dataclass(frozen=True)

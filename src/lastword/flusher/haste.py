@@ -11,11 +11,11 @@ import time
 from collections.abc import Collection
 
 from lastword.flusher import schedule
+from lastword.flusher.watch import WatchedWriter
 from lastword.interruption import failures
 from lastword.spool import inside
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
-from lastword.spool.watch import WatchedWriter
 
 
 class Haste:

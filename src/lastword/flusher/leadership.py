@@ -10,24 +10,24 @@ from lastword.flusher import schedule
 from lastword.flusher.backlog import Backlog, Candidate
 from lastword.flusher.consequences import Consequences
 from lastword.flusher.corrections import Corrections
+from lastword.flusher.glance import IDLE_LOOK
 from lastword.flusher.haste import Haste
 from lastword.flusher.net import Net
-from lastword.flusher.orders import Orders
+from lastword.flusher.ordered import Orders
 from lastword.flusher.outbox import Outbox
+from lastword.flusher.retention import limits_of
 from lastword.flusher.settle import Bookkeeper, sweep_births
 from lastword.flusher.strikes import Strikes
 from lastword.flusher.upkeep import Upkeep
+from lastword.flusher.waiting_line import Waiting
+from lastword.flusher.watch import WatchedWriter
 from lastword.interruption import failures
 from lastword.spool import aside, inside
-from lastword.spool.glance import IDLE_LOOK
 from lastword.spool.layout import Layout, may_have_changed
 from lastword.spool.ledger import Ledger
 from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import list_segments
 from lastword.spool.record import Damage
-from lastword.spool.retention import limits_of
-from lastword.spool.waiting import Waiting
-from lastword.spool.watch import WatchedWriter
 
 
 class Leadership:

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from lastword.spool.retention import OWN_REPORT
+from lastword.flusher.retention import OWN_REPORT
 
 #: Seconds between two reports.
 INTERVAL = 3600.0

@@ -18,12 +18,12 @@ from typing import Optional
 
 from lastword.flusher import schedule
 from lastword.flusher.delivery import Attempt, Courier
-from lastword.http_sender import HttpSender
+from lastword.flusher.waiting_line import Waiting
+from lastword.flusher.watch import WatchedWriter
 from lastword.native import start_on_own_stack
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record
-from lastword.spool.waiting import Waiting
-from lastword.spool.watch import WatchedWriter
+from lastword.transport.http_sender import HttpSender
 from lastword.wire.format import Delivered, History
 
 #: Threads for each destination that has anything on its way, and for all together.

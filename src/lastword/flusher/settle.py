@@ -14,6 +14,9 @@ from typing import Callable
 
 from lastword.event import new_id
 from lastword.flusher import schedule
+from lastword.flusher.retention import SetAside
+from lastword.flusher.waiting_line import Waiting
+from lastword.flusher.watch import WatchedWriter
 from lastword.interruption import failures, suppressed
 from lastword.spool import aside, blackbox, inside
 from lastword.spool.identity import is_dead
@@ -32,9 +35,6 @@ from lastword.spool.limits import Limits
 from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import TORN, list_segments, read_lines_of, size_of
 from lastword.spool.record import Damage, body_of, frame
-from lastword.spool.retention import SetAside
-from lastword.spool.waiting import Waiting
-from lastword.spool.watch import WatchedWriter
 
 #: How long after the unlink the descriptor is read once more, in seconds.
 GRAVE_TIME = 0.2

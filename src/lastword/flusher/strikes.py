@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lastword.flusher import schedule
+from lastword.flusher.in_flight import InFlight
 from lastword.interruption import suppressed
-from lastword.spool.in_flight import InFlight
 from lastword.spool.layout import Layout
 
 

@@ -8,19 +8,20 @@ from collections import Counter
 from collections.abc import Mapping
 from contextvars import Context
 
-from lastword.capture import CaptureSettings, message_event
+from lastword.assembly import message_event
+from lastword.capture import CaptureSettings
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.event import Needs
-from lastword.flusher import losses
+from lastword.flusher import losses, retention
 from lastword.flusher.settle import Bookkeeper
+from lastword.flusher.watch import WatchedWriter
 from lastword.interruption import failures
 from lastword.scrub import Rules, is_sensitive, scrub
-from lastword.spool import blackbox, destination, retention
+from lastword.spool import blackbox, destination
 from lastword.spool import refused as without_writer
 from lastword.spool.layout import BLACKBOX, Layout
 from lastword.spool.ledger import reasons_of_dropped
 from lastword.spool.record import encode_event
-from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer, WriterLost
 
 #: Seconds between two of each. Power loss costs at most what was written since the last sync.

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Optional, TypeVar
 
 from lastword import diagnostics, sdk
-from lastword.capture.context import new_scope, set_context
 from lastword.capture.safe_text import describe
 from lastword.interruption import anything, failures
+from lastword.scope.context import new_scope, set_context
 
 #: The name of the context that holds the request; formats that have a place for a request know it by this.
 REQUEST_CONTEXT = "request"

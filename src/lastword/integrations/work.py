@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from lastword.capture.context import NewScope, shared_in_scope
+from lastword.scope.context import NewScope, shared_in_scope
 
 
 class Work:

@@ -78,7 +78,7 @@ try:
         ours.loader.exec_module(sys.modules["lastword"])
     else:  # that of archives before Python 3.10
         ours.loader.load_module("lastword")
-    from lastword.flusher.process import run_detached
+    from lastword.flusher.daemon import run_detached
     run_detached(spool, lock, interpreter, float(not_before))
 except BaseException:
     import traceback

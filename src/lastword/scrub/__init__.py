@@ -7,8 +7,8 @@ once, ``event.py`` knows where an event has texts, and ``rules.py`` is what the 
 
 from __future__ import annotations
 
-from lastword.scrub.event import scrub
 from lastword.scrub.names import is_sensitive
 from lastword.scrub.rules import Rules
+from lastword.scrub.whole_event import scrub
 
 __all__ = ["Rules", "is_sensitive", "scrub"]

@@ -26,7 +26,7 @@ from typing import NamedTuple, Optional
 
 from lastword.descriptors import beside_standard_streams
 from lastword.interruption import failures, suppressed
-from lastword.spool.ground import open_without_links, private_directory
+from lastword.spool.ownership import open_without_links, private_directory
 
 #: The directory in the spool that everything lies in.
 FORMAT = "v1"

@@ -22,7 +22,7 @@ What is not named here is not ours and is left alone, except for files in a writ
     probe.lock                   there for a moment, to see whether locks work here
     refused/<reason>             refusals of processes that have no writer (``spool.refused``)
     flusher.json                 who leads: pid and version (``spool.leader``)
-    in_flight.json               what the flusher is sending at this moment (``spool.in_flight``)
+    in_flight.json               what the flusher is sending at this moment (``flusher.in_flight``)
     set_aside/                   refused for good, or damaged, each with its reason
     flusher.log                  the flusher's own trouble, capped
     <name>.<random>.moved        what stood in the place of one of these and was none
@@ -41,10 +41,10 @@ from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
-from lastword.spool.ground import MOVED_SUFFIX, private_directory, secure_way, way_without_links
 from lastword.spool.inside import FORMAT as FORMAT
 from lastword.spool.inside import is_writer_id as is_writer_id
 from lastword.spool.inside import open_private as open_private
+from lastword.spool.ownership import MOVED_SUFFIX, private_directory, secure_way, way_without_links
 
 ALIVE_LOCK, WHO, BLACKBOX = "alive.lock", "who.json", "blackbox"
 EXTRA_PREFIX, DEFERRED_PREFIX, SEGMENT_SUFFIX = "x-", "d-", ".seg"
@@ -105,7 +105,7 @@ class Layout:
             return {entry.name for entry in entries if is_writer_id(entry.name) and entry.is_dir(follow_symlinks=False)}
 
     def wake_flusher(self) -> None:
-        """Touch the directory that a flusher looks at each time: it then looks at everything (``spool.glance``)."""
+        """Touch the directory that a flusher looks at each time: it then looks at everything (``flusher.glance``)."""
         with suppressed(OSError):  # it does so now and then by itself
             inside.touch(self.writers)
 

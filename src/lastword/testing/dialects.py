@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import parse_qs
 
-from lastword.http_message import HttpReply
 from lastword.testing.exchange import Request
+from lastword.wire.http_message import HttpReply
 
 _MULTIPART = re.compile(r'multipart/form-data; *boundary="?([^";]{1,70})"?', re.IGNORECASE)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import BinaryIO, Optional
 
-from lastword.http_message import HttpReply
+from lastword.wire.http_message import HttpReply
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
-from lastword.http_message import HttpReply
 from lastword.testing.dialects import READERS, Reading, refusal
 from lastword.testing.doorway import HOST, Doorway
 from lastword.testing.exchange import Request, RequestError, encode, read_request
+from lastword.wire.http_message import HttpReply
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ type, message, traceback (as ``traceback.format_tb`` words it, with its marks un
 Answer: 200 with a JSON object that has ``_rxid`` acknowledges the report; a 200 without it does not. 403 is an invalid
 token, 400 a malformed report, 503 a wrong subdomain as well as overload. Another refusal, where an earlier attempt had
 no answer, is taken for that of a second report with the same uuid: delivered, uncertain. Not so 403, 404 and 413, which
-have a meaning of their own. The rest is read by ``wire.status``.
+have a meaning of their own. The rest is read by ``wire.http_status``.
 
 Where this comes from: the released package backtracepython 0.4.3, its requests recorded on CPython 3.11.7 (see
 tests/wire/README.md); the page "Error Reporting API Endpoints" of Backtrace's documentation for required fields, the
@@ -78,7 +78,6 @@ from typing import Any, Callable, Optional
 from lastword.dsn import Destination
 from lastword.event import TRIMMED_TAG, Breadcrumb, Call, Event, ExceptionInfo, Frame
 from lastword.event_json import own_frame
-from lastword.http_message import HttpReply, HttpRequest
 from lastword.version import __version__
 from lastword.wire.backtrace_attachments import (
     BREADCRUMBS,
@@ -93,9 +92,10 @@ from lastword.wire.backtrace_attributes import AGENT, Scalar, attributes, is_sca
 from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES, Prepared, prepared, shown_stack, without_wider_source
 from lastword.wire.carets import marked_source
 from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
-from lastword.wire.frames import shown_value
+from lastword.wire.frame_parts import shown_value
+from lastword.wire.http_message import HttpReply, HttpRequest
+from lastword.wire.http_status import verdict_without_success, words
 from lastword.wire.json_text import encode
-from lastword.wire.status import verdict_without_success, words
 from lastword.wire.trim import fit
 
 TAB_WIDTH = 8

@@ -25,7 +25,7 @@ Body: one JSON object, ASCII-escaped, with these keys in this order (examples in
 A frame, outermost call first: filename, function, lineno, context_line, pre_context, post_context (5 lines each),
 vars (name to text; ``[filtered]`` for a sensitive name, ``<TypeName>`` where repr failed; no dunder names), in_app.
 
-Answer: any 2xx acknowledges the event, whatever its body. The rest is read by ``wire.status``.
+Answer: any 2xx acknowledges the event, whatever its body. The rest is read by ``wire.http_status``.
 
 Where this comes from: the released package booboo-sdk 0.16.0, its requests recorded on CPython 3.11.7 (see
 tests/wire/README.md), and the SDK page of booboo.dev for the meaning of the fields.
@@ -49,13 +49,13 @@ from typing import Optional
 
 from lastword.dsn import Destination
 from lastword.event import LOGGED, Event
-from lastword.http_message import HttpReply, HttpRequest
 from lastword.wire.booboo_payload import REQUEST_CONTEXT, payload
 from lastword.wire.format import Delivered, History, Verdict
+from lastword.wire.http_message import HttpReply, HttpRequest
+from lastword.wire.http_status import verdict_without_success
 from lastword.wire.json_text import encode
-from lastword.wire.rendered import fit_rendered
-from lastword.wire.status import verdict_without_success
 from lastword.wire.trim import fit
+from lastword.wire.trim_rendered import fit_rendered
 
 #: Bytes. A body of exactly so many still passes.
 MAX_BODY = 102_400

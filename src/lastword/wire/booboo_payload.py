@@ -9,7 +9,7 @@ from typing import Any
 
 from lastword.event import ATTACHMENTS_TAG, LOGGED, Event, ExceptionInfo, Frame, told_of
 from lastword.version import __version__
-from lastword.wire.frames import shown_value, source_context
+from lastword.wire.frame_parts import shown_value, source_context
 
 CONTEXT_LINES = 5
 MAX_VARIABLES = 50

@@ -12,7 +12,7 @@ from typing import Optional, Protocol, Union
 from lastword.dsn import Destination
 from lastword.event import Event
 from lastword.foreign_text import one_line
-from lastword.http_message import HttpReply, HttpRequest
+from lastword.wire.http_message import HttpReply, HttpRequest
 
 
 @dataclass(frozen=True)

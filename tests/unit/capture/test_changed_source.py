@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import exception_event, source
+from lastword.assembly import exception_event
+from lastword.capture import source
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.source_match import may_be_source_of
 from lastword.event import Frame, Needs

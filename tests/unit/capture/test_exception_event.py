@@ -11,14 +11,16 @@ from typing import Any, Optional
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event, log_records, message_event
+from lastword.assembly import exception_event, message_event
+from lastword.capture import CaptureSettings
+from lastword.capture.budget import EVENT_ROOM, LEFT_BY_VARIABLES, Room
 from lastword.capture.exception import MAX_DEPTH, MAX_NOTE, MAX_NOTES, MAX_VALUE
 from lastword.capture.frames import StackReader
-from lastword.capture.room import EVENT_ROOM, LEFT_BY_VARIABLES, Room
 from lastword.capture.safe_text import clean_ends
 from lastword.config import Config
 from lastword.event import Event, ExceptionInfo, Needs
 from lastword.event_json import to_json
+from lastword.hooks import log_records
 from lastword.scrub import Rules, is_sensitive
 from tests.support import needs
 

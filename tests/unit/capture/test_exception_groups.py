@@ -7,7 +7,8 @@ from typing import Any, Optional
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event, relations
+from lastword.assembly import exception_event
+from lastword.capture import CaptureSettings, relations
 from lastword.capture.exception import MAX_DEPTH, MAX_EXCEPTIONS, MAX_MEMBERS
 from lastword.event import Event
 from lastword.event_json import to_json

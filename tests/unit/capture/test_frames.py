@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event, message_event
+from lastword.assembly import exception_event, message_event
+from lastword.capture import CaptureSettings
 from lastword.capture.folding import SHOWN_CYCLES
 from lastword.capture.source import MAX_FILE_SIZE, is_in_app
 from lastword.event import LEFT_OUT, Event, Frame, Needs

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event
+from lastword.assembly import exception_event
+from lastword.capture import CaptureSettings
 from lastword.config import Config
 from lastword.scrub import Rules
 from lastword.wire.needs import NEEDS

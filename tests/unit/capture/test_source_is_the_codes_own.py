@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import exception_event
+from lastword.assembly import exception_event
 from lastword.capture.settings import CaptureSettings
 from lastword.event import Frame, Needs
 from lastword.scrub import is_sensitive

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import CaptureSettings, host, message_event, process
+from lastword.assembly import message_event
+from lastword.capture import CaptureSettings, host, process
 from lastword.capture.host import host_info
 from lastword.capture.kernel_table import read_table
 from lastword.capture.process import process_info, runtime_info, thread_info

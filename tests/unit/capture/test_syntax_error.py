@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event
+from lastword.assembly import exception_event
+from lastword.capture import CaptureSettings
 from lastword.capture.syntax_error import FUNCTION
 from lastword.event import Frame
 from lastword.event_json import to_json

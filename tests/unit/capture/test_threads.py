@@ -13,8 +13,9 @@ from typing import Any, Callable
 
 import pytest
 
-from lastword.capture import CaptureSettings, exception_event, message_event, threads
-from lastword.capture.room import Room
+from lastword.assembly import exception_event, message_event
+from lastword.capture import CaptureSettings, threads
+from lastword.capture.budget import Room
 from lastword.capture.threads import MAX_CALLS, other_threads
 from lastword.event import LEFT_OUT, Event, Needs, ThreadStack
 from lastword.event_json import to_json
@@ -212,7 +213,7 @@ def test_no_descriptor_is_left_open() -> None:
 
 BUSY = """
 import sys, threading, time
-from lastword.capture.room import Room
+from lastword.capture.budget import Room
 from lastword.capture.threads import other_threads
 
 sys.setswitchinterval(0.0002)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from lastword.capture.budget import Room
 from lastword.capture.frames import StackReader
-from lastword.capture.room import Room
 from lastword.capture.settings import CaptureSettings
 from lastword.event import Needs
 from lastword.scrub import is_sensitive

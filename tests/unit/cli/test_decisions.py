@@ -7,12 +7,12 @@ from email.utils import formatdate
 
 import pytest
 
+from lastword.audit.accounts import Accounts
 from lastword.cli.change import whole_ids
-from lastword.cli.doctor.tracker import CLOCK_DIFFERENCE, clock
+from lastword.cli.doctor.way_to_tracker import CLOCK_DIFFERENCE, clock
 from lastword.cli.drain import may_still_be_sent
 from lastword.cli.foreground import news
 from lastword.errors import SpoolError
-from lastword.spool.accounts import Accounts
 from lastword.spool.ledger import DestinationHealth
 
 NOW = 1_700_000_000.0

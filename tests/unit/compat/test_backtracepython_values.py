@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from lastword.capture.room import Room
-from lastword.compat.backtracepython.values import json_copy
+from lastword.capture.budget import Room
+from lastword.compat.backtracepython.as_simplejson import json_copy
 from lastword.event_json import encode_value
 
 Point = namedtuple("Point", "x y")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lastword import hooks, integrations, sdk
+from lastword import integrations, listener, sdk
 from lastword.client import Client
 from lastword.compat import backtracepython, booboo
 from lastword.compat.backtracepython import attributes
-from lastword.compat.backtracepython.client import set_attribute, set_attributes
+from lastword.compat.backtracepython.calls import set_attribute, set_attributes
 from lastword.compat.backtracepython.handler import globs
 from tests.support.sweeping import HOW, SWITCH, Calls, Sweep
 
@@ -35,7 +35,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
         writer.abandon()
     sdk._client = sdk._closed = globs.handler = booboo._client = None
     attributes._layers.clear()
-    hooks.uninstall()
+    listener.uninstall()
     integrations.uninstall()
     sweep.end()
 

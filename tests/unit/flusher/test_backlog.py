@@ -6,10 +6,10 @@ import time
 
 from lastword.dsn import Destination, Dsn
 from lastword.flusher.backlog import Backlog
+from lastword.flusher.watch import WINDOW, WatchedWriter
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, WriterEntry
 from lastword.spool.record import encode_event
-from lastword.spool.watch import WINDOW, WatchedWriter
 from lastword.spool.writer import Writer
 from tests.support.events import message_event
 from tests.support.spools import look

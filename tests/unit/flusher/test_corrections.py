@@ -11,12 +11,12 @@ import pytest
 
 from lastword.dsn import Destination, Dsn
 from lastword.flusher.corrections import Corrections
+from lastword.flusher.watch import WatchedWriter
 from lastword.spool import destination
 from lastword.spool.identity import program_of
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger, WriterEntry
 from lastword.spool.redirects import Redirects
-from lastword.spool.watch import WatchedWriter
 from tests.support.spools import Process, look
 
 TRACKER = "https://tracker.example:6098"

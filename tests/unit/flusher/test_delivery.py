@@ -10,11 +10,11 @@ import pytest
 
 from lastword.dsn import Destination, Dsn
 from lastword.flusher.delivery import Courier
-from lastword.http_sender import HttpSender
 from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record
 from lastword.testing import LoopbackTracker
+from lastword.transport.http_sender import HttpSender
 from lastword.wire.format import Delivered, History, Misconfigured, Refused, Retry
 from tests.support.events import message_event
 

@@ -9,7 +9,7 @@ import pytest
 
 from lastword import diagnostics
 from lastword.flusher import breakdown
-from lastword.flusher.process import _Log
+from lastword.flusher.daemon import _Log
 from tests.support.hostile import ALL, harm_in
 
 SECRET = "https://u:s3cret@h/?a=s3cret"

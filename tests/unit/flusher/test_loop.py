@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.dsn import Destination, Dsn
 from lastword.flusher import schedule
 from lastword.flusher.leadership import Leadership
 from lastword.flusher.loop import Flusher
 from lastword.spool import aside, start
 from lastword.spool import lock as lock_module
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.spool.lock import LifetimeLock, holder

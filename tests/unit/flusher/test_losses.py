@@ -8,19 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from lastword.capture.context import new_scope, set_user
+from lastword.audit.accounts import read_accounts
 from lastword.dsn import Destination, Dsn
-from lastword.flusher import losses, schedule, upkeep
+from lastword.flusher import losses, retention, schedule, upkeep
 from lastword.flusher.loop import Flusher
+from lastword.flusher.retention import OWN_REPORT
+from lastword.flusher.watch import WatchedWriter
+from lastword.scope.context import new_scope, set_user
 from lastword.spool import destination as destination_files
-from lastword.spool import retention
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger, dropped
 from lastword.spool.limits import Limits
 from lastword.spool.record import encode_event
-from lastword.spool.retention import OWN_REPORT
-from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event

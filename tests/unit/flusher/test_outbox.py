@@ -10,11 +10,11 @@ import pytest
 from lastword.flusher import outbox
 from lastword.flusher.delivery import Attempt, Courier
 from lastword.flusher.outbox import MOST_IN_FLIGHT, PARALLEL, Outbox
+from lastword.flusher.waiting_line import Waiting
+from lastword.flusher.watch import WatchedWriter
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import WriterEntry
 from lastword.spool.record import Record
-from lastword.spool.waiting import Waiting
-from lastword.spool.watch import WatchedWriter
 from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
 from tests.support.programs import wait_until
 from tests.support.spools import Process, look

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from lastword.flusher.settle import GRAVE_TIME, Bookkeeper, sweep_births
+from lastword.flusher.watch import WatchedWriter
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import DELIVERED, Ledger, dropped
 from lastword.spool.reader import list_segments
 from lastword.spool.record import encode_event, frame
-from lastword.spool.watch import WatchedWriter
 from lastword.spool.writer import Writer
 from tests.support.spools import look
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lastword.flusher.in_flight import SIZE, InFlight
 from lastword.flusher.strikes import Strikes
-from lastword.spool.in_flight import SIZE, InFlight
 from lastword.spool.layout import Layout
 
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from lastword.audit.accounts import read_accounts
 from lastword.flusher import in_program, succession
 from lastword.flusher.succession import Succession, is_taken
 from lastword.spool import leader
-from lastword.spool.accounts import read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock, holder
 from lastword.testing import LoopbackTracker

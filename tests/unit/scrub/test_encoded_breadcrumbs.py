@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastword.capture.breadcrumbs import add_breadcrumb, current
 from lastword.config import Config
 from lastword.event_json import EncodedList, own_copy
+from lastword.scope.breadcrumbs import add_breadcrumb, current
 from lastword.scrub import Rules, scrub
 from tests.support.events import message_event
 from tests.unit.scrub.test_texts import HARMLESS, SECRETS

@@ -10,7 +10,7 @@ import pytest
 from lastword.config import Config
 from lastword.event import Event
 from lastword.scrub import Rules, scrub
-from lastword.scrub import event as scrub_event
+from lastword.scrub import whole_event as scrub_event
 from tests.support.events import exception, exception_event, frame, message_event
 
 RULES = Rules(Config())

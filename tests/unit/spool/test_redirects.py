@@ -6,11 +6,11 @@ import os
 import time
 from pathlib import Path
 
+from lastword.flusher.watch import WatchedWriter
 from lastword.spool import redirects
 from lastword.spool.layout import Layout, deferred_name
 from lastword.spool.ledger import WriterEntry
 from lastword.spool.redirects import Redirect, Redirects, resolve
-from lastword.spool.watch import WatchedWriter
 from tests.support.planted import hold, record, writer_of
 from tests.support.spools import look
 

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from lastword.spool.accounts import read_accounts
+from lastword.audit.accounts import read_accounts
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import Ledger
 from lastword.spool.limits import Limits

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
+from lastword.audit.accounts import Accounts, read_accounts
 from lastword.cli.demo import broker, servers
 from lastword.cli.demo.broker import TaskSender
 from lastword.cli.demo.failures import ACK_FILE, MARKER, AckFile
@@ -23,7 +24,6 @@ from lastword.cli.demo.plan import Plan
 from lastword.cli.demo.screen import Screen
 from lastword.cli.demo.servers import Server, ServerError
 from lastword.cli.demo.traffic import Traffic
-from lastword.spool.accounts import Accounts, read_accounts
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.testing import LoopbackTracker

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lastword.audit.accounts import Accounts
+from lastword.audit.findings import Finding, findings
 from lastword.cli.diagnosis.place import look_at_place
 from lastword.cli.diagnosis.sending import look_at_sending
-from lastword.spool.accounts import Accounts
-from lastword.spool.findings import Finding, findings
 from lastword.spool.layout import Layout
 
 

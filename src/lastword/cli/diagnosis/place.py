@@ -7,10 +7,10 @@ import stat
 from collections.abc import Iterator
 from typing import Optional
 
-from lastword.cli import whose_spool
+from lastword.audit.elsewhere import other_spools, refusals
+from lastword.audit.findings import Finding
+from lastword.cli import resolve_spool
 from lastword.errors import SpoolError
-from lastword.spool.elsewhere import other_spools, refusals
-from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.limits import IN_MEMORY, file_system_of
 from lastword.spool.places import candidates, try_a_lock
@@ -45,14 +45,14 @@ def _elsewhere(layout: Layout) -> Iterator[Finding]:
         yield Finding(
             "warning",
             _ABOUT,
-            f"{whose_spool.user_name(other.uid)} has a spool in {other.path}: perhaps because it cannot use this one",
+            f"{resolve_spool.user_name(other.uid)} has a spool in {other.path}: perhaps because it cannot use this one",
             f"see `lastword status --spool {other.path}`, or name another spool for both",
         )
     for seen in refusals(layout):
         yield Finding(
             "problem" if seen.is_news else "note",
             _ABOUT,
-            whose_spool.refused_text(seen),
+            resolve_spool.refused_text(seen),
             f"`lastword doctor`, as their user and in their environment, says why; then remove {seen.path}",
         )
 
@@ -87,21 +87,21 @@ def look_at_owner(layout: Layout, configured: Optional[str]) -> Iterator[Finding
     """Whether programs of whoever looks can use it; ``configured`` is the one that was named."""
     named = Layout(configured) if configured else layout
     if named.spool != layout.spool:
-        owner = whose_spool.owner_of(named)
-        whose = f"belongs to {whose_spool.user_name(owner)}" if owner is not None else "cannot be used"
+        owner = resolve_spool.owner_of(named)
+        whose = f"belongs to {resolve_spool.user_name(owner)}" if owner is not None else "cannot be used"
         yield Finding(
             "warning",
             _ABOUT,
-            f"{named.spool} {whose}: the events of {whose_spool.user_name(os.geteuid())} are in {layout.spool}",
+            f"{named.spool} {whose}: the events of {resolve_spool.user_name(os.geteuid())} are in {layout.spool}",
             "name a spool in LASTWORD_SPOOL that this user can make, or begin none as another one",
         )
-    owner = whose_spool.owner_of(layout)
+    owner = resolve_spool.owner_of(layout)
     if owner is None:
         yield from _passed_over(configured)
         yield Finding("note", _ABOUT, f"{layout.spool} is not there yet: the first event makes it")
         return
     if owner != os.geteuid():
-        name, own_name = whose_spool.user_name(owner), whose_spool.user_name(os.geteuid())
+        name, own_name = resolve_spool.user_name(owner), resolve_spool.user_name(os.geteuid())
         yield Finding(
             "problem",
             _ABOUT,

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from lastword.audit import kept_events
+from lastword.audit.accounts import Accounts
+from lastword.audit.findings import Finding
 from lastword.foreign_text import MOST_QUOTED, one_line
-from lastword.spool import kept, start
-from lastword.spool.accounts import Accounts
-from lastword.spool.findings import Finding
+from lastword.spool import start
 from lastword.spool.layout import Layout, open_private
 from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
@@ -167,8 +168,8 @@ def _who_keeps_it(accounts: Accounts) -> str:
 
 
 def _set_aside(layout: Layout) -> Iterator[Finding]:
-    reasons = Counter(f"{one.why}: {one.reason}" for one in islice(kept.set_aside(layout), _MOST_READ))
-    count = kept.count_set_aside(layout)
+    reasons = Counter(f"{one.why}: {one.reason}" for one in islice(kept_events.set_aside(layout), _MOST_READ))
+    count = kept_events.count_set_aside(layout)
     if not reasons:
         yield Finding("ok", "set aside", "nothing is set aside")
         return

@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Optional
 
+from lastword.audit.accounts import Accounts, read_accounts
+from lastword.audit.findings import Finding
 from lastword.cli import output
 from lastword.cli.diagnosis import look_at_spool
 from lastword.cli.diagnosis.place import look_at_owner
-from lastword.cli.doctor.tracker import look_at_tracker
-from lastword.cli.whose_spool import owner_of, user_name
+from lastword.cli.doctor.way_to_tracker import look_at_tracker
+from lastword.cli.resolve_spool import owner_of, user_name
 from lastword.config import Config
 from lastword.dsn import Destination
 from lastword.errors import ConfigError
 from lastword.spool import destination as destinations
-from lastword.spool.accounts import Accounts, read_accounts
-from lastword.spool.findings import Finding
 from lastword.spool.layout import Layout
 from lastword.spool.places import candidates, find
 

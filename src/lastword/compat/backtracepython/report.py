@@ -11,21 +11,21 @@ from types import TracebackType
 from typing import Any, Optional, cast
 
 from lastword import diagnostics
-from lastword.capture import message_event
-from lastword.capture.attachments import Wanted, attach, wanted_file
+from lastword.assembly import message_event
+from lastword.capture.budget import Room
 from lastword.capture.exception import exception_tree, type_only
 from lastword.capture.frames import StackReader
-from lastword.capture.room import Room
 from lastword.capture.safe_text import clean_marked, describe
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.threads import other_threads
+from lastword.compat.backtracepython.as_simplejson import json_copy
 from lastword.compat.backtracepython.attributes import AGENT, merged
 from lastword.compat.backtracepython.handler import Handler, capture_settings, globs
-from lastword.compat.backtracepython.values import json_copy
 from lastword.compat.backtracepython.version import version_string
 from lastword.event import Event, Level, ThreadStack, new_id
 from lastword.event_json import to_json
 from lastword.interruption import anything, failures, suppressed
+from lastword.scope.attachments import Wanted, attach, wanted_file
 from lastword.scrub import scrub
 from lastword.spool.record import MAX_RECORD
 from lastword.wire.backtrace import exception_annotation, report_without_source

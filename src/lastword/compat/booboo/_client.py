@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Optional
 
 from lastword import diagnostics, integrations, sdk
-from lastword.capture import context, message_event
+from lastword.assembly import message_event
 from lastword.capture.json_copy import text_of
 from lastword.capture.origin import origin_of_message
 from lastword.capture.safe_text import describe
@@ -20,6 +20,7 @@ from lastword.compat.booboo._user import ProcessUser
 from lastword.event import Event
 from lastword.integrations.reporting import REQUEST_CONTEXT, Failure, request_of
 from lastword.interruption import failures
+from lastword.scope import context
 
 __all__ = ["DEFAULT_ENDPOINT", "VERSION", "BoobooClient"]
 

@@ -7,10 +7,10 @@ import sys
 import threading
 from typing import Any, Optional
 
-from lastword.capture import context
 from lastword.capture.json_copy import is_mapping, mapping_json
 from lastword.integrations.work import current_work
 from lastword.interruption import anything, failures
+from lastword.scope import context
 
 
 class ProcessUser:

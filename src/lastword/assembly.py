@@ -1,0 +1,192 @@
+"""The parts of an event, put together; a part that fails is missing, and the event still is one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Optional, TypeVar, cast
+
+from lastword import diagnostics
+from lastword.capture.bounded_repr import bounded_repr, has_long_text
+from lastword.capture.budget import Room
+from lastword.capture.exception import MAX_VALUE, exception_tree, is_unraised, type_only
+from lastword.capture.frames import StackReader
+from lastword.capture.host import host_info
+from lastword.capture.process import process_info, runtime_info, thread_info
+from lastword.capture.safe_text import class_name, clean, clean_ends, describe
+from lastword.capture.settings import CaptureSettings
+from lastword.capture.threads import other_threads
+from lastword.event import (
+    Breadcrumb,
+    Event,
+    Frame,
+    HostInfo,
+    Level,
+    ProcessInfo,
+    RuntimeInfo,
+    ThreadInfo,
+    ThreadStack,
+    new_id,
+)
+from lastword.interruption import anything, failures
+from lastword.scope import breadcrumbs, context
+
+MAX_LABEL = 200
+
+_T = TypeVar("_T")
+
+ReadStack = Callable[[StackReader], list[Frame]]
+
+_UNKNOWN_THREAD: ThreadInfo = {"id": 0, "name": "", "main": False}
+_UNKNOWN_PROCESS: ProcessInfo = {
+    "pid": 0,
+    "parent": 0,
+    "name": "",
+    "program": "",
+    "age": 0.0,
+    "session": "",
+    "role": "",
+    "command": "",
+    "memory": 0,
+    "status": {},
+}
+_UNKNOWN_HOST: HostInfo = {
+    "hostname": "",
+    "sysname": "",
+    "release": "",
+    "version": "",
+    "machine": "",
+    "machine_id": "",
+    "memory": {},
+}
+_UNKNOWN_RUNTIME: RuntimeInfo = {"name": "", "version": "", "release_level": ""}
+
+
+def exception_event(
+    error: BaseException,
+    *,
+    traceback: Optional[TracebackType] = None,
+    handled: bool,
+    mechanism: str,
+    settings: CaptureSettings,
+    stack: Optional[ReadStack] = None,
+    members: Optional[list[BaseException]] = None,
+) -> Event:
+    """The event of an exception with its chain or group, stacks and variables, and of where it happened.
+
+    Args:
+        error: the exception. Where it was never raised and is handled, its frames are those of ``stack``.
+        traceback: its traceback where that is not (any more) the exception's own.
+        handled: whether the program caught it: level ``error``, or that of ``set_level``; otherwise ``fatal``.
+        mechanism: what captured it, such as ``sys.excepthook``.
+        settings: how to capture.
+        stack: reads the stack that led here; without it, that of the capturing call.
+        members: is given the members of groups that stand in the event.
+
+    Raises no Exception, whatever the exception and the variables are like, as long as the stack has room for a few
+    calls: within some ten calls of the recursion limit parts are missing, at the limit itself RecursionError stands.
+    """
+    room = Room()
+    reader = StackReader(settings, room, settings.own_reprs())
+    exceptions = _part("exceptions", exception_tree, error, traceback, reader, room, members)
+    event = _event(context.level_or("error") if handled else "fatal", handled, mechanism, settings)
+    event["exceptions"] = exceptions or [type_only(error)]
+    event["threads"] = _threads(settings, room, at_any_price=not handled)
+    if handled and is_unraised(error, traceback):  # so whoever captures it knows more of it than anybody
+        event["exceptions"][0]["frames"][:0] = _part("stack", stack or _stack_of_caller, reader) or []
+    event["sources"] = reader.sources
+    return event
+
+
+def _stack_of_caller(reader: StackReader) -> list[Frame]:
+    return reader.of_callers(sys._getframe())
+
+
+def message_event(
+    message: str,
+    *,
+    level: Optional[Level],
+    settings: CaptureSettings,
+    mechanism: str = "capture_message",
+    stack: Optional[ReadStack] = None,
+) -> Event:
+    """The event of a message, kept to 8,192 characters. Without a level it has that of ``set_level``, or ``info``.
+
+    The stack that led to the call, or that which ``stack`` reads, is in it where ``settings.needs.message_stack``,
+    without variables. Raises no Exception, as ``exception_event``.
+    """
+    event = _event(level or context.level_or("info"), True, mechanism, settings)
+    event["message"] = _part("message", _message_text, message, settings.scrub_text) or ""
+    room = Room()
+    if settings.needs.message_stack:
+        reader = StackReader(settings, room)
+        event["stack"] = _part("stack", stack or _stack_of_caller, reader) or []
+        event["sources"] = reader.sources
+    event["threads"] = _threads(settings, room, at_any_price=False)
+    return event
+
+
+def _threads(settings: CaptureSettings, room: Room, *, at_any_price: bool) -> list[ThreadStack]:
+    if not (settings.all_threads or settings.needs.all_threads):
+        return []
+    return _part("threads", other_threads, room, at_any_price=at_any_price) or []
+
+
+def _part(name: str, take: Callable[..., _T], *arguments: Any, **options: Any) -> Optional[_T]:
+    """What ``take`` returns, or None when it raises: the event is smaller then, and a note says why."""
+    try:
+        return take(*arguments, **options)
+    except failures() as error:
+        _note_missing(name, error)
+        return None
+
+
+def _message_text(message: Any, scrub: Callable[[str], str]) -> str:
+    if not issubclass(type(message), str):
+        if has_long_text(message):
+            return bounded_repr(message, MAX_VALUE)
+        try:
+            message = str(message)
+        except anything():
+            message = f"<unprintable {class_name(type(message))}>"
+    return clean_ends(message, MAX_VALUE, scrub)
+
+
+def _note_missing(name: str, error: BaseException) -> None:
+    try:
+        diagnostics.note("capture", f"an event went without its {name}: {describe(error)}")
+    except RecursionError:  # no room on the stack even for that
+        pass
+
+
+def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSettings) -> Event:
+    with_memory = settings.needs.memory
+    said = _part("context", context.current) or context.nothing()
+    return {
+        "id": new_id(),
+        "timestamp": time.time(),
+        "level": level,
+        "message": None,
+        "exceptions": [],
+        "stack": [],
+        "handled": handled,
+        "mechanism": mechanism,
+        "thread": _part("thread", thread_info) or _UNKNOWN_THREAD.copy(),
+        "threads": [],
+        "process": _part("process", process_info, with_status=with_memory) or _UNKNOWN_PROCESS.copy(),
+        "host": _part("host", host_info, with_memory=with_memory) or _UNKNOWN_HOST.copy(),
+        "runtime": _part("runtime", runtime_info) or _UNKNOWN_RUNTIME.copy(),
+        "environment": _part("environment", clean, settings.environment, MAX_LABEL) or "",
+        "release": _part("release", clean, settings.release, MAX_LABEL) or "",
+        "user": said.user,
+        "tags": said.tags,
+        "extra": said.extra,
+        "contexts": said.contexts,
+        "breadcrumbs": cast("list[Breadcrumb]", _part("breadcrumbs", breadcrumbs.current) or []),
+        "fingerprint": said.fingerprint,
+        "transaction": said.transaction,
+        "attachments": [],
+        "sources": {},
+    }

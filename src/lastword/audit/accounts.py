@@ -1,0 +1,236 @@
+"""The accounts: what was captured, and what became of each event. Takes no lock and changes nothing.
+
+There is no counter of captures. A writer's own numbers say what it recorded: its highest ``n``, and one for each x-
+segment. What became of that is in the ledger, and what is in neither must be in the segments: it is held. So
+``recorded = held + delivered + set aside + dropped`` is a check, not a definition.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Optional, Union
+
+from lastword.foreign_text import MOST_QUOTED, one_line
+from lastword.interruption import failures, suppressed
+from lastword.spool import blackbox, inside, refused
+from lastword.spool.identity import is_dead, read_who
+from lastword.spool.layout import BLACKBOX, WHO, Layout, deferred_from
+from lastword.spool.ledger import (
+    DELIVERED,
+    DestinationHealth,
+    Ledger,
+    WriterEntry,
+    reasons_of_dropped,
+    reasons_set_aside,
+)
+from lastword.spool.lock import holder
+from lastword.spool.reader import Segments, list_segments, read_lines
+from lastword.spool.record import Record
+from lastword.spool.redirects import Redirects
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class WriterAccount:
+    """One process that writes, or wrote and is not settled yet. ``is_told``: what it says of itself could be read."""
+
+    id: str
+    pid: Optional[int]
+    program: str
+    alive: bool
+    recorded: int
+    held: int
+    is_told: bool
+
+
+@dataclass
+class Accounts:
+    """Counts of events over all processes, living and gone.
+
+    Attributes:
+        recorded: put on disk and acknowledged.
+        held: waiting in the spool.
+        oldest_sendable: when the oldest of them that a flusher sends was captured, in Unix seconds; None where none is.
+        delivered: the tracker said that it has them.
+        set_aside, dropped: by reason; settled, not delivered.
+        refused: by reason; captured and never recorded.
+        interrupted: records torn by a kill before they were acknowledged; beside the balance.
+        damage_removed: pieces of damage that were set aside and went for want of room; beside the balance.
+        flusher: pid of the process that leads; 0 when it is not visible from here, None when none leads.
+        writers: the processes whose directories are there.
+        destinations: how sending goes, by key; ``held_for``: how many wait for each.
+    """
+
+    recorded: int = 0
+    held: int = 0
+    held_for: Counter[Optional[str]] = field(default_factory=Counter)
+    oldest_sendable: Optional[float] = None
+    delivered: int = 0
+    set_aside: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+    interrupted: int = 0
+    damage_removed: int = 0
+    flusher: Optional[int] = None
+    writers: list[WriterAccount] = field(default_factory=list)
+    destinations: dict[str, DestinationHealth] = field(default_factory=dict)
+
+    @property
+    def held_without_dsn(self) -> int:
+        """Of those held, how many name no destination: nothing sends these."""
+        return self.held_for[None]
+
+    @property
+    def sendable(self) -> int:
+        """Of those held, how many a flusher sends."""
+        return self.held - self.held_without_dsn
+
+    @property
+    def missing(self) -> int:
+        """Recorded, and found nowhere: 0, unless a record was damaged that the flusher has not come to yet."""
+        settled = self.delivered + sum(self.set_aside.values()) + sum(self.dropped.values())
+        return self.recorded - self.held - settled
+
+
+def read_accounts(spool: Union[str, os.PathLike[str]]) -> Accounts:
+    """Count what is in the spool directory ``spool``; a missing one has empty accounts.
+
+    While a flusher works this may take a few tries to see one state; each but the first reads only what has come since.
+    """
+    layout = Layout(os.fspath(spool))
+    sight = _Sight(layout)
+    with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
+        for _ in range(_ATTEMPTS):
+            ledger = Ledger.load(layout)
+            accounts = _count(layout, ledger, sight)
+            if ledger.is_newest(layout):
+                break
+    return accounts
+
+
+def _count(layout: Layout, ledger: Ledger, sight: _Sight) -> Accounts:
+    totals = ledger.totals
+    accounts = Accounts(recorded=totals.recorded, interrupted=totals.interrupted, destinations=ledger.destinations)
+    accounts.damage_removed = totals.damage_removed
+    accounts.refused.update(totals.refused)
+    accounts.refused.update(refused.counted(layout))
+    tally = Counter(totals.tally)
+    present: set[str] = set()
+    with suppressed(OSError):
+        accounts.flusher = holder(layout.flusher_lock)
+    with suppressed(OSError):
+        present = layout.writer_ids() - ledger.retired
+    for writer_id in sorted(present | set(ledger.writers)):
+        entry = ledger.writers.get(writer_id, WriterEntry())
+        tally.update(entry.tally)
+        if writer_id in present:
+            with inside.kept_to_look(layout.writer(writer_id)):
+                _add_present(accounts, writer_id, entry, sight)
+        else:
+            accounts.recorded += entry.recorded
+            accounts.interrupted += entry.interrupted
+    accounts.delivered = tally[DELIVERED]
+    aside = {why: count for why, count in reasons_set_aside(tally).items() if count}  # 0: replayed
+    accounts.set_aside = _readable(aside)
+    accounts.dropped = _readable(reasons_of_dropped(tally))
+    accounts.refused = _readable(accounts.refused)
+    return accounts
+
+
+def _readable(counts: Mapping[str, int]) -> Counter[str]:
+    """The same by reasons that are fit to be shown: files and their names may say anything."""
+    readable: Counter[str] = Counter()
+    for reason, count in counts.items():
+        readable[one_line(reason, MOST_QUOTED)] += count
+    return readable
+
+
+def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: _Sight) -> None:
+    directory = sight.layout.writer(writer_id)
+    held, highest = _held_of(writer_id, entry, sight)
+    recorded = highest + entry.extras_seen + sum(record.seq is None for record in held)
+    accounts.recorded += recorded
+    accounts.held += len(held)
+    accounts.held_for.update(record.to for record in held)
+    times = [record.at for record in held if record.to is not None and record.at]
+    if times:
+        accounts.oldest_sendable = min(
+            times if accounts.oldest_sendable is None else (accounts.oldest_sendable, *times)
+        )
+    accounts.interrupted += entry.interrupted
+    state = blackbox.read(os.path.join(directory, BLACKBOX))
+    accounts.refused.update(state.refused if state else ())
+    who = read_who(os.path.join(directory, WHO))
+    pid = who.get("pid")
+    accounts.writers.append(
+        WriterAccount(
+            id=writer_id,
+            pid=pid if isinstance(pid, int) else None,
+            program=one_line(str(who.get("program", "")), MOST_QUOTED),
+            alive=not is_dead(directory, who),
+            recorded=recorded,
+            held=len(held),
+            is_told=bool(who) and state is not None,
+        )
+    )
+
+
+def _held_of(writer_id: str, entry: WriterEntry, sight: _Sight) -> tuple[list[_Head], int]:
+    """Every record that is not settled, and the highest number that this writer has given.
+
+    Of those that are held, only one with a number of its own keeps it: a copied segment brings numbers again.
+    """
+    held, highest = [], entry.seq
+    try:
+        segments = list_segments(sight.layout.writer(writer_id))
+    except failures(OSError):
+        segments = Segments()
+    for name, number, offset in entry.unsettled(segments):
+        for head in sight.records(writer_id, name, offset):
+            if number is None:
+                held.append(head if deferred_from(name) else head._replace(seq=None))  # its own number counts a copy
+                continue
+            if not entry.has_settled((number, head.start)):
+                is_new = head.seq is not None and head.seq > highest
+                held.append(head if is_new else head._replace(seq=None))
+            highest = max(highest, head.seq or 0)
+    return held, highest
+
+
+class _Head(NamedTuple):
+    """What is counted of one record; ``to`` is where it goes by now, which may not be where it says; ``at``, when it
+    was captured: Unix seconds, 0.0 where it does not say.
+    """
+
+    start: int
+    seq: Optional[int]
+    to: Optional[str]
+    at: float
+
+
+class _Sight:
+    """What was read so far. Segments only grow, so of one that was read before only the rest is read."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._read: dict[str, tuple[list[_Head], int]] = {}
+        self._redirects = Redirects(layout)
+        self._redirects.refresh(time.time())
+
+    def records(self, writer_id: str, name: str, offset: int) -> Iterator[_Head]:
+        """Every record from there on; none from where it cannot be read, which ``audit.findings`` tells."""
+        path = os.path.join(self.layout.writer(writer_id), name)
+        heads, end = self._read.get(path, ([], offset))
+        with suppressed(OSError):
+            for line in read_lines(path, end, finished=False):
+                end = line.end
+                if isinstance(line.found, Record):
+                    to = self._redirects.resolve(line.found.to, writer_id, name, line.start)
+                    heads.append(_Head(line.start, line.found.seq, to, line.found.captured_at))
+        self._read[path] = heads, end
+        return (head for head in heads if head.start >= offset)

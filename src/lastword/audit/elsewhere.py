@@ -1,0 +1,95 @@
+"""What belongs to a spool and does not lie in it: the spools of users who cannot use it, and what processes without any
+spool have refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lastword.errors import SpoolError
+from lastword.spool import refused
+from lastword.spool.layout import Layout
+from lastword.spool.ownership import temporary
+from lastword.spool.places import candidates
+
+#: Reason under which is counted what no spool could be used for, and for how long (seconds) that is news.
+NO_SPOOL = "no spool"
+NEWS = 3600.0
+
+_NAME = re.compile(r".+-([0-9]+)")
+
+
+class OtherSpool(NamedTuple):
+    """A spool of another user's, begun because that user could not use this one, or had no home."""
+
+    uid: int
+    path: str
+
+
+def other_spools(layout: Layout) -> Iterator[OtherSpool]:
+    """Those that this user can see: beside the spool, in it, and, where it is root's, in the temporary directory:
+    nobody else's spool sends other users there.
+    """
+    parent, name = os.path.split(layout.spool)
+    places = [(parent, name), (layout.spool, "lastword")]
+    if _is_directory_of(0, layout.spool):
+        places.append((os.path.realpath(temporary()), "lastword"))
+    for directory, beginning in places:
+        for entry in _names(directory):
+            found = _NAME.fullmatch(entry) if entry.startswith(beginning + "-") else None
+            if found:
+                uid, path = int(found[1]), os.path.join(directory, entry)
+                if uid != os.geteuid() and path != layout.spool and _is_directory_of(uid, path):
+                    yield OtherSpool(uid, path)
+
+
+class Refusals(NamedTuple):
+    """Refusals for want of a spool: how many, when the last one was (Unix seconds), and where they are counted."""
+
+    number: int
+    last: float
+    path: str
+
+    @property
+    def is_news(self) -> bool:
+        return 0 <= time.time() - self.last < NEWS
+
+
+def refusals(layout: Layout) -> Iterator[Refusals]:
+    """Those of this user's processes, counted in this spool or in another place that is this user's."""
+    others = {Layout(place.path).spool: place.unasked for place in candidates(None, os.environ, os.geteuid())}
+    others.pop(layout.spool, None)
+    for spool in (layout.spool, *others):
+        place = Layout(spool)
+        number = refused.counted(place)[NO_SPOOL]
+        if number and (spool not in others or _is_ours(place, unasked=others[spool])):
+            yield Refusals(number, refused.last(place, NO_SPOOL), place.refused)
+
+
+def _is_ours(place: Layout, *, unasked: bool) -> bool:
+    """Whether it is this user's, and nobody else can have put it there."""
+    try:
+        place.check(unasked=unasked)
+    except SpoolError:
+        return False
+    return True
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return [] if os.path.islink(directory) else sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+def _is_directory_of(uid: int, path: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == uid

@@ -1,0 +1,300 @@
+"""What is in a spool that should not be there, or is damaged, and what to do about it. Changes nothing.
+
+None of this stops a capture or a flusher: it costs only what it touches. What is found is a value, made here, or in
+``cli/diagnosis`` where it follows from more than the files, and shown alike by ``lastword status`` and ``doctor``.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import Callable, Literal, NamedTuple, Optional
+
+from lastword.audit.strangers import strangers_above
+from lastword.errors import ConfigError
+from lastword.spool import blackbox, destination, inside, redirects
+from lastword.spool.identity import read_who
+from lastword.spool.layout import (
+    ALIVE_LOCK,
+    BLACKBOX,
+    SEGMENT_SUFFIX,
+    UNFINISHED_SUFFIX,
+    WHO,
+    Layout,
+    is_extra_segment,
+    is_writer_id,
+    segment_number,
+)
+from lastword.spool.ledger import Ledger
+from lastword.spool.ownership import MOVED_SUFFIX
+from lastword.spool.reader import MOST_READ
+
+#: So many things are found at most: a spool may be full of what somebody has planted.
+MOST = 200
+
+#: What is being written just now can look damaged for a moment: it counts if it still does so this much later.
+_SECOND_LOOK = 0.05
+
+#: So many of each kind are looked for: thousands of strange files are one trouble.
+_MOST_OF_A_KIND = 50
+
+_GOES = "see what changes files in the spool; this one goes with its writer, some time after its process has ended"
+
+_OWN_NAMES = frozenset({ALIVE_LOCK, WHO, BLACKBOX})
+_NFS_PREFIX = ".nfs"  # how NFS keeps a removed file that is still open; it goes by itself
+
+#: ``ok``: as it should be; ``note``: worth knowing; ``warning``: it may cost events, or was somebody's decision;
+#: ``problem``: events are lost or not sent until somebody does something.
+Kind = Literal["ok", "note", "warning", "problem"]
+
+
+class Finding(NamedTuple):
+    """What was looked at, how it is, and what to do about it; a warning or problem always has a ``remedy``."""
+
+    kind: Kind
+    about: str
+    text: str
+    remedy: str = ""
+
+
+def _problem(text: str, remedy: str) -> Finding:
+    return Finding("problem", "spool", text, remedy)
+
+
+def _warning(text: str, remedy: str) -> Finding:
+    return Finding("warning", "spool", text, remedy)
+
+
+def findings(layout: Layout, untold: Optional[Collection[str]] = None) -> list[Finding]:
+    """What is wrong in this spool, ``MOST`` things at most. ``untold``: the writers of which could not be read
+    just now what they say of themselves; None where nobody has tried. Never raises OSError.
+    """
+    suspected = _look(layout, MOST, untold)
+    if suspected:
+        time.sleep(_SECOND_LOOK)
+        again = set(_look(layout, 2 * MOST, untold))
+        suspected = [finding for finding in suspected if finding in again]
+    return suspected
+
+
+def _look(layout: Layout, most: int, untold: Optional[Collection[str]]) -> list[Finding]:
+    with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
+        return list(islice(_everything(layout, untold), most))
+
+
+def passed_over(layout: Layout) -> list[str]:
+    """What no command reads: which path, and why, in a sentence each; ``MOST`` at most. Never raises OSError."""
+    return [finding.text for finding in islice(_parts(layout, (_base, _contents, _writers_themselves)), MOST)]
+
+
+def _everything(layout: Layout, untold: Optional[Collection[str]]) -> Iterator[Finding]:
+    parts = _way_there, _base, _ledger, _destinations, _redirects, _births, _contents, _writers_themselves
+    return _parts(layout, (*parts, partial(_writers, untold=untold)))
+
+
+def _parts(layout: Layout, parts: tuple[Callable[[Layout], Iterator[Finding]], ...]) -> Iterator[Finding]:
+    for part in parts:
+        with suppress(OSError):
+            yield from islice(part(layout), _MOST_OF_A_KIND)
+
+
+def _way_there(layout: Layout) -> Iterator[Finding]:
+    spool = _lstat(layout.spool)
+    for one in strangers_above(layout.named, os.geteuid() if spool is None else spool.st_uid):
+        yield _warning(  # of a place that was named: every emptyDir of Kubernetes is such
+            f"{one.who}, above the spool: another directory could be put in its place",
+            f"{one.remedy}, or keep the spool elsewhere; docs/operations.md has a layout for Kubernetes",
+        )
+
+
+def _base(layout: Layout) -> Iterator[Finding]:
+    """Directories and files of which each has its own name, and the way to them."""
+    spool = _lstat(layout.spool)
+    if spool is None:
+        return
+    for path in (layout.spool, layout.base):
+        problem = _problem_with_directory(path, _lstat(path), spool.st_uid)
+        if problem is not None:
+            yield _problem(problem, "move it away")
+            return
+    directories = [layout.destinations, layout.birth, layout.writers, layout.set_aside]
+    directories += [layout.orders, layout.redirects, layout.refused]
+    files = [layout.flusher_lock, layout.start_lock, layout.successor_lock, layout.helper_lock, layout.cli_lock]
+    files += [layout.start_state, layout.in_flight, layout.leader, layout.flusher_log]
+    for name, found in _inside(layout.base):
+        path = os.path.join(layout.base, name)
+        problem = None
+        if path in directories:
+            problem = _problem_with_directory(path, found, spool.st_uid)
+        elif path in files:
+            problem = _problem_with_file(path, found, spool.st_uid)
+            if problem is not None and path in (layout.flusher_lock, layout.start_lock):
+                problem += ": nothing is sent"
+        if problem is not None:
+            yield _problem(problem, "move it away")
+        elif name.endswith(MOVED_SUFFIX):
+            yield _problem(f"{path} stood in the place of something of lastword's", "look at it, then remove it")
+
+
+def _contents(layout: Layout) -> Iterator[Finding]:
+    """What is in the directories of files that have many names."""
+    owner = os.lstat(layout.spool).st_uid
+    for directory in (layout.set_aside, layout.orders, layout.redirects, layout.refused):
+        with suppress(OSError):
+            for name, found in _inside(directory):
+                problem = _problem_with_file(os.path.join(directory, name), found, owner)
+                if problem is not None:
+                    yield _problem(problem, "move it away")
+
+
+def _ledger(layout: Layout) -> Iterator[Finding]:
+    damaged = [path for path in layout.ledger_copies if inside.lexists(path) and not Ledger.is_whole(path)]
+    if len(damaged) == len(layout.ledger_copies):
+        yield _problem(
+            "both copies of the ledger are damaged: what was counted is lost, and some events are sent again",
+            "none for what is lost; the next flusher begins new ones. See what writes to the spool, and to its disk",
+        )
+        return
+    for path in damaged:
+        problem = _problem_with_file(path, inside.lstat(path), os.lstat(layout.spool).st_uid)
+        yield _warning(
+            f"{problem or f'{path} is damaged'}; the other copy counts",
+            "none needed: it mends itself, at the checkpoint after the next of whoever sends",
+        )
+
+
+def _destinations(layout: Layout) -> Iterator[Finding]:
+    for name, _ in _inside(layout.destinations):
+        key, suffix, rest = name.partition(".json")
+        if not suffix or rest.endswith(MOVED_SUFFIX):
+            yield _problem(f"{os.path.join(layout.destinations, name)} is not lastword's", "look at it, then remove it")
+        elif not rest:
+            try:
+                destination.load(layout, key)
+            except ConfigError as error:
+                yield _problem(
+                    f"{error}. Events for it wait",
+                    "start a program with its DSN, which writes it anew, or "
+                    f"`lastword redirect {shlex.quote(key)} DSN`",
+                )
+
+
+def _redirects(layout: Layout) -> Iterator[Finding]:
+    ignored = redirects.count_ignored(layout)
+    if ignored:
+        yield _problem(
+            f"{ignored} redirects in {layout.redirects} do not count: there are too many, or they are too large",
+            "remove what no `lastword redirect` has put there",
+        )
+
+
+def _births(layout: Layout) -> Iterator[Finding]:
+    for name, _ in _inside(layout.birth):
+        if not is_writer_id(name):
+            yield _problem(f"{os.path.join(layout.birth, name)} is not lastword's", "move it away")
+
+
+def _writers_themselves(layout: Layout) -> Iterator[Finding]:
+    """Their directories, and what is in them."""
+    owner = os.lstat(layout.spool).st_uid
+    for name, found in _inside(layout.writers):
+        path = os.path.join(layout.writers, name)
+        if not (is_writer_id(name) and stat.S_ISDIR(found.st_mode)):
+            yield _problem(f"{path} is {_kind(found)} and not a writer's directory", "move it away")
+            continue
+        try:
+            yield from _files_of_writer(path, owner)
+        except PermissionError:
+            whose = f" (it belongs to uid {found.st_uid})" if found.st_uid != owner else ""
+            yield _problem(f"{path} cannot be read{whose}", "give it mode 0700 and the spool's owner (chmod, chown)")
+        except FileNotFoundError:  # retired while it was looked at
+            pass
+
+
+def _files_of_writer(directory: str, owner: int) -> Iterator[Finding]:
+    for name, found in _inside(directory):
+        path = os.path.join(directory, name)
+        if name in _OWN_NAMES or is_extra_segment(name) or segment_number(name) is not None:
+            problem = _problem_with_file(path, found, owner)
+            if problem is not None:
+                yield _problem(problem, "move it away")
+            elif name.endswith(SEGMENT_SUFFIX) and found.st_size > MOST_READ:
+                yield _problem(
+                    f"{path} is larger than a segment can be; only its beginning is read",
+                    "see what writes to it: nothing of lastword's does",
+                )
+        elif not (name.startswith(_NFS_PREFIX) or name.endswith(UNFINISHED_SUFFIX)):
+            yield _problem(f"{path} is {_kind(found)} and not lastword's", "move it away")
+
+
+def _writers(layout: Layout, untold: Optional[Collection[str]]) -> Iterator[Finding]:
+    """What they say of themselves."""
+    names = layout.writer_ids() - Ledger.load(layout).retired if untold is None else untold
+    for name in sorted(names):
+        who, box = (os.path.join(layout.writer(name), file) for file in (WHO, BLACKBOX))
+        with inside.kept_to_look(layout.writer(name)):
+            knows_not_who, knows_no_state = not read_who(who), blackbox.read(box) is None
+        if knows_not_who and inside.lexists(layout.writer(name)):
+            yield _problem(f"{who} is missing or damaged; its lock alone tells whether its process lives", _GOES)
+        if knows_no_state and inside.lexists(layout.writer(name)):
+            yield _problem(f"{box} is missing or damaged; what its process refused is not counted", _GOES)
+
+
+def _problem_with_directory(path: str, found: os.stat_result | None, owner: int) -> str | None:
+    """What is wrong with what should be a directory of the spool's ``owner`` (uid); None where it is not there yet, or
+    nothing is wrong.
+    """
+    if found is None:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{path} is {_kind(found)} where a directory should be"
+    return f"{path} belongs to uid {found.st_uid}, not to uid {owner}" if found.st_uid != owner else None
+
+
+def _problem_with_file(path: str, found: os.stat_result, owner: int) -> str | None:
+    """What is wrong with what should be a file of the spool's ``owner`` (uid); None where nothing is.
+
+    It is not opened: closing it again would drop a lock that this process may have on it.
+    """
+    if not stat.S_ISREG(found.st_mode):
+        return f"{path} is {_kind(found)} where a file should be"
+    if found.st_uid != owner:
+        return f"{path} belongs to uid {found.st_uid}, not to uid {owner}"
+    return None if found.st_mode & stat.S_IRUSR or os.geteuid() == 0 else f"{path} cannot be read"
+
+
+def _kind(found: os.stat_result) -> str:
+    for is_it, name in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISREG, "a file"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if is_it(found.st_mode):
+            return name
+    return "a device"
+
+
+def _inside(directory: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Name and status of all in a directory of the spool, in order; nothing where there is none. Raises OSError."""
+    try:
+        with inside.directory(directory) as descriptor:
+            for name in sorted(os.listdir(descriptor)):
+                with suppress(FileNotFoundError):
+                    yield name, os.lstat(name, dir_fd=descriptor)
+    except FileNotFoundError:
+        pass
+
+
+def _lstat(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None

@@ -1,0 +1,70 @@
+"""The hook for warnings that the program shows.
+
+Where ``warnings.showwarning`` is not Python's own, Python gives no ``source`` to it, and a ResourceWarning is shown
+without the place of its allocation. So as long as it is Python's own, we listen at what that calls to print
+(``_showwarnmsg_impl``, which ``catch_warnings`` exchanges as well); where the program shows its warnings itself, at
+``showwarning``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from lastword.capture.safe_text import class_name, class_path, clean, clean_marked
+from lastword.hooks.slot import Hook, HookSlot
+from lastword.interruption import anything
+
+MAX_TEXT = 1024
+MAX_FILE = 1024
+
+#: Takes the text of a warning, with its class, and where it was shown for: file and line.
+Tell = Callable[[str, str, int], None]
+
+
+def install(tell: Tell) -> None:
+    """Tell of each warning that is shown from now on; the latest ``tell`` wins."""
+    shown_by_python = warnings.showwarning is getattr(warnings, "_showwarning_orig", None)
+    if not shown_by_python:
+        _printed.uninstall()
+    if getattr(warnings.showwarning, "__module__", "") == "logging":
+        _shown.uninstall()  # captureWarnings: each one comes by the logger ``py.warnings``
+    elif shown_by_python and hasattr(warnings, "_showwarnmsg_impl"):
+        _printed.install(_listener_of_messages(tell))
+    else:
+        _shown.install(_listener(tell))
+
+
+def uninstall() -> None:
+    """Tell of none, and put back what was there, where nobody has hooked in since."""
+    _printed.uninstall()
+    _shown.uninstall()
+
+
+def _listener(tell: Tell) -> Hook:
+    def listen(message: Any, category: Any, filename: Any, lineno: Any, *_: Any, **__: Any) -> None:
+        tell(_text(message, category), clean(filename, MAX_FILE), lineno)
+
+    return listen
+
+
+def _listener_of_messages(tell: Tell) -> Hook:
+    listen = _listener(tell)
+
+    def listen_to(message: Any) -> None:
+        listen(message.message, message.category, message.filename, message.lineno)
+
+    return listen_to
+
+
+def _text(message: Any, category: Any) -> str:
+    try:
+        text = str(message)
+    except anything():
+        text = f"<unprintable {class_path(type(message))}>"
+    return clean_marked(f"{class_name(category)}: {text}", MAX_TEXT)
+
+
+_shown = HookSlot(warnings, "showwarning")
+_printed = HookSlot(warnings, "_showwarnmsg_impl")

@@ -1,0 +1,160 @@
+"""What a client hears without being called: uncaught exceptions, log records, warnings."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Optional
+
+from lastword.admission.gate import IGNORED
+from lastword.assembly import message_event
+from lastword.capture.origin import MESSAGE
+from lastword.client import Client
+from lastword.event import Event, Level, Origin
+from lastword.hooks import excepthooks, log_records, shown_warnings
+from lastword.interruption import failures
+from lastword.nesting import MAX_LOGGED, captures, leave
+from lastword.scope import breadcrumbs, of_asyncio
+
+if TYPE_CHECKING:
+    from contextvars import Context
+    from logging import LogRecord
+
+ASYNCIO, LOGGING = "asyncio", "logging"
+
+_WARNING, _ERROR = 30, 40  # of logging, which need not be loaded yet
+
+
+def install(client: Client) -> None:
+    """Let ``client``, and no other, hear what its configuration wants to be heard."""
+    import logging  # 15 ms where the program has not done so, which ``import lastword`` shall not cost
+
+    listener = _Listener(client)
+    breadcrumbs.watch_collections()
+    excepthooks.install(listener.hear_uncaught)
+    log_records.install(logging, listener.hear_log_record)
+    if listener.keeps_breadcrumb(_WARNING):
+        shown_warnings.install(listener.hear_warning)
+    else:
+        shown_warnings.uninstall()
+
+
+def uninstall() -> None:
+    """Hear nothing any more."""
+    excepthooks.uninstall()
+    log_records.uninstall()
+    breadcrumbs.unwatch_collections()
+    shown_warnings.uninstall()
+
+
+def look_back() -> None:
+    """At the end of the program: hear of what has ended it, where a hook on top of ours calls nobody."""
+    excepthooks.look_back()
+
+
+class _Listener:
+    """Takes what hooks hear to the client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        levels = [client.config.log_events, client.config.log_breadcrumbs, _ERROR]
+        self._lowest = min(level for level in levels if level is not None)
+
+    def hear_uncaught(self, error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
+        # What comes out of a finalizer ends nothing.
+        level: Level = "error" if mechanism == excepthooks.UNRAISABLE else "fatal"
+        is_ctrl_c = mechanism == excepthooks.EXCEPTHOOK and issubclass(type(error), KeyboardInterrupt)
+        if is_ctrl_c and not self._client.reports_ctrl_c:
+            self._client.reporter.refuse(IGNORED)
+            return
+        self._client.report(error, traceback, mechanism, handled=False, level=level)
+
+    def hear_warning(self, text: str, file: str, line: int) -> None:
+        breadcrumbs.add_breadcrumb(text, category="warnings", level="warning", data={"file": file, "line": line})
+
+    def hear_log_record(self, record: LogRecord) -> None:
+        number: float = record.levelno
+        if type(number) is not int:  # the program may have put anything there
+            number = log_records.number_of(record)
+        if number < self._lowest or not log_records.is_ours_to_hear(record):
+            return
+        elsewhere = self._context_of(record, number)
+        if elsewhere is None:
+            self._take(record, number)
+        else:
+            elsewhere.run(self._take, record, number)
+
+    def _context_of(self, record: LogRecord, number: float) -> Optional[Context]:
+        """Where what failed has run, if an event loop tells of it; not where it is told."""
+        if number >= _ERROR and log_records.name_of(record) == ASYNCIO:
+            return of_asyncio.context_of_asyncio()
+        return of_asyncio.context_of_failure() if self._makes_event(record, number) else None
+
+    @captures.counts
+    def _take(self, record: LogRecord, number: float) -> None:
+        self._client.begin()
+        before, makes_event = captures.level, self._makes_event(record, number)
+        try:
+            keeps_breadcrumb = self.keeps_breadcrumb(number)
+            if before >= MAX_LOGGED or not (keeps_breadcrumb or makes_event):
+                return
+            captures.level = before + 1
+            text = log_records.text_of(record, self._client.settings.scrub_text)
+            if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
+                level, logger = log_records.level_of(record), log_records.name_of(record)
+                breadcrumbs.add_breadcrumb(text, category=logger, level=level, type="log")
+            if makes_event:
+                self._capture(record, text)
+        except failures() as trouble:
+            if not makes_event:
+                raise
+            self._client.reporter.refuse_for_defect(trouble)
+        except BaseException as interruption:
+            if makes_event:
+                self._client.count_interruption(interruption)
+            raise
+        finally:
+            leave(before)
+
+    def keeps_breadcrumb(self, level: float) -> bool:
+        lowest = self._client.config.log_breadcrumbs
+        return lowest is not None and level >= lowest
+
+    def _makes_event(self, record: LogRecord, number: float) -> bool:
+        lowest = self._client.config.log_events
+        return (lowest is not None and number >= lowest) or _is_uncaught_in_asyncio(record)
+
+    def _capture(self, record: LogRecord, text: str) -> None:
+        # What asyncio says of an exception is told only where records are events, too.
+        logged = log_records.Logged(record, text, with_content=self._client.config.log_events is not None)
+        found = log_records.exception_of(record, text)
+        if found is None:
+            self._capture_text(record, text, logged)
+        elif _is_uncaught_in_asyncio(record):
+            self._client.report(*found, ASYNCIO, handled=False, level="error", logged=logged)
+        else:
+            self._client.report(*found, LOGGING, handled=True, level=log_records.level_of(record), logged=logged)
+
+    def _capture_text(self, record: LogRecord, text: str, logged: log_records.Logged) -> None:
+        client = self._client
+
+        def locate() -> Origin:
+            return logged.origin(MESSAGE)
+
+        def read() -> Event:
+            level = log_records.level_of(record)
+            event = message_event(text, level=level, settings=client.settings, mechanism=LOGGING, stack=logged.stack)
+            logged.add_to(event)
+            return event
+
+        try:
+            client.capture(None, locate, read)
+        except RecursionError:
+            client.uncounted += 1
+        except failures() as trouble:
+            client.reporter.refuse_for_defect(trouble)
+
+
+def _is_uncaught_in_asyncio(record: LogRecord) -> bool:
+    """Its event loops log what nobody catches, so that is no matter of log levels."""
+    is_told = log_records.name_of(record) == ASYNCIO and log_records.number_of(record) >= _ERROR
+    return is_told and log_records.has_exception(record)

@@ -1,0 +1,92 @@
+"""What an answer that is no success means: the part that every HTTP tracker agrees on.
+
+========================  ==========================================================================================
+408, 425, 429             Retry, after ``Retry-After`` where it is given (at most a day)
+502, 503, 504             Retry likewise
+other 5xx                 Retry likewise, and perhaps the tracker stumbles over this one event
+3xx                       Misconfigured: the DSN should name the place that ``Location`` names
+401, 407                  Misconfigured: wrong key, or a proxy that wants a password
+403, 404                  Refused, and perhaps the key or the address is wrong: one event alone cannot tell
+413                       Refused, and a smaller body is worth a try
+other 4xx (400, 422 …)    Refused: this event, ever
+anything else             Retry: a 1xx, or a 2xx that its format does not take for an acknowledgement
+========================  ==========================================================================================
+
+Reasons carry the tracker's own words: the status and the first 200 characters of the body, on one line, without
+anything that steers a terminal and without the secrets that the request was sent with.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from lastword.foreign_text import MOST_QUOTED, one_line
+from lastword.wire.format import Misconfigured, Refused, Retry, Verdict
+from lastword.wire.http_message import HttpReply
+
+#: Seconds. A tracker that asks for more is asked again after a day.
+LONGEST_WAIT = 24 * 3600.0
+
+_TRY_AGAIN = frozenset({408, 425, 429})
+#: What stands before a tracker says these, or the tracker of itself; every other 5xx may be about the event.
+_NOT_THE_EVENT = frozenset({502, 503, 504})
+_WRONG_KEY = frozenset({401, 407})
+_PERHAPS_WRONG_ADDRESS_OR_KEY = frozenset({403, 404})
+_TOO_LARGE = 413
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def verdict_without_success(reply: HttpReply) -> Verdict:
+    """The verdict on an answer in which the format found no acknowledgement."""
+    status, said = reply.status, words(reply)
+    if status in _TRY_AGAIN or status >= 500:
+        may_be_event = status >= 500 and status not in _NOT_THE_EVENT
+        return Retry(said, wait_asked_for(reply), may_be_event=may_be_event)
+    if 300 <= status < 400:
+        # Without its query, which says nothing of the place.
+        target = one_line(reply.headers.get("location", "").partition("?")[0], MOST_QUOTED, reply.secrets)
+        return Misconfigured(f"HTTP {status}: redirected to {target or 'nowhere'}")
+    if status in _WRONG_KEY:
+        return Misconfigured(said)
+    if 400 <= status < 500:
+        may_be_address = status in _PERHAPS_WRONG_ADDRESS_OR_KEY
+        return Refused(said, may_be_address=may_be_address, too_large=status == _TOO_LARGE)
+    return Retry(said)
+
+
+def words(reply: HttpReply) -> str:
+    """The answer in the tracker's own words, fit for one line of a terminal or a log."""
+    text = one_line(reply.body.decode("utf-8", "replace"), MOST_QUOTED, reply.secrets)
+    return f"HTTP {reply.status}: {text}" if text else f"HTTP {reply.status}"
+
+
+def wait_asked_for(reply: HttpReply) -> float | None:
+    """Seconds to wait by ``Retry-After``, from 0 to LONGEST_WAIT; None where it says nothing that can be used.
+
+    A date is measured against the ``Date`` of the same answer, so that no clock but the tracker's own is believed.
+    """
+    asked = reply.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(asked):
+        seconds = float(asked)
+    else:
+        until, now = _http_date(asked), _http_date(reply.headers.get("date", "").strip())
+        if until is None or now is None:
+            return None
+        seconds = (until - now).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def _http_date(text: str) -> datetime | None:
+    """The preferred form of RFC 9110, section 5.6.7, by hand: ``strptime`` obeys the locale, ``email`` is heavy."""
+    parts = _HTTP_DATE.fullmatch(text)
+    if parts is None or parts[2] not in _MONTHS:
+        return None
+    day, year, hour, minute, second = (int(parts[group]) for group in (1, 3, 4, 5, 6))
+    try:
+        return datetime(year, _MONTHS.index(parts[2]) + 1, day, hour, minute, second)
+    except ValueError:
+        return None

@@ -1,0 +1,654 @@
+"""What the program says of its work: each context has its own, and nothing that is set can spoil an event."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import importlib
+import json
+import os
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from lastword import diagnostics
+from lastword.assembly import exception_event, message_event
+from lastword.capture import CaptureSettings
+from lastword.capture.budget import EVENT_ROOM
+from lastword.capture.json_copy import MAX_ITEMS
+from lastword.event import Event
+from lastword.scope import breadcrumbs
+from lastword.scope.attachments import attach
+from lastword.scope.breadcrumbs import add_breadcrumb
+from lastword.scope.context import (
+    MAX_CONTEXTS,
+    MAX_EXTRA,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_USER,
+    add_attachment,
+    attachments,
+    current,
+    level_or,
+    new_scope,
+    set_context,
+    set_extra,
+    set_fingerprint,
+    set_level,
+    set_tag,
+    set_tags,
+    set_transaction,
+    set_user,
+)
+from lastword.spool.record import MAX_RECORD, encode_event
+from tests.support import events, needs
+
+
+@pytest.fixture(autouse=True)
+def _nothing_waits_to_be_told() -> Iterator[None]:
+    diagnostics.forget()
+    yield
+    diagnostics.forget()
+
+
+def crumbs() -> list[str]:
+    """The messages of the breadcrumbs of this context."""
+    return [crumb["message"] for crumb in breadcrumbs.current()]
+
+
+def in_new_context(run: Callable[[], Any]) -> Any:
+    """What ``run`` returns in a context in which nothing was set."""
+    return contextvars.Context().run(run)
+
+
+def user_after(user: Any) -> Any:
+    def run() -> Any:
+        set_user(user)
+        return current()[0]
+
+    user = in_new_context(run)
+    json.dumps(user, allow_nan=False)
+    return user
+
+
+def tags_after(*tags: tuple[Any, Any]) -> dict[str, str]:
+    def run() -> dict[str, str]:
+        for key, value in tags:
+            set_tag(key, value)
+        return current()[1]
+
+    found: dict[str, str] = in_new_context(run)
+    return found
+
+
+def test_nothing_is_set_at_first() -> None:
+    """No user is None, not an empty one."""
+    assert in_new_context(current) == (None, {}, {}, {}, [], None)
+
+
+def test_events_carry_what_was_said(settings: CaptureSettings) -> None:
+    """As it is at the moment of the capture."""
+
+    def run() -> Any:
+        set_user({"id": "42"})
+        set_tags({"queue": "mail", "attempt": 2})
+        set_extra("order", [17])
+        set_context("shop", {"open": True})
+        set_fingerprint(["orders", 17])
+        set_transaction("POST /checkout")
+        return message_event("hello", level="info", settings=settings)
+
+    event = in_new_context(run)
+    assert (event["user"], event["tags"]) == ({"id": "42"}, {"queue": "mail", "attempt": "2"})
+    assert (event["extra"], event["contexts"]) == ({"order": [17]}, {"shop": {"open": True}})
+    assert (event["fingerprint"], event["transaction"]) == (["orders", "17"], "POST /checkout")
+
+
+def test_a_later_change_of_the_callers_object_does_not_show() -> None:
+    """A copy is taken when the user is set, and another when it is read."""
+
+    def run() -> Any:
+        user: dict[str, Any] = {"id": "42", "roles": ["admin"]}
+        set_user(user)
+        user["id"] = "43"
+        user["roles"].append("root")
+        current()[0]["roles"].append("nobody")  # type: ignore[index]
+        return current()[0]
+
+    assert in_new_context(run) == {"id": "42", "roles": ["admin"]}
+
+
+@pytest.mark.parametrize(
+    ("user", "kept"),
+    [
+        (None, None),
+        ("ann", {"id": "ann"}),
+        (42, {"id": 42}),
+        (uuid.UUID(int=7), {"id": "00000000-0000-0000-0000-000000000007"}),
+        ({}, {}),
+        (MappingProxyType({"id": 1}), {"id": 1}),
+        ({"ok": True, "none": None, "pi": 3.5}, {"ok": True, "none": None, "pi": 3.5}),
+        ({"nan": float("nan"), "inf": float("-inf")}, {"nan": "nan", "inf": "-inf"}),
+        ({"set": {1}, "tuple": (1, "a"), "price": Decimal("1.50")}, {"set": [1], "tuple": [1, "a"], "price": "1.50"}),
+        ({1: "int", None: "none", b"b": "bytes"}, {"1": "int", "None": "none", "b'b'": "bytes"}),
+        ({"\udc80": "\udc80"}, {"\\udc80": "\\udc80"}),
+        ({"a": {"b": {"c": {}, "d": 1}}}, {"a": {"b": {"c": "(left out)", "d": 1}}}),
+    ],
+)
+def test_what_is_kept_of_a_user_is_json(user: Any, kept: Any) -> None:
+    """A mapping by its items, anything else as an id; objects as their text."""
+    assert user_after(user) == kept
+
+
+def test_a_user_that_cannot_be_read_is_none_rather_than_the_one_before() -> None:
+    """The previous user would be the wrong one."""
+
+    class Broken(Mapping[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            raise RuntimeError
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(["id"])
+
+        def __len__(self) -> int:
+            return 1
+
+    def run() -> Any:
+        set_user("ann")
+        set_user(Broken())
+        return current()[0]
+
+    assert in_new_context(run) is None
+
+
+def test_values_that_cannot_be_shown_are_named_by_their_class() -> None:
+    """One bad value does not cost the others."""
+
+    class Unprintable:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    user = user_after({"bad": Unprintable(), "id": "42", "huge": 10**5000})
+    assert user["id"] == "42"
+    assert user["bad"].endswith("Unprintable>")
+    assert len(user["huge"]) < 2000
+
+
+def test_a_user_is_bounded() -> None:
+    """In items, in depth, and as a whole."""
+    recursive: dict[str, Any] = {}
+    recursive["self"] = recursive
+    assert user_after(recursive) == {"self": {"self": {"self": "(left out)"}}}
+    assert len(user_after({str(number): number for number in range(10_000)})) == MAX_ITEMS
+    for big in ({str(i): "ü" * 50_000 for i in range(40)}, {"x": [["y" * 5000] * 50] * 50, "id": 1}, "z" * 50_000_000):
+        assert len(json.dumps(user_after(big))) <= MAX_USER
+    assert user_after({"x": [["y" * 5000] * 50] * 50, "id": 1}) == {"x": "(left out)", "id": 1}
+
+
+def test_tags_are_texts_bounded_in_number_and_length() -> None:
+    """Whatever is given; a tag that is there can still be changed when no new one is kept."""
+    assert tags_after(("n", 1), ("flag", True), (5, "five")) == {"n": "1", "flag": "True", "5": "five"}
+    assert len(tags_after(("long", "x" * 1000))["long"]) == MAX_TAG
+    many = tags_after(*((f"t{number}", number) for number in range(100)), ("t0", "changed"))
+    assert len(many) == MAX_TAGS
+    assert many["t0"] == "changed"
+
+
+def test_none_removes_a_tag() -> None:
+    """And removing one that is not there is no error."""
+    assert tags_after(("a", 1), ("b", 2), ("a", None), ("c", None)) == {"b": "2"}
+
+
+def test_threads_do_not_see_each_others_user() -> None:
+    """Each request of a threaded server has its own."""
+    seen: dict[str, Any] = {}
+    all_set = threading.Barrier(4)
+
+    def request(name: str) -> None:
+        set_user(name)
+        all_set.wait(timeout=30)
+        seen[name] = current()[0]
+
+    threads = [threading.Thread(target=request, args=(f"user{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert seen == {f"user{number}": {"id": f"user{number}"} for number in range(4)}
+
+
+def test_tasks_start_with_the_context_of_their_creator_and_keep_changes_to_themselves() -> None:
+    """As context variables do."""
+
+    async def request(name: str) -> Any:
+        inherited = current()
+        set_user(name)
+        set_tag("task", name)
+        await asyncio.sleep(0)
+        return inherited, current()
+
+    async def main() -> Any:
+        set_tag("app", "shop")
+        results = await asyncio.gather(*(request(name) for name in ("a", "b")))
+        return results, current()
+
+    results, after = in_new_context(lambda: asyncio.run(main()))
+    outer = (None, {"app": "shop"})
+    assert after[:2] == outer
+    assert [(inherited[:2], own[:2]) for inherited, own in results] == [
+        (outer, ({"id": name}, {"app": "shop", "task": name})) for name in ("a", "b")
+    ]
+
+
+class TestExtraAndContexts:
+    """Values of any kind, by themselves and in groups."""
+
+    def test_none_forgets(self) -> None:
+        """Each of them, and what is not there."""
+
+        def run() -> Any:
+            set_extra("order", 17)
+            set_extra("cart", "full")
+            set_context("shop", {"open": True})
+            set_transaction("POST /checkout")
+            set_fingerprint(["a"])
+            for forget in (set_transaction, set_fingerprint, set_level, set_user):
+                forget(None)
+            set_extra("order", None)
+            set_context("shop", None)
+            set_context("none", None)
+            return current()
+
+        assert in_new_context(run) == (None, {}, {"cart": "full"}, {}, [], None)
+
+    def test_a_later_change_does_not_show(self) -> None:
+        """Neither of what was given nor of what was got."""
+
+        def run() -> Any:
+            order = {"id": 17, "items": [1]}
+            set_extra("order", order)
+            set_context("order", order)
+            order["items"] = []
+            current().extra["order"]["items"].append(2)
+            current().contexts["order"]["items"].append(2)
+            return current()
+
+        said = in_new_context(run)
+        assert said.extra == {"order": {"id": 17, "items": [1]}} == said.contexts
+
+    def test_all_together_they_are_bounded(self) -> None:
+        """The ones that come too late are left out, and that is noted."""
+
+        def run() -> Any:
+            for number in range(100):
+                set_extra(f"small {number}", number)
+                set_context(f"small {number}", {"n": number})
+            few = current()
+            for number in range(100):
+                set_extra(f"small {number}", "é" * 2000)
+                set_context(f"small {number}", {"text": "é" * 2000})
+            return few, current()
+
+        few, large = in_new_context(run)
+        assert list(few.extra) == list(few.contexts) == [f"small {number}" for number in range(MAX_ITEMS)]
+        assert len(json.dumps(large.extra, separators=(",", ":"))) <= MAX_EXTRA
+        assert len(json.dumps(large.contexts, separators=(",", ":"))) <= MAX_CONTEXTS
+        assert list(large.extra.values()).count("(left out)") > 10
+        assert list(large.contexts.values()).count({}) > 10
+        assert any("set_context" in text for text in diagnostics.waiting())
+
+    def test_a_name_that_is_set_again_makes_room_first(self) -> None:
+        """A loop that sets the same thing over and over never runs out."""
+
+        def run() -> Any:
+            for number in range(10):
+                set_extra("rows", ["x" * 1000] * 20 + [number])
+            return current().extra["rows"][-1]
+
+        assert in_new_context(run) == 9
+
+
+class TestLevel:
+    """``set_level`` is for events whose capture names no level."""
+
+    def test_for_what_names_none(self, settings: CaptureSettings) -> None:
+        """Handled exceptions and messages; an exception that nobody caught stays fatal."""
+
+        def levels() -> list[str]:
+            handled = exception_event(ValueError(), handled=True, mechanism="test", settings=settings)
+            uncaught = exception_event(ValueError(), handled=False, mechanism="test", settings=settings)
+            message = message_event("hello", level=None, settings=settings)
+            named = message_event("hello", level="debug", settings=settings)
+            return [event["level"] for event in (handled, uncaught, message, named)]
+
+        def run() -> Any:
+            before = levels()
+            set_level("warning")
+            return before, levels()
+
+        assert in_new_context(run) == (["error", "fatal", "info", "debug"], ["warning", "fatal", "warning", "debug"])
+
+    def test_no_level_of_nobodys(self, caplog: pytest.LogCaptureFixture) -> None:
+        """What no tracker knows changes nothing, and is noted."""
+
+        def run() -> Any:
+            level: Any = "catastrophe"
+            set_level("warning")
+            set_level(level)
+            return level_or("info")
+
+        assert in_new_context(run) == "warning"
+        assert caplog.messages == ["the level was not set: it is none of fatal, error, warning, info, debug"]
+
+    def test_what_only_equals_a_level_is_kept_as_the_level(self) -> None:
+        """An object that says it is one is not kept itself."""
+
+        class Level(str):
+            __slots__ = ()
+
+            def __eq__(self, other: object) -> bool:
+                return other == "error"
+
+            __hash__ = str.__hash__
+
+        def run() -> Any:
+            level: Any = Level("nonsense")
+            set_level(level)
+            return level_or("info")
+
+        assert type(in_new_context(run)) is str
+
+
+class TestNewScope:
+    """What is set inside is forgotten behind it."""
+
+    def test_everything_is_as_it_was(self) -> None:
+        """Breadcrumbs too; and inside everything from outside is there."""
+
+        def run() -> Any:
+            set_user("ann")
+            set_tag("app", "shop")
+            add_breadcrumb("before")
+            before = current(), crumbs()
+            with contextlib.suppress(KeyError), new_scope():
+                inside = current(), crumbs()
+                set_user("bob")
+                set_tags({"app": None, "queue": "mail"})
+                set_extra("a", 1)
+                set_context("a", {"b": 1})
+                set_fingerprint(["a"])
+                set_transaction("a")
+                set_level("debug")
+                add_breadcrumb("inside")
+                assert crumbs() == ["before", "inside"]
+                with new_scope():
+                    set_user("carol")
+                assert current().user == {"id": "bob"}
+                raise KeyError
+            return before, inside, (current(), crumbs()), level_or("info")
+
+        before, inside, after, level = in_new_context(run)
+        assert before == inside == after
+        assert level == "info"
+
+    def test_left_in_another_context_it_carries_nothing_over(self) -> None:
+        """What was set where it was entered is nothing to where it is left."""
+        scope = new_scope()
+
+        def enter() -> None:
+            set_user("ann")
+            scope.__enter__()
+
+        def leave() -> Any:
+            set_user("bob")
+            scope.__exit__(None, None, None)
+            return current().user
+
+        in_new_context(enter)
+        assert in_new_context(leave) == {"id": "bob"}
+
+    def test_it_does_not_stand_in_the_traceback(self) -> None:
+        """Of what is raised inside; the frames of an event are the program's."""
+        try:
+            with new_scope():
+                raise KeyError
+        except KeyError as error:
+            assert error.__traceback__ is not None
+            assert error.__traceback__.tb_next is None
+
+
+def test_threads_start_with_nothing_unless_they_run_in_a_copied_context() -> None:
+    """As context variables do, in a process that does not have its threads inherit."""
+
+    def main() -> Any:
+        set_user("ann")
+        add_breadcrumb("before")
+        seen: list[Any] = []
+
+        def look() -> None:
+            seen.append((current().user, crumbs()))
+
+        for run in (contextvars.Context().run, contextvars.copy_context().run):
+            thread = threading.Thread(target=run, args=(look,))
+            thread.start()
+            thread.join(timeout=30)
+        return seen
+
+    assert in_new_context(main) == [(None, []), ({"id": "ann"}, ["before"])]
+
+
+@pytest.mark.skipif(getattr(sys.flags, "thread_inherit_context", False), reason="here threads inherit")
+def test_a_plain_thread_starts_with_nothing() -> None:
+    """The rule that users meet."""
+
+    def main() -> Any:
+        set_user("ann")
+        seen: list[Any] = []
+        thread = threading.Thread(target=lambda: seen.append(current().user))
+        thread.start()
+        thread.join(timeout=30)
+        return seen
+
+    assert in_new_context(main) == [None]
+
+
+def test_a_forked_child_starts_with_what_its_parent_set_and_keeps_its_own_to_itself() -> None:
+    """And nothing of the child's is the parent's."""
+
+    def main() -> Any:
+        set_user("parent")
+        add_breadcrumb("before")
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            inherited = current().user, crumbs()
+            set_user("child")
+            add_breadcrumb("in the child")
+            os.write(writing, json.dumps([inherited, (current().user, crumbs())]).encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
+        child = json.loads(os.read(reading, 10_000))
+        os.close(reading)
+        os.close(writing)
+        return child, (current().user, crumbs())
+
+    child, parent = in_new_context(main)
+    assert child == [[{"id": "parent"}, ["before"]], [{"id": "child"}, ["before", "in the child"]]]
+    assert parent == ({"id": "parent"}, ["before"])
+
+
+@needs.capability(sys.implementation.name == "cpython", "gevent")
+@needs.installed("gevent")
+def test_greenlets_have_their_own() -> None:
+    """They start with nothing, as threads do, or with a copy, as tasks do: that is for gevent to say."""
+    gevent = importlib.import_module("gevent")  # it has no types
+
+    def request(name: str) -> Any:
+        inherited = crumbs()
+        set_user(name)
+        add_breadcrumb(name)
+        gevent.sleep(0)
+        return inherited, current().user, crumbs()
+
+    def main() -> Any:
+        add_breadcrumb("before")
+        greenlets = [gevent.spawn(request, name) for name in ("a", "b")]
+        gevent.joinall(greenlets, timeout=30)
+        return [greenlet.value for greenlet in greenlets], current().user, crumbs()
+
+    results, user, after = in_new_context(main)
+    assert (user, after) == (None, ["before"])
+    for name, (inherited, own_user, own) in zip("ab", results):
+        assert inherited in ([], ["before"])
+        assert own_user == {"id": name}
+        assert own == [*inherited, name]
+
+
+CALLS: list[Callable[[Any], None]] = [
+    set_user,
+    set_tags,
+    set_fingerprint,
+    set_transaction,
+    set_level,
+    lambda value: set_tag(value, value),
+    lambda value: set_extra(value, value),
+    lambda value: set_context(value, value),
+    lambda value: add_attachment(value, name=value, content_type=value),
+    lambda value: add_attachment(data=value, name=value, content_type=value),
+    lambda value: add_breadcrumb(value, category=value, level=value, data=value, type=value),
+]
+
+
+class Odd:
+    """Raises, whatever is done with it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise LookupError(name)
+
+    def __str__(self) -> str:
+        raise LookupError
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError
+
+    def __bool__(self) -> bool:
+        raise LookupError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.builds(Odd)
+    | st.builds(object)
+    | st.just("\ud800"),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner),
+)
+
+
+@given(calls=st.lists(st.tuples(st.sampled_from(CALLS), ODD), max_size=6))
+@hypothesis_settings(deadline=None, max_examples=30)
+def test_whatever_is_given_nothing_is_raised_and_the_event_is_json(calls: Any) -> None:
+    """And small, and the same once it has been on disk."""
+
+    def run() -> Any:
+        for call, value in calls:
+            call(value)
+        event = events.message_event()
+        attach(event, attachments(), MAX_RECORD)
+        return current()._asdict(), [*breadcrumbs.current()], event["attachments"]
+
+    said = json.loads(json.dumps(in_new_context(run), allow_nan=False))
+    assert json.dumps(said).isascii()
+    diagnostics.forget()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_endless_is_cut(call: Callable[[Any], None]) -> None:
+    """In time and in size."""
+    endless: list[Any] = []
+    endless.append(endless)
+    for value in (endless, "\U0001f4a5" * 1_000_000, {"x": [["y" * 50] * 5000] * 5000}):
+
+        def run(value: Any = value) -> Any:
+            call(value)
+            return current(), [*breadcrumbs.current()]
+
+        assert len(json.dumps(in_new_context(run))) < 40_000
+
+
+def test_with_all_of_it_at_its_largest_an_event_fits_into_a_record(settings: CaptureSettings) -> None:
+    """Beside stacks and variables that take all of their room."""
+    text = "\U0001f4a5" * 2000
+
+    def run() -> Event:
+        set_user({f"{number}{text}": text for number in range(60)})
+        set_tags({f"{number}{text}": text for number in range(60)})
+        for number in range(60):
+            set_extra(f"{number}{text}", [text] * 60)
+            set_context(f"{number}{text}", {text: text})
+        for _ in range(100):
+            add_breadcrumb(text, category=text, type=text, data={text: text})
+        set_fingerprint([text] * 60)
+        set_transaction(text)
+        return message_event(text, level=None, settings=settings)
+
+    event = in_new_context(run)
+    assert len(encode_event(event["id"], None, event)) <= MAX_RECORD - EVENT_ROOM
+
+
+def test_they_work_before_init_and_have_what_waits_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Once, as each call that the user makes on purpose; but a breadcrumb may come from a logging handler."""
+    diagnostics.note("disk", "full")
+    in_new_context(lambda: add_breadcrumb("hello"))
+    assert caplog.messages == []
+    in_new_context(lambda: set_extra("a", 1))
+    in_new_context(lambda: set_extra("a", 1))
+    assert caplog.messages == ["full"]
+
+
+def test_a_full_stack_raises_nothing_from_inside() -> None:
+    """Where there is room for a call but not for what it does."""
+
+    def at_depth(call: Callable[[], None], spare: int) -> None:
+        try:
+            sys.setrecursionlimit(depth() + spare)
+            call()
+        except RecursionError as error:
+            traceback = error.__traceback__
+            frames = 0
+            while traceback is not None:
+                frames, traceback = frames + 1, traceback.tb_next
+            if frames > 3:  # raised by the call itself, or by what guards it
+                raise AssertionError(f"with room for {spare} calls") from error
+        finally:
+            sys.setrecursionlimit(limit)
+
+    limit = sys.getrecursionlimit()
+    for spare in range(5, 40):
+        in_new_context(lambda spare=spare: at_depth(lambda: set_context("a", {"b": [1]}), spare))  # type: ignore[misc]
+        in_new_context(lambda spare=spare: at_depth(lambda: add_breadcrumb("a", data={"b": [1]}), spare))  # type: ignore[misc]
+
+
+def depth() -> int:
+    """How many calls deep this is."""
+    frame: Any = sys._getframe(1)
+    count = 0
+    while frame is not None:
+        count, frame = count + 1, frame.f_back
+    return count

@@ -29,7 +29,7 @@ from lastword.launch import Launcher
 from lastword.launch.mode import Choice, Mode, choose, observe
 from lastword.launch.thread import Lead
 from lastword.nesting import captures, leave, may_capture
-from lastword.recorder import Reporter
+from lastword.recorder import Recorder
 from lastword.scope import attachments, context, of_asyncio
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
@@ -55,9 +55,9 @@ class Client:
     def __init__(self, config: Config) -> None:
         destination = config.destination
         self.config = config
-        self.reporter = Reporter(config)
-        self.gate = Gate(config, fill=self.reporter.fill, members_of=members_of)
-        self.earlier: list[Reporter] = []  # of earlier calls of init, with their writers
+        self.recorder = Recorder(config)
+        self.gate = Gate(config, fill=self.recorder.fill, members_of=members_of)
+        self.earlier: list[Recorder] = []  # of earlier calls of init, with their writers
         self.launcher = Launcher(_load_flusher)
         self.choice: Choice = choose(config.flusher, observe(has_dsn=destination is not None))
         self._ended = 0  # the pid of a process that waits, or has waited, at its end
@@ -65,9 +65,9 @@ class Client:
         self.uncounted = 0  # captures for whose refusal there was no stack left
         self.settings = CaptureSettings(
             needs=NEEDS[destination.dsn.wire] if destination else NEEDS_OF_NONE,
-            is_sensitive=self.reporter.rules.is_sensitive,
-            scrub_text=self.reporter.rules.scrub_text,
-            scrub_source=self.reporter.rules.scrub_source,
+            is_sensitive=self.recorder.rules.is_sensitive,
+            scrub_text=self.recorder.rules.scrub_text,
+            scrub_source=self.recorder.rules.scrub_source,
             local_variables=config.local_variables,
             repr_of=config.repr_of,
             context_lines=config.context_lines,
@@ -81,10 +81,10 @@ class Client:
     def take_over(self, previous: Client) -> None:
         """Go on with what ``previous`` began; a writer has one destination, so a new one gets a new writer."""
         if previous.config.destination == self.config.destination and previous.config.spool == self.config.spool:
-            self.reporter.go_on_with_writers_of(previous.reporter)
+            self.recorder.go_on_with_writers_of(previous.recorder)
             self.earlier = previous.earlier
         else:
-            self.earlier = [*previous.earlier, previous.reporter]
+            self.earlier = [*previous.earlier, previous.recorder]
         self.gate.floods = previous.gate.floods
         self.launcher = previous.launcher
         self.launcher.go_on()
@@ -161,7 +161,7 @@ class Client:
         except RecursionError:
             self.uncounted += 1
         except failures() as trouble:
-            self.reporter.refuse_for_defect(trouble)
+            self.recorder.refuse_for_defect(trouble)
         except BaseException as interruption:
             self.count_interruption(interruption)
             raise
@@ -183,7 +183,7 @@ class Client:
         """
         before = captures.level
         if not may_capture(before):
-            self.reporter.refuse("nested", "an event was not kept: capturing others led to it, over and over")
+            self.recorder.refuse("nested", "an event was not kept: capturing others led to it, over and over")
             return None
         try:
             captures.level = before + 1
@@ -204,11 +204,11 @@ class Client:
         event: Optional[Event] = None
         try:
             while self.uncounted:
-                self.reporter.refuse_for_full_stack()
+                self.recorder.refuse_for_full_stack()
                 self.uncounted -= 1
             decision = self.gate.decide(error, locate(), time.time(), last_words=last_words)
             if decision.refused:
-                self.reporter.refuse(decision.refused, decision.remark)
+                self.recorder.refuse(decision.refused, decision.remark)
                 return None
             event = read()
             if decision.left_out:
@@ -217,13 +217,13 @@ class Client:
                 attachments.attach(event, wanted, MAX_RECORD)
             event_id = self.keep(event)
             # Written first, probed then: a flusher that leaves in between looks once more after its unlock.
-            if self.reporter.writer is not None:
-                served = self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
+            if self.recorder.writer is not None:
+                served = self.launcher.ensure_flusher(self.recorder.writer.layout, self.choice)
                 if not served and self._ended == os.getpid():  # another atexit function has captured it, after ours
                     self.wait_at_end(self.config.shutdown_timeout)
             return event_id
         except failures() as trouble:  # whatever it is, it is not the application's
-            self.reporter.refuse_for_defect(trouble)
+            self.recorder.refuse_for_defect(trouble)
             return None
         except BaseException as interruption:
             self._account_for(interruption, event)
@@ -243,12 +243,12 @@ class Client:
 
     def _account_for(self, interruption: BaseException, event: Optional[Event]) -> None:
         self._accounted_for = id(interruption)
-        if event is None or not self.reporter.has_just_recorded(event["id"]):
-            self.reporter.refuse_as_interrupted()
+        if event is None or not self.recorder.has_just_recorded(event["id"]):
+            self.recorder.refuse_as_interrupted()
 
     def keep(self, event: Event) -> Optional[str]:
         """Put ``event`` on disk; its id, or None where it was refused and counted. Raises nothing."""
-        return self.reporter.record(event)
+        return self.recorder.record(event)
 
     @property
     def sends(self) -> bool:
@@ -259,17 +259,17 @@ class Client:
         served = [self.launcher.ensure_flusher(spool, self.choice) for spool in self.spools()]  # each of them
         return all(served)
 
-    def reporters(self) -> list[Reporter]:
+    def recorders(self) -> list[Recorder]:
         """This one and those of earlier calls of init."""
-        return [self.reporter, *self.earlier]
+        return [self.recorder, *self.earlier]
 
     def spools(self) -> list[Layout]:
         """Where this process has written to."""
-        writers = [reporter.writer for reporter in self.reporters()]
+        writers = [recorder.writer for recorder in self.recorders()]
         return list({writer.layout.spool: writer.layout for writer in writers if writer is not None}.values())
 
     def everything_is_settled(self) -> bool:
-        return all(reporter.everything_is_settled() for reporter in self.reporters())
+        return all(recorder.everything_is_settled() for recorder in self.recorders())
 
     def wait_at_end(self, timeout: float) -> None:
         """Give what is pending at most ``timeout`` seconds to arrive, where it can.
@@ -294,20 +294,20 @@ class Client:
 
     def post_refusals(self) -> None:
         """See that what was refused is counted on disk."""
-        for reporter in self.reporters():
+        for recorder in self.recorders():
             with suppress(RecursionError):
-                reporter.post_refusals()
+                recorder.post_refusals()
 
     def may_be_sent_soon(self, now: float) -> bool:
         """Whether any of what is pending is for a tracker that is not known to be out of reach."""
         return any(
-            not reporter.everything_is_settled() and not reporter.tracker_is_out_of_reach(now)
-            for reporter in self.reporters()
+            not recorder.everything_is_settled() and not recorder.tracker_is_out_of_reach(now)
+            for recorder in self.recorders()
         )
 
     def look_after_earlier_events(self) -> None:
         """What other processes, or earlier ones, have left in the spool shall not have to wait for an event of ours."""
-        spool = self.reporter.find_spool()
+        spool = self.recorder.find_spool()
         if not self.sends or spool is None:
             return
         self.note_wrong_key(spool)
@@ -317,7 +317,7 @@ class Client:
 
     def note_wrong_key(self, spool: Layout) -> None:
         """Have it said that the tracker wants nothing from us, which nobody else notices: every capture succeeds."""
-        health = self.reporter.health(spool)
+        health = self.recorder.health(spool)
         if health is not None and health.misconfigured and self.config.destination is not None:
             place = self.config.destination.dsn.place
             diagnostics.note(

@@ -64,7 +64,7 @@ class _Listener:
         level: Level = "error" if mechanism == excepthooks.UNRAISABLE else "fatal"
         is_ctrl_c = mechanism == excepthooks.EXCEPTHOOK and issubclass(type(error), KeyboardInterrupt)
         if is_ctrl_c and not self._client.reports_ctrl_c:
-            self._client.reporter.refuse(IGNORED)
+            self._client.recorder.refuse(IGNORED)
             return
         self._client.report(error, traceback, mechanism, handled=False, level=level)
 
@@ -107,7 +107,7 @@ class _Listener:
         except failures() as trouble:
             if not makes_event:
                 raise
-            self._client.reporter.refuse_for_defect(trouble)
+            self._client.recorder.refuse_for_defect(trouble)
         except BaseException as interruption:
             if makes_event:
                 self._client.count_interruption(interruption)
@@ -151,7 +151,7 @@ class _Listener:
         except RecursionError:
             client.uncounted += 1
         except failures() as trouble:
-            client.reporter.refuse_for_defect(trouble)
+            client.recorder.refuse_for_defect(trouble)
 
 
 def _is_uncaught_in_asyncio(record: LogRecord) -> bool:

@@ -36,7 +36,7 @@ from lastword.spool.writer import Writer, WriterLost
 _Owner = tuple[int, int]  # (pid, effective uid)
 
 
-class Reporter:
+class Recorder:
     """Records events for one configuration. Nothing is made on disk before the first one.
 
     Attributes:
@@ -54,7 +54,7 @@ class Reporter:
         self._refusals: dict[int, _Refusals] = {}  # by pid
         self._ledger: Optional[tuple[str, LedgerView]] = None  # with the spool that it is of
 
-    def go_on_with_writers_of(self, previous: Reporter) -> None:
+    def go_on_with_writers_of(self, previous: Recorder) -> None:
         """Write where ``previous`` does, whose destination and spool must be the same."""
         self._writers = previous._writers
         self._refusals = previous._refusals

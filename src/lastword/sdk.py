@@ -123,7 +123,7 @@ def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, 
         client.uncounted += 1
         return None
     except failures() as trouble:
-        client.reporter.refuse_for_defect(trouble)
+        client.recorder.refuse_for_defect(trouble)
         return None
     except BaseException as interruption:
         client.count_interruption(interruption)
@@ -135,7 +135,7 @@ def _instance_of(client: Client, given: Any) -> Optional[BaseException]:
     # Not ``in``, which may ask the metaclass.
     ancestors = type.__dict__["__mro__"].__get__(given) if issubclass(type(given), type) else ()
     if not any(ancestor is BaseException for ancestor in ancestors):
-        client.reporter.refuse(
+        client.recorder.refuse(
             "no exception", f"capture_exception was given a {class_path(type(given))}, which is no exception"
         )
         return None
@@ -148,7 +148,7 @@ def _instance_of(client: Client, given: Any) -> Optional[BaseException]:
         said = "which makes something else"
     if issubclass(type(made), BaseException):
         return made  # type: ignore[no-any-return]
-    client.reporter.refuse("no exception", f"capture_exception was given the class {class_path(given)}, and {said}")
+    client.recorder.refuse("no exception", f"capture_exception was given the class {class_path(given)}, and {said}")
     return None
 
 
@@ -175,7 +175,7 @@ def _capture_message(client: Client, message: Any, level: Optional[LevelLike], m
         client.uncounted += 1
         return None
     except failures() as trouble:
-        client.reporter.refuse_for_defect(trouble)
+        client.recorder.refuse_for_defect(trouble)
         return None
     except BaseException as interruption:
         client.count_interruption(interruption)

@@ -49,7 +49,7 @@ def write(begun):
     os.write(begun, b".")
     for _ in range(most - 1):
         fresh = new_id()
-        client.reporter.writer.append(template.replace(event["id"].encode(), fresh.encode()), to)
+        client.recorder.writer.append(template.replace(event["id"].encode(), fresh.encode()), to)
         acked(fresh)
         client.ensure_flusher()
 

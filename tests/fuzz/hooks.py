@@ -15,7 +15,7 @@ from lastword.cli.reading import pages_of, title_of
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
 from lastword.event import Event, new_id
-from lastword.recorder import Reporter
+from lastword.recorder import Recorder
 from lastword.spool.layout import Layout
 from lastword.spool.record import Record, parse
 from lastword.wire.formats import FORMATS
@@ -113,17 +113,17 @@ def target(world: World, stack: ExitStack) -> Target:
         if hook.count % 200 == 0:
             hook.stop()
             world.clear()
-            hook.reporter = Reporter(config)
-        reporter = hook.reporter
-        assert reporter is not None
+            hook.recorder = Recorder(config)
+        recorder = hook.recorder
+        assert recorder is not None
         hook.count += 1
         hook.edits = case
         bad, good = _event(), _event()
-        kept = reporter.record(bad)
+        kept = recorder.record(bad)
         hook.edits = []
-        if reporter.record(good) != good["id"]:
+        if recorder.record(good) != good["id"]:
             raise Failure("the next one was not recorded")
-        records = _records(reporter, world.spool)
+        records = _records(recorder, world.spool)
         if good["id"] not in records or (kept is not None and kept not in records):
             raise Failure("it is not in the segment", repr(kept))
         if kept is not None:
@@ -134,13 +134,13 @@ def target(world: World, stack: ExitStack) -> Target:
 
 class _Hook:
     def __init__(self) -> None:
-        self.reporter: Optional[Reporter] = None
+        self.recorder: Optional[Recorder] = None
         self.count = 0
         self.edits: list[tuple[list[int], str]] = []
 
     def stop(self) -> None:
-        if self.reporter is not None and self.reporter.writer is not None:
-            self.reporter.writer.abandon()
+        if self.recorder is not None and self.recorder.writer is not None:
+            self.recorder.writer.abandon()
 
     def __call__(self, event: Any) -> Any:
         for steps, name in self.edits:
@@ -179,9 +179,9 @@ def _event() -> Event:
     return copy.deepcopy(event)
 
 
-def _records(reporter: Reporter, spool: Path) -> dict[str, Record]:
+def _records(recorder: Recorder, spool: Path) -> dict[str, Record]:
     """Those at the end of what it wrote."""
-    writer = reporter.writer
+    writer = recorder.writer
     assert writer is not None
     directory = Path(Layout(str(spool)).writer(writer.id))
     found = {}

@@ -24,7 +24,7 @@ from lastword.config import Config
 from lastword.errors import SpoolError
 from lastword.flusher import in_program
 from lastword.flusher.loop import Flusher
-from lastword.recorder import Reporter
+from lastword.recorder import Recorder
 from lastword.spool.layout import Layout
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
@@ -110,13 +110,13 @@ class Scene:
     def captures(self, dsn: str, count: int) -> list[str]:
         """As a program that has just started; what was kept. What was refused is said in words."""
         diagnostics.forget()
-        reporter = Reporter(Config(dsn=dsn, spool=str(self.spool)))
+        recorder = Recorder(Config(dsn=dsn, spool=str(self.spool)))
         events = [message_event(f"{SECRET} {os.urandom(8).hex()}") for _ in range(count)]
-        kept = [event["message"] for event in events if reporter.record(event) is not None]
+        kept = [event["message"] for event in events if recorder.record(event) is not None]
         if len(kept) < count:
             assert any(str(self.shared) in said for said in diagnostics.waiting()), diagnostics.waiting()
-        if reporter.writer is not None:
-            reporter.writer.abandon()
+        if recorder.writer is not None:
+            recorder.writer.abandon()
         return [str(message) for message in kept]
 
     def leads(self) -> None:

@@ -17,7 +17,7 @@ def test_delivered_refused_and_set_aside(tmp_path: Path) -> None:
     body = """
 for number in range(6): acked(lastword.capture_message(f"event {number}"))
 from lastword import sdk
-assert sdk._client.reporter.record({**sdk.message_event("x", level="info", settings=sdk._client.settings),
+assert sdk._client.recorder.record({**sdk.message_event("x", level="info", settings=sdk._client.settings),
     "message": "y" * 2_000_000}) is None
 """
     with LoopbackTracker() as tracker:

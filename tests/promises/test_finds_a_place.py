@@ -20,7 +20,7 @@ from lastword.audit.accounts import read_accounts
 from lastword.cli import doctor, status
 from lastword.config import Config
 from lastword.errors import SpoolError
-from lastword.recorder import Reporter
+from lastword.recorder import Recorder
 from lastword.spool import places, refused
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
@@ -58,10 +58,10 @@ def lives_in(home: Path | str, temporary: Path) -> None:
 
 def records(spool: Path | None, *, where: Path | None) -> None:
     """Capture as the user that this process is now: in the spool ``where``, or refused, for None."""
-    reporter = Reporter(Config(dsn=DSN, spool=None if spool is None else str(spool)))
-    kept = reporter.record(message_event())
+    recorder = Recorder(Config(dsn=DSN, spool=None if spool is None else str(spool)))
+    kept = recorder.record(message_event())
     assert (kept is not None) == (where is not None)
-    assert (reporter.writer and Path(reporter.writer.layout.spool)) == where
+    assert (recorder.writer and Path(recorder.writer.layout.spool)) == where
     if where is not None:
         found = places.find(None if spool is None else str(spool))
         assert found is not None
@@ -180,8 +180,8 @@ def test_a_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         lockf(descriptor, *arguments)
 
     monkeypatch.setattr(fcntl, "lockf", on_a_file_system_without)
-    reporter = Reporter(Config(dsn=DSN))
-    kept = [reporter.record(message_event()) is not None for _ in range(20)]
+    recorder = Recorder(Config(dsn=DSN))
+    kept = [recorder.record(message_event()) is not None for _ in range(20)]
     state = home / ".local/state/lastword"
     if lockable == "the next place":
         assert kept == [True] * 20
@@ -196,7 +196,7 @@ def test_a_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     done, text = told("doctor", None)
     assert (done, "locks do not work in" in text) == (1, True)
     monkeypatch.setattr(fcntl, "lockf", lockf)
-    assert reporter.record(message_event()) is not None
+    assert recorder.record(message_event()) is not None
     assert read_accounts(state).refused == {"no spool": 20}
 
 

@@ -27,7 +27,7 @@ from lastword import sdk
 def capture(size):
     event = sdk.message_event("x", level="info", settings=sdk._client.settings)
     event["message"] = "x" * size
-    event_id = sdk._client.reporter.record(event)
+    event_id = sdk._client.recorder.record(event)
     sdk._client.ensure_flusher()
     return event_id
 for line in sys.stdin:

@@ -22,7 +22,7 @@ from lastword.config import Config
 from lastword.dsn import Destination, Dsn
 from lastword.errors import SpoolError
 from lastword.flusher.daemon import run_detached
-from lastword.recorder import Reporter
+from lastword.recorder import Recorder
 from lastword.spool.layout import Layout
 from lastword.spool.record import encode_event
 from lastword.spool.start import StartState, store
@@ -70,12 +70,12 @@ def has_home_nowhere(shared: Path) -> None:
 
 def victim_captures(shared: Path, *, expect_refusal: bool) -> None:
     has_home_nowhere(shared)
-    reporter = Reporter(Config(dsn=DSN))
-    captured = reporter.record(message_event())
+    recorder = Recorder(Config(dsn=DSN))
+    captured = recorder.record(message_event())
     assert (captured is None) == expect_refusal
     if expect_refusal:
-        assert reporter.writer is None
-        refusals = reporter._own_refusals()
+        assert recorder.writer is None
+        refusals = recorder._own_refusals()
         refusals.add_up()
         assert refusals._counts == {"no spool": 1}
 
@@ -163,7 +163,7 @@ def test_another_place_is_used_where_there_is_one(ground: Path) -> None:
     def capture() -> None:
         has_home_nowhere(shared)
         os.environ["HOME"] = str(home)
-        assert Reporter(Config(dsn=DSN)).record(message_event()) is not None
+        assert Recorder(Config(dsn=DSN)).record(message_event()) is not None
 
     as_user(VICTIM, capture)
     assert len(list((home / ".local/state/lastword/v1/writers").iterdir())) == 1
@@ -182,7 +182,7 @@ def test_no_flusher_is_started_on_a_planted_spool(ground: Path, mode: int) -> No
         launch.spawn = lambda layout, *_, **__: started.append(layout)
         lastword.init(DSN)
         assert sdk._client is not None
-        assert sdk._client.reporter.find_spool() is None
+        assert sdk._client.recorder.find_spool() is None
         assert lastword.capture_message("hello") is None
         assert started == []
 
@@ -282,9 +282,9 @@ def test_a_race_for_the_spools_place(ground: Path, mode: int) -> None:
         has_home_nowhere(shared)
         kept = 0
         for _ in range(ATTEMPTS):
-            reporter = Reporter(Config(dsn=DSN))
-            if reporter.record(message_event()) is not None:
-                writer = reporter.writer
+            recorder = Recorder(Config(dsn=DSN))
+            if recorder.record(message_event()) is not None:
+                writer = recorder.writer
                 assert writer is not None
                 found = os.lstat(shared / SPOOL_NAME)
                 assert stat.S_ISDIR(found.st_mode) and found.st_uid == VICTIM
@@ -329,7 +329,7 @@ def test_a_named_spool_that_is_exchanged(ground: Path, when: str) -> None:
         os.read(done, 1)
 
     def capture() -> None:
-        reporter = Reporter(Config(dsn=DSN, spool=str(place)))
+        recorder = Recorder(Config(dsn=DSN, spool=str(place)))
         if when == "before":
             let_it_be_exchanged()
         else:
@@ -341,7 +341,7 @@ def test_a_named_spool_that_is_exchanged(ground: Path, when: str) -> None:
                 let_it_be_exchanged()
 
             os.rename = rename_and_let_it_be_exchanged  # type: ignore[assignment]
-        assert reporter.record(message_event()) is None
+        assert recorder.record(message_event()) is None
 
     as_user(VICTIM, lambda: Layout(str(place)).prepare())
     attacker = Other(ATTACKER, exchange)

@@ -55,7 +55,7 @@ def fill():
     for _ in range(80):
         event = message_event("x", level="info", settings=sdk._client.settings)
         event["message"] = "x" * 60_000
-        acked(sdk._client.reporter.record(event))
+        acked(sdk._client.recorder.record(event))
         Cycle()
 
 def use_files_of_its_own():

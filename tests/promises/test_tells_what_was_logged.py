@@ -30,8 +30,8 @@ from tests.support.events import destination
 def as_in_a_new_process() -> Iterator[None]:
     yield
     client = sdk._client
-    if client is not None and client.reporter.writer is not None:
-        client.reporter.writer.abandon()
+    if client is not None and client.recorder.writer is not None:
+        client.recorder.writer.abandon()
     sdk._client = sdk._closed = None
     listener.uninstall()
     structlog.reset_defaults()

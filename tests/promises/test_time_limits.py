@@ -74,8 +74,8 @@ def interrupted_at(line, kind, call):
     return False, count
 
 def accounted():
-    reporter = sdk.current_client().reporter
-    writer, refusals = reporter.writer, reporter._own_refusals()
+    recorder = sdk.current_client().recorder
+    writer, refusals = recorder.writer, recorder._own_refusals()
     writer._check_descriptor()
     told = sum(writer._state.refused.values()) + sum(count for _, count in writer._unposted)
     return writer.recorded + told + len(refusals.arrived) + sum(refusals._counts.values())
@@ -99,14 +99,14 @@ def everywhere(call, kind, step, makes_event):
     assert not nesting.captures.level
 
 # What few captures come to: a look at a full spool, a first capture, a text that is JSON.
-layout = sdk.current_client().reporter.writer.layout
+layout = sdk.current_client().recorder.writer.layout
 ledger.Ledger.load(layout).store(layout)
 def look(): room.survey(layout, limits.Limits(spool=1))
 def begin_anew():
     describe_this_process()
     clock.counted_from.__wrapped__()
 def json_text(): rules.scrub_text('{"token": "' + "a1" * 20 + '"}')
-rules = sdk.current_client().reporter.rules
+rules = sdk.current_client().recorder.rules
 def send(): in_program.lead(layout, until=lambda: True)  # as ``flush`` does where nobody leads
 def start():  # what a helper is started by
     signal.signal(signal.SIGCHLD, lambda *_: None)

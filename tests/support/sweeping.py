@@ -75,13 +75,13 @@ class Sweep:
         assert not self._wrong, f"{len(self._wrong)} of {self._made}:\n{told}"
 
     def _defects(self) -> int:
-        writer = self._client().reporter.writer
+        writer = self._client().recorder.writer
         return 0 if writer is None else writer._state.refused.get("internal error", 0)
 
     def _accounted(self) -> int:
         """Events of this process that are recorded or counted."""
         client = self._client()
-        writer, refusals = client.reporter.writer, client.reporter._own_refusals()
+        writer, refusals = client.recorder.writer, client.recorder._own_refusals()
         counted = len(refusals.arrived) + sum(refusals._counts.values()) + client.uncounted
         if writer is None:
             return counted

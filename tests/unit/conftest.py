@@ -15,9 +15,9 @@ def as_in_a_new_process() -> Iterator[None]:
     """What a test sets up is undone."""
     yield
     for client in (sdk._client, sdk._closed):
-        for reporter in [client.reporter, *client.earlier] if client is not None else []:
-            if reporter.writer is not None:
-                reporter.writer.abandon()
+        for recorder in [client.recorder, *client.earlier] if client is not None else []:
+            if recorder.writer is not None:
+                recorder.writer.abandon()
     sdk._client = sdk._closed = None
     listener.uninstall()
     context.set_user(None)

@@ -26,7 +26,7 @@ from lastword.cli.reading import pages_of
 from lastword.config import Config
 from lastword.errors import RecordRefused
 from lastword.event import Event, Origin
-from lastword.recorder import Reporter
+from lastword.recorder import Recorder
 from lastword.spool.record import Record, frame, parse
 from lastword.wire.formats import FORMATS
 from tests.support import needs
@@ -581,14 +581,14 @@ class TestBeforeSend:
     def test_anything_anywhere(self, number: int) -> None:
         """Whatever a hook puts anywhere in its event, it is kept, read back from disk, and sent in every format."""
         event: Any = None
-        reporter = Reporter(Config(before_send=lambda _: event))
+        recorder = Recorder(Config(before_send=lambda _: event))
         given = exception_event()
         for place in all_places(rich_event()):
             if place[0] == "stack" or place[:2] == ("exceptions", 1):  # the same shapes once more
                 continue
             event = rich_event()
             inner(event, place[:-1])[place[-1]] = ODD[number]
-            body = reporter._body(given)
+            body = recorder._body(given)
             assert body is not None
             record = parse(frame(body, 1).rstrip(b"\n"))
             assert isinstance(record, Record), place

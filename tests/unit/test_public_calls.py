@@ -186,7 +186,7 @@ def test_a_spool_that_is_removed_is_made_again(tmp_path: Path) -> None:
     assert lastword.capture_message("gone")
     (tmp_path / "spool").rename(tmp_path / "elsewhere")
     assert sdk._client is not None
-    writer = sdk._client.reporter.writer
+    writer = sdk._client.recorder.writer
     assert writer is not None
     (tmp_path / "elsewhere/v1/writers" / writer.id / "000001.seg").unlink()
     assert lastword.capture_message("kept")

@@ -1,4 +1,4 @@
-"""What the reporter tells capture."""
+"""How events are to be captured, as ``client`` decides."""
 
 from __future__ import annotations
 

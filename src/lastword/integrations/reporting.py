@@ -79,7 +79,7 @@ def tell(failure: Failure) -> None:
         diagnostics.note("integrations", f"an error in a request was not reported: {describe(trouble)}")
         client = sdk.current_client()
         if client is not None:
-            client.reporter.refuse_for_defect(trouble)
+            client.recorder.refuse_for_defect(trouble)
 
 
 def part(take: Callable[[], _T], default: _T) -> _T:

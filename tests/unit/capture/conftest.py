@@ -1,4 +1,4 @@
-"""Settings for capturing, as the reporter would give them."""
+"""Settings for capturing, as a client gives them."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
     monkeypatch.setenv("BOOBOO_HANDSHAKE", "0")
     sweep = Sweep(client)
     yield sweep
-    writer = client().reporter.writer
+    writer = client().recorder.writer
     if writer is not None:
         writer.abandon()
     sdk._client = sdk._closed = globs.handler = booboo._client = None

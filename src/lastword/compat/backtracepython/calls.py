@@ -236,7 +236,7 @@ def _hear_uncaught(ex_type: Any, ex_value: Optional[BaseException], ex_traceback
 def _note_lost(trouble: BaseException) -> None:
     handler = globs.handler
     if handler is not None:
-        handler.client.reporter.refuse_for_defect(trouble)
+        handler.client.recorder.refuse_for_defect(trouble)
     if globs.debug_backtrace:
         say(f"a report was not kept: {describe(trouble)}")
 

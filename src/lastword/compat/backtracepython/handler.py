@@ -69,7 +69,7 @@ class Handler:
         self.context_line_count = context_line_count
         self.collect_source_code = collect_source_code
         self.exit_timeout = exit_timeout
-        self.settings = capture_settings(client.reporter.rules.scrub_source)
+        self.settings = capture_settings(client.recorder.rules.scrub_source)
         self._debug = debug
 
     def keep(self, read: Callable[[], Event]) -> Optional[str]:
@@ -80,7 +80,7 @@ class Handler:
             self.client.uncounted += 1
             event_id = None
         except failures() as trouble:
-            self.client.reporter.refuse_for_defect(trouble)
+            self.client.recorder.refuse_for_defect(trouble)
             event_id = None
         if self._debug:
             say(f"the report {event_id} is safe in the spool" if event_id else _why_lost())

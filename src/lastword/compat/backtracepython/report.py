@@ -229,7 +229,7 @@ def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Lev
 
 def _scrubbed(said: dict[str, Any], event: Event, handler: Handler) -> dict[str, Any]:
     """What the program says, without what the rules find; the event itself is scrubbed on its way to the disk."""
-    rules = handler.client.reporter.rules
+    rules = handler.client.recorder.rules
     return said if rules.off else scrub(cast("Event", {**event, "extra": said}), rules)["extra"]
 
 

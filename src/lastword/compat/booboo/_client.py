@@ -105,7 +105,7 @@ class BoobooClient:
         except RecursionError:
             reporting.uncounted += 1
         except failures() as trouble:
-            reporting.reporter.refuse_for_defect(trouble)
+            reporting.recorder.refuse_for_defect(trouble)
 
     def set_user(self, user_data: Optional[dict[str, Any]]) -> None:
         """Say who is using the program (see ``booboo.set_user``); None forgets. Never raises."""
@@ -123,7 +123,7 @@ class BoobooClient:
         except RecursionError:
             reporting.uncounted += 1
         except failures() as trouble:
-            reporting.reporter.refuse_for_defect(trouble)
+            reporting.recorder.refuse_for_defect(trouble)
 
     def _capture_and_send(
         self,

@@ -116,7 +116,7 @@ class ReportingClient(Client):
         if event["user"] is None:
             event["user"] = self._process_user.get()
         if self._hook is None and (event["message"] is None or event["level"] in _DOCUMENTED_LEVELS):
-            return self._told(self.reporter.record(event))
+            return self._told(self.recorder.record(event))
         return self._keep_rendered(event)
 
     def _told(self, event_id: Optional[str]) -> Optional[str]:
@@ -131,12 +131,12 @@ class ReportingClient(Client):
         try:
             body = self._body(event)
         except failures() as error:  # whatever it is, it is not the application's
-            self.reporter.refuse_for_defect(error)
+            self.recorder.refuse_for_defect(error)
             return None
         if body is None:
-            self.reporter.refuse("before_send")
+            self.recorder.refuse("before_send")
             return None
-        return self._told(self.reporter.record_rendered(event["id"], WIRE, body, JSON, last_words=last_words))
+        return self._told(self.recorder.record_rendered(event["id"], WIRE, body, JSON, last_words=last_words))
 
     def _body(self, event: Event) -> Optional[bytes]:
         """What is to be sent; None where the hook wants none of it, or could not do its work, which is said."""
@@ -161,13 +161,13 @@ class ReportingClient(Client):
     def shake_hands(self, body: bytes) -> None:
         """Tell the tracker that there is somebody, unless it was told from this spool before."""
         if self.config.destination is not None and not self._is_known():
-            self.reporter.record_rendered(new_id(), WIRE, body, JSON)
+            self.recorder.record_rendered(new_id(), WIRE, body, JSON)
             # A thread is started only by who has more to say: this may be a server that is about to fork its workers.
-            if self.reporter.writer is not None and self.choice.mode is Mode.PROCESS:
-                self.launcher.ensure_flusher(self.reporter.writer.layout, self.choice)
+            if self.recorder.writer is not None and self.choice.mode is Mode.PROCESS:
+                self.launcher.ensure_flusher(self.recorder.writer.layout, self.choice)
 
     def _is_known(self) -> bool:
-        spool, destination = self.reporter.find_spool(), self.config.destination
+        spool, destination = self.recorder.find_spool(), self.config.destination
         return spool is not None and destination is not None and os.path.exists(spool.destination(destination.key))
 
     def wait_at_end(self, timeout: float) -> None:
@@ -184,8 +184,8 @@ class ReportingClient(Client):
         self._warnings.tell()
 
     def _look_at_delivery(self) -> None:
-        writer = self.reporter.writer
-        health = self.reporter.health(writer.layout) if writer is not None else None
+        writer = self.recorder.writer
+        health = self.recorder.health(writer.layout) if writer is not None else None
         if health is None or health.last_error_at <= self._heard_at:
             return
         self._heard_at = health.last_error_at

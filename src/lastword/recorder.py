@@ -26,8 +26,7 @@ from lastword.nesting import Turn, captures
 from lastword.scrub import Rules, scrub
 from lastword.spool import places, refused
 from lastword.spool.layout import Layout
-from lastword.spool.ledger import DestinationHealth
-from lastword.spool.ledger_view import LedgerView
+from lastword.spool.ledger import DestinationHealth, LedgerView
 from lastword.spool.limits import SPOOL_FULL, Limits
 from lastword.spool.record import MAX_BODY, encode_event, encode_rendered
 from lastword.spool.room import Room, Sight, survey

@@ -22,8 +22,7 @@ from lastword.errors import ConfigError, SpoolError
 from lastword.flusher.succession import Succession, is_taken
 from lastword.spool import destination
 from lastword.spool.layout import Layout
-from lastword.spool.ledger import DestinationHealth
-from lastword.spool.ledger_view import LedgerView
+from lastword.spool.ledger import DestinationHealth, LedgerView
 from lastword.spool.lock import holder
 
 #: How often to look whether it is time to take over, and, while leading, to stop, in seconds.

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from lastword.spool.layout import Layout
-from lastword.spool.ledger import Ledger
-from lastword.spool.ledger_view import LedgerView
+from lastword.spool.ledger import Ledger, LedgerView
 
 
 def test_it_shows_every_checkpoint_and_reads_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

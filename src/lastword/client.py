@@ -13,10 +13,9 @@ from lastword import diagnostics
 from lastword.admission import Gate
 from lastword.assembly import exception_event
 from lastword.capture import CaptureSettings
-from lastword.capture.exception import is_unraised
+from lastword.capture.exception import is_unraised, members_of
 from lastword.capture.json_copy import error_text
 from lastword.capture.origin import origin_of_exception
-from lastword.capture.relations import members_of
 from lastword.capture.release import guessed_release
 from lastword.capture.reported import MEMBER, event_of, mark
 from lastword.capture.safe_text import class_path, describe

@@ -8,7 +8,7 @@ from typing import Any, Optional
 import pytest
 
 from lastword.assembly import exception_event
-from lastword.capture import CaptureSettings, relations
+from lastword.capture import CaptureSettings, exception
 from lastword.capture.exception import MAX_DEPTH, MAX_EXCEPTIONS, MAX_MEMBERS
 from lastword.event import Event
 from lastword.event_json import to_json
@@ -128,7 +128,7 @@ def test_a_group_of_the_backport_is_known_by_its_class(
     class OwnGroup(BaseExceptionGroup):
         __module__ = "shop"
 
-    monkeypatch.setattr(relations, "_GROUP", None)
+    monkeypatch.setattr(exception, "_GROUP", None)
     event = capture(OwnGroup("own", [ValueError("1"), 5, TypeError("2")]), settings)
     assert tree(event) == [("own", None, None), ("1", "member", 0), ("2", "member", 0)]
     assert tree(capture(BaseExceptionGroup.__new__(OwnGroup), settings)) == [("", None, None)]
@@ -146,7 +146,7 @@ def test_ten_times_as_many_exceptions_cost_no_more(
         looked_at.append(error)
         return next_in_chain(error)
 
-    next_in_chain = relations.next_in_chain
+    next_in_chain = exception.next_in_chain
     monkeypatch.setattr("lastword.capture.exception.next_in_chain", counted)
     counts = []
     for count in (100, 1000):

@@ -10,7 +10,7 @@ import pytest
 
 from lastword.assembly import exception_event
 from lastword.capture import CaptureSettings
-from lastword.capture.syntax_error import FUNCTION
+from lastword.capture.exception import FUNCTION
 from lastword.event import Frame
 from lastword.event_json import to_json
 from tests.support import needs

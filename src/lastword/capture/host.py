@@ -6,7 +6,7 @@ import os
 import sys
 from typing import NamedTuple
 
-from lastword.capture.kernel_table import read_table
+from lastword.capture.process import read_table
 from lastword.capture.safe_text import clean
 from lastword.event import HostInfo
 from lastword.interruption import failures

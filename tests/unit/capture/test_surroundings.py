@@ -19,8 +19,7 @@ import pytest
 from lastword.assembly import message_event
 from lastword.capture import CaptureSettings, host, process
 from lastword.capture.host import host_info
-from lastword.capture.kernel_table import read_table
-from lastword.capture.process import process_info, runtime_info, thread_info
+from lastword.capture.process import process_info, read_table, runtime_info, thread_info
 from lastword.event import Needs
 from lastword.scrub import is_sensitive
 from tests.support import needs

@@ -13,8 +13,7 @@ from lastword.capture.bounded_repr import bounded_repr, has_long_text
 from lastword.capture.budget import Room
 from lastword.capture.exception import MAX_VALUE, exception_tree, is_unraised, type_only
 from lastword.capture.frames import StackReader
-from lastword.capture.host import host_info
-from lastword.capture.process import process_info, runtime_info, thread_info
+from lastword.capture.process import host_info, process_info, runtime_info, thread_info
 from lastword.capture.safe_text import class_name, clean, clean_ends, describe
 from lastword.capture.settings import CaptureSettings
 from lastword.capture.threads import other_threads

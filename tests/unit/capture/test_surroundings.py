@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 from lastword.assembly import message_event
-from lastword.capture import CaptureSettings, host, process
-from lastword.capture.host import host_info
-from lastword.capture.process import process_info, read_table, runtime_info, thread_info
+from lastword.capture import CaptureSettings, process
+from lastword.capture.process import host_info, process_info, read_table, runtime_info, thread_info
 from lastword.event import Needs
 from lastword.scrub import is_sensitive
 from tests.support import needs
@@ -225,8 +224,8 @@ def test_the_machine_id_is_read_from_dbus_then_systemd_then_the_hostname(
     for name, content in (("dbus", dbus), ("systemd", systemd)):
         if content is not None:
             (tmp_path / name).write_text(content)
-    monkeypatch.setattr(host, "_MACHINE_ID_FILES", (str(tmp_path / "dbus"), str(tmp_path / "systemd")))
-    assert host._machine_id("My Host") == expected
+    monkeypatch.setattr(process, "_MACHINE_ID_FILES", (str(tmp_path / "dbus"), str(tmp_path / "systemd")))
+    assert process._machine_id("My Host") == expected
 
 
 def test_a_table_of_the_kernel_gives_sizes_in_bytes_and_the_counts_asked_for(tmp_path: Path) -> None:

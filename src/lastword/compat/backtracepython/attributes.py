@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastword.capture.host import host_info
-from lastword.capture.process import process_info
+from lastword.capture.process import host_info, process_info
 from lastword.compat.backtracepython.version import version_string
 from lastword.event import HostInfo, ProcessInfo
 from lastword.interruption import anything

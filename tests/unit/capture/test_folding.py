@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lastword.capture.folding import MAX_CALLS, SHOWN_CYCLES, both_ends
+from lastword.capture.frames import MAX_CALLS, SHOWN_CYCLES, both_ends
 
 
 def folded(calls: Any) -> Any:

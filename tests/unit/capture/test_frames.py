@@ -15,7 +15,7 @@ import pytest
 
 from lastword.assembly import exception_event, message_event
 from lastword.capture import CaptureSettings
-from lastword.capture.folding import SHOWN_CYCLES
+from lastword.capture.frames import SHOWN_CYCLES
 from lastword.capture.source import MAX_FILE_SIZE, is_in_app
 from lastword.event import LEFT_OUT, Event, Frame, Needs
 from lastword.event_json import own_copy, to_json

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Optional
 from lastword.capture.bounded_repr import MAX_TEXT, BoundedRepr
 from lastword.capture.own_repr import OwnReprs
 from lastword.capture.safe_text import class_name, clean
-from lastword.capture.source_match import CO_OPTIMIZED
+from lastword.capture.source import CO_OPTIMIZED
 from lastword.event import FILTERED, Mark
 from lastword.event_json import encode_text
 from lastword.interruption import anything, failures

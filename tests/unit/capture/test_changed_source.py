@@ -17,7 +17,7 @@ import pytest
 from lastword.assembly import exception_event
 from lastword.capture import source
 from lastword.capture.settings import CaptureSettings
-from lastword.capture.source_match import may_be_source_of
+from lastword.capture.source import may_be_source_of
 from lastword.event import Frame, Needs
 from lastword.scrub import is_sensitive
 from tests.support import needs

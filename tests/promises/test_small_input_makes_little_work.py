@@ -21,7 +21,7 @@ from lastword.audit.findings import findings
 from lastword.cli.change import whole_ids
 from lastword.errors import ConfigError, SpoolError
 from lastword.event import new_id
-from lastword.flusher import losses, retention, settle, watch
+from lastword.flusher import retention, settle, upkeep, watch
 from lastword.flusher.attached_files import with_attached_files
 from lastword.flusher.in_flight import InFlight
 from lastword.flusher.ordered import Orders
@@ -149,7 +149,7 @@ def test_thousands_of_reasons(layout: Layout) -> None:
     (Path(layout.refused) / "disk full").write_bytes(b"..")
     counted = refused.counted(layout)
     assert counted["disk full"] == 2 and len(counted) <= 200
-    told = losses.losses({}, {f"reason {number}": 1 + number for number in range(2_000)})
+    told = upkeep.losses({}, {f"reason {number}": 1 + number for number in range(2_000)})
     assert len(told) <= 51 and sum(told.values()) == 2_000 * 2_001 // 2
 
 

@@ -1,4 +1,12 @@
-"""What a leader does for the spool beside sending: onto the disk, within its limits, and honest about losses."""
+"""What a leader does for the spool beside sending: onto the disk, within its limits, and honest about losses.
+
+Telling of losses: at most once an hour one event says how many others were lost, and why.
+
+"217 events were lost since 2026-11-22 12:04 UTC: spool full 200, too large 17"
+
+What the program itself did not want (before_send, ignored, sampled, flood) is no loss, and the loss of such a report is
+never told of.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +20,8 @@ from lastword.assembly import message_event
 from lastword.capture import CaptureSettings
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.event import Needs
-from lastword.flusher import losses, retention
+from lastword.flusher import retention
+from lastword.flusher.retention import OWN_REPORT
 from lastword.flusher.settle import Bookkeeper
 from lastword.flusher.watch import WatchedWriter
 from lastword.interruption import failures
@@ -74,12 +83,12 @@ class Upkeep:
         for writer in writers.values():
             dropped.update(writer.entry.tally)
             refused.update(blackbox.load(os.path.join(writer.directory, BLACKBOX)).refused)
-        lost = losses.losses(reasons_of_dropped(dropped), refused)
-        news = losses.untold(lost, ledger.told, ledger.told_at, now)
+        lost = losses(reasons_of_dropped(dropped), refused)
+        news = untold(lost, ledger.told, ledger.told_at, now)
         healthy = [key for key, health in ledger.destinations.items() if health.last_success_at and not health.failures]
         if not news or not healthy:
             return
-        text = losses.sentence(news, ledger.told_at or self._first_seen(writers, now))
+        text = sentence(news, ledger.told_at or self._first_seen(writers, now))
         told = [self._report(text, key, lost) for key in healthy]
         if any(told):
             ledger.told, ledger.told_at = lost, now
@@ -100,3 +109,38 @@ class Upkeep:
         except failures(OSError, ConfigError, SpoolError, RecordRefused, WriterLost):
             return False
         return True
+
+
+#: Seconds between two reports.
+INTERVAL = 3600.0
+
+#: So many reasons are told of, those of the most events; what others there are comes from a file that was damaged.
+_MOST_REASONS = 50
+_OTHERS = "other reasons"
+
+WANTED = frozenset({"before_send", "ignored", "sampled", "flood", "purged", OWN_REPORT})
+
+
+def losses(dropped: Mapping[str, int], refused: Mapping[str, int]) -> Counter[str]:
+    """How many events were lost, by reason, over the life of the spool."""
+    total = Counter(dict(dropped))
+    total.update(refused)
+    found = Counter({reason: count for reason, count in total.items() if count > 0 and reason not in WANTED})
+    told = Counter(dict(found.most_common(_MOST_REASONS)))
+    others = sum(found.values()) - sum(told.values())
+    return told + Counter({_OTHERS: others})
+
+
+def untold(lost: Counter[str], told: Counter[str], told_at: float, now: float) -> Counter[str]:
+    """The losses to tell of now: none before its time. A ``told_at`` in the future is a wrong clock's."""
+    if 0 <= now - told_at < INTERVAL:
+        return Counter()
+    return lost - told
+
+
+def sentence(counts: Counter[str], since: float) -> str:
+    """The message of the report; ``since`` in Unix seconds."""
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(since))
+    total = sum(counts.values())
+    reasons = ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
+    return f"{total} event{'s were' if total != 1 else ' was'} lost since {when}: {reasons}"

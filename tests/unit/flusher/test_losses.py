@@ -10,7 +10,7 @@ import pytest
 
 from lastword.audit.accounts import read_accounts
 from lastword.dsn import Destination, Dsn
-from lastword.flusher import losses, retention, schedule, upkeep
+from lastword.flusher import retention, schedule, upkeep
 from lastword.flusher.loop import Flusher
 from lastword.flusher.retention import OWN_REPORT
 from lastword.flusher.watch import WatchedWriter
@@ -31,7 +31,7 @@ NOW = 1_800_000_000.0
 def test_what_the_program_did_not_want_is_no_loss() -> None:
     """Rules of the program's own making, and the loss of an earlier report, are not told of."""
     refused = {"before_send": 5, "ignored": 1, "sampled": 2, "flood": 9, "too large": 17, "disk full": 3}
-    assert losses.losses({"spool full": 200, OWN_REPORT: 1, "nothing": 0}, refused) == {
+    assert upkeep.losses({"spool full": 200, OWN_REPORT: 1, "nothing": 0}, refused) == {
         "spool full": 200,
         "too large": 17,
         "disk full": 3,
@@ -44,16 +44,16 @@ def test_what_the_program_did_not_want_is_no_loss() -> None:
 )
 def test_once_an_hour(told_at: float, news: int) -> None:
     """Only what is new, and an hour after the last time; a time in the future holds nobody back."""
-    found = losses.untold(Counter(a=7), Counter(a=2), told_at, NOW)
+    found = upkeep.untold(Counter(a=7), Counter(a=2), told_at, NOW)
     assert sum(found.values()) == news
 
 
 def test_the_words() -> None:
     """How many, since when, and why, the most frequent reason first."""
-    assert losses.sentence(Counter({"too large": 17, "spool full": 200}), 1_795_348_440.0) == (
+    assert upkeep.sentence(Counter({"too large": 17, "spool full": 200}), 1_795_348_440.0) == (
         "217 events were lost since 2026-11-22 11:54 UTC: spool full 200, too large 17"
     )
-    assert losses.sentence(Counter({"too large": 1}), 0.0).startswith("1 event was lost since 1970")
+    assert upkeep.sentence(Counter({"too large": 1}), 0.0).startswith("1 event was lost since 1970")
 
 
 def test_the_tracker_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,8 +55,8 @@ EXCEPTIONS = {
     "flusher/attached_files.py": {  # of the program
         "os.open(then['path'], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)",
         "open(descriptor, 'rb', closefd=False)",
+        "os.stat(path)",
     },
-    "flusher/source_files.py": {"os.stat(path)"},
     "flusher/daemon.py": {"open('/proc/self/autogroup', 'w')"},
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lastword.event import Event
-from lastword.flusher.source_files import with_source_of_files
+from lastword.flusher.files_of_reports import with_source_of_files
 from lastword.wire.backtrace_prepared import LITTLE_SOURCE, PREPARED, prepared
 from tests.support.events import destination, exception, exception_event, frame
 

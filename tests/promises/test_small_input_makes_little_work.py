@@ -22,7 +22,7 @@ from lastword.cli.change import whole_ids
 from lastword.errors import ConfigError, SpoolError
 from lastword.event import new_id
 from lastword.flusher import retention, settle, upkeep, watch
-from lastword.flusher.attached_files import with_attached_files
+from lastword.flusher.files_of_reports import with_attached_files
 from lastword.flusher.in_flight import InFlight
 from lastword.flusher.ordered import Orders
 from lastword.flusher.settle import Bookkeeper

@@ -52,7 +52,7 @@ EXCEPTIONS = {
         "os.open(f'/proc/self/fdinfo/{number}', os.O_RDONLY)",
     },
     "spool/places.py": {"os.lstat(path)"},  # whether a directory that was named is root's
-    "flusher/attached_files.py": {  # of the program
+    "flusher/files_of_reports.py": {  # of the program
         "os.open(then['path'], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)",
         "open(descriptor, 'rb', closefd=False)",
         "os.stat(path)",

@@ -4,6 +4,10 @@ Lines of source beyond those that an event has, from files that are still what t
 
 Not taken at capture: two hundred lines around each frame are ten times as much as the rest of an event. A spool would
 hold a tenth of the events through an outage, and the process that reports would pay for them.
+
+Attached files that are too large for a record, read when the report is sent.
+
+A log that was only appended to is sent as it was when the report was made; what was replaced, or cut, is not sent.
 """
 
 from __future__ import annotations
@@ -14,12 +18,36 @@ import tokenize
 from typing import Any, Optional, cast
 
 from lastword.dsn import Destination
-from lastword.event import Event, with_all_parts
-from lastword.flusher.attached_files import with_attached_files
+from lastword.event import Event, FileFound, with_all_parts
 from lastword.interruption import failures
 from lastword.scrub import Rules
 from lastword.spool.record import Record
+from lastword.wire.backtrace_attachments import with_files_read
 from lastword.wire.backtrace_prepared import with_more_source
+
+
+def with_attached_files(event: Event) -> Event:
+    """The event with the contents of all its attachments; raises nothing for a file's sake."""
+    return with_files_read(event, _beginning)
+
+
+def _beginning(then: FileFound) -> Optional[bytes]:
+    try:
+        descriptor = os.open(then["path"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or (found.st_dev, found.st_ino) != (then["device"], then["inode"]):
+                return None
+            if found.st_size < then["size"]:  # before any memory is taken for what a record claims
+                return None
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(then["size"])
+            return content if len(content) == then["size"] else None
+        finally:
+            os.close(descriptor)
+    except failures(OSError, ValueError):
+        return None
+
 
 MAX_FILE_SIZE = 4 * 1024 * 1024
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lastword.event import Event
-from lastword.flusher.attached_files import with_attached_files
+from lastword.flusher.files_of_reports import with_attached_files
 from lastword.wire.backtrace_attachments import LEFT_OUT, with_left_out_told
 from tests.support.events import exception_event
 

@@ -21,7 +21,7 @@ import pytest
 
 from lastword.admission import BeforeSend, Floods, Gate, gate
 from lastword.admission.floods import BURST, MAX_ORIGINS, RATE, Bucket, pour
-from lastword.admission.ignore import Ignored
+from lastword.admission.gate import Ignored
 from lastword.cli.reading import pages_of
 from lastword.config import Config
 from lastword.errors import RecordRefused

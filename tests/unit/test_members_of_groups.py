@@ -18,7 +18,7 @@ import pytest
 
 import lastword
 from lastword import listener
-from lastword.admission.ignore import Ignored
+from lastword.admission.gate import Ignored
 from lastword.audit.accounts import read_accounts
 from tests.support import needs
 

@@ -7,7 +7,7 @@ from types import CoroutineType
 from typing import Any, Optional, cast
 
 from lastword import diagnostics
-from lastword.admission.ignore import names_of
+from lastword.admission.gate import names_of
 from lastword.admission.shape import Misfit, mended, shape_of
 from lastword.errors import RecordRefused
 from lastword.event import BEFORE_SEND_TAG, Event

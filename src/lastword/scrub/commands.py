@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from re import Match
 from typing import NamedTuple, Optional
 
-from lastword.scrub.late_pattern import LatePattern
-from lastword.scrub.texts import Span
+from lastword.scrub.texts import LatePattern, Span
 
 
 class _Command(NamedTuple):

@@ -21,8 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Callable, NamedTuple, Optional
 
-from lastword.scrub.late_pattern import LatePattern
-from lastword.scrub.texts import Finder, Span
+from lastword.scrub.texts import Finder, LatePattern, Span
 
 _TOKEN = LatePattern(
     r"""(?P<text> [bBrRuUfFtT]{0,2} (?:

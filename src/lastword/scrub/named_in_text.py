@@ -14,9 +14,8 @@ from re import Match
 from typing import Callable, Optional
 
 from lastword.named_values import NAME_KEYS, VALUE_KEYS
-from lastword.scrub.late_pattern import LatePattern
 from lastword.scrub.pairs_in_text import BRACKETED, QUOTE, VALUE
-from lastword.scrub.texts import Finder, Span
+from lastword.scrub.texts import Finder, LatePattern, Span
 
 _WINDOW = 300
 

@@ -19,9 +19,8 @@ from collections.abc import Iterable, Iterator
 from re import Match
 from typing import Callable, Optional
 
-from lastword.scrub.late_pattern import LatePattern
 from lastword.scrub.names import WORDS, pattern_of
-from lastword.scrub.texts import Finder, Span
+from lastword.scrub.texts import Finder, LatePattern, Span
 
 #: In the midst of a sentence these say nothing yet.
 _EVERYDAY = ("token", "auth", "private", "session", "cookie", "dsn")

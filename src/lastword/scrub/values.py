@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from lastword.scrub.commands import A_FLAG, passwords_of_commands
-from lastword.scrub.late_pattern import LatePattern
-from lastword.scrub.texts import Finder, Rule, Span, folded
+from lastword.scrub.texts import Finder, LatePattern, Rule, Span, folded
 
 _PRIVATE_KEY = r"""(?P<secret> ----[- ]BEGIN[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?[- ]----
     [\s\S]*? (?: ----[- ]END[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?[- ]---- | \Z ) )"""

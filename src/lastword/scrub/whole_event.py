@@ -10,10 +10,9 @@ from typing import Any, cast
 from lastword.event import FILTERED, Event, Frame
 from lastword.event_json import EncodedFrame, EncodedList, own_frame
 from lastword.scrub.json_values import Clean, by_names, by_values
-from lastword.scrub.late_pattern import LatePattern, processor_time
 from lastword.scrub.open_json import scrub_encoded
 from lastword.scrub.rules import Rules
-from lastword.scrub.texts import SecretsInTexts, Suspicion
+from lastword.scrub.texts import LatePattern, SecretsInTexts, Suspicion, processor_time
 
 #: Seconds of the processor's time for the texts of one event; what is left then of its variables goes.
 TIME_LIMIT = 0.010

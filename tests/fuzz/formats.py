@@ -16,7 +16,7 @@ from lastword.audit import kept_events
 from lastword.audit.accounts import read_accounts
 from lastword.dsn import Destination, Dsn
 from lastword.errors import ConfigError
-from lastword.flusher.in_flight import InFlight
+from lastword.flusher.strikes import InFlight
 from lastword.spool import destination, orders, start
 from lastword.spool.layout import Layout
 from lastword.spool.leader import is_outdated, stands_still, version_of

@@ -15,7 +15,7 @@ import pytest
 
 import lastword
 from lastword.audit.accounts import read_accounts
-from lastword.flusher.in_flight import InFlight
+from lastword.flusher.strikes import InFlight
 from lastword.spool import start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder

@@ -17,7 +17,7 @@ import pytest
 
 from lastword.audit.accounts import read_accounts
 from lastword.cli import main
-from lastword.flusher.in_flight import InFlight
+from lastword.flusher.strikes import InFlight
 from lastword.spool.layout import Layout
 from lastword.spool.leader import version_of
 from lastword.spool.lock import holder

@@ -13,8 +13,8 @@ import pytest
 from lastword import diagnostics
 from lastword.errors import SpoolError
 from lastword.flusher import in_program
-from lastword.flusher.in_flight import InFlight
 from lastword.flusher.loop import Flusher
+from lastword.flusher.strikes import InFlight
 from lastword.spool import orders
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger

@@ -18,8 +18,7 @@ from lastword.cli import main
 from lastword.dsn import Destination, Dsn
 from lastword.errors import ConfigError
 from lastword.event import new_id
-from lastword.flusher.in_flight import InFlight
-from lastword.flusher.strikes import Strikes
+from lastword.flusher.strikes import InFlight, Strikes
 from lastword.spool import aside, blackbox, destination, identity, leader, ledger, orders, start
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger

@@ -23,9 +23,9 @@ from lastword.errors import ConfigError, SpoolError
 from lastword.event import new_id
 from lastword.flusher import retention, settle, upkeep, watch
 from lastword.flusher.files_of_reports import with_attached_files
-from lastword.flusher.in_flight import InFlight
 from lastword.flusher.ordered import Orders
 from lastword.flusher.settle import Bookkeeper
+from lastword.flusher.strikes import InFlight
 from lastword.flusher.watch import WatchedWriter
 from lastword.spool import aside, blackbox, destination, leader, ledger, orders, reader, redirects, refused, start
 from lastword.spool.layout import Layout, segment_name

@@ -22,7 +22,7 @@ What is not named here is not ours and is left alone, except for files in a writ
     probe.lock                   there for a moment, to see whether locks work here
     refused/<reason>             refusals of processes that have no writer (``spool.refused``)
     flusher.json                 who leads: pid and version (``spool.leader``)
-    in_flight.json               what the flusher is sending at this moment (``flusher.in_flight``)
+    in_flight.json               what the flusher is sending at this moment (``flusher.strikes``)
     set_aside/                   refused for good, or damaged, each with its reason
     flusher.log                  the flusher's own trouble, capped
     <name>.<random>.moved        what stood in the place of one of these and was none

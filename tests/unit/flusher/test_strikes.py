@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lastword.flusher.in_flight import SIZE, InFlight
-from lastword.flusher.strikes import Strikes
+from lastword.flusher.strikes import SIZE, InFlight, Strikes
 from lastword.spool.layout import Layout
 
 

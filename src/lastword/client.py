@@ -33,7 +33,7 @@ from lastword.scope import attachments, context, of_asyncio
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 from lastword.spool.record import MAX_RECORD
-from lastword.wire.needs import NEEDS, NEEDS_OF_NONE
+from lastword.wire import NEEDS, NEEDS_OF_NONE
 
 #: How often ``flush`` and the end of the process look whether everything is settled, in seconds.
 _LOOK = 0.02

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lastword.event import Event, Needs
+from lastword.wire import NEEDS
 from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES
 from lastword.wire.formats import FORMATS
-from lastword.wire.needs import NEEDS
 from tests.support.events import EVENT_ID, breadcrumb, destination, exception, exception_event, frame, message_event
 
 BACKTRACE = destination("backtrace+https://submit.backtrace.io/universe/TOKEN/json")

@@ -11,7 +11,7 @@ from lastword.assembly import exception_event
 from lastword.capture import CaptureSettings
 from lastword.config import Config
 from lastword.scrub import Rules
-from lastword.wire.needs import NEEDS
+from lastword.wire import NEEDS
 
 RULES = Rules(Config())
 ABOVE = "\n".join(f'    "user{number}": "hunter2",' for number in range(10))

@@ -14,10 +14,10 @@ from lastword.capture import CaptureSettings
 from lastword.dsn import Destination
 from lastword.errors import SendError, WhereItFailed
 from lastword.scrub import is_sensitive
+from lastword.wire import NEEDS
 from lastword.wire.format import Delivered, History, Misconfigured, Refused
 from lastword.wire.formats import FORMATS
 from lastword.wire.http_message import HttpReply, HttpRequest
-from lastword.wire.needs import NEEDS
 
 #: Seconds for the whole of a trial, where the destination does not want less.
 PATIENCE = 10.0

@@ -24,9 +24,9 @@ from lastword.event import Event, new_id
 from lastword.event_json import own_copy
 from lastword.interruption import failures, suppressed
 from lastword.launch.mode import Mode
+from lastword.wire import NEEDS
 from lastword.wire.booboo_payload import payload
 from lastword.wire.json_text import encode
-from lastword.wire.needs import NEEDS
 
 WIRE, JSON = "booboo", "application/json"
 

@@ -33,12 +33,12 @@ MAX_CALLS_PER_END = MAX_CALLS // 2
 #: How often a cycle of calls that repeats up to the gap is shown before it, and behind it.
 SHOWN_CYCLES = 3
 
-_Call = TypeVar("_Call")
+_T = TypeVar("_T")
 
 
 def both_ends(
-    calls: Iterable[_Call], same_place: Callable[[_Call, _Call], bool]
-) -> tuple[list[_Call], int, list[_Call]]:
+    calls: Iterable[_T], same_place: Callable[[_T, _T], bool]
+) -> tuple[list[_T], int, list[_T]]:
     """The first calls, the number of those left out, and the last calls; at most 100 in all.
 
     Up to 100 are all there. Of more, the first 50 and the last 50 are kept; where these end (or begin) with a cycle of
@@ -46,7 +46,7 @@ def both_ends(
     """
     remaining = iter(calls)
     head = list(islice(remaining, MAX_CALLS))
-    tail: deque[_Call] = deque(maxlen=MAX_CALLS)
+    tail: deque[_T] = deque(maxlen=MAX_CALLS)
     beyond = 0
     for call in remaining:
         tail.append(call)
@@ -64,7 +64,7 @@ def both_ends(
     return first, total - len(first) - len(last), last
 
 
-def _without_repetition(calls: list[_Call], same_place: Callable[[_Call, _Call], bool]) -> list[_Call]:
+def _without_repetition(calls: list[_T], same_place: Callable[[_T, _T], bool]) -> list[_T]:
     """``calls`` up to the third round of the cycle with which they end; all of them where they end with none."""
     for cycle in range(1, len(calls) // (SHOWN_CYCLES + 1) + 1):
         start = len(calls) - cycle

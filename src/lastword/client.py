@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Optional
+from typing import Any, Optional
 
 from lastword import diagnostics
 from lastword.admission import Gate
-from lastword.assembly import exception_event
+from lastword.assembly import exception_event, message_event
 from lastword.capture import CaptureSettings
 from lastword.capture.exception import is_unraised, members_of
 from lastword.capture.json_copy import error_text
-from lastword.capture.origin import origin_of_exception
+from lastword.capture.origin import origin_of_exception, origin_of_message
 from lastword.capture.release import guessed_release
 from lastword.capture.reported import MEMBER, event_of, mark
 from lastword.capture.safe_text import class_path, describe
 from lastword.config import Config
-from lastword.event import FLOOD_TAG, Event, Level, Origin
+from lastword.event import FLOOD_TAG, Event, Level, LevelLike, Origin, level_from
 from lastword.hooks.excepthooks import THREADING
 from lastword.hooks.log_records import Logged
 from lastword.interruption import failures
@@ -141,6 +141,15 @@ class Client:
             self._accounted_for = id(interruption)
             raise
         return event_id
+
+    def capture_text(self, text: Any, level: Optional[LevelLike], mechanism: str) -> Optional[str]:
+        """As ``capture``, a message. Without a level it has that of ``set_level``, or ``info``."""
+
+        def read() -> Event:
+            chosen = None if level is None else level_from(level, "info", mechanism)
+            return message_event(text, level=chosen, settings=self.settings, mechanism=mechanism)
+
+        return self.capture(None, origin_of_message, read)
 
     def report(
         self,

@@ -7,20 +7,19 @@ import sys
 import threading
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from lastword import diagnostics, listener
-from lastword.assembly import message_event
-from lastword.capture.origin import origin_of_message
+from lastword import diagnostics
 from lastword.capture.reported import event_of
 from lastword.capture.safe_text import class_path, describe
-from lastword.client import Client
-from lastword.config import Config
-from lastword.event import Event, LevelLike, level_from
+from lastword.event import LevelLike
 from lastword.hooks import spawned_children
 from lastword.hooks.catch import Catch
 from lastword.interruption import anything, failures
 from lastword.scope import context
+
+if TYPE_CHECKING:
+    from lastword.client import Client
 
 #: What ``sys.exc_info()`` returns.
 ExcInfo = Union[
@@ -51,12 +50,18 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
     Raises:
         ConfigError: an option is unknown, or a value cannot be used; what was set up before stays.
     """
+    # Most of us is loaded now: a program that is not set up has no use for it. From here on nothing more is.
+    from lastword.client import Client
+    from lastword.config import Config
+
     start(Client(Config.load({"dsn": dsn, **options})))
     spawned_children.carry(_CARRIED, init_in_child, {"dsn": dsn, **options})
 
 
 def start(client: Client) -> None:
     """Go on with ``client``, and no other: what ``init`` does, for a client that somebody else has made."""
+    from lastword import listener
+
     global _client
     previous = _client or _closed
     if previous is not None and previous is not client:
@@ -64,7 +69,7 @@ def start(client: Client) -> None:
     _client = client
     diagnostics.tell_every(0.0 if client.config.debug else diagnostics.TELL_INTERVAL)
     listener.install(client)
-    _register_at_exit()
+    _register_at_exit(listener.look_back)
     if client.choice.remark:
         diagnostics.note("mode", client.choice.remark)
     client.look_after_earlier_events()
@@ -164,13 +169,9 @@ def capture_message(message: str, level: Optional[LevelLike] = None) -> Optional
 
 
 def _capture_message(client: Client, message: Any, level: Optional[LevelLike], mechanism: str) -> Optional[str]:
-    def read() -> Event:
-        chosen = None if level is None else level_from(level, "info", mechanism)
-        return message_event(message, level=chosen, settings=client.settings, mechanism=mechanism)
-
     try:
         client.begin()
-        return client.capture(None, origin_of_message, read)
+        return client.capture_text(message, level, mechanism)
     except RecursionError:
         client.uncounted += 1
         return None
@@ -226,6 +227,8 @@ def close(timeout: Optional[float] = None) -> None:
     client = _client
     if client is None:
         return
+    from lastword import listener
+
     _client, _closed = None, client
     try:
         listener.uninstall()
@@ -246,25 +249,25 @@ def _report_caught(error: BaseException, traceback: Optional[TracebackType]) -> 
 _catch = Catch(_report_caught)
 
 
-def _register_at_exit() -> None:
+def _register_at_exit(look_back: Callable[[], None]) -> None:
     global _atexit_registered
     if not _atexit_registered:
-        atexit.register(_at_exit)
+        atexit.register(_at_exit, look_back)
         _atexit_registered = True
         # What concurrent.futures uses: called before threads are waited for, which may go on for hours.
         register: Any = getattr(threading, "_register_atexit", None)
         with suppress(RuntimeError):  # the interpreter is ending already
             if register is not None:
-                register(listener.look_back)
+                register(look_back)
 
 
-def _at_exit() -> None:
+def _at_exit(look_back: Callable[[], None]) -> None:
     """Somebody must lead when this process is gone. A forked child that runs this has its own writer, or none."""
     client = _client
     if client is None:
         return
     try:
-        listener.look_back()
+        look_back()
         client.wait_at_end(client.config.shutdown_timeout)
     except KeyboardInterrupt:
         pass  # what is pending stays in the spool, and whoever is in a hurry need not be told so by a traceback

@@ -23,9 +23,9 @@ MAKERS: dict[str, Callable[[Path], AbstractContextManager[Path]]] = {
 
 #: Captures on demand: each line of standard input is a number of bytes; answers "id" or "None".
 ON_DEMAND = """
-from lastword import sdk
+from lastword import assembly, sdk
 def capture(size):
-    event = sdk.message_event("x", level="info", settings=sdk._client.settings)
+    event = assembly.message_event("x", level="info", settings=sdk._client.settings)
     event["message"] = "x" * size
     event_id = sdk._client.recorder.record(event)
     sdk._client.ensure_flusher()

@@ -69,8 +69,9 @@ class TestTheSource:
         assert tree.layers() == {name for line in layers for name in line} - TO_COME
 
     def test_a_program_that_reports_errors_never_loads_the_read_half(self, tree: SourceTree) -> None:
-        """`import lastword` reaches neither the flusher nor one of the three dependencies."""
-        assert imports_at_load(tree, "lastword", READ_HALF) == []
+        """Neither `import lastword` nor `init` reaches the flusher or one of the dependencies."""
+        for loaded in ("lastword", "lastword.client", "lastword.listener"):
+            assert imports_at_load(tree, loaded, READ_HALF) == []
 
     def test_nothing_is_imported_while_an_event_is_captured(self, tree: SourceTree) -> None:
         """An import in mid-capture can meet a held import lock, a full descriptor table or a gone file system."""

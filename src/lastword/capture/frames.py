@@ -36,9 +36,7 @@ SHOWN_CYCLES = 3
 _T = TypeVar("_T")
 
 
-def both_ends(
-    calls: Iterable[_T], same_place: Callable[[_T, _T], bool]
-) -> tuple[list[_T], int, list[_T]]:
+def both_ends(calls: Iterable[_T], same_place: Callable[[_T, _T], bool]) -> tuple[list[_T], int, list[_T]]:
     """The first calls, the number of those left out, and the last calls; at most 100 in all.
 
     Up to 100 are all there. Of more, the first 50 and the last 50 are kept; where these end (or begin) with a cycle of

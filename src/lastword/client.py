@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Optional
 
@@ -14,7 +13,6 @@ from lastword.admission import Gate
 from lastword.assembly import exception_event, message_event
 from lastword.capture import CaptureSettings
 from lastword.capture.exception import is_unraised, members_of
-from lastword.capture.json_copy import error_text
 from lastword.capture.origin import origin_of_exception, origin_of_message
 from lastword.capture.release import guessed_release
 from lastword.capture.reported import MEMBER, event_of, mark
@@ -24,22 +22,14 @@ from lastword.event import FLOOD_TAG, Event, Level, LevelLike, Origin, level_fro
 from lastword.hooks.excepthooks import THREADING
 from lastword.hooks.log_records import Logged
 from lastword.interruption import failures
-from lastword.launch import Launcher
-from lastword.launch.mode import Choice, Mode, choose, observe
-from lastword.launch.thread import Lead
+from lastword.launch.mode import Mode, choose, observe
 from lastword.nesting import captures, leave, may_capture
 from lastword.recorder import Recorder
 from lastword.scope import attachments, context, of_asyncio
 from lastword.spool.layout import Layout
-from lastword.spool.lock import holder
 from lastword.spool.record import MAX_RECORD
+from lastword.waiting import Pending
 from lastword.wire import NEEDS, NEEDS_OF_NONE
-
-#: How often ``flush`` and the end of the process look whether everything is settled, in seconds.
-_LOOK = 0.02
-
-#: How long ``flush`` waits for a flusher that was started to lead before it sends by itself, in seconds.
-_HELPER_PATIENCE = 10.0
 
 
 class Client:
@@ -56,10 +46,7 @@ class Client:
         self.config = config
         self.recorder = Recorder(config)
         self.gate = Gate(config, fill=self.recorder.fill, members_of=members_of)
-        self.earlier: list[Recorder] = []  # of earlier calls of init, with their writers
-        self.launcher = Launcher(_load_flusher)
-        self.choice: Choice = choose(config.flusher, observe(has_dsn=destination is not None))
-        self._ended = 0  # the pid of a process that waits, or has waited, at its end
+        self.pending = Pending(self.recorder, choose(config.flusher, observe(has_dsn=destination is not None)))
         self._accounted_for = 0  # address of the last interruption whose event is recorded or counted
         self.uncounted = 0  # captures for whose refusal there was no stack left
         self.settings = CaptureSettings(
@@ -81,12 +68,10 @@ class Client:
         """Go on with what ``previous`` began; a writer has one destination, so a new one gets a new writer."""
         if previous.config.destination == self.config.destination and previous.config.spool == self.config.spool:
             self.recorder.go_on_with_writers_of(previous.recorder)
-            self.earlier = previous.earlier
+            self.pending.go_on_from(previous.pending, but=previous.recorder)
         else:
-            self.earlier = [*previous.earlier, previous.recorder]
+            self.pending.go_on_from(previous.pending)
         self.gate.floods = previous.gate.floods
-        self.launcher = previous.launcher
-        self.launcher.go_on()
 
     def capture_error(
         self,
@@ -225,10 +210,9 @@ class Client:
                 attachments.attach(event, wanted, MAX_RECORD)
             event_id = self.keep(event)
             # Written first, probed then: a flusher that leaves in between looks once more after its unlock.
-            if self.recorder.writer is not None:
-                served = self.launcher.ensure_flusher(self.recorder.writer.layout, self.choice)
-                if not served and self._ended == os.getpid():  # another atexit function has captured it, after ours
-                    self.wait_at_end(self.config.shutdown_timeout)
+            writer = self.recorder.writer
+            if writer is not None and not self.pending.see_to(writer.layout):
+                self.wait_at_end(self.config.shutdown_timeout)
             return event_id
         except failures() as trouble:  # whatever it is, it is not the application's
             self.recorder.refuse_for_defect(trouble)
@@ -258,70 +242,19 @@ class Client:
         """Put ``event`` on disk; its id, or None where it was refused and counted. Raises nothing."""
         return self.recorder.record(event)
 
-    @property
-    def sends(self) -> bool:
-        return self.choice.mode is not Mode.HOLD
-
-    def ensure_flusher(self) -> bool:
-        """Whether every spool that this process has written to has a flusher, or may have one in a moment."""
-        served = [self.launcher.ensure_flusher(spool, self.choice) for spool in self.spools()]  # each of them
-        return all(served)
-
-    def recorders(self) -> list[Recorder]:
-        """This one and those of earlier calls of init."""
-        return [self.recorder, *self.earlier]
-
-    def spools(self) -> list[Layout]:
-        """Where this process has written to."""
-        writers = [recorder.writer for recorder in self.recorders()]
-        return list({writer.layout.spool: writer.layout for writer in writers if writer is not None}.values())
-
-    def everything_is_settled(self) -> bool:
-        return all(recorder.everything_is_settled() for recorder in self.recorders())
-
     def wait_at_end(self, timeout: float) -> None:
-        """Give what is pending at most ``timeout`` seconds to arrive, where it can.
-
-        Where nobody can be started any more, not even a thread, as from Python 3.12 on while an interpreter ends, it is
-        sent from here.
-        """
-        deadline = time.monotonic() + timeout
-        self._ended = os.getpid()
-        self.post_refusals()
-        while not self.everything_is_settled():
-            served = self.ensure_flusher()
-            if time.monotonic() >= deadline or not self.may_be_sent_soon(time.time()):
-                break
-            if served:
-                time.sleep(_LOOK)
-            elif not (self.launcher.has_failed and self._drain(deadline)):
-                break
-        else:
-            diagnostics.withdraw("start")
-        self.launcher.make_way()
-
-    def post_refusals(self) -> None:
-        """See that what was refused is counted on disk."""
-        for recorder in self.recorders():
-            with suppress(RecursionError):
-                recorder.post_refusals()
-
-    def may_be_sent_soon(self, now: float) -> bool:
-        """Whether any of what is pending is for a tracker that is not known to be out of reach."""
-        return any(
-            not recorder.everything_is_settled() and not recorder.tracker_is_out_of_reach(now)
-            for recorder in self.recorders()
-        )
+        """Give what is pending at most ``timeout`` seconds to arrive."""
+        self.pending.wait_at_end(timeout)
 
     def look_after_earlier_events(self) -> None:
         """What other processes, or earlier ones, have left in the spool shall not have to wait for an event of ours."""
         spool = self.recorder.find_spool()
-        if not self.sends or spool is None:
+        if not self.pending.are_sent or spool is None:
             return
         self.note_wrong_key(spool)
         # A thread is started only by who has something to say: this may be a server that is about to fork its workers.
-        if self.choice.mode is Mode.PROCESS and spool.has_writers():
-            self.launcher.ensure_flusher(spool, self.choice)
+        if self.pending.choice.mode is Mode.PROCESS and spool.has_writers():
+            self.pending.see_to(spool)
 
     def note_wrong_key(self, spool: Layout) -> None:
         """Have it said that the tracker wants nothing from us, which nobody else notices: every capture succeeds."""
@@ -333,48 +266,3 @@ class Client:
                 f"events are kept in the spool and not delivered: the DSN for {place} seems to be wrong "
                 f"({health.last_error}). See `lastword status`.",
             )
-
-    def flush(self, timeout: float) -> bool:
-        """Wait until everything is settled, at most ``timeout`` seconds; whether it is. See ``sdk.flush``."""
-        began = time.monotonic()
-        self.post_refusals()
-        patience = min(_HELPER_PATIENCE, timeout / 2) if self.choice.mode is Mode.PROCESS else timeout
-        if not self.everything_is_settled():
-            for spool in self.spools():
-                spool.hurry_flusher()
-        while not self.everything_is_settled():
-            waited = time.monotonic() - began
-            if waited >= timeout or not self.sends:
-                return False
-            if self.ensure_flusher() and waited < patience:
-                time.sleep(min(_LOOK, timeout - waited))
-            else:
-                self._drain(began + timeout)
-        return True
-
-    def _drain(self, deadline: float) -> bool:
-        """Send from the calling thread, unless somebody leads: then give it a moment. False where it cannot be done."""
-        unled = [spool for spool in self.spools() if _nobody_leads(spool)]
-        try:
-            lead = _load_flusher() if unled else None
-        except failures() as error:  # no requests, for one
-            diagnostics.note("start", f"nothing sends events (they stay in the spool): {error_text(error)}")
-            lead = None
-        if lead is not None:
-            for spool in unled:
-                lead(spool, until=lambda: time.monotonic() >= deadline or self.everything_is_settled())
-        time.sleep(max(min(_LOOK, deadline - time.monotonic()), 0.0))
-        return lead is not None or not unled
-
-
-def _nobody_leads(spool: Layout) -> bool:
-    try:
-        return holder(spool.flusher_lock) is None
-    except failures(OSError):
-        return False
-
-
-def _load_flusher() -> Lead:
-    from lastword.flusher.in_program import lead
-
-    return lead

@@ -70,8 +70,8 @@ def start(client: Client) -> None:
     diagnostics.tell_every(0.0 if client.config.debug else diagnostics.TELL_INTERVAL)
     listener.install(client)
     _register_at_exit(listener.look_back)
-    if client.choice.remark:
-        diagnostics.note("mode", client.choice.remark)
+    if client.pending.choice.remark:
+        diagnostics.note("mode", client.pending.choice.remark)
     client.look_after_earlier_events()
     diagnostics.tell()
 
@@ -213,7 +213,7 @@ def flush(timeout: float = 2.0) -> bool:
     if client is None:
         return False
     diagnostics.tell()
-    return client.flush(timeout)
+    return client.pending.flush(timeout)
 
 
 def close(timeout: Optional[float] = None) -> None:

@@ -35,7 +35,7 @@ def capture_all_the_time():
         acked_by(os.getpid(), lastword.capture_message("from a thread"))
         for _ in range(20):
             lastword.flush(0)
-            sdk._client.ensure_flusher()
+            sdk._client.pending.ensure_flusher()
             time.sleep(0.001)
 
 def acked_by(pid, event_id):

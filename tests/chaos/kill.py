@@ -51,7 +51,7 @@ def write(begun):
         fresh = new_id()
         client.recorder.writer.append(template.replace(event["id"].encode(), fresh.encode()), to)
         acked(fresh)
-        client.ensure_flusher()
+        client.pending.ensure_flusher()
 
 until_nobody_lives, living = os.pipe()
 for _ in range(kills):

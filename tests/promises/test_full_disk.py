@@ -28,7 +28,7 @@ def capture(size):
     event = assembly.message_event("x", level="info", settings=sdk._client.settings)
     event["message"] = "x" * size
     event_id = sdk._client.recorder.record(event)
-    sdk._client.ensure_flusher()
+    sdk._client.pending.ensure_flusher()
     return event_id
 for line in sys.stdin:
     os.write(1, f"{capture(int(line))}\\n".encode())

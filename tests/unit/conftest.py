@@ -15,7 +15,7 @@ def as_in_a_new_process() -> Iterator[None]:
     """What a test sets up is undone."""
     yield
     for client in (sdk._client, sdk._closed):
-        for recorder in [client.recorder, *client.earlier] if client is not None else []:
+        for recorder in client.pending.recorders if client is not None else []:
             if recorder.writer is not None:
                 recorder.writer.abandon()
     sdk._client = sdk._closed = None

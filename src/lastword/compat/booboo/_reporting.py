@@ -163,8 +163,8 @@ class ReportingClient(Client):
         if self.config.destination is not None and not self._is_known():
             self.recorder.record_rendered(new_id(), WIRE, body, JSON)
             # A thread is started only by who has more to say: this may be a server that is about to fork its workers.
-            if self.recorder.writer is not None and self.choice.mode is Mode.PROCESS:
-                self.launcher.ensure_flusher(self.recorder.writer.layout, self.choice)
+            if self.recorder.writer is not None and self.pending.choice.mode is Mode.PROCESS:
+                self.pending.ensure_flusher()
 
     def _is_known(self) -> bool:
         spool, destination = self.recorder.find_spool(), self.config.destination

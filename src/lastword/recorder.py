@@ -23,6 +23,7 @@ from lastword.event import Event, attachments_left_out
 from lastword.event_json import own_copy
 from lastword.interruption import INTERRUPTED, failures
 from lastword.nesting import Turn, captures
+from lastword.per_process import PerProcess
 from lastword.scrub import Rules, scrub
 from lastword.spool import places, refused
 from lastword.spool.layout import Layout
@@ -50,7 +51,7 @@ class Recorder:
         self._before_send = BeforeSend(config.before_send) if config.before_send else None
         self._writers: dict[_Owner, Writer] = {}
         self._room: Optional[tuple[Writer, Room]] = None
-        self._refusals: dict[int, _Refusals] = {}  # by pid
+        self._refusals = PerProcess(_Refusals)
         self._ledger: Optional[tuple[str, LedgerView]] = None  # with the spool that it is of
 
     def go_on_with_writers_of(self, previous: Recorder) -> None:
@@ -103,7 +104,7 @@ class Recorder:
         """
         if text:
             diagnostics.note(reason, text)
-        refusals = self._own_refusals()
+        refusals = self._refusals.get()
         refusals.arrived.append((reason, 1))  # counted with this
         try:
             refusals.add_up()
@@ -121,7 +122,7 @@ class Recorder:
         if self.writer is None:
             asked, euid = self._config.spool, os.geteuid()
             where = [*places.candidates(asked, os.environ, euid), *places.candidates(None, os.environ, euid)]
-            self._own_refusals().post(where)
+            self._refusals.get().post(where)
 
     def refuse_for_defect(self, error: BaseException) -> None:
         """Count an event that was lost to an error inside lastword."""
@@ -216,7 +217,7 @@ class Recorder:
         owner = _this_process()
         writer = self._writers.get(owner)
         if writer is not None:
-            self._own_refusals().move_all_to(writer)  # those of a time as another user, who had no spool
+            self._refusals.get().move_all_to(writer)  # those of a time as another user, who had no spool
             return writer
         candidates = places.candidates(self._config.spool, os.environ, os.geteuid())
         try:
@@ -229,7 +230,7 @@ class Recorder:
             return writer
         for other in [key for key in self._writers if key != owner]:
             self._writers.pop(other).abandon()
-        self._own_refusals().move_all_to(writer)
+        self._refusals.get().move_all_to(writer)
         return writer
 
     def fill(self, fresh: bool) -> float:
@@ -251,15 +252,6 @@ class Recorder:
         except failures() as error:
             _note_upkeep(error)
             return Sight()
-
-    def _own_refusals(self) -> _Refusals:
-        pid = os.getpid()
-        own = self._refusals.get(pid)
-        if own is None:
-            own = self._refusals.setdefault(pid, _Refusals())
-            for other in [key for key in self._refusals if key != pid]:  # of those that this one was forked from
-                self._refusals.pop(other, None)
-        return own
 
     def _drop(self, writer: Writer) -> None:
         if self._writers.get(_this_process()) is writer:

@@ -75,7 +75,7 @@ def victim_captures(shared: Path, *, expect_refusal: bool) -> None:
     assert (captured is None) == expect_refusal
     if expect_refusal:
         assert recorder.writer is None
-        refusals = recorder._own_refusals()
+        refusals = recorder._refusals.get()
         refusals.add_up()
         assert refusals._counts == {"no spool": 1}
 

@@ -75,7 +75,7 @@ def interrupted_at(line, kind, call):
 
 def accounted():
     recorder = sdk.current_client().recorder
-    writer, refusals = recorder.writer, recorder._own_refusals()
+    writer, refusals = recorder.writer, recorder._refusals.get()
     writer._check_descriptor()
     told = sum(writer._state.refused.values()) + sum(count for _, count in writer._unposted)
     return writer.recorded + told + len(refusals.arrived) + sum(refusals._counts.values())

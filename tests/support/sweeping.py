@@ -81,7 +81,7 @@ class Sweep:
     def _accounted(self) -> int:
         """Events of this process that are recorded or counted."""
         client = self._client()
-        writer, refusals = client.recorder.writer, client.recorder._own_refusals()
+        writer, refusals = client.recorder.writer, client.recorder._refusals.get()
         counted = len(refusals.arrived) + sum(refusals._counts.values()) + client.uncounted
         if writer is None:
             return counted

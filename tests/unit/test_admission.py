@@ -116,7 +116,7 @@ class TestFloods:
             now = NOON + (line + 1) / 1e6
             assert not floods.pass_through(HERE, 1, now).admitted
             assert floods.pass_through(Origin("ValueError", "/app/made.py", line), 1, now).admitted
-            sizes.append(len(floods._state[1]))
+            sizes.append(len(floods._buckets.get()))
         assert max(sizes) == MAX_ORIGINS
         assert min(sizes[MAX_ORIGINS:]) >= MAX_ORIGINS * 0.9
         assert floods.pass_through(ELSEWHERE, 1, now).admitted

@@ -15,12 +15,12 @@ may take one token for two, and what is told may be short by one then. The numbe
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Optional
 
 from lastword.event import Origin
+from lastword.per_process import PerProcess
 
 #: Events like one another that are admitted in a second, once the burst is used up.
 RATE = 1.0
@@ -99,13 +99,13 @@ class Floods:
     """The buckets of this process."""
 
     def __init__(self) -> None:
-        self._state: tuple[int, dict[Origin, Bucket]] = (os.getpid(), {})
+        self._buckets: PerProcess[dict[Origin, Bucket]] = PerProcess(dict)
 
     def pass_through(
         self, origin: Origin, burst: Optional[int], now: float, fill: Fill = lambda _: 0.0, *, always: bool = False
     ) -> Passage:
         """Count one more event of ``origin`` at ``now`` (Unix seconds), which is admitted ``always`` or by the rule."""
-        buckets = self._own_buckets()
+        buckets = self._buckets.get()
         before = buckets.get(origin)
         after, admitted = pour(before, burst, now, fill)
         if always and not admitted:
@@ -116,13 +116,6 @@ class Floods:
         if admitted:
             return Passage(True, told(before) if before else "")
         return Passage(False, first=after.left_out == 1)
-
-    def _own_buckets(self) -> dict[Origin, Bucket]:
-        pid, buckets = self._state
-        if pid != os.getpid():
-            buckets = {}
-            self._state = (os.getpid(), buckets)
-        return buckets
 
 
 def _forget_oldest(buckets: dict[Origin, Bucket]) -> None:

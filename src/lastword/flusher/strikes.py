@@ -17,7 +17,6 @@ A flusher that was killed by a reboot proves nothing about an event, hence the b
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +24,7 @@ from lastword import checked
 from lastword.flusher import schedule
 from lastword.interruption import failures, suppressed
 from lastword.spool.identity import boot_id
-from lastword.spool.layout import Layout, open_in_place, read_small_file, write_all
+from lastword.spool.layout import Layout, read_object, write_in_place
 
 SIZE = 4096
 
@@ -45,7 +44,7 @@ class InFlight:
     def load(cls, layout: Layout) -> InFlight:
         """What is told there; nothing where it is missing, garbage, or of another boot. Never raises."""
         try:
-            told = checked.mapping(checked.json_value(read_small_file(layout.in_flight, SIZE)))
+            told = read_object(layout.in_flight, SIZE)
             if told.get("boot_id") != boot_id():
                 return cls()
             strikes = checked.mapping(told.get("strikes"))
@@ -67,11 +66,7 @@ class InFlight:
                 "strikes": {id: self.strikes[id] for id in _last(self.strikes)[-_MOST // 4 :]},
             }
         )
-        descriptor = open_in_place(layout.in_flight, os.O_WRONLY | os.O_CREAT)
-        try:
-            write_all(descriptor, text.encode("ascii").ljust(SIZE))
-        finally:
-            os.close(descriptor)
+        write_in_place(layout.in_flight, text.encode("ascii"), SIZE)
 
 
 def _id(told: object) -> str:

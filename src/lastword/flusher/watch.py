@@ -274,7 +274,7 @@ class WatchedWriter:
             if may_have_changed(mtime, self._listed_mtime, now):
                 self.segments = list_segments(self.directory)
                 self._listed_mtime = mtime
-        except FileNotFoundError:
+        except failures(FileNotFoundError):
             self.gone = True
         except failures(OSError) as error:
             self._cannot_read(self.directory, error, 0o700)

@@ -14,6 +14,7 @@ from lastword import diagnostics
 from lastword.capture.json_copy import error_text
 from lastword.interruption import failures, suppressed
 from lastword.native import native, start_on_own_stack
+from lastword.per_process import PerProcess
 from lastword.spool import start
 from lastword.spool.layout import Layout
 
@@ -38,7 +39,7 @@ class ThreadStarter:
 
     def __init__(self, load: Callable[[], Lead]) -> None:
         self._load = load
-        self._running: dict[tuple[int, str], _Running] = {}  # by (pid, spool)
+        self._running: PerProcess[dict[str, _Running]] = PerProcess(dict)  # by spool
         self._leaving = 0  # the pid of a process that is about to end
 
     def ensure(self, layout: Layout) -> bool:
@@ -50,34 +51,34 @@ class ThreadStarter:
         if self._is_leaving():
             return False
         comes = _wait_left(layout) == 0.0
-        key = (os.getpid(), layout.spool)
-        running = self._running.get(key)
+        threads, key = self._running.get(), layout.spool
+        running = threads.get(key)
         if running is not None:
             running.wanted = True
-            if self._running.get(key) is running:  # else it has gone meanwhile, perhaps without a look at that
+            if threads.get(key) is running:  # else it has gone meanwhile, perhaps without a look at that
                 return comes
         mine = _Running()
-        if self._running.setdefault(key, mine) is mine:
+        if threads.setdefault(key, mine) is mine:
             try:
                 _fork_guard()  # made by whoever comes first, and not in the thread
                 start_new_thread = native("_thread", "start_new_thread")
-                start_on_own_stack(lambda: start_new_thread(self._run, (layout, key, mine)))
+                start_on_own_stack(lambda: start_new_thread(self._run, (layout, threads, mine)))
             except BaseException:
-                self._running.pop(key, None)
+                threads.pop(key, None)
                 raise
         return comes
 
     def runs(self, layout: Layout) -> bool:
         """Whether this process has a thread that leads ``layout``, or is about to."""
-        return (os.getpid(), layout.spool) in self._running
+        return layout.spool in self._running.get()
 
     def leave(self) -> None:
         """Have the threads of this process leave, and wait for that a moment: one that was cut off in the middle of
         sending would look to the next flusher as if an event had killed it.
         """
-        me = self._leaving = os.getpid()
+        self._leaving = os.getpid()
         deadline = time.monotonic() + _LEAVE_WAIT
-        while any(pid == me for pid, _ in list(self._running)) and time.monotonic() < deadline:
+        while self._running.get() and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def stay(self) -> None:
@@ -87,7 +88,7 @@ class ThreadStarter:
     def _is_leaving(self) -> bool:
         return self._leaving == os.getpid()
 
-    def _run(self, layout: Layout, key: tuple[int, str], mine: _Running) -> None:
+    def _run(self, layout: Layout, threads: dict[str, _Running], mine: _Running) -> None:
         while True:
             mine.wanted = False
             while _wait_left(layout) and not self._is_leaving():
@@ -96,9 +97,9 @@ class ThreadStarter:
                 self._lead(layout)
             if _wait_left(layout) and not self._is_leaving():
                 continue  # it broke down
-            del self._running[key]
+            del threads[layout.spool]
             # Whoever came while it was about to leave counted on it.
-            if not mine.wanted or self._running.setdefault(key, mine) is not mine:
+            if not mine.wanted or threads.setdefault(layout.spool, mine) is not mine:
                 return
 
     def _lead(self, layout: Layout) -> None:

@@ -21,10 +21,9 @@ import time
 import zlib
 from typing import Any, Optional
 
-from lastword import checked
 from lastword.interruption import failures
 from lastword.spool.installed import installed_distributions
-from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_small_file
+from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_object
 from lastword.spool.lock import holder
 from lastword.version import __version__
 
@@ -71,7 +70,7 @@ def encode(who: dict[str, Any]) -> bytes:
 def read_who(path: str) -> dict[str, Any]:
     """What a writer said of itself; {} when the file is missing or garbage, never an error."""
     try:
-        return checked.mapping(checked.json_value(read_small_file(path)))
+        return read_object(path)
     except failures(OSError, ValueError, RecursionError):
         return {}
 

@@ -35,8 +35,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional
+from typing import Any, Optional
 
+from lastword import checked
 from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
@@ -276,6 +277,22 @@ def read_small_file(path: str, limit: int = 1 << 20) -> bytes:
             pieces.append(piece)
             limit -= len(piece)
         return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
+def read_object(path: str, limit: int = 1 << 20) -> dict[str, Any]:
+    """The JSON object in a small spool file; raises OSError, or ValueError where it holds anything else."""
+    return checked.mapping(checked.json_value(read_small_file(path, limit)))
+
+
+def write_in_place(path: str, content: bytes, size: int) -> None:
+    """Write ``content``, with blanks up to ``size`` bytes, over what a file holds: once that is there, it needs no room
+    on a full disk. Nobody else may write to it meanwhile. Raises OSError.
+    """
+    descriptor = open_in_place(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        write_all(descriptor, content.ljust(size))
     finally:
         os.close(descriptor)
 

@@ -17,7 +17,7 @@ from typing import Any, Optional
 from lastword import checked
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
-from lastword.spool.layout import Layout, read_small_file, write_whole_file
+from lastword.spool.layout import Layout, read_object, write_whole_file
 from lastword.version import __version__
 
 #: Seconds between two signs of life, and without one after which a leader stands still. A look at a large spool on a
@@ -53,7 +53,7 @@ def version_of(layout: Layout) -> Optional[str]:
 
 def _told(layout: Layout) -> dict[str, Any]:
     """What whoever leads has said of itself. Raises OSError or ValueError."""
-    return checked.mapping(checked.json_value(read_small_file(layout.leader, 4096)))
+    return read_object(layout.leader, 4096)
 
 
 def is_outdated(layout: Layout) -> bool:

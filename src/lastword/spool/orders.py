@@ -19,7 +19,7 @@ from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
-from lastword.spool.layout import Layout, read_small_file, write_whole_file
+from lastword.spool.layout import Layout, read_object, write_whole_file
 
 REPLAY, PURGE = "replay", "purge"
 
@@ -71,7 +71,7 @@ def waiting(layout: Layout) -> list[str]:
 def load(layout: Layout, order_id: str) -> Optional[Order]:
     """The order, or None for what is none."""
     try:
-        told = checked.mapping(checked.json_value(read_small_file(_path(layout, f"{order_id}.json"), _MOST)))
+        told = read_object(_path(layout, f"{order_id}.json"), _MOST)
         ids = told.get("ids", "")  # everything is meant only where that is said
         return Order(checked.text(told.get("do"), 20), None if ids is None else [_id(id) for id in checked.items(ids)])
     except failures(OSError, ValueError):
@@ -92,7 +92,7 @@ def take_answer(layout: Layout, order_id: str) -> Optional[Answer]:
         return None
     path = _path(layout, f"{order_id}.done")
     try:
-        told = checked.mapping(checked.json_value(read_small_file(path, _MOST)))
+        told = read_object(path, _MOST)
         inside.unlink(path)
         trouble = [checked.told(one, _LONGEST_TROUBLE) for one in checked.items(told.get("trouble"))]
         return Answer(checked.integer(told.get("done")), trouble)

@@ -29,7 +29,7 @@ from lastword.spool.layout import (
     Layout,
     deferred_from,
     may_have_changed,
-    read_small_file,
+    read_object,
     segment_name,
     segment_number,
     write_whole_file,
@@ -149,7 +149,7 @@ def resolve(
 
 def _load(path: str) -> Optional[Redirect]:
     try:
-        told = checked.mapping(checked.json_value(read_small_file(path, _MOST)))
+        told = read_object(path, _MOST)
         old = told.get("old", "")  # which is no name
         old = None if old is None else checked.name(old)
         upto = {checked.name(id): _place(place) for id, place in checked.mapping(told.get("upto")).items()}

@@ -29,7 +29,14 @@ from typing import NamedTuple, Optional
 from lastword import checked
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
-from lastword.spool.layout import Layout, open_in_place, open_private, read_small_file, reserve, write_all
+from lastword.spool.layout import (
+    Layout,
+    open_private,
+    read_object,
+    read_small_file,
+    reserve,
+    write_in_place,
+)
 from lastword.spool.lock import LifetimeLock, holder
 
 MAX_WAIT = 60.0
@@ -104,7 +111,7 @@ def _wait_after(failures: int) -> float:
 def load(layout: Layout) -> StartState:
     """What ``start.json`` says; a fresh state when it is missing or garbage."""
     try:
-        told = checked.mapping(checked.json_value(read_small_file(layout.start_state, SIZE).partition(b"\n")[0]))
+        told = read_object(layout.start_state, SIZE)
         return StartState(
             checked.integer(told.get("failures")),
             checked.seconds(told.get("not_before")),
@@ -176,12 +183,7 @@ def store(layout: Layout, state: StartState) -> None:
 
     In place and of one length, so that it needs no room on a full disk once it is there.
     """
-    text = json.dumps(state._asdict()).encode("ascii").ljust(SIZE - 1) + b"\n"
-    descriptor = open_in_place(layout.start_state, os.O_WRONLY | os.O_CREAT)
-    try:
-        write_all(descriptor, text)
-    finally:
-        os.close(descriptor)
+    write_in_place(layout.start_state, json.dumps(state._asdict()).encode("ascii"), SIZE)
 
 
 def clear_failures(layout: Layout) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lastword.wire.format import Delivered, History, Misconfigured, Refused, Retry, Verdict
+from lastword.wire.format import Blame, Delivered, History, Misconfigured, Refused, Retry, Verdict
 from lastword.wire.formats import FORMATS
 from lastword.wire.http_message import HttpReply
 from lastword.wire.http_status import LONGEST_WAIT, wait_asked_for, words
@@ -17,10 +17,10 @@ DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 #: Statuses without success, with what each means whatever the format; the reason and the time to wait left aside.
 MEANINGS: list[tuple[list[int], Verdict]] = [
     ([408, 425, 429, 502, 504], Retry("")),
-    ([500, 501, 507, 599], Retry("", may_be_event=True)),
+    ([500, 501, 507, 599], Retry("", blame=Blame.EVENT)),
     ([300, 301, 302, 303, 304, 307, 308], Misconfigured("")),
     ([401, 407], Misconfigured("")),
-    ([403, 404], Refused("", may_be_address=True)),
+    ([403, 404], Refused("", blame=Blame.ADDRESS)),
     ([413], Refused("", too_large=True)),
     ([400, 402, 405, 409, 410, 411, 414, 415, 422, 431, 451, 499], Refused("")),
     ([100, 101], Retry("")),
@@ -44,10 +44,10 @@ def test_an_answer_without_success_means_the_same_to_every_format(
     assert {status: meaning(wire, status) for status in statuses} == dict.fromkeys(statuses, verdict)
 
 
-@pytest.mark.parametrize(("wire", "may_be_address"), [("backtrace", True), ("booboo", False)])
-def test_503_may_be_a_wrong_address_where_the_tracker_says_it_so(wire: str, may_be_address: bool) -> None:
+@pytest.mark.parametrize(("wire", "blame"), [("backtrace", Blame.ADDRESS), ("booboo", Blame.TRACKER)])
+def test_503_may_be_a_wrong_address_where_the_tracker_says_it_so(wire: str, blame: Blame) -> None:
     """Backtrace answers 503 to a subdomain that it does not know, as well as when it is overloaded."""
-    assert meaning(wire, 503) == Retry("", may_be_address=may_be_address)
+    assert meaning(wire, 503) == Retry("", blame=blame)
 
 
 @pytest.mark.parametrize(("statuses", "verdict"), MEANINGS)
@@ -132,7 +132,7 @@ def test_the_wait_that_a_tracker_asks_for_is_understood_or_ignored(
     assert wait_asked_for(HttpReply(429, b"", headers)) == seconds
     assert FORMATS["booboo"].judge(HttpReply(429, b"", headers), NEW) == Retry("HTTP 429", seconds)
     busy = FORMATS["backtrace"].judge(HttpReply(503, b"", headers), NEW)
-    assert busy == Retry("HTTP 503", seconds, may_be_address=True)
+    assert busy == Retry("HTTP 503", seconds, blame=Blame.ADDRESS)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from lastword.flusher.outbox import Sending
 from lastword.flusher.schedule import Fate
 from lastword.flusher.settle import Bookkeeper
 from lastword.interruption import failures
-from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
+from lastword.wire.format import Blame, Delivered, Misconfigured, Refused, Retry, Verdict
 
 
 class Consequences:
@@ -49,7 +49,7 @@ class Consequences:
         line.failed_at = time.monotonic()
         if not others_passed or isinstance(verdict, Misconfigured):
             return False
-        if isinstance(verdict, Retry) and not verdict.may_be_event:
+        if isinstance(verdict, Retry) and verdict.blame is not Blame.EVENT:
             return False
         line.suspicions += 1
         return True

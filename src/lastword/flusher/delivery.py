@@ -15,7 +15,7 @@ from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
 from lastword.spool.record import EVENT, RENDERED, Record, rendered_body
 from lastword.transport.http_sender import HttpSender
-from lastword.wire.format import History, Misconfigured, Refused, Retry, Verdict, WireFormat
+from lastword.wire.format import Blame, History, Misconfigured, Refused, Retry, Verdict, WireFormat
 from lastword.wire.formats import FORMATS
 from lastword.wire.http_message import HttpRequest
 
@@ -49,7 +49,7 @@ class Courier:
         except failures() as error:  # a defect of ours, which must not cost the event
             known = self._destinations.get(key)
             told = one_line(repr(error), MOST_QUOTED, known.secrets if known else ())
-            return Attempt(Retry(f"lastword failed to send it: {told}", may_be_event=True))
+            return Attempt(Retry(f"lastword failed to send it: {told}", blame=Blame.EVENT))
 
     def _attempt(self, record: Record, key: str, history: History) -> Attempt:
         try:
@@ -78,7 +78,7 @@ class Courier:
         try:
             reply = self._sender.send(request, destination)
         except failures(SendError) as error:
-            verdict = Retry(str(error), may_be_event=error.ambiguous, unreachable=not error.ambiguous)
+            verdict = Retry(str(error), blame=Blame.EVENT if error.ambiguous else Blame.NETWORK)
             return Attempt(verdict, ambiguous=error.ambiguous), len(request.body)
         return Attempt(wire.judge(reply, history)), len(request.body)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from lastword.spool.ledger import DestinationHealth
-from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
+from lastword.wire.format import Blame, Delivered, Misconfigured, Refused, Retry, Verdict
 
 #: How often the flusher looks at the spool, in seconds.
 LOOK_INTERVAL = 0.25
@@ -96,15 +96,15 @@ def fate(verdict: Verdict, suspicions: int) -> Fate:
     if isinstance(verdict, Delivered):
         return Fate.DELIVERED
     if isinstance(verdict, Refused):
-        return Fate.WAITS if verdict.may_be_address and not suspicions else Fate.SET_ASIDE
-    if isinstance(verdict, Misconfigured) or not (verdict.may_be_event and suspicions):
+        return Fate.WAITS if verdict.blame is Blame.ADDRESS and not suspicions else Fate.SET_ASIDE
+    if isinstance(verdict, Misconfigured) or verdict.blame is not Blame.EVENT or not suspicions:
         return Fate.WAITS
     return Fate.SET_ASIDE if suspicions >= MOST_TRIES - 1 else Fate.WAITS_ALONE
 
 
 def speaks_well(verdict: Verdict) -> bool:
     """Whether the destination is well: it took the event, or refused it for what it is. Else it may be in trouble."""
-    return isinstance(verdict, Delivered) or (isinstance(verdict, Refused) and not verdict.may_be_address)
+    return isinstance(verdict, Delivered) or (isinstance(verdict, Refused) and verdict.blame is Blame.EVENT)
 
 
 def note_verdict(health: DestinationHealth, verdict: Verdict, event_id: str, now: float, jitter: float) -> None:
@@ -145,7 +145,7 @@ def _note_trouble(health: DestinationHealth, verdict: Verdict, event_id: str, no
     if not 0.0 < health.failing_since <= now:
         health.failing_since = now
     doubtful = isinstance(verdict, Refused) or (
-        isinstance(verdict, Retry) and verdict.may_be_address and not health.last_success_at
+        isinstance(verdict, Retry) and verdict.blame is Blame.ADDRESS and not health.last_success_at
     )
     if doubtful and event_id not in health.doubts and len(health.doubts) < MOST_DOUBTS:
         health.doubts.append(event_id)
@@ -159,7 +159,11 @@ def _note_trouble(health: DestinationHealth, verdict: Verdict, event_id: str, no
 
 def _tells_nothing_new(health: DestinationHealth, verdict: Verdict) -> bool:
     """What a tracker has said of the address or key stands as long as it is out of reach."""
-    return health.misconfigured and isinstance(verdict, Retry) and verdict.unreachable
+    return health.misconfigured and _is_out_of_reach(verdict)
+
+
+def _is_out_of_reach(verdict: Verdict) -> bool:
+    return isinstance(verdict, Retry) and verdict.blame is Blame.NETWORK
 
 
 def pause_limit(verdict: Verdict, health: DestinationHealth, now: float) -> float:
@@ -169,13 +173,13 @@ def pause_limit(verdict: Verdict, health: DestinationHealth, now: float) -> floa
         return min(limit, _MOST_MISCONFIGURED)
     if may_be_event(verdict):
         limit = min(limit, _DOUBT_LIMIT * _DOUBT_GROWTH ** min(health.failures, 100))
-    return min(limit, _MOST_UNREACHABLE if isinstance(verdict, Retry) and verdict.unreachable else _MOST_OVERLOADED)
+    return min(limit, _MOST_UNREACHABLE if _is_out_of_reach(verdict) else _MOST_OVERLOADED)
 
 
 def may_be_event(verdict: Verdict) -> bool:
     """Whether the fault may be the event's own, so that it says nothing against the others."""
     if isinstance(verdict, Retry):
-        return verdict.may_be_event
+        return verdict.blame is Blame.EVENT
     return isinstance(verdict, Refused)
 
 

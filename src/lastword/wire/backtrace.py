@@ -91,7 +91,7 @@ from lastword.wire.backtrace_attachments import (
 from lastword.wire.backtrace_attributes import AGENT, Scalar, attributes, is_scalar
 from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES, Prepared, prepared, shown_stack, without_wider_source
 from lastword.wire.carets import marked_source
-from lastword.wire.format import Delivered, History, Refused, Retry, Verdict
+from lastword.wire.format import Blame, Delivered, History, Refused, Retry, Verdict
 from lastword.wire.frame_parts import shown_value
 from lastword.wire.http_message import HttpReply, HttpRequest
 from lastword.wire.http_status import verdict_without_success, words
@@ -140,8 +140,8 @@ def judge(reply: HttpReply, history: History) -> Verdict:
         return Retry(f"the answer has no _rxid: {words(reply)}")
     verdict = verdict_without_success(reply)
     if isinstance(verdict, Retry) and reply.status == _ALSO_A_WRONG_SUBDOMAIN:
-        return replace(verdict, may_be_address=True)
-    if history.ambiguous and isinstance(verdict, Refused) and not (verdict.may_be_address or verdict.too_large):
+        return replace(verdict, blame=Blame.ADDRESS)
+    if history.ambiguous and isinstance(verdict, Refused) and verdict.blame is Blame.EVENT and not verdict.too_large:
         return Delivered(uncertain=True)
     return verdict
 

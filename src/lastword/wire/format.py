@@ -7,6 +7,7 @@ file and no environment; the same event and destination always give the same req
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Optional, Protocol, Union
 
 from lastword.dsn import Destination
@@ -29,6 +30,15 @@ class Delivered:
     uncertain: bool = False
 
 
+class Blame(Enum):
+    """What may be at fault where an event was not delivered."""
+
+    EVENT = "the event"  # for what it is, or because the tracker breaks down at it
+    ADDRESS = "the address or the key"
+    TRACKER = "the tracker"  # which has too much to do, or is in trouble
+    NETWORK = "the network"  # no way to the tracker, which knows nothing of the attempt
+
+
 @dataclass(frozen=True)
 class _NotDelivered:
     """``reason`` is for people, in one line: it may quote the tracker, or what is wrong with an event."""
@@ -43,26 +53,23 @@ class _NotDelivered:
 class Retry(_NotDelivered):
     """Not now: keep the event and try again, after ``after`` seconds where the tracker named a time.
 
-    ``may_be_address``: this is also how the tracker answers to a wrong address; it counts as one where it has never
-    taken an event. ``may_be_event``: it may be this event that the tracker cannot bear; it waits alone where others
-    pass. ``unreachable``: the network gave no way to the tracker, which so knows nothing of the attempt.
+    Where ``blame`` is the address, the tracker answers in this way to a wrong one as well; it counts as one if it has
+    never taken an event. Where it is the event, that waits alone once others pass.
     """
 
     after: Optional[float] = None
-    may_be_address: bool = False
-    may_be_event: bool = False
-    unreachable: bool = False
+    blame: Blame = Blame.TRACKER
 
 
 @dataclass(frozen=True)
 class Refused(_NotDelivered):
     """Not this event, ever: set it aside and go on with the next.
 
-    ``may_be_address``: this is also how the tracker answers to a wrong address or key; three different events in a row
-    are taken for one. ``too_large``: a smaller body is worth one more try.
+    Where ``blame`` is the address, the tracker answers in this way to a wrong address or key as well; three different
+    events in a row are taken for one. ``too_large``: a smaller body is worth one more try.
     """
 
-    may_be_address: bool = False
+    blame: Blame = Blame.EVENT
     too_large: bool = False
 
 

@@ -22,7 +22,7 @@ import re
 from datetime import datetime
 
 from lastword.foreign_text import MOST_QUOTED, one_line
-from lastword.wire.format import Misconfigured, Refused, Retry, Verdict
+from lastword.wire.format import Blame, Misconfigured, Refused, Retry, Verdict
 from lastword.wire.http_message import HttpReply
 
 #: Seconds. A tracker that asks for more is asked again after a day.
@@ -44,8 +44,8 @@ def verdict_without_success(reply: HttpReply) -> Verdict:
     """The verdict on an answer in which the format found no acknowledgement."""
     status, said = reply.status, words(reply)
     if status in _TRY_AGAIN or status >= 500:
-        may_be_event = status >= 500 and status not in _NOT_THE_EVENT
-        return Retry(said, wait_asked_for(reply), may_be_event=may_be_event)
+        about_event = status >= 500 and status not in _NOT_THE_EVENT
+        return Retry(said, wait_asked_for(reply), Blame.EVENT if about_event else Blame.TRACKER)
     if 300 <= status < 400:
         # Without its query, which says nothing of the place.
         target = one_line(reply.headers.get("location", "").partition("?")[0], MOST_QUOTED, reply.secrets)
@@ -53,8 +53,8 @@ def verdict_without_success(reply: HttpReply) -> Verdict:
     if status in _WRONG_KEY:
         return Misconfigured(said)
     if 400 <= status < 500:
-        may_be_address = status in _PERHAPS_WRONG_ADDRESS_OR_KEY
-        return Refused(said, may_be_address=may_be_address, too_large=status == _TOO_LARGE)
+        blame = Blame.ADDRESS if status in _PERHAPS_WRONG_ADDRESS_OR_KEY else Blame.EVENT
+        return Refused(said, blame, too_large=status == _TOO_LARGE)
     return Retry(said)
 
 

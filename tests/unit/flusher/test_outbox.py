@@ -15,7 +15,7 @@ from lastword.flusher.watch import WatchedWriter
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import WriterEntry
 from lastword.spool.record import Record
-from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
+from lastword.wire.format import Blame, Delivered, Misconfigured, Refused, Retry, Verdict
 from tests.support.programs import wait_until
 from tests.support.spools import Process, look
 
@@ -89,7 +89,7 @@ def sent(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
     [
         (Delivered(), MOST_IN_FLIGHT),
         (Refused("HTTP 400"), MOST_IN_FLIGHT),  # it answered, and the next event may be another matter
-        (Refused("HTTP 403", may_be_address=True), 1),
+        (Refused("HTTP 403", blame=Blame.ADDRESS), 1),
         (Retry("HTTP 503"), 1),
         (Misconfigured("HTTP 401"), 1),
     ],
@@ -105,7 +105,7 @@ def test_one_at_a_time_until_it_takes_an_event_and_from_trouble_on(sent: Sent, a
     sent.await_all()
 
 
-@pytest.mark.parametrize("answer", [Refused("HTTP 403", may_be_address=True), Retry("HTTP 503")])
+@pytest.mark.parametrize("answer", [Refused("HTTP 403", blame=Blame.ADDRESS), Retry("HTTP 503")])
 def test_what_was_handed_over_behind_trouble_comes_back_untried(sent: Sent, answer: Verdict) -> None:
     """So that a key that was withdrawn is tried with no more than what was under way."""
     sent.send_what_may_be_sent()

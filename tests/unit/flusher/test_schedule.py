@@ -10,14 +10,14 @@ import pytest
 from lastword.flusher import schedule
 from lastword.flusher.schedule import Fate
 from lastword.spool.ledger import DestinationHealth
-from lastword.wire.format import Delivered, Misconfigured, Refused, Retry, Verdict
+from lastword.wire.format import Blame, Delivered, Misconfigured, Refused, Retry, Verdict
 
 NOW = 1_000_000_000.0
 
 
-DOWN = Retry("no connection", unreachable=True)
+DOWN = Retry("no connection", blame=Blame.NETWORK)
 BUSY = Retry("HTTP 503")
-CUT = Retry("no answer", may_be_event=True)
+CUT = Retry("no answer", blame=Blame.EVENT)
 WRONG = Misconfigured("HTTP 401")
 
 
@@ -73,7 +73,7 @@ def test_a_pause_is_half_of_the_time_that_the_trouble_has_lasted(verdict: Verdic
 def test_what_the_tracker_asks_for(verdict: Retry, after: float | None, pause: float) -> None:
     """Its Retry-After is obeyed, from a second up to a day, whatever is the matter; 0 names no time."""
     health = DestinationHealth(failing_since=NOW - 1)
-    asked = replace(verdict, after=after, may_be_event=verdict.may_be_event and bool(after))
+    asked = replace(verdict, after=after, blame=verdict.blame if after else Blame.TRACKER)
     schedule.note_verdict(health, asked, "e1", NOW, 0.5)
     assert (health.not_before, health.asked_for) == (NOW + pause, bool(after))
     schedule.hurry(health, NOW, 0.5)
@@ -181,9 +181,9 @@ def test_how_long_one_event_is_left_alone() -> None:
     assert schedule.event_pause(0, 0.0) == 0.6
 
 
-BROKEN = Retry("HTTP 500", may_be_event=True)
+BROKEN = Retry("HTTP 500", blame=Blame.EVENT)
 NO = Refused("HTTP 400")
-NOT_HERE = Refused("HTTP 403", may_be_address=True)
+NOT_HERE = Refused("HTTP 403", blame=Blame.ADDRESS)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +212,8 @@ def test_what_becomes_of_an_event(verdict: Verdict, suspicions: int, fate: Fate)
     [
         (NOT_HERE, 0.0, True),
         (NOT_HERE, NOW - 1, True),
-        (Retry("HTTP 503", may_be_address=True), 0.0, True),
-        (Retry("HTTP 503", may_be_address=True), NOW - 1, False),
+        (Retry("HTTP 503", blame=Blame.ADDRESS), 0.0, True),
+        (Retry("HTTP 503", blame=Blame.ADDRESS), NOW - 1, False),
         (Retry("HTTP 503"), 0.0, False),
     ],
 )

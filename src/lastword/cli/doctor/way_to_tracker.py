@@ -15,7 +15,7 @@ from lastword.dsn import Destination
 from lastword.errors import SendError, WhereItFailed
 from lastword.scrub import is_sensitive
 from lastword.wire import NEEDS
-from lastword.wire.format import Delivered, History, Misconfigured, Refused
+from lastword.wire.format import Blame, Delivered, History, Misconfigured, Refused
 from lastword.wire.formats import FORMATS
 from lastword.wire.http_message import HttpReply, HttpRequest
 
@@ -68,7 +68,7 @@ def _verdict(name: str, destination: Destination, reply: HttpReply) -> Finding:
     verdict = FORMATS[destination.dsn.wire].judge(reply, History())
     if isinstance(verdict, Delivered):
         return Finding("ok", "tracker", f"{name} took a test event")
-    wrong = isinstance(verdict, Misconfigured) or (isinstance(verdict, Refused) and verdict.may_be_address)
+    wrong = isinstance(verdict, Misconfigured) or (isinstance(verdict, Refused) and verdict.blame is Blame.ADDRESS)
     remedy = "correct the DSN" if wrong else "see what the tracker says of it; such events wait or are set aside"
     return Finding("problem", "tracker", f"{name} did not take a test event ({verdict.reason})", remedy)
 

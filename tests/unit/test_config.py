@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lastword
-from lastword.config import Config
+from lastword.config import OPTIONS, Config
 from lastword.dsn import ACCEPTED_DSNS, Destination, Dsn, public_part
 from lastword.errors import ConfigError
 
@@ -414,3 +415,22 @@ def test_without_a_dsn_there_is_no_destination() -> None:
 def test_the_destination_carries_what_the_sender_needs() -> None:
     """DSN and timeout, parsed once."""
     assert Config(dsn=BOOBOO, timeout=3.0).destination == Destination(Dsn.parse(BOOBOO), 3.0)
+
+
+def test_the_reference_in_the_readme_is_the_table() -> None:
+    """Every option has a row there: its name, its variable, its default and its sentence."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `[a-z_]+` \|.*\|.*\|.*\|$", readme, re.MULTILINE)
+    assert sorted(row for row in rows if row.split("`")[1] in OPTIONS) == sorted(map(row_of, OPTIONS))
+
+
+def row_of(name: str) -> str:
+    option, default = OPTIONS[name], Config._field_defaults[name]
+    value = f"{default:g}" if type(default) is float else f"{default}"
+    shown = option.shown or WORDS.get(value, f"`{value}`")
+    variable = f"`LASTWORD_{name.upper()}` " if option.has_variable else ""
+    meaning = f"{option.meaning} " if option.meaning else ""
+    return f"| `{name}` | {variable}| {shown} | {meaning}|"
+
+
+WORDS = {"None": "none", "()": "none", "True": "on", "False": "off"}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Optional
 
 from lastword.flusher import schedule
-from lastword.flusher.waiting_line import Waiting
+from lastword.flusher.waiting_line import State, Waiting
 from lastword.flusher.watch import WatchedWriter
 from lastword.spool.ledger import DestinationHealth
 
@@ -38,7 +38,11 @@ class Backlog:
         beyond: dict[str, list[Candidate]] = {}
         for writer in writers:
             for line in writer.waiting():
-                if line.to is not None and line.to not in self._resting and not (line.damage or line.in_flight):
+                if (
+                    line.to is not None
+                    and line.to not in self._resting
+                    and not (line.damage or line.state is State.IN_FLIGHT)
+                ):
                     place = found if line.captured_at <= horizon else beyond
                     place.setdefault(line.to, []).append((writer, line))
         self._lines = {}
@@ -68,7 +72,7 @@ class Backlog:
         lines = self._lines.get(to)
         while lines:
             writer, line = lines.popleft()
-            if not (line.settled or line.in_flight or line.is_left_alone or writer.gone):
+            if line.state is State.HELD and not (line.is_left_alone or writer.gone):
                 return writer, line
         self._lines.pop(to, None)
         return None

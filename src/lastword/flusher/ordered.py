@@ -19,6 +19,7 @@ from lastword.audit import kept_events
 from lastword.audit.kept_events import Kept
 from lastword.errors import ConfigError, RecordRefused, SpoolError
 from lastword.flusher.settle import Bookkeeper
+from lastword.flusher.waiting_line import State
 from lastword.flusher.watch import WatchedWriter
 from lastword.interruption import failures, suppressed
 from lastword.spool import aside, destination, inside, orders
@@ -133,7 +134,7 @@ class Orders:
         purged = set()
         for writer in writers.values():
             for line in list(writer.waiting()):
-                if line.event_id in ids and not line.in_flight:
+                if line.event_id in ids and line.state is not State.IN_FLIGHT:
                     writer.settle(line, dropped(PURGED))
                     self._books.mark_changed(now)
                     purged.add(line.event_id)

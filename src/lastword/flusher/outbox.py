@@ -18,7 +18,7 @@ from typing import Optional
 
 from lastword.flusher import schedule
 from lastword.flusher.delivery import Attempt, Courier
-from lastword.flusher.waiting_line import Waiting
+from lastword.flusher.waiting_line import State, Waiting
 from lastword.flusher.watch import WatchedWriter
 from lastword.native import start_on_own_stack
 from lastword.spool.layout import Layout
@@ -95,7 +95,7 @@ class Outbox:
         if self._threads < min(MOST_THREADS, len(self._under_way) + 1, PARALLEL * len(busy)):
             self._start_another_thread()
         sending = Sending(writer, line, to, time.monotonic())
-        line.in_flight = True
+        line.state = State.IN_FLIGHT
         self._under_way[id(sending)] = sending
         self._by_destination[to] += 1
         job = _Job(sending, record, History(ambiguous=line.ambiguous))
@@ -120,7 +120,8 @@ class Outbox:
         back, self._back = self._back, []
         for sending, attempt in back:
             del self._under_way[id(sending)]
-            sending.line.in_flight = False
+            if sending.line.state is State.IN_FLIGHT:  # else its file is gone meanwhile
+                sending.line.state = State.HELD
             self._by_destination[sending.to] -= 1
             if attempt is None:
                 continue

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Collection
 from typing import Callable
 
+from lastword.flusher.waiting_line import State
 from lastword.flusher.watch import Removable, WatchedWriter
 from lastword.interruption import suppressed
 from lastword.spool import aside, inside
@@ -65,7 +66,7 @@ def drop_too_old(writers: Collection[WatchedWriter], now: float) -> int:
             continue
         for line in list(writer.waiting()):
             was_tried = line.to is None or line.failed_at
-            if was_tried and line.damage is None and not line.in_flight and 0 < line.captured_at < now - age:
+            if was_tried and line.damage is None and line.state is State.HELD and 0 < line.captured_at < now - age:
                 writer.settle(line, dropped(OWN_REPORT if writer.is_flushers else TOO_OLD))
                 count += 1
     return count

@@ -104,8 +104,7 @@ class Bookkeeper:
             if not torn:
                 raise
         writer.entry.interrupted += torn
-        line.gone = line.damage is None
-        self._settle(writer, line, None, now)
+        self._settle(writer, line, None, now, lost=line.damage is None)
 
     def checkpoint_is_due(self, now: float) -> bool:
         return schedule.checkpoint_due(verdicts=self._unstored, since=now - self._first_unstored_at)
@@ -161,8 +160,10 @@ class Bookkeeper:
         """Let go of the descriptors of unlinked segments, once each was read a last time."""
         self._open_graves(float("inf"))
 
-    def _settle(self, writer: WatchedWriter, line: Waiting, outcome: str | None, now: float) -> None:
-        writer.settle(line, outcome)
+    def _settle(
+        self, writer: WatchedWriter, line: Waiting, outcome: str | None, now: float, *, lost: bool = False
+    ) -> None:
+        writer.settle(line, outcome, lost=lost)
         self.steps += 1
         self.mark_changed(now)
 

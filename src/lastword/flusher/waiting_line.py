@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import time
+from enum import Enum
 from typing import Optional
 
 from lastword.spool.reader import Line
 from lastword.spool.record import Damage
+
+
+class State(Enum):
+    """Where a line is on its way (see ``lastword.spool``)."""
+
+    HELD = "held"
+    IN_FLIGHT = "in flight"  # handed to the sender: nobody else may settle it until its verdict is there
+    SETTLED = "settled"
+    LOST = "lost"  # settled, since it was a record when it was first seen, and is none any more
 
 
 class Waiting:
@@ -26,10 +36,8 @@ class Waiting:
         self.event_id = record.id if record else ""
         self.captured_at = record.captured_at if record else 0.0  # by the event's own clock; 0 where it does not say
         self.damage = line.found if isinstance(line.found, Damage) else None
-        self.settled = False
-        self.gone = False  # it was a record when it was first seen, and is none any more
+        self.state = State.HELD
         self._not_before = 0.0  # to be left alone until then, by the monotonic clock
-        self.in_flight = False  # handed to the sender: nobody else may settle it until its verdict is there
         self.ambiguous = False  # it was sent, and no answer was seen
         self.failed_at = 0.0  # when it last failed, by the monotonic clock; 0 for never
         self.suspicions = 0  # how often it failed again after others had passed meanwhile
@@ -47,6 +55,10 @@ class Waiting:
     @property
     def is_left_alone(self) -> bool:
         return time.monotonic() < self._not_before
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state in (State.SETTLED, State.LOST)
 
     @property
     def can_be_handled(self) -> bool:

@@ -18,7 +18,7 @@ from typing import NamedTuple, Optional, Union
 
 from lastword.flusher.glance import Glance
 from lastword.flusher.syncing import Syncer
-from lastword.flusher.waiting_line import Waiting
+from lastword.flusher.waiting_line import State, Waiting
 from lastword.interruption import failures, suppressed
 from lastword.spool import blackbox, inside
 from lastword.spool.identity import is_dead, program_of, read_who
@@ -117,7 +117,7 @@ class WatchedWriter:
     def waiting(self) -> Iterator[Waiting]:
         """What is not settled, oldest first."""
         for line in (*self._window, *chain.from_iterable(self._extras.values())):
-            if not line.settled:
+            if not line.is_settled:
                 yield line
 
     @property
@@ -180,12 +180,12 @@ class WatchedWriter:
         self.entry.tries[name] = line.suspicions
         self.settle(line, None)
 
-    def settle(self, line: Waiting, outcome: Optional[str]) -> None:
+    def settle(self, line: Waiting, outcome: Optional[str], *, lost: bool = False) -> None:
         """Count ``line`` under ``outcome`` (None: it was no record, or goes on elsewhere) and move ``low`` on as far as
         it can go.
         """
-        line.settled = True
-        if line.gone and line.number is None:
+        line.state = State.LOST if lost else State.SETTLED
+        if lost and line.number is None:
             outcome = dropped("damaged")  # of the others the numbers tell
         if outcome is not None:
             self.entry.tally[outcome] += 1
@@ -193,7 +193,7 @@ class WatchedWriter:
             self.entry.tries.pop(line.segment, None)
             if not deferred_from(line.segment):  # what was deferred is counted by its number
                 self.entry.extras_seen += outcome is not None
-            if all(part.settled for part in self._extras[line.segment]):
+            if all(part.is_settled for part in self._extras[line.segment]):
                 self._settled_sizes[line.segment] = self._extras.pop(line.segment)[-1].end
                 self.entry.extras.add(line.segment)
             return
@@ -215,7 +215,7 @@ class WatchedWriter:
         """
         total, removable, in_order, settled = 0, [], True, set(self.settled_segments())
         finished = blackbox.finished_upto(self.directory, self.segments.numbered, dead=self.dead)
-        busy = {line.segment for line in self.waiting() if line.in_flight}
+        busy = {line.segment for line in self.waiting() if line.state is State.IN_FLIGHT}
         for name in (*map(segment_name, self.segments.numbered), *self.segments.extras):
             if name in settled:
                 continue
@@ -321,7 +321,8 @@ class WatchedWriter:
                 if self._is_known(number, line.found):
                     continue
                 waiting = self._waiting_at(name, number, line)
-                waiting.settled = (number, line.start) in self.entry.above
+                if (number, line.start) in self.entry.above:
+                    waiting.state = State.SETTLED
                 self._window.append(waiting)
                 if len(self._window) >= WINDOW:
                     return False
@@ -335,9 +336,8 @@ class WatchedWriter:
         as anything waits that is in there still, for it goes by its place.
         """
         for line in list(self._window):
-            if line.number == number and line.end > size and not (line.settled or line.in_flight):
-                line.gone = line.damage is None
-                self.settle(line, None)
+            if line.number == number and line.end > size and line.state is State.HELD:
+                self.settle(line, None, lost=line.damage is None)
         if any(line.number == number for line in self._window):
             return False
         self.entry.above -= {place for place in self.entry.above if place[0] == number}
@@ -361,11 +361,11 @@ class WatchedWriter:
 
     def _slide(self) -> None:
         """Move ``low`` over everything settled at the head of the window."""
-        while self._window and self._window[0].settled:
+        while self._window and self._window[0].is_settled:
             line = self._window.popleft()
             assert line.number is not None
             self.entry.above.discard((line.number, line.start))
-            self.entry.advance(line.number, line.end, line.seq, gone=line.gone)
+            self.entry.advance(line.number, line.end, line.seq, gone=line.state is State.LOST)
         if self._window:
             head = self._window[0]
             assert head.number is not None

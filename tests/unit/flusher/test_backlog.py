@@ -6,6 +6,7 @@ import time
 
 from lastword.dsn import Destination, Dsn
 from lastword.flusher.backlog import Backlog
+from lastword.flusher.waiting_line import State
 from lastword.flusher.watch import WINDOW, WatchedWriter
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, WriterEntry
@@ -91,7 +92,7 @@ def test_what_must_not_be_sent_now(layout: Layout) -> None:
     lines = list(writer.waiting())
     backlog = Backlog({})
     backlog.sort([writer], {}, NOW)
-    lines[0].in_flight, lines[1].settled = True, True
+    lines[0].state, lines[1].state = State.IN_FLIGHT, State.SETTLED
     lines[2].leave_alone(60.0)
     assert order(backlog, HERE) == [4]
 

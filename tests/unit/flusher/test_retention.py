@@ -12,6 +12,7 @@ import pytest
 
 from lastword.dsn import Destination, Dsn
 from lastword.flusher import retention
+from lastword.flusher.waiting_line import State
 from lastword.flusher.watch import Removable, WatchedWriter
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import Ledger, dropped, set_aside
@@ -67,7 +68,7 @@ def test_what_is_on_its_way_is_left_alone(layout: Layout) -> None:
     """A segment with a record that is being sent is not dropped, nor any later one of that writer."""
     watched = watch(writer_of(layout, 3, 0), Ledger())
     lines = list(watched.waiting())
-    lines[2].in_flight = True  # in the second segment
+    lines[2].state = State.IN_FLIGHT  # in the second segment
     assert names(retention.drop_oldest(layout, [watched])) == [(watched.id, segment_name(1))]
 
 

@@ -2,8 +2,8 @@
 
 What may fail, at any instant: a process is killed, forks, or closes every descriptor; the disk is full; the machine
 loses power; somebody else removes, truncates, damages or exchanges a file or a directory; a clock is set. What must
-hold: an event whose id was returned is delivered once, or is set aside or dropped with a reason that is counted; nothing
-is counted twice; nobody waits for another process.
+hold: an event whose id was returned is delivered once, or is set aside or dropped with a reason that is counted;
+nothing is counted twice; nobody waits for another process.
 
 States of an event
 ------------------
@@ -15,11 +15,11 @@ refused: <reason>     nowhere; it is counted                    the process     
 held                  a line of a segment in ``writers/<id>/``  its writer      the line; then the id is returned
 in flight             the same line                             the leader      its id in ``in_flight.json``
 held again            the same line                             the leader      nothing: a verdict said "not now"
-held alone            a ``d-`` segment of its own               the leader      the segment; then ``above`` in the ledger
+held alone            a ``d-`` segment of its own               the leader      the segment; then the ledger (``above``)
 settled: delivered    the ledger's tally                        the leader      the ledger; then its segment is unlinked
 settled: set aside    a file in ``set_aside/``                  the leader      the file; then the ledger; then the same
 settled: dropped      the ledger's tally, with the reason       the leader      the ledger; then the same
-lost                  nowhere: others changed the file          the leader      the ledger, by the number that is missing
+lost                  nowhere: others changed the file          the leader      the ledger, by the missing number
 ====================  ========================================  ==============  ========================================
 
 ``flusher.waiting_line.State`` has those that a leader tells apart, ``outcomes`` the words of the ledger. A command asks

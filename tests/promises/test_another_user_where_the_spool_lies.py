@@ -285,7 +285,7 @@ def test_a_strangers_link_on_the_way(ground: Path, user: int) -> None:
         for unasked in (True, False):
             for name in ("spool", "new", "new/spool"):
                 with pytest.raises(SpoolError, match=f"{shared}/app is a link of uid {NOBODY}, which is not followed"):
-                    Layout(str(shared / "app" / name)).prepare(unasked=unasked)
+                    Layout(str(shared / "app" / name)).prepare(is_default=unasked)
 
     as_user(user, refused)
     assert all_of(theirs) == before

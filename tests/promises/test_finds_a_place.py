@@ -232,7 +232,7 @@ def test_what_a_process_without_a_writer_did_not_want(tmp_path: Path) -> None:
 
 def test_refusals_are_counted_by_many_at_once(layout: Layout) -> None:
     """Without a lock, and each once; what a writer counts from then on is taken off."""
-    place = [places.Place(layout.spool, unasked=False)]
+    place = [places.Place(layout.spool, is_default=False)]
     children = []
     for _ in range(4):
         pid = os.fork()

@@ -211,7 +211,7 @@ def test_root_uses_no_spool_of_anybody(ground: Path) -> None:
     for place in ("spool", "roots", "roots/below", "new"):
         for unasked in (True, False):
             with pytest.raises(SpoolError, match=f"belongs to uid {ATTACKER}"):
-                Layout(str(mine / place)).prepare(unasked=unasked)
+                Layout(str(mine / place)).prepare(is_default=unasked)
     assert list((mine / "roots").iterdir()) == []
 
 

@@ -58,9 +58,9 @@ def store_state(path: Path, state: WriterState) -> None:
         os.close(descriptor)
 
 
-def look(watched: WatchedWriter, now: float, *, closely: bool = True) -> bool:
+def look(watched: WatchedWriter, now: float, *, full: bool = True) -> bool:
     """Look again at one writer, as a flusher does where there is no want of room; whether anything may be new."""
-    changed = watched.refresh(now, closely=closely)
+    changed = watched.refresh(now, full=full)
     if changed:
         watched.take_in()
     return changed

@@ -78,7 +78,7 @@ def _has_room(tokens: float, lately: float, fill: float) -> bool:
     return tokens >= 1.0 and (fill < SCARCE or lately <= BURST + scarcity * (RARE - BURST))
 
 
-def told(bucket: Bucket) -> str:
+def describe(bucket: Bucket) -> str:
     """What the next event says of those that were left out before it; empty when there were none."""
     if not bucket.left_out:
         return ""
@@ -114,7 +114,7 @@ class Floods:
         if len(buckets) > MAX_ORIGINS:
             _forget_oldest(buckets)
         if admitted:
-            return Passage(True, told(before) if before else "")
+            return Passage(True, describe(before) if before else "")
         return Passage(False, first=after.left_out == 1)
 
 

@@ -103,17 +103,17 @@ def read_accounts(spool: Union[str, os.PathLike[str]]) -> Accounts:
     While a flusher works this may take a few tries to see one state; each but the first reads only what has come since.
     """
     layout = Layout(os.fspath(spool))
-    sight = _Sight(layout)
+    cache = _ReadCache(layout)
     with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
         for _ in range(_ATTEMPTS):
             ledger = Ledger.load(layout)
-            accounts = _count(layout, ledger, sight)
+            accounts = _count(layout, ledger, cache)
             if ledger.is_newest(layout):
                 break
     return accounts
 
 
-def _count(layout: Layout, ledger: Ledger, sight: _Sight) -> Accounts:
+def _count(layout: Layout, ledger: Ledger, cache: _ReadCache) -> Accounts:
     totals = ledger.totals
     accounts = Accounts(recorded=totals.recorded, interrupted=totals.interrupted, destinations=ledger.destinations)
     accounts.damage_removed = totals.damage_removed
@@ -130,7 +130,7 @@ def _count(layout: Layout, ledger: Ledger, sight: _Sight) -> Accounts:
         tally.update(entry.tally)
         if writer_id in present:
             with inside.kept_to_look(layout.writer(writer_id)):
-                _add_present(accounts, writer_id, entry, sight)
+                _add_present(accounts, writer_id, entry, cache)
         else:
             accounts.recorded += entry.recorded
             accounts.interrupted += entry.interrupted
@@ -150,9 +150,9 @@ def _readable(counts: Mapping[str, int]) -> Counter[str]:
     return readable
 
 
-def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: _Sight) -> None:
-    directory = sight.layout.writer(writer_id)
-    held, highest = _held_of(writer_id, entry, sight)
+def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, cache: _ReadCache) -> None:
+    directory = cache.layout.writer(writer_id)
+    held, highest = _held_of(writer_id, entry, cache)
     recorded = highest + entry.extras_seen + sum(record.seq is None for record in held)
     accounts.recorded += recorded
     accounts.held += len(held)
@@ -180,18 +180,18 @@ def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, sight: 
     )
 
 
-def _held_of(writer_id: str, entry: WriterEntry, sight: _Sight) -> tuple[list[_Head], int]:
+def _held_of(writer_id: str, entry: WriterEntry, cache: _ReadCache) -> tuple[list[_Head], int]:
     """Every record that is not settled, and the highest number that this writer has given.
 
     Of those that are held, only one with a number of its own keeps it: a copied segment brings numbers again.
     """
     held, highest = [], entry.seq
     try:
-        segments = list_segments(sight.layout.writer(writer_id))
+        segments = list_segments(cache.layout.writer(writer_id))
     except failures(OSError):
         segments = Segments()
     for name, number, offset in entry.unsettled(segments):
-        for head in sight.records(writer_id, name, offset):
+        for head in cache.records(writer_id, name, offset):
             if number is None:
                 held.append(head if deferred_from(name) else head._replace(seq=None))  # its own number counts a copy
                 continue
@@ -213,7 +213,7 @@ class _Head(NamedTuple):
     at: float
 
 
-class _Sight:
+class _ReadCache:
     """What was read so far. Segments only grow, so of one that was read before only the rest is read."""
 
     def __init__(self, layout: Layout) -> None:

@@ -62,19 +62,19 @@ class Refusals(NamedTuple):
 
 def refusals(layout: Layout) -> Iterator[Refusals]:
     """Those of this user's processes, counted in this spool or in another place that is this user's."""
-    others = {Layout(place.path).spool: place.unasked for place in candidates(None, os.environ, os.geteuid())}
+    others = {Layout(place.path).spool: place.is_default for place in candidates(None, os.environ, os.geteuid())}
     others.pop(layout.spool, None)
     for spool in (layout.spool, *others):
         place = Layout(spool)
         number = refused.counted(place)[NO_SPOOL]
-        if number and (spool not in others or _is_ours(place, unasked=others[spool])):
+        if number and (spool not in others or _is_ours(place, is_default=others[spool])):
             yield Refusals(number, refused.last(place, NO_SPOOL), place.refused)
 
 
-def _is_ours(place: Layout, *, unasked: bool) -> bool:
+def _is_ours(place: Layout, *, is_default: bool) -> bool:
     """Whether it is this user's, and nobody else can have put it there."""
     try:
-        place.check(unasked=unasked)
+        place.check(is_default=is_default)
     except SpoolError:
         return False
     return True

@@ -104,7 +104,7 @@ def places(configured: Optional[str]) -> str:
 def _looked_at(place: Place) -> str:
     if os.path.lexists(place.path):
         try:
-            Layout(place.path).check(unasked=place.unasked)
+            Layout(place.path).check(is_default=place.is_default)
         except SpoolError as error:
             return f"{place.path} ({error})"
     return place.path

@@ -49,7 +49,7 @@ class Leadership:
         self._haste = Haste(layout, self._ledger)
         self._writers: dict[str, WatchedWriter] = {}
         self._clean_up_due = True
-        self._got_on = 0
+        self._progress_seen = 0
         self._asleep: list[tuple[KeptDescriptor, int]] = []
         self._asleep_since = 0.0
         self._writers_mtime = -1
@@ -66,8 +66,8 @@ class Leadership:
     def _look(self) -> None:
         self._ledger.follow_clock()
         now = self._ledger.now()
-        closely = self._writers_came_or_went(now)
-        if closely:
+        full = self._writers_came_or_went(now)
+        if full:
             known = self._layout.writer_ids() | set(self._ledger.writers)  # whose directory is gone is written off
             for writer_id in known - self._ledger.retired - set(self._writers) - self._net.passed_over():
                 with self._net.below("a writer") as step:
@@ -75,7 +75,7 @@ class Leadership:
                     self._writers[writer_id] = WatchedWriter(self._layout, writer_id, entry, self._orders.redirects)
                 if step.failed:
                     self._net.put_out(writer_id)
-        changed = self._sound(lambda writer: writer.refresh(now, closely=closely))
+        changed = self._sound(lambda writer: writer.refresh(now, full=full))
         if changed:  # before anything is read: what has to go is not worth the time, while others go on writing
             with self._net.below("making room"):
                 self._upkeep.make_room(self._writers, now)
@@ -195,10 +195,10 @@ class Leadership:
         """Whether a verdict is awaited, or a segment that was unlinked is still to be read once more."""
         return self._books.has_graves or not self._outbox.empty
 
-    def has_got_on(self) -> bool:
+    def made_progress(self) -> bool:
         """Whether anything was settled or removed since this was last asked; trying alone does not count."""
-        before, self._got_on = self._got_on, self._books.steps
-        return before != self._got_on
+        before, self._progress_seen = self._progress_seen, self._books.steps
+        return before != self._progress_seen
 
     @property
     def holds_anything(self) -> bool:

@@ -88,7 +88,7 @@ class Flusher:
         while True:
             progress = leadership.work()
             now = time.monotonic()
-            if leadership.has_got_on() or leadership.has_living_writers:
+            if leadership.made_progress() or leadership.has_living_writers:
                 busy_at = now
             if until() or self._may_leave(leadership, now - busy_at, progress):
                 leadership.finish()

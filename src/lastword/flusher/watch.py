@@ -83,12 +83,12 @@ class WatchedWriter:
         self._unreadable = False  # something is there that could not be read the last time
         self.news: set[Optional[str]] = set()  # the destinations of what was read since this was last emptied
 
-    def refresh(self, now: float, *, closely: bool = True) -> bool:
+    def refresh(self, now: float, *, full: bool = True) -> bool:
         """Look again: is it alive, which segments are there. ``now`` in Unix seconds. False if nothing was new at a
-        glance, which is enough where no writer came or went or began a segment (not ``closely``); otherwise ``take_in``
+        glance, which is enough where no writer came or went or began a segment (not ``full``); otherwise ``take_in``
         is due.
         """
-        idle = not (closely or self._window or self._extras or self._unreadable or self.dead)
+        idle = not (full or self._window or self._extras or self._unreadable or self.dead)
         if idle and self._glance.shows_no_change(now):
             return False
         open_one = [os.path.join(self.directory, segment_name(number)) for number in self.segments.numbered[-1:]]

@@ -130,20 +130,20 @@ class Layout:
         except failures(OSError):
             return False
 
-    def prepare(self, *, unasked: bool = False, inner: tuple[str, ...] = ()) -> None:
+    def prepare(self, *, is_default: bool = False, inner: tuple[str, ...] = ()) -> None:
         """Make the directories that are missing and check that all are ours alone; raises SpoolError. ``inner``: others
         in it than those that every spool has.
 
-        Where nobody named this spool (it is ``unasked`` for), nobody else may be able to exchange it either.
+        Where nobody named this spool (it is ``is_default`` for), nobody else may be able to exchange it either.
         """
-        with self._opened(make=True, unasked=unasked) as v1:
+        with self._opened(make=True, is_default=is_default) as v1:
             for path in (*self._inner, *inner):
                 with private_directory(path, v1, make=True):
                     pass
 
-    def check(self, *, unasked: bool = False) -> None:
+    def check(self, *, is_default: bool = False) -> None:
         """Check that a spool is there and is ours alone, as ``prepare`` does; makes nothing. Raises SpoolError."""
-        with self._opened(make=False, unasked=unasked):
+        with self._opened(make=False, is_default=is_default):
             pass
 
     def unmake(self) -> None:
@@ -167,17 +167,20 @@ class Layout:
                     pass
 
     @contextmanager
-    def _opened(self, *, make: bool, unasked: bool = False) -> Iterator[int]:
+    def _opened(self, *, make: bool, is_default: bool = False) -> Iterator[int]:
         """A descriptor of ``base``: it, and the spool that it lies in, are the boundary."""
         try:
-            with self._opened_spool(make=make, unasked=unasked) as s, private_directory(self.base, s, make=make) as v1:
+            with (
+                self._opened_spool(make=make, is_default=is_default) as s,
+                private_directory(self.base, s, make=make) as v1,
+            ):
                 yield v1
         except failures(OSError) as error:
             raise SpoolError(f"the spool {self.spool} cannot be used: {error}") from None
 
     @contextmanager
-    def _opened_spool(self, *, make: bool, unasked: bool = False) -> Iterator[int]:
-        way = secure_way(os.path.dirname(self.spool), self._links, strict=unasked, make=make)
+    def _opened_spool(self, *, make: bool, is_default: bool = False) -> Iterator[int]:
+        way = secure_way(os.path.dirname(self.spool), self._links, strict=is_default, make=make)
         with way as above, private_directory(self.spool, above, make=make, over_a_file=False) as spool:
             yield spool
 

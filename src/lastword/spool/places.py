@@ -19,10 +19,10 @@ _OTHER_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.
 
 
 class Place(NamedTuple):
-    """A directory where the spool may be. ``unasked``: nobody named it, so it has to be beyond doubt."""
+    """A directory where the spool may be. ``is_default``: nobody named it, so it has to be beyond doubt."""
 
     path: str
-    unasked: bool = True
+    is_default: bool = True
 
 
 def candidates(configured: Optional[str], environ: Mapping[str, str], euid: int) -> list[Place]:
@@ -31,9 +31,9 @@ def candidates(configured: Optional[str], environ: Mapping[str, str], euid: int)
     """
     if configured:
         if not euid or not _belongs_to_root(configured):
-            return [Place(configured, unasked=False)]
+            return [Place(configured, is_default=False)]
         below, beside = os.path.join(configured, f"lastword-{euid}"), f"{configured.rstrip('/')}-{euid}"
-        named = [Place(path, unasked=False) for path in (configured, below, beside)]
+        named = [Place(path, is_default=False) for path in (configured, below, beside)]
         return named + candidates(None, environ, euid)
     found = []
     state_directory = environ.get("STATE_DIRECTORY", "").split(":")[0]  # systemd lists several with colons
@@ -62,7 +62,7 @@ def existing(places: Iterable[Place]) -> Optional[Layout]:
     for place in places:
         layout = Layout(place.path)
         try:
-            layout.check(unasked=place.unasked)
+            layout.check(is_default=place.is_default)
         except SpoolError:
             continue
         return layout
@@ -80,7 +80,7 @@ def first_usable(places: Iterable[Place]) -> Layout:
     for place in places:
         layout = Layout(place.path)
         try:
-            layout.prepare(unasked=place.unasked)
+            layout.prepare(is_default=place.is_default)
             try_a_lock(layout)
         except SpoolError as error:
             troubles.append(str(error))

@@ -34,7 +34,7 @@ def count(places: Iterable[Place], reason: str, number: int) -> Optional[str]:
     for place in places:
         try:
             layout = Layout(place.path)
-            layout.prepare(unasked=place.unasked, inner=(layout.refused,))
+            layout.prepare(is_default=place.is_default, inner=(layout.refused,))
             _append(layout.refused, reason, number)
         except failures(OSError, SpoolError):
             continue

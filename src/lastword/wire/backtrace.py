@@ -83,9 +83,9 @@ from lastword.wire.backtrace_attachments import (
     BREADCRUMBS,
     BYTES,
     Part,
+    add_left_out_note,
     form,
     parts,
-    with_left_out_told,
     without_attachments,
 )
 from lastword.wire.backtrace_attributes import AGENT, Scalar, attributes, is_scalar
@@ -162,14 +162,14 @@ def payload(event: Event) -> dict[str, Any]:
     """The report object, before it becomes JSON."""
     told = prepared(event)
     if told is None:
-        annotations = with_left_out_told(_annotations(event), event)
+        annotations = add_left_out_note(_annotations(event), event)
         report = _report(event, AGENT, __version__, attributes(event), annotations)
         report["sourceCode"] = _source_code(shown_stack(event)[::-1])
         return report
     report = {**(told["report"] or report_without_source(event, told))}
     # Who had the report in hand may have put anything in their place.
     if isinstance(report.get("annotations"), dict):
-        report["annotations"] = with_left_out_told(report["annotations"], event)
+        report["annotations"] = add_left_out_note(report["annotations"], event)
     trimmed = event["tags"].get(TRIMMED_TAG)
     if trimmed and isinstance(report.get("attributes"), dict):
         report["attributes"] = {**report["attributes"], TRIMMED_TAG: trimmed}

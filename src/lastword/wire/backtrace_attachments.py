@@ -58,7 +58,7 @@ def form(boundary: str, report: bytes, parts: list[Part]) -> bytes:
     return b"".join(pieces)
 
 
-def with_left_out_told(annotations: dict[str, Any], event: Event) -> dict[str, Any]:
+def add_left_out_note(annotations: dict[str, Any], event: Event) -> dict[str, Any]:
     """The annotations, with those attachments that the event goes without."""
     left_out = [told_of(one) for one in event["attachments"] if one["left_out"]]
     if not left_out:

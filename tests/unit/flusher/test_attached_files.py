@@ -10,7 +10,7 @@ import pytest
 
 from lastword.event import Event
 from lastword.flusher.files_of_reports import with_attached_files
-from lastword.wire.backtrace_attachments import LEFT_OUT, with_left_out_told
+from lastword.wire.backtrace_attachments import LEFT_OUT, add_left_out_note
 from tests.support.events import exception_event
 
 
@@ -59,7 +59,7 @@ def test_a_file_that_has_only_grown_is_sent_as_it_was(path: Path, change: Callab
     complete = with_attached_files(event)
     contents: list[tuple[str, Any]] = [(one["name"], one["content"]) for one in complete["attachments"]]
     assert contents == [("small", "eA=="), ("large.log", b"a line\n" * 1000)]
-    assert with_left_out_told({}, complete) == {}
+    assert add_left_out_note({}, complete) == {}
 
 
 @pytest.mark.parametrize("change", [_rotate, _truncate, Path.unlink])
@@ -69,10 +69,8 @@ def test_a_file_that_is_another_now_is_named_as_missing(path: Path, change: Call
     change(path)
     complete = with_attached_files(event)
     assert [one["content"] for one in complete["attachments"]] == ["eA==", None]
-    assert with_left_out_told({}, complete) == {
-        LEFT_OUT: ["large.log (7000 bytes): changed or gone before it was sent"]
-    }
-    assert with_left_out_told({}, event) == {}
+    assert add_left_out_note({}, complete) == {LEFT_OUT: ["large.log (7000 bytes): changed or gone before it was sent"]}
+    assert add_left_out_note({}, event) == {}
 
 
 def test_an_event_without_such_files_is_left_alone() -> None:

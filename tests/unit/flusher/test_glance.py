@@ -54,21 +54,21 @@ def idle(writer: Writer, clock: Clock) -> WatchedWriter:
         assert look(watched, clock.after(0.25))
         for line in list(watched.waiting()):
             watched.settle(line, DELIVERED)
-    assert look(watched, clock.after(IDLE_AFTER - 0.1), closely=False), "it is not idle yet"
+    assert look(watched, clock.after(IDLE_AFTER - 0.1), full=False), "it is not idle yet"
     return watched
 
 
 def test_nothing_has_changed(idle: WatchedWriter, clock: Clock) -> None:
     """It is looked at in full only where somebody says that something may have."""
-    assert [look(idle, clock.after(0.25), closely=False) for _ in range(40)] == [False] * 40
-    assert look(idle, clock.after(0.25), closely=True)
+    assert [look(idle, clock.after(0.25), full=False) for _ in range(40)] == [False] * 40
+    assert look(idle, clock.after(0.25), full=True)
 
 
 def test_a_new_record_is_seen_at_the_next_look(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
     """The segment has grown."""
-    assert not look(idle, clock.after(0.25), closely=False)
+    assert not look(idle, clock.after(0.25), full=False)
     writer.append(BODY, None)
-    assert look(idle, clock.after(0.25), closely=False)
+    assert look(idle, clock.after(0.25), full=False)
     assert len(list(idle.waiting())) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_new_segment_is_told_of(idle: WatchedWriter, writer: Writer, how: str)
 def test_a_segment_that_nobody_told_of_is_seen_before_long(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
     """Where the directory could not be touched, and for writers of older versions."""
     (Path(writer.layout.writer(writer.id)) / "x-1.seg").write_bytes(frame(BODY, None))
-    look(idle, clock.after(IDLE_LOOK), closely=False)
+    look(idle, clock.after(IDLE_LOOK), full=False)
     assert len(list(idle.waiting())) == 1
 
 
@@ -98,17 +98,17 @@ def test_a_death_is_seen_before_long(idle: WatchedWriter, writer: Writer, clock:
     """Within the time that an idle writer goes without a full look."""
     writer.abandon()
     (Path(writer.layout.writer(writer.id)) / "who.json").write_text("{}")
-    look(idle, clock.after(IDLE_LOOK), closely=False)
+    look(idle, clock.after(IDLE_LOOK), full=False)
     assert idle.dead
 
 
 def test_a_removed_directory_is_seen_before_long(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
     """So that its records are written off."""
     os.rename(writer.layout.writer(writer.id), writer.layout.spool + "-gone")
-    assert look(idle, clock.after(IDLE_LOOK), closely=False)
+    assert look(idle, clock.after(IDLE_LOOK), full=False)
     assert idle.gone
 
 
 def test_a_clock_that_is_set_back_blinds_nobody(idle: WatchedWriter, clock: Clock) -> None:
     """A look whose time lies before the last one's is a full one."""
-    assert look(idle, clock.after(-3600.0), closely=False)
+    assert look(idle, clock.after(-3600.0), full=False)

@@ -29,14 +29,14 @@ def test_the_order_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/h")
     full = {"STATE_DIRECTORY": "/s:/other", "XDG_STATE_HOME": "/x", "TMPDIR": "/t"}
     places = ["/s/lastword", "/x/lastword", "/h/.local/state/lastword", "/t/lastword-7"]
-    assert candidates(None, full, 7) == [Place(path, unasked=True) for path in places]
+    assert candidates(None, full, 7) == [Place(path, is_default=True) for path in places]
     places = ["/h/.local/state/lastword", "/tmp/lastword-7"]
-    assert candidates(None, {"XDG_STATE_HOME": "relative"}, 7) == [Place(path, unasked=True) for path in places]
+    assert candidates(None, {"XDG_STATE_HOME": "relative"}, 7) == [Place(path, is_default=True) for path in places]
 
 
 def test_a_configured_place_stands_alone() -> None:
     """Who names a directory gets that one or an error, never another."""
-    assert candidates("/mine", {"STATE_DIRECTORY": "/s"}, 7) == [Place("/mine", unasked=False)]
+    assert candidates("/mine", {"STATE_DIRECTORY": "/s"}, 7) == [Place("/mine", is_default=False)]
 
 
 def test_the_first_place_that_can_be_used(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_an_unasked_place_is_beyond_doubt(tmp_path: Path, mode: int, refused: bo
         first_usable(unasked)
     assert sorted(path.name for path in shared.iterdir()) == ["named"]
     assert existing([Place(named.spool)]) is None
-    assert existing([Place(named.spool, unasked=False)]) is not None
+    assert existing([Place(named.spool, is_default=False)]) is not None
 
 
 @ROOT
@@ -268,9 +268,9 @@ def test_a_foreign_group_is_others_too(tmp_path: Path, group: int, refused: bool
     layout = Layout(str(shared / "spool"))
     if refused:
         with pytest.raises(SpoolError, match="group 12345 may write"):
-            layout.prepare(unasked=True)
+            layout.prepare(is_default=True)
     else:
-        layout.prepare(unasked=True)
+        layout.prepare(is_default=True)
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o002, 0o077])
@@ -278,7 +278,7 @@ def test_directories_above_are_open_to_nobody_else(tmp_path: Path, mask: int) ->
     """What is made above the spool can be written to by its owner alone, whatever the umask."""
     before = os.umask(mask)
     try:
-        Layout(str(tmp_path / "a/b/spool")).prepare(unasked=True)
+        Layout(str(tmp_path / "a/b/spool")).prepare(is_default=True)
     finally:
         os.umask(before)
     assert not (tmp_path / "a").stat().st_mode & 0o022

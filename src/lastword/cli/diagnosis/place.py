@@ -127,7 +127,7 @@ def _passed_over(configured: Optional[str]) -> Iterator[Finding]:
     for place in candidates(configured, os.environ, os.geteuid()):
         if os.path.lexists(place.path):
             try:
-                Layout(place.path).check(unasked=place.unasked)
+                Layout(place.path).check(is_default=place.is_default)
             except SpoolError as error:
                 yield Finding("warning", _ABOUT, str(error), _REMEDY)
 

@@ -1,4 +1,4 @@
-"""``python -m lastword`` is ``lastword``."""
+"""Make ``python -m lastword`` run the command ``lastword``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The parts of an event, put together; a part that fails is missing, and the event still is one."""
+"""Assemble an event from its parts; a part that fails is left out."""
 
 from __future__ import annotations
 
@@ -73,19 +73,19 @@ def exception_event(
     stack: Optional[ReadStack] = None,
     members: Optional[list[BaseException]] = None,
 ) -> Event:
-    """The event of an exception with its chain or group, stacks and variables, and of where it happened.
+    """Return the event of an exception: its chain or group with stacks and variables, and its process and machine.
 
     Args:
-        error: the exception. Where it was never raised and is handled, its frames are those of ``stack``.
-        traceback: its traceback where that is not (any more) the exception's own.
+        error: the exception. If it is handled and was never raised, its frames are those of ``stack``.
+        traceback: its traceback, if the exception does not (or no longer) hold it.
         handled: whether the program caught it: level ``error``, or that of ``set_level``; otherwise ``fatal``.
-        mechanism: what captured it, such as ``sys.excepthook``.
-        settings: how to capture.
-        stack: reads the stack that led here; without it, that of the capturing call.
-        members: is given the members of groups that stand in the event.
+        mechanism: the hook or call that captured it, such as ``sys.excepthook``.
+        settings: the settings of capture.
+        stack: reads the stack that led here; without it, the stack of the capturing call is read.
+        members: a list to which the members of groups in the event are added.
 
-    Raises no Exception, whatever the exception and the variables are like, as long as the stack has room for a few
-    calls: within some ten calls of the recursion limit parts are missing, at the limit itself RecursionError stands.
+    Raises no Exception, whatever the exception and the variables, as long as the stack has room for a few calls:
+    within some ten calls of the recursion limit parts are missing; at the limit itself it raises RecursionError.
     """
     room = Room()
     reader = StackReader(settings, room, settings.own_reprs())
@@ -93,7 +93,7 @@ def exception_event(
     event = _event(context.level_or("error") if handled else "fatal", handled, mechanism, settings)
     event["exceptions"] = exceptions or [type_only(error)]
     event["threads"] = _threads(settings, room, at_any_price=not handled)
-    if handled and is_unraised(error, traceback):  # so whoever captures it knows more of it than anybody
+    if handled and is_unraised(error, traceback):  # the capturing call is then its only known place
         event["exceptions"][0]["frames"][:0] = _part("stack", stack or _stack_of_caller, reader) or []
     event["sources"] = reader.sources
     return event
@@ -111,10 +111,11 @@ def message_event(
     mechanism: str = "capture_message",
     stack: Optional[ReadStack] = None,
 ) -> Event:
-    """The event of a message, kept to 8,192 characters. Without a level it has that of ``set_level``, or ``info``.
+    """Return the event of a message, cut to 8,192 characters.
 
-    The stack that led to the call, or that which ``stack`` reads, is in it where ``settings.needs.message_stack``,
-    without variables. Raises no Exception, as ``exception_event``.
+    ``level`` defaults to that of ``set_level``, otherwise ``info``. If ``settings.needs.message_stack``, the event has
+    the stack read by ``stack``, or that of the capturing call, without variables. Raises no Exception, as
+    ``exception_event``.
     """
     event = _event(level or context.level_or("info"), True, mechanism, settings)
     event["message"] = _part("message", _message_text, message, settings.scrub_text) or ""
@@ -134,7 +135,7 @@ def _threads(settings: CaptureSettings, room: Room, *, at_any_price: bool) -> li
 
 
 def _part(name: str, take: Callable[..., _T], *arguments: Any, **options: Any) -> Optional[_T]:
-    """What ``take`` returns, or None when it raises: the event is smaller then, and a note says why."""
+    """Return the result of ``take``, or None if it raises: the event lacks the part, and a diagnostic note says why."""
     try:
         return take(*arguments, **options)
     except failures() as error:
@@ -156,7 +157,7 @@ def _message_text(message: Any, scrub: Callable[[str], str]) -> str:
 def _note_missing(name: str, error: BaseException) -> None:
     try:
         diagnostics.note("capture", f"an event went without its {name}: {describe(error)}")
-    except RecursionError:  # no room on the stack even for that
+    except RecursionError:  # no room on the stack even for the note
         pass
 
 

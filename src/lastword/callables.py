@@ -1,4 +1,4 @@
-"""What calling something gives, as far as that can be told before it is called."""
+"""What kind of object a call returns, as far as this is known before the call."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from lastword.interruption import anything
 _ancestors_of = type.__dict__["__mro__"].__get__
 _namespace_of = type.__dict__["__dict__"].__get__
 
-# Flags of code objects, as ``inspect`` has them.
+# Flags of code objects, with the values of ``inspect``.
 _GENERATOR, _COROUTINE, _ITERABLE_COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
 
 PLAIN, COROUTINE, GENERATOR, ASYNC_GENERATOR = "plain", "coroutine", "generator", "async generator"
 
 
 def gives(function: Any) -> str:
-    """``coroutine``, ``generator`` or ``async generator``, where the code that a call runs says so; else ``plain``.
+    """Return ``coroutine``, ``generator`` or ``async generator`` if the called code has this flag; else ``plain``.
 
-    Looks through partials and methods, and at the ``__call__`` of objects. Not at what a function returns that somebody
-    else has made: a lambda is plain.
+    Follows partials, methods and the ``__call__`` of objects. Ignores objects that the function only passes on: a
+    lambda that returns a coroutine is plain.
     """
     while type(function) is functools.partial:
         function = function.func
@@ -40,7 +40,7 @@ def gives(function: Any) -> str:
 def _code_of(function: Any) -> Any:
     try:
         return getattr(function, "__code__", None)
-    except anything():  # an object with attributes of its own
+    except anything():  # an object with its own attribute access
         return None
 
 

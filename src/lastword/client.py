@@ -1,4 +1,4 @@
-"""One configuration at work: what one ``init`` decides, from the capture of an event to the wait at the end."""
+"""The client of one ``init``: from the capture of an event to the wait at the end of the process."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ from lastword.wire import NEEDS, NEEDS_OF_NONE
 
 
 class Client:
-    """Everything that one ``init`` decides, and what this process does by it.
+    """The settings of one ``init``, and the parts of this process that work with them.
 
     Attributes:
-        reports_ctrl_c: whether a KeyboardInterrupt that ends the program is an event. It is what a person wants.
+        reports_ctrl_c: whether a KeyboardInterrupt that ends the program is an event. By default it is not, because
+            a person wanted it.
     """
 
     reports_ctrl_c = False
@@ -48,7 +49,7 @@ class Client:
         self.gate = Gate(config, fill=self.recorder.fill, members_of=members_of)
         self.pending = Pending(self.recorder, choose(config.flusher, observe(has_dsn=destination is not None)))
         self._accounted_for = 0  # address of the last interruption whose event is recorded or counted
-        self.uncounted = 0  # captures for whose refusal there was no stack left
+        self.uncounted = 0  # captures that failed with no stack left to count them
         self.settings = CaptureSettings(
             needs=NEEDS[destination.dsn.wire] if destination else NEEDS_OF_NONE,
             is_sensitive=self.recorder.rules.is_sensitive,
@@ -65,7 +66,7 @@ class Client:
         )
 
     def take_over(self, previous: Client) -> None:
-        """Go on with what ``previous`` began; a writer has one destination, so a new one gets a new writer."""
+        """Continue the work of ``previous``; a writer has one destination, so a new destination gets a new writer."""
         if previous.config.destination == self.config.destination and previous.config.spool == self.config.spool:
             self.recorder.go_on_with_writers_of(previous.recorder)
             self.pending.go_on_from(previous.pending, but=previous.recorder)
@@ -83,10 +84,10 @@ class Client:
         level: Optional[Level] = None,
         logged: Optional[Logged] = None,
     ) -> Optional[str]:
-        """As ``capture``, and remembers that ``error`` is on disk.
+        """Capture ``error`` (see ``capture``) and mark it as reported.
 
-        ``traceback`` is None where it is the exception's own, ``level`` where it follows from ``handled``;
-        ``logged`` is what was said of it, if it was logged.
+        ``traceback`` None means the exception's own; ``level`` None means that ``handled`` decides it; ``logged`` is
+        the content of the log record, if the exception was logged.
         """
 
         members: list[BaseException] = []
@@ -111,7 +112,7 @@ class Client:
                 logged.add_to(event)
             return event
 
-        # A thread ends with one too, but a server that has one for each request goes on failing.
+        # An exception that ends a thread does not count: a server with a thread per request goes on, and on failing.
         last_words = level == "fatal" and not handled and mechanism != THREADING
         event_id = self.capture(error, locate, read, last_words=last_words)
         if event_id is None:
@@ -120,7 +121,7 @@ class Client:
             for member in members:
                 mark(member, MEMBER, event_id)
             mark(error, mechanism, event_id)
-        except failures() as trouble:  # at worst it is reported once more
+        except failures() as trouble:  # at worst it is reported twice
             diagnostics.note("mark", f"an exception was not marked as reported: {describe(trouble)}")
         except BaseException as interruption:
             self._accounted_for = id(interruption)
@@ -128,7 +129,7 @@ class Client:
         return event_id
 
     def capture_text(self, text: Any, level: Optional[LevelLike], mechanism: str) -> Optional[str]:
-        """As ``capture``, a message. Without a level it has that of ``set_level``, or ``info``."""
+        """Capture a message (see ``capture``). Its default level is that of ``set_level``, else ``info``."""
 
         def read() -> Event:
             chosen = None if level is None else level_from(level, "info", mechanism)
@@ -146,7 +147,7 @@ class Client:
         level: Optional[Level] = None,
         logged: Optional[Logged] = None,
     ) -> None:
-        """For those whom nobody has asked to: capture ``error`` unless it was reported already. Raises nothing."""
+        """Capture ``error`` for a hook, unless it was already reported. Raises nothing."""
         try:
             self.begin()
             if event_of(error, mechanism) is None:
@@ -168,11 +169,11 @@ class Client:
         *,
         last_words: bool = False,
     ) -> Optional[str]:
-        """Read and record an event, if it is admitted; its id, or None. ``error`` is None for a message, ``last_words``
-        tells of what ends the program.
+        """Read and record an event if it is admitted; return its id, or None.
 
-        Whether it is admitted is decided by what costs little to know, before anything is read. Raises only where the
-        stack is full, so that nothing more could be called.
+        ``error`` is None for a message; ``last_words`` is true for an event that explains why the program ends.
+        Admission is decided from cheap facts, before anything is read. Raises only RecursionError, where the stack is
+        too full for another call.
         """
         before = captures.level
         if not may_capture(before):
@@ -209,12 +210,12 @@ class Client:
             if wanted := context.attachments():
                 attachments.attach(event, wanted, MAX_RECORD)
             event_id = self.keep(event)
-            # Written first, probed then: a flusher that leaves in between looks once more after its unlock.
+            # First write, then check for a flusher: one that ends in between scans the spool again after its unlock.
             writer = self.recorder.writer
             if writer is not None and not self.pending.see_to(writer.layout):
                 self.wait_at_end(self.config.shutdown_timeout)
             return event_id
-        except failures() as trouble:  # whatever it is, it is not the application's
+        except failures() as trouble:  # no failure of lastword may reach the application
             self.recorder.refuse_for_defect(trouble)
             return None
         except BaseException as interruption:
@@ -222,13 +223,13 @@ class Client:
             raise
 
     def begin(self) -> None:
-        """Of each way in, for its ``count_interruption``."""
+        """Start a call from outside: forget the interruption of the previous one (see ``count_interruption``)."""
         self._accounted_for = 0
 
     def count_interruption(self, interruption: BaseException) -> None:
-        """Count the event of a way in that ``interruption`` leaves by, unless that was done, or it is recorded.
+        """Count the event of a call that ``interruption`` ends, unless it is counted already or recorded.
 
-        Where two threads are interrupted at once, or behind the end of the record, it may be counted once too often.
+        If two threads are interrupted at once, or one just after its record, the event may be counted once too often.
         """
         if self._accounted_for != id(interruption):
             self._account_for(interruption, None)
@@ -239,25 +240,25 @@ class Client:
             self.recorder.refuse_as_interrupted()
 
     def keep(self, event: Event) -> Optional[str]:
-        """Put ``event`` on disk; its id, or None where it was refused and counted. Raises nothing."""
+        """Record ``event``; return its id, or None if it was refused and counted. Raises nothing."""
         return self.recorder.record(event)
 
     def wait_at_end(self, timeout: float) -> None:
-        """Give what is pending at most ``timeout`` seconds to arrive."""
+        """Wait at most ``timeout`` seconds until the pending events are settled."""
         self.pending.wait_at_end(timeout)
 
     def look_after_earlier_events(self) -> None:
-        """What other processes, or earlier ones, have left in the spool shall not have to wait for an event of ours."""
+        """Start a flusher if the spool holds events of other processes: they must not wait for our first event."""
         spool = self.recorder.find_spool()
         if not self.pending.are_sent or spool is None:
             return
         self.note_wrong_key(spool)
-        # A thread is started only by who has something to say: this may be a server that is about to fork its workers.
+        # A flusher thread is started only after an event: this may be a server that is about to fork its workers.
         if self.pending.choice.mode is Mode.PROCESS and spool.has_writers():
             self.pending.see_to(spool)
 
     def note_wrong_key(self, spool: Layout) -> None:
-        """Have it said that the tracker wants nothing from us, which nobody else notices: every capture succeeds."""
+        """Note that the tracker rejects our DSN. Nothing else shows it, because every capture succeeds."""
         health = self.recorder.health(spool)
         if health is not None and health.misconfigured and self.config.destination is not None:
             place = self.config.destination.dsn.place

@@ -1,9 +1,9 @@
-"""Settings, checked once: the options of ``init``, in one table.
+"""The options of ``init``, in one table, and their check.
 
-Every option can be given in three ways; the first that is given wins: the argument of ``init``, the environment
-variable ``LASTWORD_<OPTION>`` (``LASTWORD_DSN``, ``LASTWORD_SAMPLE_RATE`` …), the default. A row of the table says of
-what type an option is and what its default is; its ``Option`` how a value is read and checked, and what the README's
-reference says of it. Adding an option is adding a row.
+The value of an option comes from the first of these that is given: the argument of ``init``, the environment variable
+``LASTWORD_<OPTION>`` (``LASTWORD_DSN``, ``LASTWORD_SAMPLE_RATE`` …), the default. A row of the table has the type and
+the default of an option; its ``Option`` defines how a value is read and checked, and its text in the README's
+reference. To add an option, add a row.
 """
 
 import os
@@ -47,11 +47,11 @@ class _Options(NamedTuple):
     # Where events go; None keeps them in the spool and sends nothing.
     dsn: Annotated[Optional[str], Option(a_secret, "see above", check=a_dsn)] = None
 
-    # Such as ``production`` (at most 64 characters are kept by most trackers).
+    # For example ``production`` (most trackers keep at most 64 characters).
     environment: Annotated[str, Option(a_text, "")] = "production"
 
-    # The version of the program, as you name it; None takes what the platform names (``GITHUB_SHA`` and the like), else
-    # the commit that git has checked out (``capture.release``). A text, "" too, stands as it is.
+    # The version of the program, as you name it; None takes it from the platform's variables (``GITHUB_SHA`` and the
+    # like), else the commit that git has checked out (``capture.release``). A text, even "", is used unchanged.
     release: Annotated[
         Optional[str],
         Option(
@@ -67,15 +67,15 @@ class _Options(NamedTuple):
     ] = None
 
     # How events get from the spool to the tracker. ``process``: by a detached process, ``thread``: by a thread of this
-    # one, each started by whoever has something to say and finds that nobody leads; ``external``: by ``lastword
-    # flusher`` or ``flush``, nothing is started; ``hold``: not at all. ``auto`` is ``process`` where one can be started
-    # (see ``launch.mode``).
+    # process, each started by a process that has captured an event and finds no leader; ``external``: by ``lastword
+    # flusher`` or ``flush``, nothing is started; ``hold``: not at all. ``auto`` is ``process`` where a process can be
+    # started (see ``launch.mode``).
     flusher: Annotated[
         str, Option(a_text, '`process`, `thread`, `external` or `hold`: see "Who sends"', check=one_of(*FLUSHER_MODES))
     ] = "auto"
 
-    # Seconds that the end of a process waits, at most, for what this process captured and is not delivered yet; 0 does
-    # not wait. It ends as fast as it can where nothing is pending, and where the tracker cannot be reached.
+    # Seconds that an ending process waits at most for its own undelivered events; 0 does not wait. It does not wait
+    # either when nothing is pending or when the tracker cannot be reached.
     shutdown_timeout: Annotated[
         float,
         Option(
@@ -85,22 +85,22 @@ class _Options(NamedTuple):
         ),
     ] = 2.0
 
-    # Seconds in which the tracker's whole answer has to come, once it has the event.
+    # Seconds in which the tracker's whole answer must arrive, once the event is sent.
     timeout: Annotated[float, Option(a_number, "seconds for the tracker's whole answer", check=more_than_0)] = 10.0
 
-    # Seconds for connecting to the tracker, or to the proxy; None is as long as ``timeout``.
+    # Seconds for connecting to the tracker, or to the proxy; None uses ``timeout``.
     connect_timeout: Annotated[
         Optional[float], Option(a_number, "seconds for connecting", check=more_than_0, shown="`timeout`")
     ] = None
 
     # The URL of the proxy, ``http://HOST:PORT`` or ``http://USER:PASSWORD@HOST:PORT``, for everything that is sent;
-    # None leaves it to the flusher's environment (``HTTPS_PROXY``, ``NO_PROXY`` …).
+    # None uses the flusher's environment (``HTTPS_PROXY``, ``NO_PROXY`` …).
     proxy: Annotated[
         Optional[str], Option(a_secret, "`http://[USER:PASSWORD@]HOST:PORT`", check=a_proxy, shown="`HTTPS_PROXY` …")
     ] = None
 
-    # A file (or directory) of the CA certificates to trust; None leaves it to the flusher's environment
-    # (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else those of certifi.
+    # A file (or directory) of the CA certificates to trust; None uses the flusher's environment
+    # (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else certifi's certificates.
     ca_bundle: Annotated[
         Optional[str],
         Option(
@@ -111,18 +111,18 @@ class _Options(NamedTuple):
         ),
     ] = None
 
-    # False sends events to whoever answers, whatever certificate is shown: for trying things out.
+    # False sends events without checking the server's certificate: for trying things out.
     verify: Annotated[bool, Option(a_switch, "off: whoever answers is believed")] = True
 
-    # Whether events have the stacks of the other threads too. Where the tracker has a place for them (Backtrace) they
-    # always do.
+    # Whether events have the stacks of the other threads too. Events for a tracker that can show these stacks
+    # (Backtrace) always have them.
     all_threads: Annotated[
         bool,
         Option(a_switch, "stacks of the other threads too, in the spool; Backtrace always gets them, booboo never"),
     ] = False
 
     # Exceptions that are not reported, subclasses included: classes, or their names (``KeyError``,
-    # ``shop.errors.CardRefused``). A text of several names has commas or blanks between them.
+    # ``shop.errors.CardRefused``). In a text, commas or blanks separate the names.
     ignore_errors: Annotated[
         tuple[Union[type[BaseException], str], ...],
         Option(
@@ -131,14 +131,14 @@ class _Options(NamedTuple):
         ),
     ] = ()
 
-    # The share of events that is kept, 0.0 to 1.0; each one is drawn for itself.
+    # The share of events that is kept, 0.0 to 1.0; each event is drawn independently.
     sample_rate: Annotated[
         float, Option(a_number, "the share of events to keep, from `0` to `1`", check=between(0, 1))
     ] = 1.0
 
-    # So many events that are alike (one class raised at one line, messages from one line) a process keeps at once; of
-    # more, one a second. 0 keeps all. None keeps all while the spool is less than a quarter full, then 100 at once;
-    # from half on what comes often is left out, and what comes once a minute never is.
+    # How many similar events (one class raised at one line, messages from one line) a process keeps at once; beyond
+    # that, one a second. 0 keeps all. None keeps all while the spool is less than a quarter full, then 100 at once;
+    # when it is half full or more, frequent events are left out, but never those that come once a minute.
     flood_burst: Annotated[
         Optional[int],
         Option(
@@ -150,32 +150,31 @@ class _Options(NamedTuple):
         ),
     ] = None
 
-    # What is taken out of events before anything else sees them. ``all``: values whose names say that they are secret,
-    # and what looks like a secret inside texts (see the package ``scrub``); ``names``: only the former, texts are let
-    # alone; ``off``: nothing.
+    # The scrubbing of events before any other code sees them. ``all``: removes values with a secret name, and parts of
+    # texts that look like a secret (see the package ``scrub``); ``names``: only the former, texts stay unchanged;
+    # ``off``: nothing.
     scrub: Annotated[
         str, Option(a_text, "`names` leaves texts alone, `off` filters nothing", check=one_of(*SCRUB_MODES))
     ] = "all"
 
-    # More names that say so: whoever contains one of them, in any case. ``-`` and ``_`` are alike.
+    # More secret names: a name matches if it contains one of them; case is ignored, ``-`` and ``_`` are equal.
     scrub_names: Annotated[tuple[str, ...], Option(names, "more words that make a name secret (`iban,tax_id`)")] = ()
 
-    # Names that do not, although they contain such a word: whole names (``author``), in any case.
+    # Names that are not secret although they contain a secret word: whole names (``author``); case is ignored.
     keep_names: Annotated[tuple[str, ...], Option(names, "whole names to show all the same (`author`)")] = ()
 
-    # Whether the local variables of frames are in events. Where not, they are not even read.
+    # Whether events have the local variables of frames. If not, the variables are not even read.
     local_variables: Annotated[bool, Option(a_switch, "the local variables of each frame; `off`: not even read")] = True
 
-    # Classes, or names of such as in ``ignore_errors``, subclasses included, whose objects are shown by their own
-    # ``__repr__`` where they are local variables; all others only by class and address. It runs in the midst of a
-    # capture, whatever it does: query a database, or wait. After 10 ms an event no more are asked.
+    # Classes, or class names as in ``ignore_errors``, subclasses included, whose objects are shown by their own
+    # ``__repr__`` where they are local variables; all other objects are shown by class and address. The ``__repr__``
+    # runs during a capture, even if it queries a database or waits. After 10 ms per event no more are called.
     repr_of: Annotated[
         tuple[Union[type, str], ...],
         Option(classes, "classes, or names, shown by their own `__repr__`: it runs in the midst of a capture"),
     ] = ()
 
-    # Lines of source that are shown above each frame's own, and as many below it; 0 to 50. The format of booboo has no
-    # more than 5.
+    # Lines of source shown above each frame's own line, and as many below it; 0 to 50. The booboo format has at most 5.
     context_lines: Annotated[
         int,
         Option(
@@ -185,21 +184,21 @@ class _Options(NamedTuple):
         ),
     ] = 5
 
-    # Modules that are the program's own, with all that is in them (``shop`` has ``shop.cart``), although they are
-    # installed; by themselves those are that neither are installed nor come with Python.
+    # Installed modules whose frames are in-app, submodules included (``shop`` has ``shop.cart``). By default the
+    # modules in-app are those that are neither installed nor part of Python.
     in_app: Annotated[
         tuple[str, ...],
         Option(modules, "modules that are your own although they are installed (`shop` has `shop.cart`)"),
     ] = ()
 
-    # Modules that are not, likewise; where several names fit a module, the longest one counts.
+    # Modules whose frames are not in-app, submodules included; if several names fit a module, the longest one counts.
     not_in_app: Annotated[
         tuple[str, ...], Option(modules, "modules that are not; the longest name that fits counts")
     ] = ()
 
-    # Is given each event (``lastword.event.Event``, scrubbed, its own to change) before the disk is touched, and
-    # returns the event to keep, or None. What it raises, or returns that is no event, costs the event, and is counted
-    # and said; a value that JSON does not know (a date, a UUID) becomes its text. Runs wherever a capture does: keep it
+    # Takes each event (``lastword.event.Event``, scrubbed, a copy that it may change) before the disk is touched, and
+    # returns the event to keep, or None. If it raises, or returns anything else, the event is dropped, counted and
+    # noted; a value that JSON does not know (a date, a UUID) becomes its text. It runs wherever a capture does: keep it
     # short, without locks. It cannot be ``async``.
     before_send: Annotated[
         Optional[Callable[[Any], Any]],
@@ -210,22 +209,22 @@ class _Options(NamedTuple):
         ),
     ] = None
 
-    # Records of ``logging`` of this level and above become events: a name (``ERROR``), a number, or ``off``. Exceptions
-    # that nobody catches in asyncio come by its logger and are events in any case.
+    # Records of ``logging`` of this level and above become events: a name (``ERROR``), a number, or ``off``. Uncaught
+    # exceptions in asyncio arrive through its logger and always become events.
     log_events: Annotated[
         Optional[int],
         Option(a_log_level, "log records of this level and above are reported; `off`: none", shown="`ERROR`"),
     ] = 40
 
-    # Those of this level and above become breadcrumbs, likewise; so do warnings that are shown, where WARNING does.
+    # Records of this level and above become breadcrumbs; if WARNING does, so do warnings that Python shows.
     log_breadcrumbs: Annotated[
         Optional[int],
         Option(a_log_level, "log records of this level and above become breadcrumbs; `off`: none", shown="`INFO`"),
     ] = 20
 
-    # Bytes that all segments of the spool may have; None is 256 MiB (32 MiB in memory), at most a tenth of what the
-    # file system has left. Beyond it the oldest events go, and are counted. Programs that share a spool share its
-    # limits: the most generous one counts, of this and of the next two.
+    # Bytes that all segments of the spool may have together; None is 256 MiB (32 MiB in memory), at most a tenth of
+    # the file system's free space. Beyond it the oldest events are dropped and counted. Programs that share a spool
+    # share its limits: the largest value counts, for this option and the next two.
     max_spool: Annotated[
         Optional[int],
         Option(
@@ -248,7 +247,7 @@ class _Options(NamedTuple):
         ),
     ] = 7 * 24 * 3600.0
 
-    # Bytes that are kept of what trackers refused.
+    # Bytes of disk for events that trackers refused, and for damaged records.
     max_set_aside: Annotated[
         int,
         Option(
@@ -260,7 +259,7 @@ class _Options(NamedTuple):
         ),
     ] = 32 << 20
 
-    # Log what would otherwise be said at most once a minute.
+    # Log at once the notes that are otherwise logged at most once a minute.
     debug: Annotated[bool, Option(a_switch, "say at once what is otherwise said at most once a minute")] = False
 
 
@@ -268,7 +267,7 @@ OPTIONS: dict[str, Option] = {name: hint.__metadata__[0] for name, hint in _Opti
 
 
 class Config(_Options):
-    """The options of ``init``, each of which can be used."""
+    """The options of ``init``, with checked values."""
 
     __slots__ = ()
 
@@ -289,7 +288,7 @@ class Config(_Options):
         return None if self.dsn is None else self.destination_at(Dsn.parse(self.dsn))
 
     def destination_at(self, dsn: Dsn) -> Destination:
-        """``dsn`` with the options that decide how events get there."""
+        """Return ``dsn`` with the options that decide how events get there."""
         return Destination(
             dsn=dsn,
             timeout=self.timeout,
@@ -304,10 +303,10 @@ class Config(_Options):
 
     @classmethod
     def load(cls, options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> "Config":
-        """Options given by the caller over environment variables over defaults.
+        """Build a Config from ``options``, then environment variables, then defaults.
 
         An option of None and an empty variable count as not given. Raises ConfigError for an unknown option and for
-        a value that cannot be used.
+        an unusable value.
         """
         unknown = sorted(set(options) - set(OPTIONS))
         if unknown:

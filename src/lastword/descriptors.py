@@ -1,4 +1,4 @@
-"""Descriptors of ours, which are not those of the program's standard streams."""
+"""Keep lastword's file descriptors apart from the program's standard streams."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ _DUPLICATE: int = getattr(fcntl, "F_DUPFD_CLOEXEC", fcntl.F_DUPFD)  # PyPy has o
 
 
 def beside_standard_streams(descriptor: int) -> int:
-    """The same under a number above 2, which those of a program have that was started without standard streams: what it
-    prints would come into our file. To be called before the file is locked: closing the lower number drops the lock.
+    """Return a descriptor of the same file with a number above 2.
+
+    In a program that was started without standard streams our file may get number 0, 1 or 2, and the program's output
+    would be written into it. Call this before locking the file: closing the lower number drops the lock.
     """
     if descriptor > 2:
         return descriptor
     try:
         higher = fcntl.fcntl(descriptor, _DUPLICATE, 3)
-        fcntl.fcntl(higher, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # PyPy's `os.set_inheritable` can do this to no step
+        fcntl.fcntl(higher, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # PyPy's `os.set_inheritable` fails for O_PATH
         return higher
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The DSN, and the destination it names: where events go, and how they get there."""
+"""The DSN, which says where events go, and the destination, which adds how they get there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ try:
 except ImportError:
     try:
         from _sha256 import sha256  # type: ignore[import-not-found] # its name before 3.12
-    except ImportError:  # hashlib, which everybody else would use, loads OpenSSL first
+    except ImportError:  # the last choice, because hashlib loads OpenSSL first
         from hashlib import sha256
 
 ACCEPTED_DSNS = (
@@ -27,29 +27,30 @@ ACCEPTED_DSNS = (
     "sentry+https://KEY@HOST/PROJECT",
 )
 
-#: Has the token in the path of its URLs.
+#: The host whose URLs have the token in their path.
 _BY_PATH = "submit.backtrace.io"
 
-#: Characters: of a longer one the destination's file could not be read back.
+#: Characters of a URL: with a longer one the destination's file could not be read back.
 LONGEST_URL = 4096
 
 _KNOWN_HOSTS = {"backtrace.io": "backtrace", "booboo.dev": "booboo", "sentry.io": "sentry"}
 
 
-# What of a URL is no secret beyond doubt. A name without a dot may as well be a token that was put in the wrong place.
+# The parts of a URL that are certainly not secret. A host name without a dot may be a token in the wrong place.
 _NO_SECRET = r"""(?P<format> (?: (?:backtrace|booboo|sentry) \+ )? https?:// )
     (?: (?P<user> [^@/?\#]{0,1000} @ )? (?P<host> (?:
             (?:[a-z0-9_-]{1,63}\.){1,10} [a-z]{2,24} | localhost | [0-9]{1,3}(?:\.[0-9]{1,3}){3} | \[[0-9a-f:.]{2,45}\]
         ) (?: :[0-9]{1,5} )? ) (?P<rest> [/?\#] [^@]* )? \Z )?"""
 _HIDDEN = "***"
 
-#: A name, of any alphabet, or an address (of IPv6 with its zone), as ``urlsplit`` gives it.
+#: A host name in any alphabet, or an address (IPv6 with its zone), as returned by ``urlsplit``.
 _HOST = re.compile(r"[\w.-]+|[0-9a-f.]*:[0-9a-f:.]+(%[\w.-]+)?")
 
 
 def public_part(dsn: str) -> str:
-    """A DSN or URL, however malformed, to be shown to people: wire format, scheme and host where these are certain to
-    be such, and ``***`` for all else.
+    """Return the part of a DSN or URL, however malformed, that may be shown.
+
+    Wire format, scheme and host stay where it is certain that they are no secret; ``***`` replaces everything else.
     """
     told = re.match(_NO_SECRET, dsn, re.VERBOSE | re.IGNORECASE)
     if told is None:
@@ -61,7 +62,7 @@ def public_part(dsn: str) -> str:
 
 
 def _may_hold_a_token(format: str, user: Optional[str], host: str, rest: Optional[str]) -> bool:
-    """Whether the host of a DSN may be its token: without an ``@``, or as a part that stands elsewhere, too."""
+    """Return whether the host may hold the token: there is no ``@``, or a part of the rest is repeated in it."""
     if user is None and _may_begin_with_a_token(format, host):
         return True
     elsewhere = re.split("[:@/?&=#]", f"{user or ''}{rest or ''}".lower())
@@ -69,8 +70,9 @@ def _may_hold_a_token(format: str, user: Optional[str], host: str, rest: Optiona
 
 
 def _may_begin_with_a_token(format: str, host: str) -> bool:
-    """Whether a DSN in which no ``@`` stands before the host may have its token there, with the ``@`` forgotten. Those
-    of Backtrace have it elsewhere, and an address is no name.
+    """Return whether ``host``, in a DSN without ``@``, may begin with the token because the ``@`` was forgotten.
+
+    Backtrace DSNs have the token elsewhere, and an IP address or ``localhost`` is no token.
     """
     name = host.rpartition(":")[0] or host
     if format.startswith("backtrace+") or f".{name}".endswith(".backtrace.io"):
@@ -84,7 +86,7 @@ def _dsn_error(dsn: str, problem: str) -> ConfigError:
 
 
 class Dsn(NamedTuple):
-    """Where events go: the wire format, the URL to post to, and the token that is not part of that URL (or '')."""
+    """Where events go: the wire format, the URL to post to, and the token if it is not part of that URL (else '')."""
 
     wire: str
     url: str
@@ -92,14 +94,14 @@ class Dsn(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where that is, to be shown to people: without the token."""
+        """The wire format and the address, without the token, for messages."""
         parts = urlsplit(self.url)
-        host = without_secrets(_host_and_port(parts), self.secrets)  # which somebody may have pasted there, too
+        host = without_secrets(_host_and_port(parts), self.secrets)  # in case the token was pasted there as well
         return one_line(f"{self.wire} at {parts.scheme}://{host}", MOST_QUOTED)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The token, as it is and as the URL has it."""
+        """The token, plain and as encoded in the URL."""
         parts = urlsplit(self.url)
         values = [piece.partition("=")[2] for piece in parts.query.split("&") if not piece.startswith("format=")]
         if parts.hostname == _BY_PATH:
@@ -108,7 +110,7 @@ class Dsn(NamedTuple):
 
     @property
     def tracker(self) -> tuple[object, ...]:
-        """Equal for DSNs of one tracker, whatever their tokens and projects: wire format, scheme, host and port."""
+        """Wire format, scheme, host and port: equal for all DSNs of one tracker, with any token and project."""
         parts = urlsplit(self.url)
         return self.wire, parts.scheme, parts.hostname, parts.port
 
@@ -119,10 +121,10 @@ class Dsn(NamedTuple):
     def parse(cls, dsn: str) -> Dsn:
         """Read a DSN.
 
-        Raises ConfigError, naming what of the DSN is no secret, and the accepted forms, for an unknown scheme, a
-        missing token or host, a port that is no port, and for the sentry format, which this version does not have.
+        Raises ConfigError for an unknown scheme, a missing token or host, an invalid port, and for the sentry format,
+        which this version does not have. The message names the public part of the DSN and the accepted forms.
         """
-        # Here alone, so that whoever shows the variables of the frames that failed has the token by no other name.
+        # Raised only here, so that a traceback with local variables shows the token under no name but `dsn`.
         found = _read(dsn.strip())
         if isinstance(found, str):
             raise _dsn_error(dsn.strip(), found)
@@ -130,7 +132,7 @@ class Dsn(NamedTuple):
 
 
 def _read(dsn: str) -> Union[Dsn, str]:
-    """The DSN, or what is wrong with it, without a part of it."""
+    """Return the DSN, or a text that says what is wrong with it and quotes no part of it."""
     if len(dsn) > LONGEST_URL:
         return f"it has more than {LONGEST_URL} characters"
     prefix, plus, rest = dsn.partition("+")
@@ -151,7 +153,7 @@ def _read(dsn: str) -> Union[Dsn, str]:
 
 
 def _split(url: str) -> Union[SplitResult, str]:
-    """The parts of a URL, or what is wrong with it. What ``urllib`` says of that repeats the URL."""
+    """Return the parts of a URL, or a text that says what is wrong with it: the errors of ``urllib`` quote the URL."""
     if not url.isprintable():
         return "it holds characters that no URL can have"
     try:
@@ -179,7 +181,7 @@ def _host_and_port(parts: SplitResult) -> str:
 
 
 def _parse_backtrace(parts: SplitResult) -> Union[tuple[str, str], str]:
-    """The URL rule of ``backtracepython``, except that a trailing slash does no harm."""
+    """Apply the URL rule of ``backtracepython``, but accept a trailing slash."""
     origin = f"{parts.scheme.lower()}://{_host_and_port(parts)}"
     host = parts.hostname or ""
     if host == _BY_PATH:
@@ -194,7 +196,7 @@ def _parse_backtrace(parts: SplitResult) -> Union[tuple[str, str], str]:
 
 
 def _parse_booboo(parts: SplitResult) -> Union[tuple[str, str], str]:
-    """Only the origin and the token count: ``booboo-sdk`` ignores path and query too."""
+    """Use only the origin and the token: ``booboo-sdk`` ignores path and query too."""
     token = unquote(parts.username or "")
     if not token:
         return "it has no token (TOKEN@ before the host)"
@@ -215,10 +217,10 @@ _PARSERS: dict[str, Callable[[SplitResult], Union[tuple[str, str], str]]] = {
 
 
 def secrets_of_proxy(url: str) -> tuple[str, ...]:
-    """The password in its URL, and what is sent of it; where there is none, the user, who may be one."""
+    """Return the password in a proxy's URL, plain and as sent; without a password, the user, which may be a secret."""
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
-    except ValueError:  # one of the environment, which is tried all the same
+    except ValueError:  # from the environment: it is tried all the same
         return (url,)
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     if not user and not password:
@@ -252,7 +254,7 @@ def _dsn(told: object) -> Dsn:
 #: Characters of a text in the file of a destination.
 _LONGEST = 65536
 
-#: How the parts of such a file are read, but for its DSN.
+#: How each part of a destination's file is read, except its DSN.
 _OPTIONS: dict[str, Callable[[object], Any]] = {
     **dict.fromkeys(("proxy", "ca_bundle", "scrub"), _text),
     **dict.fromkeys(("scrub_names", "keep_names"), _all_texts),
@@ -274,46 +276,46 @@ class _DestinationOptions(NamedTuple):
 
 
 class Destination(_DestinationOptions):
-    """A DSN with the options that decide how events reach it, and what is scrubbed from those made on their way.
+    """A DSN with the options for sending to it and for scrubbing events that are made on the way.
 
-    Written to the spool as a file named after its own content, so that whoever sends an event later knows all that
-    the process which captured it knew. Fields are those of ``Config``; ``ca_bundle`` is an absolute path.
+    It is written to the spool as a file named after its own content, so that the flusher has the settings of the
+    process that captured the event. Fields are those of ``Config``; ``ca_bundle`` is an absolute path.
     """
 
     @property
     def key(self) -> str:
-        """By which records name it: the first 12 hex digits of the SHA-256 of the file's content."""
+        """Its name in records: the first 12 hex digits of the SHA-256 of the file's content."""
         known: Optional[str] = self.__dict__.get("key")
         if known is None:
-            # Each capture asks for it. Not functools.cached_property, which takes a lock at its first use.
+            # Each capture reads it. Not functools.cached_property, which takes a lock at its first use.
             known = self.__dict__["key"] = sha256(self.encode()).hexdigest()[:12]
         return known
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What nobody who quotes an answer of this destination repeats."""
+        """The texts to remove wherever an answer of this destination is quoted."""
         return self.dsn.secrets + secrets_of_proxy(self.proxy or "")
 
     def with_options(self, **options: Any) -> Destination:
-        """The same but for these."""
+        """Return a copy with these options changed."""
         return Destination(**{**self._asdict(), **options})
 
     def __repr__(self) -> str:
         return f"Destination({self.dsn!r}, ...)"  # a proxy may have a password
 
     def encode(self) -> bytes:
-        """The file's content, without what has its default: a file that is older than an option keeps its key."""
+        """Return the file's content, without default values: a file that is older than an option keeps its key."""
         told = {name: value for name, value in self._asdict().items() if value != self._field_defaults.get(name, self)}
         told["dsn"] = self.dsn._asdict()
         return json.dumps(told, sort_keys=True).encode()
 
     @classmethod
     def decode(cls, content: bytes) -> Destination:
-        """Read a destination file; raises ConfigError when it is not one."""
+        """Read a destination file; raises ConfigError if it is not valid."""
         try:
             told = {"timeout": None, **checked.mapping(checked.json_value(content))}
             options = {name: read(told[name]) for name, read in _OPTIONS.items() if name in told}
             return cls(dsn=_dsn(told.get("dsn")), **options)
         except (ValueError, RecursionError) as error:
-            trouble = type(error).__name__  # its text, and the error itself, may repeat all of the content, token too
+            trouble = type(error).__name__  # the error and its text may repeat all of the content, including the token
         raise ConfigError(f"not a destination ({trouble})")

@@ -1,7 +1,7 @@
-"""Every exception that lastword raises on purpose.
+"""All exceptions that lastword raises on purpose.
 
-Only ``init``, ``Config`` and the command line let one of these reach a user; the capture path turns them into a
-counted refusal instead.
+Only ``init``, ``Config`` and the command line let them reach a user; the capture path turns them into a counted
+refusal.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class LastwordError(Exception):
 
 
 class ConfigError(LastwordError, ValueError):
-    """A setting cannot be used; the message names the value and what is accepted instead."""
+    """A setting cannot be used; the message names the value and the accepted ones."""
 
 
 class SpoolError(LastwordError):
-    """The spool directory cannot be used: not ours, not writable, not there."""
+    """The spool directory cannot be used: it belongs to another user, is not writable, or is missing."""
 
 
 class RecordRefused(LastwordError):
@@ -34,15 +34,15 @@ class RecordRefused(LastwordError):
 
 
 class SendError(LastwordError):
-    """No answer came from the tracker; ``reason`` may quote others, and is made one line.
+    """No answer came from the tracker; ``reason`` may quote foreign text, and is made one line.
 
-    ``ambiguous`` is true when the request may have arrived all the same (it was sent, the answer was not seen).
-    ``where`` is the part of the way that failed, as far as is known:
+    ``ambiguous`` is true when the request may have arrived (it was sent, but no answer came).
+    ``where`` is the step that failed, as far as is known:
 
-    * ``name``: the tracker's name leads nowhere
-    * ``proxy``: the proxy cannot be reached, or does not let us through
-    * ``tls``: no encryption was agreed on, or the tracker's certificate is not trusted
-    * ``network``: all else
+    * ``name``: the tracker's host name cannot be resolved
+    * ``proxy``: the proxy cannot be reached, or refuses the connection
+    * ``tls``: the TLS handshake failed, or the tracker's certificate is not trusted
+    * ``network``: anything else
     """
 
     def __init__(self, reason: str, *, ambiguous: bool, where: WhereItFailed = "network") -> None:

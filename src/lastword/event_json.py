@@ -1,8 +1,8 @@
-"""An Event as JSON text, of which capture has written the larger part already.
+"""The JSON text of an Event, most of which capture has already encoded.
 
-Frames make up nearly all of an event, and nearly all of a frame is the same each time: capture keeps the JSON of that.
-Breadcrumbs become JSON when they are added. Most events never need either as anything else. JSON is ASCII without
-spaces; NaN and infinities are refused.
+Frames make up nearly all of an event, and nearly all of a frame is the same each time: capture caches the JSON of that
+part. Breadcrumbs become JSON when they are added. Most events need frames and breadcrumbs only as JSON. The JSON is
+ASCII without spaces; NaN and infinities are refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Union, overload
 
 from lastword.event import Event, Frame
 
-#: A text as a JSON string, with its quotes.
+#: Encode a text as a JSON string, with its quotes.
 encode_text = json.encoder.encode_basestring_ascii
 
 
@@ -21,8 +21,8 @@ def _encoder() -> Callable[[Any], str]:
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # PyPy
         return json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-    # JSONEncoder makes one of these for each call, which takes longer than all the rest for a small part of an event.
-    # The difference is that a cycle, which nothing but a hook can have made, ends in RecursionError.
+    # JSONEncoder makes one of these for each call, which, for a small part of an event, takes longer than all the rest.
+    # The difference: a cycle, which only a hook can make, ends in RecursionError.
     in_pieces = make(None, _refuse, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False)
     return lambda value: "".join(in_pieces(value, 0))
 
@@ -31,16 +31,16 @@ def _refuse(value: object) -> None:
     raise TypeError(f"a {type(value).__name__} is no JSON")
 
 
-#: A value as JSON; raises ValueError, TypeError or RecursionError for what is none.
+#: Encode a value as JSON; raises ValueError, TypeError or RecursionError if it has no JSON.
 encode_value = _encoder()
 
 
 class EncodedFrame(Mapping[str, Any]):
-    """A Frame of which there is only the JSON; whoever looks at it gets a copy, read for that.
+    """A Frame kept only as JSON; each access decodes a copy.
 
     Attributes:
         json: the whole frame.
-        texts: those of its variables in which a secret could stand.
+        texts: the texts of its variables that could contain a secret.
     """
 
     __slots__ = ("json", "texts")
@@ -63,7 +63,7 @@ class EncodedFrame(Mapping[str, Any]):
 
 
 class EncodedList(Sequence[Any]):
-    """A list of which there is only the JSON of each item; whoever looks at one gets a copy, read for that.
+    """A list kept only as the JSON of each item; each access decodes a copy.
 
     Attributes:
         texts: the JSON of the items, in order.
@@ -99,18 +99,18 @@ class EncodedList(Sequence[Any]):
 
 
 def to_json(event: Mapping[str, Any]) -> str:
-    """The whole event; raises as ``encode_value`` does."""
+    """Return the JSON of the whole event; raises like ``encode_value``."""
     return _object(event, _ENCODERS)
 
 
 def own_copy(event: Event) -> Event:
-    """An event that shares nothing with others, so that it may be changed at any depth."""
+    """Return a deep copy of ``event``, which may be changed at any depth."""
     copy: Event = _own(event)
     return copy
 
 
 def own_frame(frame: Frame) -> Frame:
-    """The same of a frame."""
+    """Return a deep copy of ``frame``."""
     copy: Frame = _own(frame)
     return copy
 
@@ -126,7 +126,7 @@ def _own(value: Any) -> Any:
 
 
 def _object(members: Mapping[str, Any], encoders: dict[str, Callable[[Any], str]]) -> str:
-    """``members``, some of them by encoders of their own, which come last: what is short comes first."""
+    """Encode ``members``; those with an encoder in ``encoders`` come last, so that the short ones come first."""
     rest = {name: value for name, value in members.items() if name not in encoders}
     texts = [encode_value(rest)[1:-1]] if rest else []
     texts += [f'"{name}":{encode(members[name])}' for name, encode in encoders.items() if name in members]
@@ -142,7 +142,7 @@ def _frames(frames: Any) -> str:
 
 
 def _holders(holders: Any) -> str:
-    """Exceptions, or whatever else has frames of its own."""
+    """Encode exceptions, or other objects that have frames."""
     if not isinstance(holders, list):
         return encode_value(holders)
     texts = [_object(one, {"frames": _frames}) if isinstance(one, dict) else encode_value(one) for one in holders]

@@ -1,9 +1,9 @@
-"""Texts of others, made fit to be kept and shown.
+"""Make foreign texts safe to keep and show.
 
-A tracker, a proxy or a file of somebody else's spool may say anything: escape sequences that steer the terminal, line
-ends and bidirectional controls that forge what stands beside them, 64 KiB of it, or the very token that we have sent.
-So each such text becomes one line of bounded length where it enters, by ``one_line``. ``printable`` is for whoever
-shows a text that may have several lines, and the net below all that is shown.
+A tracker, a proxy or a file in another user's spool may contain anything: escape sequences that control the terminal,
+line ends and bidirectional controls that forge the text beside them, 64 KiB of text, or the token that we have sent.
+So ``one_line`` turns each foreign text into one line of bounded length as soon as it is received. ``printable`` is for
+texts that may have several lines, and a second protection for everything that is shown.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
-#: Characters of what one of the others says, and of a line of ours that quotes it.
+#: Characters of a quoted foreign text, and of our line that quotes it.
 MOST_QUOTED = 200
 MOST_OF_LINE = 400
 
 FILTERED = "[filtered]"
 
-#: Characters of a text that are looked at.
+#: Characters of a text that are read.
 _LOOKED_AT = 4096
 
-#: A secret with fewer characters than this is looked for as a word of its own: it may well be a part of others.
+#: A secret with fewer characters than this is only searched as a whole word: it may be a part of other words.
 LEAST_SECRET = 6
 
-#: Are not seen, though Unicode counts them as letters and marks; so are most variation selectors.
+#: Invisible characters that Unicode counts as letters and marks; most variation selectors are invisible too.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 
 _WORD = r"""[^\s"'<>]+"""
@@ -34,10 +34,10 @@ _USERINFO = r"(/\\?/)[^/?#]*@"  # JSON may write each slash as \/
 
 
 def one_line(text: str, most: int = MOST_OF_LINE, secrets: Sequence[str] = ()) -> str:
-    """``text`` in one line of at most ``most`` characters, all of which can be printed; of what was cut the last one is
-    ``…``. Each run of what cannot be printed, and of blanks, is one blank.
+    """Return ``text`` as one line of at most ``most`` printable characters; a cut text ends in ``…``.
 
-    ``[filtered]`` stands for each of ``secrets``, and for userinfo and values in the query of any URL.
+    Each run of blanks and unprintable characters becomes one blank. ``[filtered]`` replaces each of ``secrets``, and
+    userinfo and query values of any URL.
     """
     goes_on, text = len(text) > _LOOKED_AT, without_secrets(text[:_LOOKED_AT], secrets)
     if not _is_plain(text):
@@ -49,8 +49,9 @@ def one_line(text: str, most: int = MOST_OF_LINE, secrets: Sequence[str] = ()) -
 
 
 def printable(text: str, *, lines: bool = True) -> str:
-    """``text`` with an escape (``\\x1b``) for each character that cannot be printed, but for tabs and, with ``lines``,
-    the ends of lines.
+    """Return ``text`` with an escape (``\\x1b``) for each unprintable character.
+
+    Tabs stay, and line ends if ``lines`` is true.
     """
     if _is_plain(text):
         return text
@@ -65,8 +66,9 @@ def printable(text: str, *, lines: bool = True) -> str:
 
 
 def without_secrets(text: str, secrets: Sequence[str] = ()) -> str:
-    """``text`` with ``[filtered]`` for each of ``secrets``, as they are and as URLs, JSON and HTML write them, and for
-    userinfo and values in the query of any URL.
+    """Return ``text`` with ``[filtered]`` for each of ``secrets``, and for userinfo and query values of any URL.
+
+    Secrets are found plain and as written in URLs, JSON and HTML.
     """
     pattern = _pattern_of(tuple(secrets))
     if pattern:
@@ -96,7 +98,7 @@ def _without_those_of_url(word: str) -> str:
 
 
 def _split_at_query(word: str) -> tuple[str, str]:
-    """What stands before the first ``?`` or ``#``, and that with all behind it."""
+    """Split ``word`` before the first ``?`` or ``#``."""
     found = re.search("[?#]", word)
     return (word[: found.start()], word[found.start() :]) if found else (word, "")
 
@@ -120,12 +122,12 @@ def _sought(secret: str) -> str:
 
 
 def _forms(secret: str) -> Iterable[str]:
-    """The ways in which an answer may write it."""
+    """Yield the forms in which an answer may contain ``secret``."""
     in_url = quote(secret, safe="", errors="replace")
     yield from (secret, in_url, quote(in_url), quote(secret, errors="replace"), quote_plus(secret, errors="replace"))
     yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     in_html = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     yield from (in_html, in_html.replace('"', "&quot;").replace("'", "&#x27;"))
-    if not secret.isascii():  # headers are read as Latin-1, bodies as UTF-8, whichever they are
+    if not secret.isascii():  # headers are decoded as Latin-1, bodies as UTF-8, whatever their encoding
         yield secret.encode("latin-1", "replace").decode("utf-8", "replace")
         yield secret.encode("utf-8", "replace").decode("latin-1")

@@ -1,15 +1,16 @@
-"""What is raised into our code from outside: a time limit (rq, Celery), Ctrl-C, a worker that is told to leave.
+"""Interruptions: exceptions raised into our code from outside, by a time limit (rq, Celery), Ctrl-C, a worker shutdown.
 
-A signal handler runs between any two instructions, so within a capture too, and so does what another thread raises here
-(``PyThreadState_SetAsyncExc``). It is meant for the program and must reach it: nothing of ours may take it for an error
-of its own. So every ``except`` on the way of a capture names what it catches by ``failures``, and, where code of the
-program is called (``__str__``, ``before_send``), by ``anything``; what they do not name goes on its way. What code of
-the program raises itself, SystemExit and KeyboardInterrupt too, is no interruption, wherever that code was called.
+A signal handler runs between any two instructions, so also within a capture; exceptions raised by another thread
+(``PyThreadState_SetAsyncExc``) arrive there too. An interruption is meant for the program and must reach it: our code
+must not treat it as its own error. So every ``except`` on the way of a capture gets its classes from ``failures`` or,
+around calls of the program's code (``__str__``, ``before_send``), from ``anything``; all other exceptions propagate.
+Exceptions that the program's own code raises, even SystemExit and KeyboardInterrupt, are not interruptions, wherever
+that code was called.
 
-It is told by the traceback: a signal handler is given the frame that it interrupted, and stands in the traceback behind
-that frame. What another thread raises has no handler: it is of a class of the program's and comes out of a frame of
-ours, or of the standard library, where nothing raises such a thing. Ctrl-C has none either, by itself: it comes between
-two instructions, or out of a call, and never out of a ``raise``.
+The traceback shows an interruption: a signal handler gets the frame that it interrupted, and its own frame follows that
+frame in the traceback. An exception raised by another thread has no handler: its class is the program's, and it comes
+out of a frame of ours or of the standard library, which raise no exception of this class. Ctrl-C by itself has no
+handler either: it comes between two instructions, or out of a call, and never out of a ``raise``.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from opcode import opmap
 from types import FrameType, ModuleType, TracebackType
 from typing import Any, Optional, TypeVar, overload
 
-#: The reason under which an event is counted whose capture was interrupted.
+#: The reason under which an event is counted if its capture was interrupted.
 INTERRUPTED = "interrupted"
 
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 
-_IMPORTLIB = "<frozen importlib."  # Python takes its frames out of tracebacks
+_IMPORTLIB = "<frozen importlib."  # Python removes its frames from tracebacks
 
-_NAMEDTUPLE = "namedtuple_"  # module of what ``collections`` generates, without a file; those that we make are ours
+_NAMEDTUPLE = "namedtuple_"  # module of code that ``collections`` generates, without a file; it counts as ours
 
 _RAISE = bytes((opmap["RAISE_VARARGS"],))
 
-_OPTIMIZED = 0x1  # flag of a function's code object: its locals are no module's globals
+_OPTIMIZED = 0x1  # flag of a function's code object: its locals are not a module's globals
 
-#: Modules of exceptions by which greenlets are ended, or limited in time.
+#: Modules of the exceptions that end greenlets, or limit their time.
 _OF_GREENLETS = frozenset(("greenlet", "gevent.timeout", "eventlet.timeout"))
 
 _Kind = TypeVar("_Kind", bound=Exception)
@@ -56,8 +57,9 @@ def failures(*kinds: type[_Kind]) -> tuple[type[_Kind], ...]: ...
 
 
 def failures(*kinds: type[Exception]) -> tuple[type[BaseException], ...]:
-    """For an ``except`` clause: ``kinds``, but nothing for an interruption. Where there are none, every Exception, and
-    whatever else code of the program raises that has come to run.
+    """Return the classes for an ``except`` clause: ``kinds``, but none for an interruption.
+
+    Without ``kinds``: every Exception, and any other exception that the program's code has raised meanwhile.
     """
     error = sys.exc_info()[1]
     if type(error) is RecursionError or not _is_interruption(error, is_called_here=False):
@@ -66,8 +68,9 @@ def failures(*kinds: type[Exception]) -> tuple[type[BaseException], ...]:
 
 
 def anything() -> tuple[type[BaseException], ...]:
-    """For an ``except`` clause around a call of code of the program's, which may be written in C: all that it raises,
-    SystemExit too; no interruption.
+    """Return the classes for an ``except`` clause around a call of the program's code, which may be written in C.
+
+    The clause catches all that this code raises, even SystemExit, but no interruption.
     """
     error = sys.exc_info()[1]
     if type(error) is RecursionError or not _is_interruption(error, is_called_here=True):
@@ -75,7 +78,7 @@ def anything() -> tuple[type[BaseException], ...]:
     return ()
 
 
-class suppressed:  # noqa: N801 (as contextlib has it)
+class suppressed:  # noqa: N801 (named like contextlib.suppress)
     """``contextlib.suppress`` for ``failures`` of these kinds."""
 
     def __init__(self, *kinds: type[Exception]) -> None:
@@ -89,7 +92,10 @@ class suppressed:  # noqa: N801 (as contextlib has it)
 
 
 def _is_interruption(error: Optional[BaseException], *, is_called_here: bool) -> bool:
-    """``is_called_here``: the frame that asks calls code of the program itself."""
+    """Return whether ``error`` is an interruption.
+
+    ``is_called_here``: the frame with the ``except`` clause itself calls code of the program.
+    """
     kind = type(error)
     is_error = issubclass(kind, Exception)
     if not is_error and any(_module_of(ancestor) in _OF_GREENLETS for ancestor in _ancestors_of(kind)):
@@ -97,7 +103,7 @@ def _is_interruption(error: Optional[BaseException], *, is_called_here: bool) ->
     entry: Optional[TracebackType] = _traceback_of(error)
     if entry is None:
         return False
-    # By C code of the program's, which knows no classes of its main module.
+    # Raised by the program's C code, which knows no classes of its main module.
     is_of_c = is_called_here and entry.tb_next is None and _module_of(kind) != "__main__"
     has_run_program = _is_of_program(entry.tb_frame)
     while entry.tb_next is not None:
@@ -117,18 +123,18 @@ def _is_interruption(error: Optional[BaseException], *, is_called_here: bool) ->
 def _module_of(kind: type) -> str:
     try:
         name = _read_module(kind)
-    except AttributeError:  # the program has deleted it
+    except AttributeError:  # the program has deleted ``__module__``
         return ""
     return name if type(name) is str else ""
 
 
 def _is_of_raise(entry: TracebackType) -> bool:
-    """Whether it was raised there by a statement: what comes from outside does so between two instructions."""
+    """Return whether a ``raise`` statement raised the exception: an interruption comes between two instructions."""
     return entry.tb_frame.f_code.co_code[entry.tb_lasti : entry.tb_lasti + 1] == _RAISE
 
 
 def _was_given(frame: FrameType, interrupted: FrameType) -> bool:
-    """Whether ``frame``, which has ended, is that of a handler that interrupted the other one."""
+    """Return whether ``frame``, which has ended, belongs to a signal handler that interrupted ``interrupted``."""
     code = frame.f_code
     if not code.co_flags & _OPTIMIZED or str.startswith(code.co_filename, _OWN):
         return False
@@ -143,7 +149,7 @@ def _file_of(frame: FrameType) -> str:
     name: Any = dict.get(frame.f_globals, "__name__")
     if type(name) is str and name.startswith((_NAMEDTUPLE, "lastword.")):
         return _OWN
-    return "".join((frame.f_code.co_filename,))  # of a subclass, the text itself
+    return "".join((frame.f_code.co_filename,))  # a plain str, also if it is of a subclass
 
 
 def _is_of_program(frame: FrameType) -> bool:
@@ -155,7 +161,7 @@ def _comes_from_nowhere(kind: type, error: Any, file: str) -> bool:
     if not file.startswith(_OWN) and not _is_of_stdlib(file):
         return False
     if kind is TimeoutError:
-        return not _arguments_of(error)  # that of a system call has its number
+        return not _arguments_of(error)  # a system call's TimeoutError has an errno
     module = _module_of(kind)
     if module == "__main__":
         return True

@@ -1,4 +1,4 @@
-"""What a client hears without being called: uncaught exceptions, log records, warnings."""
+"""Events that a client gets from hooks, without a call: uncaught exceptions, log records, warnings."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _WARNING, _ERROR = 30, 40  # of logging, which need not be loaded yet
 
 
 def install(client: Client) -> None:
-    """Let ``client``, and no other, hear what its configuration wants to be heard."""
-    import logging  # 15 ms where the program has not done so, which ``import lastword`` shall not cost
+    """Install the hooks that the configuration of ``client`` asks for; they report to ``client`` and to no other."""
+    import logging  # 15 ms if the program has not imported it, which ``import lastword`` must not cost
 
     listener = _Listener(client)
     breadcrumbs.watch_collections()
@@ -39,7 +39,7 @@ def install(client: Client) -> None:
 
 
 def uninstall() -> None:
-    """Hear nothing any more."""
+    """Remove all hooks."""
     excepthooks.uninstall()
     log_records.uninstall()
     breadcrumbs.unwatch_collections()
@@ -47,12 +47,12 @@ def uninstall() -> None:
 
 
 def look_back() -> None:
-    """At the end of the program: hear of what has ended it, where a hook on top of ours calls nobody."""
+    """At the end of the program, report the exception that ended it if a hook installed above ours hid it."""
     excepthooks.look_back()
 
 
 class _Listener:
-    """Takes what hooks hear to the client."""
+    """Passes the reports of the hooks to the client."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -60,7 +60,7 @@ class _Listener:
         self._lowest = min(level for level in levels if level is not None)
 
     def hear_uncaught(self, error: BaseException, traceback: Optional[TracebackType], mechanism: str) -> None:
-        # What comes out of a finalizer ends nothing.
+        # An exception in a finalizer does not end the program.
         level: Level = "error" if mechanism == excepthooks.UNRAISABLE else "fatal"
         is_ctrl_c = mechanism == excepthooks.EXCEPTHOOK and issubclass(type(error), KeyboardInterrupt)
         if is_ctrl_c and not self._client.reports_ctrl_c:
@@ -84,7 +84,7 @@ class _Listener:
             elsewhere.run(self._take, record, number)
 
     def _context_of(self, record: LogRecord, number: float) -> Optional[Context]:
-        """Where what failed has run, if an event loop tells of it; not where it is told."""
+        """Return the context of the task or callback that failed, if an event loop logs the failure elsewhere."""
         if number >= _ERROR and log_records.name_of(record) == ASYNCIO:
             return of_asyncio.context_of_asyncio()
         return of_asyncio.context_of_failure() if self._makes_event(record, number) else None
@@ -99,7 +99,7 @@ class _Listener:
                 return
             captures.level = before + 1
             text = log_records.text_of(record, self._client.settings.scrub_text)
-            if keeps_breadcrumb:  # so that the event has it, which shows the exception and not what was said about it
+            if keeps_breadcrumb:  # before the event, which shows the exception but not the logged text
                 level, logger = log_records.level_of(record), log_records.name_of(record)
                 breadcrumbs.add_breadcrumb(text, category=logger, level=level, type="log")
             if makes_event:
@@ -124,7 +124,7 @@ class _Listener:
         return (lowest is not None and number >= lowest) or _is_uncaught_in_asyncio(record)
 
     def _capture(self, record: LogRecord, text: str) -> None:
-        # What asyncio says of an exception is told only where records are events, too.
+        # The text that asyncio logs about an exception is in the event only if log records become events.
         logged = log_records.Logged(record, text, with_content=self._client.config.log_events is not None)
         found = log_records.exception_of(record, text)
         if found is None:
@@ -155,6 +155,6 @@ class _Listener:
 
 
 def _is_uncaught_in_asyncio(record: LogRecord) -> bool:
-    """Its event loops log what nobody catches, so that is no matter of log levels."""
+    """Return whether asyncio logs an uncaught exception, which is reported at any setting of log levels."""
     is_told = log_records.name_of(record) == ASYNCIO and log_records.number_of(record) >= _ERROR
     return is_told and log_records.has_exception(record)

@@ -1,7 +1,7 @@
-"""Values that stand beside their name in data: pairs, flags of a command line, objects with a name and a value.
+"""Find values whose name is beside them in data: pairs, command-line flags, objects with a name and a value.
 
 ``("X-Api-Key", "x")``; ``["mysql", "--password", "x"]``; ``{"name": "password", "value": "x"}``. A short flag (``-p``)
-says nothing by itself. Runs no code of the program's.
+does not name a secret. Runs no code of the program.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ VALUE_KEYS = "[a-z_]{0,30}values?|val|v|input|content|data|default|text"
 _MAX_NAME = 1000
 _MAX_PARTS = 8
 
-# A sentence is no name: it has blanks. In JSON a name of bytes is shown as bytes are.
+# A sentence is no name: it has blanks. In JSON a bytes name is shown by its repr.
 _NAME = re.compile(r"(?!b?['\"]?-)[^\s,;!?=]{1,200}(?: (?:key|token|password))?", re.IGNORECASE)
 _FLAG = re.compile(r"""(?:b?['"])?--?[A-Za-z][^\s=]{2,100}""")
 _NO_VALUE = re.compile(r"""(?:b?['"])?--?(?:no|without)-""")
 _NAME_KEY = re.compile(f"(?:b['\"])?(?:{NAME_KEYS})['\"]?", re.IGNORECASE)
 _VALUE_KEY = re.compile(f"(?:b['\"])?(?:{VALUE_KEYS})['\"]?", re.IGNORECASE)
 
-# Each step on a dict is atomic, and an answer that is lost is worked out again.
+# Each dict operation is atomic, and a lost answer is computed again.
 _known_keys: dict[str, bool] = {}
 _MAX_KEYS_KNOWN = 1024
 _MAX_KNOWN_LENGTH = 50
 
 
 def text_of_name(name: object) -> Optional[str]:
-    """A name as text, where it is one, or bytes; none of a subclass's methods is called."""
+    """Return a name as str if it is a str or bytes, else None. Calls no method of a subclass."""
     kind = type(name)
     if kind is bytes:
         return bytes.decode(name[:_MAX_NAME], "latin-1")  # type: ignore[index]
@@ -47,13 +47,13 @@ def text_of_name(name: object) -> Optional[str]:
 
 
 def is_secret_name(name: object, is_sensitive: IsSensitive) -> bool:
-    """Whether what stands behind ``name`` in a pair is a secret."""
+    """Return whether the value after ``name`` in a pair is a secret."""
     text = text_of_name(name)
     return text is not None and _NAME.fullmatch(text) is not None and is_sensitive(text)
 
 
 def is_secret_flag(flag: object, is_sensitive: IsSensitive) -> bool:
-    """Whether the argument behind ``flag`` is a secret."""
+    """Return whether the argument after ``flag`` is a secret."""
     text = text_of_name(flag)
     if text is None or _FLAG.fullmatch(text) is None or _NO_VALUE.match(text) is not None:
         return False
@@ -61,7 +61,7 @@ def is_secret_flag(flag: object, is_sensitive: IsSensitive) -> bool:
 
 
 def secret_places(items: Sequence[object], is_sensitive: IsSensitive) -> Collection[int]:
-    """The indices of the members of a list, as JSON has it, that are secrets."""
+    """Return the indices of the members of a JSON array that are secrets."""
     if len(items) == 2 and is_secret_name(items[0], is_sensitive):
         return (1,)
     return [
@@ -75,7 +75,7 @@ def secret_places(items: Sequence[object], is_sensitive: IsSensitive) -> Collect
 
 
 def is_value_key(key: object) -> bool:
-    """Whether a mapping with such a key may be an object with a name and a value."""
+    """Return whether ``key`` may hold the value in an object with a name and a value."""
     answer = _known_keys.get(key) if type(key) is str else None
     if answer is None:
         text = text_of_name(key)
@@ -88,11 +88,11 @@ def is_value_key(key: object) -> bool:
 
 
 def names_a_secret(items: Iterable[tuple[object, object]], is_sensitive: IsSensitive) -> bool:
-    """Whether an object with these keys and values says that its values (``is_value_key``) are those of a secret."""
+    """Return whether an object with these items names a secret, so that its values (``is_value_key``) are secret."""
     for key, name in items:
         text = text_of_name(key)
         if text is not None and _NAME_KEY.fullmatch(text):
-            # pydantic has the way to a field as a tuple
+            # pydantic has the path of a field as a tuple
             parts = name if type(name) is list or type(name) is tuple else (name,)
             if any(is_secret_name(part, is_sensitive) for part in parts[-_MAX_PARTS:]):
                 return True

@@ -1,17 +1,18 @@
-"""How deep the running code is inside of lastword, which runs code of the program in some places.
+"""Count and limit how deep captures nest in each other.
 
-That code may capture, log, or leave an object behind whose finalizer fails: we capture, and the same code runs again.
-So there is an end to it. What is logged three levels deep is not heard. Captures twenty levels deep are refused, and
-from then on all others within the outermost one, or a hook that is called several times in each would branch for ever.
-Signal handlers nest too, in a storm of signals, which is why it is not fewer.
+Lastword runs code of the program in some places. That code may capture, log, or leave an object whose finalizer fails:
+we capture, and the same code runs again. So nesting has limits. Log records three levels deep are ignored. Captures
+twenty levels deep are refused, and from then on all others within the outermost one, because a hook that is called
+several times in each capture would branch for ever. The limit is not lower because signal handlers nest too, in a
+storm of signals.
 
-Levels are counted by thread, or by greenlet where gevent has taken the place of threads: nothing here awaits. Not by a
-ContextVar: before 3.12 CPython collects garbage wherever memory is asked for, so in the midst of ``ContextVar.set`` as
-well, and a finalizer that sets any variable of that context frees what the outer call is reading: the process dies of
-a segmentation fault. That holds for the program's own variables too, so nothing sets one in a capture.
+Levels are counted per thread, or per greenlet where gevent has replaced threads: nothing here awaits. They are not in a
+ContextVar: before 3.12 CPython collects garbage at any allocation, so also within ``ContextVar.set``, and a finalizer
+that sets any variable of that context frees the data that the outer call is reading: the process dies of a segmentation
+fault. This is true of the program's own variables too, so nothing sets one in a capture.
 
-What a signal handler raises can come before a level is set back, or a lock is given back, whatever ``finally`` says. So
-neither is believed: whether a function is still running is looked up on the stack.
+An exception raised by a signal handler can prevent a level from being reset, or a lock from being released, in spite of
+``finally``. So neither is trusted: the stack shows whether a function is still running.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ MAX_CAPTURED = 20
 
 
 class Nesting:
-    """The level of each thread; none is 0. A forked child begins anew.
+    """The level of each thread, 0 by default. A forked child starts at 0.
 
-    Each function that adds a level asks for it first, and is marked by ``counts``.
+    Each function that adds a level reads the level first, and is decorated with ``counts``.
     """
 
     def __init__(self) -> None:
-        self._levels: dict[int, int] = {}  # changed in single steps, by the thread whose entry it is
+        self._levels: dict[int, int] = {}  # each entry is changed in atomic steps, by its own thread
         self._counted: set[int] = set()  # addresses of code objects
 
     def counts(self, function: _Function) -> _Function:
@@ -57,7 +58,7 @@ class Nesting:
             self._levels.pop(_this_thread(), None)
 
 
-#: Captures and log records that this thread is in the middle of.
+#: Captures and log records that this thread is processing.
 captures = Nesting()
 
 _too_deep: dict[int, bool] = {}  # by thread: captures were refused since its outermost one began
@@ -68,18 +69,18 @@ class _Here(Exception):
 
 
 def _caller_of_caller() -> Optional[FrameType]:
-    """Of the function that calls this, where its own caller was called. ``sys._getframe`` would call audit hooks."""
+    """Return the frame of the caller's caller's caller, without ``sys._getframe``, which would call audit hooks."""
     try:
         raise _Here
     except _Here as here:
         here_in: Any = here.__traceback__
         asking: Optional[FrameType] = here_in.tb_frame.f_back.f_back
-        del here_in  # not the frame of this call, or it would hold itself
+        del here_in  # or this frame would hold a reference to itself
     return asking.f_back if asking is not None else None
 
 
 def running(codes: set[int], frame: Optional[FrameType], most: int) -> int:
-    """How many frames, from ``frame`` outwards, are of functions with these code objects; it stops at ``most``."""
+    """Count the frames, from ``frame`` outwards, that run one of these code objects, up to ``most``."""
     found = 0
     while frame is not None and found < most:
         found += id(frame.f_code) in codes
@@ -88,16 +89,18 @@ def running(codes: set[int], frame: Optional[FrameType], most: int) -> int:
 
 
 class Turn:
-    """A lock around some functions. A thread that is in one of them already (a signal handler interrupted it, or a
-    finalizer) does not get it again; what one that is over has not given back, its thread takes over.
+    """A lock around some functions.
+
+    A thread that is already in one of them (interrupted by a signal handler or a finalizer) cannot take it again. If a
+    function ended without releasing it, its thread can take it.
     """
 
     def __init__(self, *functions: Callable[..., Any]) -> None:
-        self._lock = _thread.RLock()  # its owner is entered as it is taken, in one step
+        self._lock = _thread.RLock()  # taking it and setting its owner is one step
         self._codes = {id(function.__code__) for function in functions}
 
     def take(self, wait: float) -> bool:
-        """To be called by one of the functions; waits at most ``wait`` seconds for other threads."""
+        """Take the lock, on behalf of one of the functions; wait at most ``wait`` seconds for other threads."""
         if self._lock._is_owned():  # type: ignore[attr-defined]
             return not running(self._codes, _caller_of_caller(), 1)
         return self._lock.acquire(True, wait)
@@ -107,7 +110,7 @@ class Turn:
 
 
 def may_capture(before: int) -> bool:
-    """Whether a capture may begin at the level ``before``."""
+    """Return whether a capture may begin at the level ``before``."""
     if before >= MAX_CAPTURED:
         _too_deep[_this_thread()] = True
     return not (before and _this_thread() in _too_deep)
@@ -121,4 +124,4 @@ def leave(before: int) -> None:
 
 
 def _this_thread() -> int:
-    return _thread.get_ident() << 32 | os.getpid()  # asked of the module each time: gevent exchanges it
+    return _thread.get_ident() << 32 | os.getpid()  # looked up in the module each time: gevent replaces it

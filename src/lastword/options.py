@@ -1,4 +1,4 @@
-"""How a value becomes that of an option, and which values can be used. All raise ConfigError, and nothing else."""
+"""Read and check the values of options. All functions raise only ConfigError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lastword.interruption import anything, failures
 
 _LONGEST_NAME = 1000
 
-#: Characters: the longest path of a file inside a spool, and of a spool that is shown whole.
+#: Characters: the longest path of a file inside a spool, and the longest spool path that is shown whole.
 _LONGEST_INSIDE, _LONGEST_TOLD = 120, 200
 
 _name_of = type.__dict__["__name__"].__get__
@@ -23,7 +23,7 @@ _name_of = type.__dict__["__name__"].__get__
 _LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
-#: Takes what was given, and the name of where; gives back the option's value.
+#: Takes the given value and the name of its source; returns the option's value.
 Read = Callable[[Any, str], Any]
 
 #: Takes the option's name and its value, which is not None.
@@ -34,11 +34,11 @@ class Option(NamedTuple):
     """One option, beside its type and default.
 
     Attributes:
-        read: makes its value of what was given.
-        meaning: what it is, in one sentence, as the README's reference has it.
-        check: whether the value can be used; None for any.
-        shown: how the reference names the default; "" where that is the value itself.
-        has_variable: whether an environment variable may say it.
+        read: converts the given value into the option's.
+        meaning: its description in the README's reference, one sentence.
+        check: raises ConfigError for an unusable value; None accepts any.
+        shown: the default as the reference shows it; "" shows the value itself.
+        has_variable: whether an environment variable can set it.
     """
 
     read: Read
@@ -49,7 +49,7 @@ class Option(NamedTuple):
 
 
 def guarded(read: Read, value: Any, source: str) -> Any:
-    """What an option that the program gives comes to; its own code may run, and raise anything."""
+    """Read an option given by the program, whose own code may run and raise anything."""
     try:
         return read(value, source)
     except ConfigError:
@@ -60,7 +60,7 @@ def guarded(read: Read, value: Any, source: str) -> Any:
 
 
 def _exact(text: str) -> str:
-    """``text`` as Python's own ``str``: methods of a subclass's own would run later."""
+    """Return ``text`` as a plain ``str``: methods of a subclass would run later."""
     return "".join((text,))
 
 
@@ -104,7 +104,7 @@ def a_switch(value: Any, source: str) -> bool:
 
 
 def a_log_level(value: Any, source: str) -> Optional[int]:
-    """None is off."""
+    """Return the level as a number; None for off."""
     word = str(value).strip().upper()
     if word.lower() in _FALSE and word != "0":
         return None
@@ -205,7 +205,7 @@ def a_dsn(name: str, text: str) -> None:
 
 
 def a_proxy(name: str, url: str) -> None:
-    """Raises ConfigError, without the URL, for what is none: it may hold a password."""
+    """Raise ConfigError for an invalid URL, without quoting it: it may hold a password."""
     try:
         parts = urlsplit(url[:LONGEST_URL])
         usable = (
@@ -221,10 +221,10 @@ def a_proxy(name: str, url: str) -> None:
 
 
 def a_possible_spool(name: str, path: str) -> None:
-    """Raises ConfigError for what can be the path of no spool, whatever is on the disk.
+    """Raise ConfigError for a path that can never be a spool's, whatever is on the disk.
 
-    What stands there now (a file, what somebody else has planted) stops no program: captures are refused, which is
-    counted and said.
+    An obstacle that is there now (a file, something planted by another user) raises nothing: captures are refused,
+    counted and noted.
     """
     problem = ""
     if not path:

@@ -1,4 +1,4 @@
-"""What each process has of its own: a forked child, forked by whatever means, begins anew."""
+"""Values that each process has for itself: a forked child, forked by any means, starts without them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class PerProcess(Generic[_Value]):
         self._values: dict[int, _Value] = {}  # by pid
 
     def get(self) -> _Value:
-        """This process's; made at its first call. Threads that make one at once are given the same."""
+        """Return this process's value, made at the first call. Threads that call at once get the same value."""
         pid = os.getpid()
         value = self._values.get(pid)
         if value is None:
             value = self._values.setdefault(pid, self._make())
-            for other in [key for key in self._values if key != pid]:  # of those that this one was forked from
+            for other in [key for key in self._values if key != pid]:  # of the processes that this one was forked from
                 self._values.pop(other, None)
         return value

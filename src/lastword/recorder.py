@@ -1,7 +1,7 @@
-"""The write half: an Event goes in, its id comes out once it is on disk.
+"""The write half: it takes an Event and returns its id once the event is on disk.
 
-Which process this is, is asked at every call: a forked child, forked by whatever means, drops what it inherited and
-makes a writer of its own at its first record. So does a process whose effective uid changed, or whose writer was lost.
+Every call checks which process this is: a forked child, forked by any means, drops the inherited writer and makes its
+own at its first record. So does a process whose effective uid changed, or whose writer was lost.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _Owner = tuple[int, int]  # (pid, effective uid)
 
 
 class Recorder:
-    """Records events for one configuration. Nothing is made on disk before the first one.
+    """Records events for one configuration. It makes nothing on disk before the first event.
 
     Attributes:
-        rules: what is scrubbed from them.
+        rules: the rules for scrubbing events.
     """
 
     def __init__(self, config: Config) -> None:
@@ -52,15 +52,15 @@ class Recorder:
         self._writers: dict[_Owner, Writer] = {}
         self._room: Optional[tuple[Writer, Room]] = None
         self._refusals = PerProcess(_Refusals)
-        self._ledger: Optional[tuple[str, LedgerView]] = None  # with the spool that it is of
+        self._ledger: Optional[tuple[str, LedgerView]] = None  # with the path of its spool
 
     def go_on_with_writers_of(self, previous: Recorder) -> None:
-        """Write where ``previous`` does, whose destination and spool must be the same."""
+        """Use the writers of ``previous``, whose destination and spool must be the same."""
         self._writers = previous._writers
         self._refusals = previous._refusals
 
     def record(self, event: Event) -> Optional[str]:
-        """Put ``event`` on disk; its id once it is safe there, None if it was refused (and counted). Never raises."""
+        """Put ``event`` on disk; return its id, or None if it was refused (and counted). Never raises."""
         try:
             body = self._body(event)
             if body is None:
@@ -69,7 +69,7 @@ class Recorder:
             writer = self._append(body)
         except RecordRefused as refusal:
             self.refuse(refusal.reason, f"an event was not kept: {refusal}")
-        except failures() as error:  # whatever it is, it is not the application's trouble
+        except failures() as error:  # no failure of lastword may reach the application
             self.refuse_for_defect(error)
         else:
             if _is_last_words(event):
@@ -80,10 +80,9 @@ class Recorder:
     def record_rendered(
         self, event_id: str, wire: str, body: bytes, content_type: str, *, last_words: bool = False
     ) -> Optional[str]:
-        """The same for a body that is to be sent as it stands: neither scrubbed nor shown to ``before_send``.
+        """Put a body on disk that is sent unchanged, neither scrubbed nor passed to ``before_send``. See ``record``.
 
-        ``wire`` is the format that it is of, which must be that of the destination; ``last_words``: it tells why the
-        process ends.
+        ``wire`` is its format, which must be the destination's; ``last_words``: it explains why the process ends.
         """
         try:
             to = self._destination.key if self._destination else None
@@ -99,25 +98,25 @@ class Recorder:
         return None
 
     def refuse(self, reason: str, text: str = "") -> None:
-        """Count an event that was captured and is not recorded; ``text``, if it is a loss, waits to be told. Never
-        raises.
-        """
+        """Count an event that was captured but not recorded; if it is a loss, note ``text``. Never raises."""
         if text:
             diagnostics.note(reason, text)
         refusals = self._refusals.get()
-        refusals.arrived.append((reason, 1))  # counted with this
+        refusals.arrived.append((reason, 1))  # from here on it is counted
         try:
             refusals.add_up()
             if self.writer is not None:
                 refusals.move_to(self.writer.refuse)
-            elif text and captures.level <= 1:  # or else the outermost capture does, or makes a writer
+            elif text and captures.level <= 1:  # at deeper levels the outermost capture does this, or makes a writer
                 self.post_refusals()
         except RecursionError:  # it is counted, and goes to the black box with the next one
             pass
 
     def post_refusals(self) -> None:
-        """Put on disk what is counted in memory alone, for want of a writer: where no spool can be used, in the next
-        place that can be written to. It may be the last that is heard of this process. Raises RecursionError.
+        """Put refusals on disk that are counted only in memory because there is no writer. Raises RecursionError.
+
+        If no spool can be used, they go to the next place that can be written to. They may be the last sign of this
+        process.
         """
         if self.writer is None:
             asked, euid = self._config.spool, os.geteuid()
@@ -125,37 +124,37 @@ class Recorder:
             self._refusals.get().post(where)
 
     def refuse_for_defect(self, error: BaseException) -> None:
-        """Count an event that was lost to an error inside lastword."""
+        """Count an event that was lost because of an error inside lastword."""
         if issubclass(type(error), RecursionError):
             self.refuse_for_full_stack()
             return
         self.refuse("internal error", f"an event was not kept, which is a defect of lastword: {describe(error)}")
 
     def refuse_as_interrupted(self) -> None:
-        """Count an event whose capture was ended by what is the program's: it goes on from here."""
+        """Count an event whose capture was ended by an interruption, which goes on to the program."""
         self.refuse(
             INTERRUPTED,
             "an event was not kept: a signal handler or another thread raised into its capture (a time limit, Ctrl-C)",
         )
 
     def has_just_recorded(self, event_id: str) -> bool:
-        """Whether the capture that was interrupted has put its event on disk before."""
+        """Return whether an interrupted capture had already put its event on disk."""
         writer = self.writer
         return writer is not None and writer.has_just_written(event_id)
 
     def refuse_for_full_stack(self) -> None:
-        """Count an event that was captured with no room on the stack to record it."""
+        """Count an event that could not be recorded because the stack was full."""
         self.refuse(
             "stack full", "an event was not kept: the stack was full (see sys.getrecursionlimit) when it was captured"
         )
 
     @property
     def writer(self) -> Optional[Writer]:
-        """This process's writer; None as long as it has recorded nothing."""
+        """This process's writer; None until it has recorded something."""
         return self._writers.get(_this_process())
 
     def everything_is_settled(self) -> bool:
-        """Whether every record of this process was delivered, set aside or dropped."""
+        """Return whether every record of this process was delivered, set aside or dropped."""
         writer = self.writer
         if writer is None:
             return True
@@ -165,11 +164,11 @@ class Recorder:
         return entry.settled >= writer.recorded
 
     def health(self, spool: Layout) -> Optional[DestinationHealth]:
-        """How sending to this configuration's tracker goes; None where nothing was tried yet."""
+        """Return the state of sending to this configuration's tracker; None if nothing was sent yet."""
         return self._view(spool).look().destinations.get(self._destination.key) if self._destination else None
 
     def tracker_is_out_of_reach(self, now: float) -> bool:
-        """Whether nothing is sent in the next moments: the last attempt failed, and the next one is not due."""
+        """Return whether nothing will be sent soon: the last attempt failed, and the next one is not due."""
         health = self.health(self.writer.layout) if self.writer is not None else None
         return bool(health and health.failures and (health.misconfigured or health.time_left(now)))
 
@@ -179,11 +178,11 @@ class Recorder:
         return self._ledger[1]
 
     def find_spool(self) -> Optional[Layout]:
-        """The spool that is there already; None before the first record of any process. Makes nothing."""
+        """Return the existing spool; None before the first record of any process. Makes nothing."""
         return places.find(self._config.spool)
 
     def _body(self, event: Event) -> Optional[bytes]:
-        """What goes on disk; None where the user's hook wants none of it. The hook is the last to touch it."""
+        """Return the body to write; None if ``before_send`` drops the event. That hook runs last, after scrubbing."""
         to = self._destination.key if self._destination else None
         if self._before_send is None:
             return _encoded(scrub(event, self.rules), to)
@@ -195,7 +194,7 @@ class Recorder:
                 body = _encoded(kept, to)
                 if not is_too_deep(kept, body):
                     return body
-            except failures(TypeError, ValueError, RecursionError):  # a date, NaN, a list in itself: the hook's own
+            except failures(TypeError, ValueError, RecursionError):  # a date, NaN, a list in itself, put in by the hook
                 pass
             return _encoded(cast("Event", as_json(kept)), to)
         except failures() as error:
@@ -217,7 +216,7 @@ class Recorder:
         owner = _this_process()
         writer = self._writers.get(owner)
         if writer is not None:
-            self._refusals.get().move_all_to(writer)  # those of a time as another user, who had no spool
+            self._refusals.get().move_all_to(writer)  # counted while this process ran as another user without a spool
             return writer
         candidates = places.candidates(self._config.spool, os.environ, os.geteuid())
         try:
@@ -234,7 +233,7 @@ class Recorder:
         return writer
 
     def fill(self, fresh: bool) -> float:
-        """How full the spool is, as far as this process knows: before its first record, not at all. See `Room.fill`."""
+        """Return how full the spool is, as far as this process knows; 0 before its first record. See `Room.fill`."""
         writer = self.writer
         return 0.0 if writer is None else self._room_of(writer).fill(fresh)
 
@@ -247,7 +246,7 @@ class Recorder:
     def _look(self, layout: Layout) -> Sight:
         try:
             return survey(layout, self._limits)
-        except RecursionError:  # with no room on the stack to tell
+        except RecursionError:  # no room on the stack for a note
             return Sight()
         except failures() as error:
             _note_upkeep(error)
@@ -260,17 +259,17 @@ class Recorder:
 
 
 class _Refusals:
-    """Refusals of one process on their way to its black box. However many wait for there to be one, they stay small."""
+    """Refusals of one process until its black box takes them. They use little memory, however many are waiting."""
 
     def __init__(self) -> None:
         self.arrived: list[tuple[str, int]] = []  # appending needs no lock
         self._counts: dict[str, int] = {}
-        self._posted: dict[tuple[str, str], int] = {}  # by directory and reason: counted on disk for want of a writer
-        self._lock = Turn(_Refusals.add_up, _Refusals.move_to)  # of this process alone: no fork leaves it held
+        self._posted: dict[tuple[str, str], int] = {}  # by directory and reason: counted on disk without a writer
+        self._lock = Turn(_Refusals.add_up, _Refusals.move_to)  # one per process: no fork leaves it held
         self._posting = Turn(_Refusals.post)
 
     def add_up(self) -> None:
-        # Whoever has the lock looks again after giving it back, so nobody has to wait for it.
+        # The thread that has the lock checks again after releasing it, so no other thread has to wait.
         while self.arrived and self._lock.take(0.0):
             try:
                 self._sum_up()
@@ -278,7 +277,7 @@ class _Refusals:
                 self._lock.give_back()
 
     def move_to(self, take: Callable[[str, int], Optional[bool]]) -> None:
-        """Have each reason and its number taken; False says that it could not be."""
+        """Pass each reason and its count to ``take``, which returns False if it could not store them."""
         while (self.arrived or self._counts) and self._lock.take(0.0):
             try:
                 self._sum_up()
@@ -292,7 +291,7 @@ class _Refusals:
                     taken = take(reason, counts[reason])
                 except RecursionError:
                     pass
-                finally:  # whatever was raised into it
+                finally:  # also after an interruption
                     if taken is False:
                         self.arrived.extend(counts.items())
                 if taken is False:
@@ -300,8 +299,10 @@ class _Refusals:
                 del counts[reason]
 
     def post(self, where: list[places.Place]) -> None:
-        """Count them on disk in the first place that takes them, each reason once, and not within itself: an audit hook
-        that captures whenever a file is opened would have no end. What is left stays in memory.
+        """Count the refusals on disk in the first place that can be written to; the rest stays in memory.
+
+        Each reason is counted once per call, and the function never runs within itself: an audit hook that captures at
+        every opened file would never end.
         """
         done: set[str] = set()
 
@@ -321,10 +322,10 @@ class _Refusals:
                 self._posting.give_back()
 
     def move_all_to(self, writer: Writer) -> None:
-        """Those too that were counted on disk for want of it."""
+        """Move all refusals to ``writer``, also those that were counted on disk before there was a writer."""
         self.move_to(writer.refuse)
         while self._posted:
-            with suppress(KeyError):  # another thread was faster
+            with suppress(KeyError):  # another thread took the last one
                 (directory, reason), number = self._posted.popitem()
                 if refused.move_away(directory, reason, number):
                     writer.refuse(reason, number)
@@ -336,8 +337,9 @@ class _Refusals:
 
 
 def _encoded(event: Event, to: Optional[str]) -> bytes:
-    """The body of its record: without attachments where these are what makes it too large, for by scrubbing, or by the
-    user's hook, an event may have become larger than when there was room for them.
+    """Return the body of the event's record, without attachments if these make it too large.
+
+    Scrubbing or ``before_send`` may have made the event larger since the attachments were added.
     """
     body = encode_event(event["id"], to, event)
     if len(body) > MAX_BODY and event["attachments"]:
@@ -349,8 +351,9 @@ def _encoded(event: Event, to: Optional[str]) -> bytes:
 
 
 def _sync(writer: Writer) -> None:
-    """The process is about to end, and perhaps the machine with it. From the former the record is safe already, so no
-    trouble here takes its id back.
+    """Sync the record to disk, because the machine may stop together with the process.
+
+    The record already survives the end of the process, so an error here does not undo the capture.
     """
     try:
         writer.sync()

@@ -1,4 +1,4 @@
-"""The public calls, and the only process-wide state: what ``init`` set up."""
+"""The public calls, and the only process-wide state: the client made by ``init``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lastword.scope import context
 if TYPE_CHECKING:
     from lastword.client import Client
 
-#: What ``sys.exc_info()`` returns.
+#: The result of ``sys.exc_info()``.
 ExcInfo = Union[
     tuple[type[BaseException], BaseException, Optional[TracebackType]],
     tuple[None, None, None],
@@ -31,26 +31,26 @@ _CALLED = "capture_exception"
 _CARRIED = "init"
 
 _client: Optional[Client] = None
-_closed: Optional[Client] = None  # whose writer goes on if there is another init
+_closed: Optional[Client] = None  # the next ``init`` continues with its writer
 _atexit_registered = False
 
 
 def init(dsn: Optional[str] = None, **options: Any) -> None:
     """Set lastword up; the last call counts.
 
-    Makes no file, thread, process or connection; only where the spool already holds something may it start a flusher.
-    From here on exceptions that nobody catches are reported, in the main thread and in others, in asyncio and in
-    finalizers, and what is logged as an error (``log_events``). Children are set up likewise, forked ones and those
-    that multiprocessing starts anew; the latter only where every option can be pickled (a lambda cannot).
+    Makes no file, thread, process or connection; it may start a flusher only if the spool already holds events.
+    From here on lastword reports uncaught exceptions, in all threads, in asyncio and in finalizers, and log records of
+    level ERROR and above (``log_events``). Child processes are set up the same way, both forked ones and those that
+    multiprocessing spawns; the latter only if every option can be pickled (a lambda cannot).
 
     Args:
         dsn: where events go (see ``dsn.Dsn``); without one, and without ``LASTWORD_DSN``, they stay in the spool.
-        options: the fields of ``config.Config``; each that a text can say can be set by ``LASTWORD_<OPTION>`` instead.
+        options: the fields of ``config.Config``; those that have a text form can be set by ``LASTWORD_<OPTION>``.
 
     Raises:
-        ConfigError: an option is unknown, or a value cannot be used; what was set up before stays.
+        ConfigError: an option is unknown, or a value cannot be used; the previous setup stays.
     """
-    # Most of us is loaded now: a program that is not set up has no use for it. From here on nothing more is.
+    # Load most of lastword only now: a program without ``init`` does not need it. Nothing more is loaded later.
     from lastword.client import Client
     from lastword.config import Config
 
@@ -59,7 +59,7 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
 
 
 def start(client: Client) -> None:
-    """Go on with ``client``, and no other: what ``init`` does, for a client that somebody else has made."""
+    """Make ``client`` the only active client, as ``init`` does; for clients made by other code."""
     from lastword import listener
 
     global _client
@@ -77,12 +77,12 @@ def start(client: Client) -> None:
 
 
 def current_client() -> Optional[Client]:
-    """What ``init`` has set up last; None before that, and after ``close``."""
+    """Return the client of the last ``init``; None before ``init`` and after ``close``."""
     return _client
 
 
 def init_in_child(options: dict[str, Any]) -> None:
-    """What ``init`` was in the parent, in a child that multiprocessing has started anew; not if it did so itself."""
+    """Repeat the parent's ``init`` in a child that multiprocessing spawned, unless the child has called it itself."""
     if _client is None:
         init(**options)
 
@@ -90,11 +90,10 @@ def init_in_child(options: dict[str, Any]) -> None:
 def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, str, None] = None) -> Optional[str]:
     """Report an exception: ``error``, or the one that is being handled.
 
-    ``error`` may be what ``sys.exc_info()`` returns: the event then shows that traceback. An exception that was never
-    raised is shown with the stack of this call; of a class, an instance is made for it. A text is reported as a message
-    of level ``error``, or that of ``set_level``; anything else is refused, counted, and said. An exception that
-    ``catch`` or a hook has reported already, such as that of ``logging``, is not reported again: its event's id is
-    returned.
+    ``error`` may be the result of ``sys.exc_info()``: the event then shows that traceback. An exception that was never
+    raised is shown with the stack of this call; a class is instantiated. A text is reported as a message of level
+    ``error``, or that of ``set_level``; anything else is refused, counted and noted. An exception that ``catch`` or a
+    hook (for example that of ``logging``) has already reported is not reported again: the id of its event is returned.
 
     Returns the event id (32 hex digits) once the event is safe on disk; None before ``init``, without an exception, and
     when the event was refused, which is counted (``lastword status``). Never raises.
@@ -111,7 +110,7 @@ def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, 
             _, error, traceback = error
         if error is None:
             return None
-        # Not isinstance, which asks the object.
+        # Not isinstance, which may run code of the object.
         if not issubclass(type(error), BaseException):
             if issubclass(type(error), str):
                 return _capture_message(client, error, context.level_or("error"), _CALLED)
@@ -136,8 +135,8 @@ def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, 
 
 
 def _instance_of(client: Client, given: Any) -> Optional[BaseException]:
-    """One of the exception class ``given``; None, counted and said, where it is none or cannot be made like that."""
-    # Not ``in``, which may ask the metaclass.
+    """Return an instance of the exception class ``given``; None, counted and noted, if that is impossible."""
+    # Not ``in``, which may run code of the metaclass.
     ancestors = type.__dict__["__mro__"].__get__(given) if issubclass(type(given), type) else ()
     if not any(ancestor is BaseException for ancestor in ancestors):
         client.recorder.refuse(
@@ -160,9 +159,9 @@ def _instance_of(client: Client, given: Any) -> Optional[BaseException]:
 def capture_message(message: str, level: Optional[LevelLike] = None) -> Optional[str]:
     """Report a message.
 
-    ``level`` is one of fatal, error, warning, info, debug, in any case, or a number of logging; any other counts as
-    info, and is said. Without one, it is that of ``set_level``, or info. Returns as ``capture_exception`` does. Never
-    raises.
+    ``level`` is one of fatal, error, warning, info, debug (case is ignored), or a logging number; any other value
+    counts as info, and is noted. The default is the level of ``set_level``, else info. Returns the same as
+    ``capture_exception``. Never raises.
     """
     client = _client
     return None if client is None else _capture_message(client, message, level, "capture_message")
@@ -184,7 +183,7 @@ def _capture_message(client: Client, message: Any, level: Optional[LevelLike], m
 
 
 def catch() -> Catch:
-    """Report each exception that leaves a block or a function, and raise it on::
+    """Report each exception that leaves a block or a function, and let it propagate::
 
         with lastword.catch():
             work()
@@ -192,22 +191,22 @@ def catch() -> Catch:
         @lastword.catch()
         async def work(): ...
 
-    Functions, ``async`` functions, generators of both kinds and whatever can be called can be decorated, and so can
-    classmethods, staticmethods and properties. SystemExit, KeyboardInterrupt and what else is no ``Exception`` passes
-    unreported. An exception that passes through several, or is not caught afterwards, is reported once. Before ``init``
-    it only lets pass. Never raises anything of its own, but TypeError at once for what cannot be decorated.
+    It decorates functions, ``async`` functions, generators of both kinds and other callables, and also classmethods,
+    staticmethods and properties. SystemExit, KeyboardInterrupt and others that are not an ``Exception`` are not
+    reported. An exception that passes through several blocks, or is uncaught afterwards, is reported once. Before
+    ``init`` nothing is reported. Its only own error is TypeError, at once, for an object that it cannot decorate.
     """
     return _catch
 
 
 def flush(timeout: float = 2.0) -> bool:
-    """Wait until everything that this process captured is settled, at most ``timeout`` seconds.
+    """Wait at most ``timeout`` seconds until everything that this process captured is settled.
 
-    Where nobody leads and nobody comes to (``flusher="external"`` or no process can be started, for example), it is
-    sent from here, in the calling thread; that imports requests.
+    If there is no leader and none starts (for example with ``flusher="external"``, or because no process can be
+    started), the calling thread sends the events; that imports requests.
 
-    True when it is: delivered, set aside or dropped. False at once where nothing is sent: before ``init``, without a
-    DSN, with ``flusher="hold"``. What is not settled by then stays in the spool and is sent all the same.
+    Returns True if everything is settled: delivered, set aside or dropped. Returns False at once if nothing is sent:
+    before ``init``, without a DSN, with ``flusher="hold"``. Events not settled in time stay in the spool for later.
     """
     client = _client
     if client is None:
@@ -217,11 +216,11 @@ def flush(timeout: float = 2.0) -> bool:
 
 
 def close(timeout: Optional[float] = None) -> None:
-    """Stop reporting: remove the hooks, wait for what was captured to be delivered, forget the configuration.
+    """Stop reporting: remove the hooks, wait until the captured events are delivered, forget the configuration.
 
-    Waits at most ``timeout`` seconds (None: ``shutdown_timeout``), and not where nobody sends. What is not delivered by
-    then stays in the spool and is sent all the same. Captures return None from here on, until there is another
-    ``init``. Does nothing where there is nothing to close. Never raises.
+    Waits at most ``timeout`` seconds (None: ``shutdown_timeout``), and not at all if nothing is sent. Undelivered
+    events stay in the spool and are sent later. Captures return None until the next ``init``. Does nothing before
+    ``init``. Never raises.
     """
     global _client, _closed
     client = _client
@@ -254,7 +253,7 @@ def _register_at_exit(look_back: Callable[[], None]) -> None:
     if not _atexit_registered:
         atexit.register(_at_exit, look_back)
         _atexit_registered = True
-        # What concurrent.futures uses: called before threads are waited for, which may go on for hours.
+        # Also used by concurrent.futures: called before the interpreter waits for threads, which may take hours.
         register: Any = getattr(threading, "_register_atexit", None)
         with suppress(RuntimeError):  # the interpreter is ending already
             if register is not None:
@@ -262,7 +261,7 @@ def _register_at_exit(look_back: Callable[[], None]) -> None:
 
 
 def _at_exit(look_back: Callable[[], None]) -> None:
-    """Somebody must lead when this process is gone. A forked child that runs this has its own writer, or none."""
+    """Make sure that a flusher remains after this process. A forked child that runs this has its own writer or none."""
     client = _client
     if client is None:
         return
@@ -270,5 +269,5 @@ def _at_exit(look_back: Callable[[], None]) -> None:
         look_back()
         client.wait_at_end(client.config.shutdown_timeout)
     except KeyboardInterrupt:
-        pass  # what is pending stays in the spool, and whoever is in a hurry need not be told so by a traceback
+        pass  # pending events stay in the spool, and a user in a hurry needs no traceback
     diagnostics.tell()

@@ -1,3 +1,3 @@
-"""The version of lastword, in one place: read by the build, by records on disk and by ``lastword --version``."""
+"""The version of lastword, the one source for the build, records on disk and ``lastword --version``."""
 
 __version__ = "0.1.0"

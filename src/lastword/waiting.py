@@ -1,5 +1,6 @@
-"""What this process has captured and nobody has settled yet: seeing that it is sent, and waiting for that, in ``flush``
-and at the end of the process.
+"""Pending events, which this process has captured and which are not settled yet.
+
+This module makes sure that they are sent, and waits for that in ``flush`` and at the end of the process.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from lastword.recorder import Recorder
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 
-#: How often ``flush`` and the end of the process look whether everything is settled, in seconds.
+#: How often ``flush`` and the end of the process check whether everything is settled, in seconds.
 _LOOK = 0.02
 
-#: How long ``flush`` waits for a flusher that was started to lead before it sends by itself, in seconds.
+#: How long ``flush`` waits for a started flusher before it sends by itself, in seconds.
 _HELPER_PATIENCE = 10.0
 
 
@@ -30,8 +31,8 @@ class Pending:
     """The events of this process that wait in its spools.
 
     Attributes:
-        recorders: those of the last ``init``, which comes first, and of earlier ones, with their writers.
-        choice: how they are sent.
+        recorders: the recorder of the last ``init``, then those of earlier ones, with their writers.
+        choice: how the events are sent.
     """
 
     def __init__(self, recorder: Recorder, choice: Choice) -> None:
@@ -41,7 +42,7 @@ class Pending:
         self._ended = 0  # the pid of a process that waits, or has waited, at its end
 
     def go_on_from(self, previous: Pending, *, but: Optional[Recorder] = None) -> None:
-        """Take over what an earlier ``init`` left, without the recorder whose writers are ours already."""
+        """Take over the recorders of an earlier ``init``, except ``but``, whose writers we already use."""
         self.recorders += [recorder for recorder in previous.recorders if recorder is not but]
         self.launcher = previous.launcher
         self.launcher.go_on()
@@ -51,18 +52,20 @@ class Pending:
         return self.choice.mode is not Mode.HOLD
 
     def see_to(self, spool: Layout) -> bool:
-        """See that ``spool`` has a flusher. False where nobody can be started any more and ``wait_at_end`` is over:
-        another atexit function has captured something after ours.
+        """Make sure that ``spool`` has a flusher.
+
+        Returns False if no flusher can be started and ``wait_at_end`` has already run: another atexit function has
+        captured an event after ours.
         """
         return self.launcher.ensure_flusher(spool, self.choice) or self._ended != os.getpid()
 
     def ensure_flusher(self) -> bool:
-        """Whether every spool that this process has written to has a flusher, or may have one in a moment."""
-        served = [self.launcher.ensure_flusher(spool, self.choice) for spool in self._spools()]  # each of them
+        """Return whether every spool that this process has written to has a flusher, or may have one soon."""
+        served = [self.launcher.ensure_flusher(spool, self.choice) for spool in self._spools()]  # no early stop
         return all(served)
 
     def _spools(self) -> list[Layout]:
-        """Where this process has written to."""
+        """Return the spools that this process has written to."""
         writers = [recorder.writer for recorder in self.recorders]
         return list({writer.layout.spool: writer.layout for writer in writers if writer is not None}.values())
 
@@ -70,10 +73,10 @@ class Pending:
         return all(recorder.everything_is_settled() for recorder in self.recorders)
 
     def wait_at_end(self, timeout: float) -> None:
-        """Give what is pending at most ``timeout`` seconds to arrive, where it can.
+        """Wait at most ``timeout`` seconds until the pending events are settled, if they can be sent.
 
-        Where nobody can be started any more, not even a thread, as from Python 3.12 on while an interpreter ends, it is
-        sent from here.
+        If no flusher can be started, not even a thread (as from Python 3.12 on while an interpreter ends), the calling
+        thread sends them.
         """
         deadline = time.monotonic() + timeout
         self._ended = os.getpid()
@@ -91,7 +94,7 @@ class Pending:
         self.launcher.make_way()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything is settled, at most ``timeout`` seconds; whether it is. See ``sdk.flush``."""
+        """Wait at most ``timeout`` seconds until everything is settled; return whether it is. See ``sdk.flush``."""
         began = time.monotonic()
         self._post_refusals()
         patience = min(_HELPER_PATIENCE, timeout / 2) if self.choice.mode is Mode.PROCESS else timeout
@@ -109,24 +112,24 @@ class Pending:
         return True
 
     def _post_refusals(self) -> None:
-        """See that what was refused is counted on disk."""
+        """Make sure that refused events are counted on disk."""
         for recorder in self.recorders:
             with suppress(RecursionError):
                 recorder.post_refusals()
 
     def _may_be_sent_soon(self, now: float) -> bool:
-        """Whether any of what is pending is for a tracker that is not known to be out of reach."""
+        """Return whether any pending event is for a tracker that is not known to be out of reach."""
         return any(
             not recorder.everything_is_settled() and not recorder.tracker_is_out_of_reach(now)
             for recorder in self.recorders
         )
 
     def _drain(self, deadline: float) -> bool:
-        """Send from the calling thread, unless somebody leads: then give it a moment. False where it cannot be done."""
+        """Send the spools without a leader from the calling thread, or wait a moment; False if it cannot send."""
         unled = [spool for spool in self._spools() if _nobody_leads(spool)]
         try:
             lead = _load_flusher() if unled else None
-        except failures() as error:  # no requests, for one
+        except failures() as error:  # for example requests is not installed
             diagnostics.note("start", f"nothing sends events (they stay in the spool): {error_text(error)}")
             lead = None
         if lead is not None:

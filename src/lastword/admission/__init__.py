@@ -1,10 +1,10 @@
-"""Admission: what keeps an event from the disk because the user wants it so.
+"""Admission: the user's options that keep an event from the disk.
 
 In the order in which they act: ``ignore_errors``, ``sample_rate`` and ``flood_burst`` before anything is read (`Gate`),
-``before_send`` on the scrubbed event, as the last thing before it is encoded (`BeforeSend`). What is turned away here
-has touched no file; only its number is kept, by reason.
+``before_send`` on the scrubbed event, last before it is encoded (`BeforeSend`). Events refused here touch no file; only
+their number is kept, by reason.
 
-Nothing here takes a lock or keeps anything over a fork.
+Nothing here takes a lock or keeps state across a fork.
 """
 
 from __future__ import annotations

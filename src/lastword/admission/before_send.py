@@ -1,4 +1,4 @@
-"""``before_send``: the user's hook sees each event before the disk does, and may change it or keep it away."""
+"""``before_send``: the user's hook gets each event before it is recorded, and may change or drop it."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from lastword.nesting import Nesting
 
 REASON = "before_send"
 
-#: A hook that captures has those events passed to it as well, but what it captures then is refused: it would never end.
+#: A hook that captures gets those events as well, but events captured from there are refused: it would never end.
 MAX_DEPTH = 2
 
-#: Characters of the tag that says what of its event was left out.
+#: Characters of the tag that lists the parts of its event that were left out.
 _MOST_TOLD = 500
 
 _hooks = Nesting()
 
 
 class BeforeSend:
-    """Calls the hook and sees to it that what comes back is an event."""
+    """Calls the hook and makes sure that its result is an event."""
 
     def __init__(self, hook: Callable[[Any], Any]) -> None:
         self._hook = hook
         self._fit = shape_of(Event)  # here and not at import: it takes a millisecond
 
     def apply(self, event: Event) -> Optional[Event]:
-        """What the hook makes of ``event``, which it may change in place; None when it wants none of it.
+        """Return the hook's version of ``event``, which it may change in place; None if the hook drops the event.
 
-        The id stays what it was, and so does the time where the hook gives none. What does not fit is left out, and a
-        tag says so. Raises RecordRefused where the hook raises, or returns what is no event at all.
+        The id stays the same, and so does the time if the hook gives none. Parts that do not fit are left out, and a
+        tag says so. Raises RecordRefused if the hook raises, or returns something other than an event.
         """
         event_id, captured_at = event["id"], event["timestamp"]
         returned = self.call(event)
@@ -44,7 +44,7 @@ class BeforeSend:
             return None
         try:
             if type(returned) is CoroutineType:
-                returned.close()  # which nobody will await, as Python would say on standard error
+                returned.close()  # else Python warns on standard error that it was never awaited
                 raise Misfit("is a coroutine: before_send cannot be async")
             fitted, misfits = mended(self._fit, returned, {"timestamp": captured_at})
         except Misfit as misfit:
@@ -60,7 +60,7 @@ class BeforeSend:
 
     @_hooks.counts
     def call(self, event: Any) -> Any:
-        """What the hook returns, whatever it is. Raises RecordRefused where the hook raises."""
+        """Return the hook's result, unchecked. Raises RecordRefused if the hook raises."""
         depth = _hooks.level
         if depth >= MAX_DEPTH:
             raise RecordRefused(REASON, "it was captured by before_send itself, over and over")

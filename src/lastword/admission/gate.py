@@ -1,6 +1,6 @@
-"""The gate: whether an event is to be read at all. It knows no more than the exception and where it was raised.
+"""The gate: decides whether an event is read at all, from only the exception and where it was raised.
 
-``ignore_errors``: the classes of exceptions that are not to be reported, themselves or by their names.
+``ignore_errors``: the exceptions not to report, as classes or as names of classes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lastword.config import Config
 from lastword.event import Origin
 from lastword.interruption import failures
 
-# The descriptors of ``type`` itself: a metaclass of the application may say anything, or raise.
+# The descriptors of ``type`` itself: a metaclass of the application may return anything, or raise.
 _ancestors_of = type.__dict__["__mro__"].__get__
 _name_of = type.__dict__["__name__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
@@ -22,8 +22,8 @@ _module_of = type.__dict__["__module__"].__get__
 
 
 def names_of(kind: type) -> tuple[str, str]:
-    """The bare name of a class, and the dotted one with its module."""
-    name, qualname = "".join((_name_of(kind),)), "".join((_qualname_of(kind),))  # of a subclass of str, the text itself
+    """Return the bare name of a class, and the dotted one with its module."""
+    name, qualname = "".join((_name_of(kind),)), "".join((_qualname_of(kind),))  # makes a subclass of str a plain str
     try:
         module: Any = _module_of(kind)
     except failures(AttributeError):  # the program has deleted it
@@ -31,14 +31,15 @@ def names_of(kind: type) -> tuple[str, str]:
     return name, f"{module}.{qualname}" if type(module) is str else name
 
 
-#: Groups in groups, of one that is ignored.
+#: Levels of nested exception groups that are checked.
 _MAX_DEPTH = 50
 
 
 class Ignored:
-    """Recognises what an ``except`` clause with these classes would catch: an exception of a class or a subclass.
+    """Recognises exceptions that an ``except`` clause with these classes would catch: of a class or a subclass.
 
-    A group too, of which it would catch each member; ``members_of`` gives these, () for what is no group.
+    An exception group counts if the clause would catch each member; ``members_of`` returns the members, () for any
+    other exception.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Ignored:
             if type(one) is str:
                 names.append(one)
             else:
-                classes[id(one)] = one  # by identity: comparing two classes may ask their metaclasses
+                classes[id(one)] = one  # by identity: comparing two classes may call their metaclasses
         self._names, self._classes = frozenset(names), classes
 
     def has(self, error: BaseException) -> bool:
@@ -75,10 +76,10 @@ IGNORED, SAMPLED, FLOOD = "ignored", "sampled", "flood"
 
 
 class Decision(NamedTuple):
-    """``refused`` is the reason to count an event under; None: it is admitted.
+    """``refused`` is the reason under which a refused event is counted; None: it is admitted.
 
-    ``left_out`` is for the event that is admitted after others like it were not (see ``event.FLOOD_TAG``);
-    ``remark`` is for the user, where the refusal may come as a surprise.
+    ``left_out`` goes with an event that is admitted after others of its origin were refused (see ``event.FLOOD_TAG``);
+    ``remark`` is for the user, if the refusal may come as a surprise.
     """
 
     refused: Optional[str] = None
@@ -90,7 +91,7 @@ _ADMITTED = Decision()
 
 
 def draw() -> float:
-    """A random number of [0, 1). From the kernel, so that forked children differ without a hook."""
+    """Return a random number in [0, 1), from the kernel, so that forked children differ without a hook."""
     return (int.from_bytes(os.urandom(7), "big") >> 3) * 2.0**-53
 
 
@@ -98,7 +99,7 @@ class Gate:
     """Applies ``ignore_errors``, ``sample_rate`` and ``flood_burst``, in this order.
 
     Attributes:
-        floods: what is known of the events so far; another gate may go on with it.
+        floods: the state of all origins so far; another gate may continue with it.
     """
 
     def __init__(
@@ -118,10 +119,10 @@ class Gate:
     def decide(
         self, error: Optional[BaseException], origin: Origin, now: float, *, last_words: bool = False
     ) -> Decision:
-        """Whether the event of ``error``, or of a message (None), that comes from ``origin`` is to be read.
+        """Decide whether the event of ``error``, or of a message (None), that comes from ``origin`` is read.
 
-        ``now`` is in Unix seconds. An event that was ignored or sampled out takes no part in a flood; ``last_words``,
-        which tell why the process ends, are never left out of one.
+        ``now`` is in Unix seconds. An event that was ignored or sampled out does not count in a flood; ``last_words``,
+        which report why the process ends, are never left out in one.
         """
         if error is not None and self._ignored.has(error):
             return Decision(IGNORED)

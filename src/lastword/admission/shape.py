@@ -1,12 +1,12 @@
-"""The shape of an Event: makes an event out of what a hook returned, as far as that is possible without guessing.
+"""The shape of an Event: makes an event out of a hook's result, as far as that is possible without guessing.
 
-A hook is written against one version of the event and takes away what it does not want to be known. So what is missing
-or None counts as empty, a tag that is None as no tag, and what is neither a text nor a container (a number, a date) as
-its text where a text belongs. All else that does not fit, a number out of range too, is left out and said (``mended``):
-the flusher must be able to rely on every field. It is never what stood there before: a hook may have meant to remove
-that.
+A hook is written against one version of the event and removes values that must not become known. So a missing field or
+None counts as empty, a tag that is None as no tag, and where a text belongs, a value that is neither a text nor a
+container (a number, a date) as its text. Everything else that does not fit, including a number out of range, is left
+out and reported (``mended``), because the flusher must be able to rely on every field. The original value is never
+restored: the hook may have meant to remove it.
 
-Nothing here asks an object of the program's what it is: it may be of a class that raises.
+Nothing here asks an object of the program for its type, because its class may raise.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from lastword import checked
 from lastword.event import Level, level_from
 from lastword.interruption import anything, failures
 
-#: Takes a value, gives it back as it has to be, None as an empty one; raises Misfit.
+#: Takes a value and returns it in the required form, None as an empty value; raises Misfit.
 Fit = Callable[[Any], Any]
 
-#: So many parts are looked at one by one; what does not fit after that goes with the whole field of the event.
+#: Parts that are mended one by one; a later part that does not fit is removed with its whole field of the event.
 _MOST_MENDED = 20
 _MOST_SAID = 100
 
@@ -33,9 +33,7 @@ _LONGEST_KEY = 60
 
 
 class Misfit(Exception):
-    """Says where something does not fit, and what is wrong with it, without telling the value. ``instead``: what may
-    stand there; None for nothing.
-    """
+    """Says which part does not fit, and why, without its value. ``instead`` may replace it; None: nothing may."""
 
     def __init__(self, problem: str, instead: Any = None) -> None:
         super().__init__(problem)
@@ -56,8 +54,8 @@ def _shown(key: Any) -> str:
 
 
 def mended(fit: Fit, value: dict[Any, Any], instead: dict[str, Any]) -> tuple[Any, list[str]]:
-    """``value`` made to fit, and a sentence for each part that is left out for it, or replaced. Fields that do not fit
-    become what ``instead`` has for them. ``value`` stays as it is. Raises Misfit where there is no way to do it.
+    """Return ``value`` made to fit, and a sentence for each part left out or replaced. Fields that do not fit get their
+    value in ``instead``. ``value`` stays unchanged. Raises Misfit if it cannot be made to fit.
     """
     said: list[str] = []
     fitted, misfit = _tried(fit, value)
@@ -84,8 +82,8 @@ def _tried(fit: Fit, value: Any) -> tuple[Any, Optional[Misfit]]:
 
 
 def _with(value: Any, path: list[Any], instead: Any) -> Any:
-    """A copy in which ``instead`` stands at this place; without that part, or, where it is not there, without what it
-    would be in, for an ``instead`` of None.
+    """Return a copy with ``instead`` at this path. An ``instead`` of None removes that part or, if it is not there, the
+    part that would contain it.
     """
     key, *rest = path
     if _is(value, dict):
@@ -105,7 +103,7 @@ def _is(value: Any, *kinds: type) -> bool:
 
 
 def _listed(value: Any) -> Any:
-    """The items of a list, or of what may stand for one, whatever its class says of them; None for what is none."""
+    """Return the items of a list, tuple or set, bypassing its own class's ``__iter__``; None for any other value."""
     for kind in (list, tuple, set, frozenset):
         if _is(value, kind):
             return list(kind.__iter__(value))
@@ -113,7 +111,7 @@ def _listed(value: Any) -> Any:
 
 
 def shape_of(hint: Any) -> Fit:
-    """What makes a value fit a type hint: a TypedDict, list, dict, tuple, Optional, Literal, scalar or Any."""
+    """Return the Fit for a type hint: a TypedDict, list, dict, tuple, Optional, Literal, scalar or Any."""
     if hint is Any:
         return lambda value: value
     if hint == Level:
@@ -140,7 +138,7 @@ def _text(value: Any) -> Any:
     if _is(value, dict, list, tuple, set, frozenset):
         raise _wrong(value, "text")
     try:
-        return "".join((str(value),))  # no class of the program's
+        return "".join((str(value),))  # a plain str, not a subclass from the program
     except anything():
         raise _wrong(value, "text") from None
 
@@ -158,7 +156,7 @@ def _bool(value: Any) -> Any:
 
 
 def _integer(value: Any) -> Any:
-    """Also what can be an index, such as numpy's."""
+    """Return an integer; also accepts values with ``__index__``, for example numpy's."""
     if value is None:
         return 0
     try:
@@ -171,7 +169,7 @@ def _integer(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """Seconds, from 0. Also a Decimal or the like, and a time as a datetime."""
+    """Return seconds, 0 or more; also accepts a Decimal or the like, and a time as a datetime."""
     if value is None:
         return 0.0
     try:
@@ -194,7 +192,7 @@ def _as_dict(value: Any) -> dict[Any, Any]:
     if type(value) is dict:
         return value
     if _is(value, dict):
-        return dict(dict.items(value))  # `dict.copy` asks a class that has `keys` of its own
+        return dict(dict.items(value))  # `dict.copy` calls a class's own `keys`
     try:
         if _is(value, Mapping):
             return dict(value)
@@ -285,7 +283,7 @@ def _literal(*allowed: Any) -> Fit:
 
 
 def _located(parts: Iterable[tuple[Any, Fit, Any]]) -> Misfit:
-    """The misfit of the first part that does not fit, under its key. Looked for only now, for nearly all events fit."""
+    """Return the misfit of the first part that does not fit, with its key. Called only on failure: nearly all fit."""
     for key, fit, value in parts:
         try:
             fit(value)

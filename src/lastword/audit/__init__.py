@@ -1,1 +1,1 @@
-"""The audit: what people and programs are told of a spool. Takes no lock and changes nothing."""
+"""The audit: reports about a spool, for people and programs. Takes no lock and changes nothing."""

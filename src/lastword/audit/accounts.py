@@ -1,8 +1,8 @@
-"""The accounts: what was captured, and what became of each event. Takes no lock and changes nothing.
+"""The accounts: which events were captured, and what became of each. Takes no lock and changes nothing.
 
-There is no counter of captures. A writer's own numbers say what it recorded: its highest ``n``, and one for each x-
-segment. What became of that is in the ledger, and what is in neither must be in the segments: it is held. So
-``recorded = held + delivered + set aside + dropped`` is a check, not a definition.
+There is no counter of captures. A writer's own numbers show how much it recorded: its highest ``n``, plus one for each
+x- segment. The ledger says what became of these records; those that it does not mention must be in the segments: they
+are held. So ``recorded = held + delivered + set aside + dropped`` is a check, not a definition.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class WriterAccount:
-    """One process that writes, or wrote and is not settled yet. ``is_told``: what it says of itself could be read."""
+    """One process that writes, or wrote and is not settled yet.
+
+    ``is_told``: the files in which it describes itself could be read.
+    """
 
     id: str
     pid: Optional[int]
@@ -53,17 +56,17 @@ class Accounts:
     """Counts of events over all processes, living and gone.
 
     Attributes:
-        recorded: put on disk and acknowledged.
+        recorded: written to disk and acknowledged.
         held: waiting in the spool.
-        oldest_sendable: when the oldest of them that a flusher sends was captured, in Unix seconds; None where none is.
-        delivered: the tracker said that it has them.
+        oldest_sendable: when the oldest held event that a flusher sends was captured, in Unix seconds; None if none.
+        delivered: confirmed by the tracker.
         set_aside, dropped: by reason; settled, not delivered.
         refused: by reason; captured and never recorded.
-        interrupted: records torn by a kill before they were acknowledged; beside the balance.
-        damage_removed: pieces of damage that were set aside and went for want of room; beside the balance.
-        flusher: pid of the process that leads; 0 when it is not visible from here, None when none leads.
-        writers: the processes whose directories are there.
-        destinations: how sending goes, by key; ``held_for``: how many wait for each.
+        interrupted: records torn by a kill before they were acknowledged; not part of the balance.
+        damage_removed: pieces of damage set aside and later removed for want of room; not part of the balance.
+        flusher: pid of the leader; 0 if it is not visible from here, None if no process leads.
+        writers: the processes whose directories exist.
+        destinations: the state of sending, by key; ``held_for``: how many events wait for each.
     """
 
     recorded: int = 0
@@ -82,25 +85,25 @@ class Accounts:
 
     @property
     def held_without_dsn(self) -> int:
-        """Of those held, how many name no destination: nothing sends these."""
+        """The number of held events without a destination: nothing sends these."""
         return self.held_for[None]
 
     @property
     def sendable(self) -> int:
-        """Of those held, how many a flusher sends."""
+        """The number of held events that a flusher sends."""
         return self.held - self.held_without_dsn
 
     @property
     def missing(self) -> int:
-        """Recorded, and found nowhere: 0, unless a record was damaged that the flusher has not come to yet."""
+        """The number of events recorded and found nowhere: 0, except while a damaged record waits for the flusher."""
         settled = self.delivered + sum(self.set_aside.values()) + sum(self.dropped.values())
         return self.recorded - self.held - settled
 
 
 def read_accounts(spool: Union[str, os.PathLike[str]]) -> Accounts:
-    """Count what is in the spool directory ``spool``; a missing one has empty accounts.
+    """Count the events in the spool directory ``spool``; a missing one has empty accounts.
 
-    While a flusher works this may take a few tries to see one state; each but the first reads only what has come since.
+    While a flusher works, reading one consistent state may take a few tries; each but the first reads only new records.
     """
     layout = Layout(os.fspath(spool))
     cache = _ReadCache(layout)
@@ -143,7 +146,7 @@ def _count(layout: Layout, ledger: Ledger, cache: _ReadCache) -> Accounts:
 
 
 def _readable(counts: Mapping[str, int]) -> Counter[str]:
-    """The same by reasons that are fit to be shown: files and their names may say anything."""
+    """Return the counts by reasons that are safe to show: files and their names may contain anything."""
     readable: Counter[str] = Counter()
     for reason, count in counts.items():
         readable[one_line(reason, MOST_QUOTED)] += count
@@ -181,9 +184,9 @@ def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, cache: 
 
 
 def _held_of(writer_id: str, entry: WriterEntry, cache: _ReadCache) -> tuple[list[_Head], int]:
-    """Every record that is not settled, and the highest number that this writer has given.
+    """Return every unsettled record, and the highest number that this writer has given.
 
-    Of those that are held, only one with a number of its own keeps it: a copied segment brings numbers again.
+    A held record keeps its number only if that is new, because a copied segment repeats numbers.
     """
     held, highest = [], entry.seq
     try:
@@ -193,7 +196,7 @@ def _held_of(writer_id: str, entry: WriterEntry, cache: _ReadCache) -> tuple[lis
     for name, number, offset in entry.unsettled(segments):
         for head in cache.records(writer_id, name, offset):
             if number is None:
-                held.append(head if deferred_from(name) else head._replace(seq=None))  # its own number counts a copy
+                held.append(head if deferred_from(name) else head._replace(seq=None))  # its number counts a d- copy
                 continue
             if not entry.has_settled((number, head.start)):
                 is_new = head.seq is not None and head.seq > highest
@@ -203,8 +206,9 @@ def _held_of(writer_id: str, entry: WriterEntry, cache: _ReadCache) -> tuple[lis
 
 
 class _Head(NamedTuple):
-    """What is counted of one record; ``to`` is where it goes by now, which may not be where it says; ``at``, when it
-    was captured: Unix seconds, 0.0 where it does not say.
+    """The facts counted for one record.
+
+    ``to`` is its destination after redirects; ``at`` is the time of its capture in Unix seconds, 0.0 if unknown.
     """
 
     start: int
@@ -214,7 +218,7 @@ class _Head(NamedTuple):
 
 
 class _ReadCache:
-    """What was read so far. Segments only grow, so of one that was read before only the rest is read."""
+    """The records read so far. Segments only grow, so each read continues where the last one ended."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -223,7 +227,7 @@ class _ReadCache:
         self._redirects.refresh(time.time())
 
     def records(self, writer_id: str, name: str, offset: int) -> Iterator[_Head]:
-        """Every record from there on; none from where it cannot be read, which ``audit.findings`` tells."""
+        """Return the records from ``offset`` on that can be read; ``audit.findings`` reports unreadable segments."""
         path = os.path.join(self.layout.writer(writer_id), name)
         heads, end = self._read.get(path, ([], offset))
         with suppressed(OSError):

@@ -1,6 +1,4 @@
-"""What belongs to a spool and does not lie in it: the spools of users who cannot use it, and what processes without any
-spool have refused.
-"""
+"""Data related to a spool but outside it: the spools of users who cannot use it, and refusals for want of a spool."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.ownership import temporary
 from lastword.spool.places import candidates
 
-#: Reason under which is counted what no spool could be used for, and for how long (seconds) that is news.
+#: The reason for refusing events because no spool could be used, and the seconds for which that is news.
 NO_SPOOL = "no spool"
 NEWS = 3600.0
 
@@ -25,15 +23,16 @@ _NAME = re.compile(r".+-([0-9]+)")
 
 
 class OtherSpool(NamedTuple):
-    """A spool of another user's, begun because that user could not use this one, or had no home."""
+    """Another user's spool, created because that user could not use this one, or had no home."""
 
     uid: int
     path: str
 
 
 def other_spools(layout: Layout) -> Iterator[OtherSpool]:
-    """Those that this user can see: beside the spool, in it, and, where it is root's, in the temporary directory:
-    nobody else's spool sends other users there.
+    """Yield the other spools that this user can see: beside the spool and in it.
+
+    For root's spool, those in the temporary directory too: only root's spool sends other users there.
     """
     parent, name = os.path.split(layout.spool)
     places = [(parent, name), (layout.spool, "lastword")]
@@ -61,7 +60,7 @@ class Refusals(NamedTuple):
 
 
 def refusals(layout: Layout) -> Iterator[Refusals]:
-    """Those of this user's processes, counted in this spool or in another place that is this user's."""
+    """Yield the refusals of this user's processes, counted in this spool or in another place of this user."""
     others = {Layout(place.path).spool: place.is_default for place in candidates(None, os.environ, os.geteuid())}
     others.pop(layout.spool, None)
     for spool in (layout.spool, *others):
@@ -72,7 +71,7 @@ def refusals(layout: Layout) -> Iterator[Refusals]:
 
 
 def _is_ours(place: Layout, *, is_default: bool) -> bool:
-    """Whether it is this user's, and nobody else can have put it there."""
+    """Return whether the place is this user's and no other user can have put it there."""
     try:
         place.check(is_default=is_default)
     except SpoolError:

@@ -1,7 +1,7 @@
-"""What is in a spool that should not be there, or is damaged, and what to do about it. Changes nothing.
+"""Foreign files and damage in a spool, and what to do about them. Changes nothing.
 
-None of this stops a capture or a flusher: it costs only what it touches. What is found is a value, made here, or in
-``cli/diagnosis`` where it follows from more than the files, and shown alike by ``lastword status`` and ``doctor``.
+None of this stops a capture or a flusher: only the files concerned are affected. A finding is a value, made here or, if
+it follows from more than the files, in ``cli/diagnosis``; ``lastword status`` and ``doctor`` show both alike.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ from lastword.spool.ledger import Ledger
 from lastword.spool.ownership import MOVED_SUFFIX
 from lastword.spool.reader import MOST_READ
 
-#: So many things are found at most: a spool may be full of what somebody has planted.
+#: The most findings in all: a spool may be full of planted files.
 MOST = 200
 
-#: What is being written just now can look damaged for a moment: it counts if it still does so this much later.
+#: Seconds. A file that is being written can look damaged for a moment: it counts if it still does this much later.
 _SECOND_LOOK = 0.05
 
-#: So many of each kind are looked for: thousands of strange files are one trouble.
+#: The most findings of each kind: thousands of foreign files are one problem.
 _MOST_OF_A_KIND = 50
 
 _GOES = "see what changes files in the spool; this one goes with its writer, some time after its process has ended"
 
 _OWN_NAMES = frozenset({ALIVE_LOCK, WHO, BLACKBOX})
-_NFS_PREFIX = ".nfs"  # how NFS keeps a removed file that is still open; it goes by itself
+_NFS_PREFIX = ".nfs"  # NFS gives a removed file this name while it is still open
 
-#: ``ok``: as it should be; ``note``: worth knowing; ``warning``: it may cost events, or was somebody's decision;
-#: ``problem``: events are lost or not sent until somebody does something.
+#: ``ok``: as it should be; ``note``: worth knowing; ``warning``: it may cost events, or was a user's decision;
+#: ``problem``: events are lost or not sent until a user acts.
 Kind = Literal["ok", "note", "warning", "problem"]
 
 
 class Finding(NamedTuple):
-    """What was looked at, how it is, and what to do about it; a warning or problem always has a ``remedy``."""
+    """What was checked, its state, and what to do about it; a warning or problem always has a ``remedy``."""
 
     kind: Kind
     about: str
@@ -72,8 +72,9 @@ def _warning(text: str, remedy: str) -> Finding:
 
 
 def findings(layout: Layout, untold: Optional[Collection[str]] = None) -> list[Finding]:
-    """What is wrong in this spool, ``MOST`` things at most. ``untold``: the writers of which could not be read
-    just now what they say of themselves; None where nobody has tried. Never raises OSError.
+    """Return what is wrong in this spool, ``MOST`` findings at most. Never raises OSError.
+
+    ``untold``: the writers whose descriptions of themselves were just found unreadable; None if no caller has checked.
     """
     suspected = _look(layout, MOST, untold)
     if suspected:
@@ -89,7 +90,7 @@ def _look(layout: Layout, most: int, untold: Optional[Collection[str]]) -> list[
 
 
 def passed_over(layout: Layout) -> list[str]:
-    """What no command reads: which path, and why, in a sentence each; ``MOST`` at most. Never raises OSError."""
+    """Return a sentence for each path that no command reads, and why; ``MOST`` at most. Never raises OSError."""
     return [finding.text for finding in islice(_parts(layout, (_base, _contents, _writers_themselves)), MOST)]
 
 
@@ -107,14 +108,14 @@ def _parts(layout: Layout, parts: tuple[Callable[[Layout], Iterator[Finding]], .
 def _way_there(layout: Layout) -> Iterator[Finding]:
     spool = _lstat(layout.spool)
     for one in strangers_above(layout.named, os.geteuid() if spool is None else spool.st_uid):
-        yield _warning(  # of a place that was named: every emptyDir of Kubernetes is such
+        yield _warning(  # only a warning, because a user named the place: every emptyDir of Kubernetes is like this
             f"{one.who}, above the spool: another directory could be put in its place",
             f"{one.remedy}, or keep the spool elsewhere; docs/operations.md has a layout for Kubernetes",
         )
 
 
 def _base(layout: Layout) -> Iterator[Finding]:
-    """Directories and files of which each has its own name, and the way to them."""
+    """Check the directories and files with fixed names, and the way to them."""
     spool = _lstat(layout.spool)
     if spool is None:
         return
@@ -143,7 +144,7 @@ def _base(layout: Layout) -> Iterator[Finding]:
 
 
 def _contents(layout: Layout) -> Iterator[Finding]:
-    """What is in the directories of files that have many names."""
+    """Check the contents of the directories whose files have no fixed names."""
     owner = os.lstat(layout.spool).st_uid
     for directory in (layout.set_aside, layout.orders, layout.redirects, layout.refused):
         with suppress(OSError):
@@ -201,7 +202,7 @@ def _births(layout: Layout) -> Iterator[Finding]:
 
 
 def _writers_themselves(layout: Layout) -> Iterator[Finding]:
-    """Their directories, and what is in them."""
+    """Check the writers' directories and their contents."""
     owner = os.lstat(layout.spool).st_uid
     for name, found in _inside(layout.writers):
         path = os.path.join(layout.writers, name)
@@ -213,7 +214,7 @@ def _writers_themselves(layout: Layout) -> Iterator[Finding]:
         except PermissionError:
             whose = f" (it belongs to uid {found.st_uid})" if found.st_uid != owner else ""
             yield _problem(f"{path} cannot be read{whose}", "give it mode 0700 and the spool's owner (chmod, chown)")
-        except FileNotFoundError:  # retired while it was looked at
+        except FileNotFoundError:  # retired during the check
             pass
 
 
@@ -234,7 +235,7 @@ def _files_of_writer(directory: str, owner: int) -> Iterator[Finding]:
 
 
 def _writers(layout: Layout, untold: Optional[Collection[str]]) -> Iterator[Finding]:
-    """What they say of themselves."""
+    """Check the files in which writers describe themselves."""
     names = layout.writer_ids() - Ledger.load(layout).retired if untold is None else untold
     for name in sorted(names):
         who, box = (os.path.join(layout.writer(name), file) for file in (WHO, BLACKBOX))
@@ -247,8 +248,9 @@ def _writers(layout: Layout, untold: Optional[Collection[str]]) -> Iterator[Find
 
 
 def _problem_with_directory(path: str, found: os.stat_result | None, owner: int) -> str | None:
-    """What is wrong with what should be a directory of the spool's ``owner`` (uid); None where it is not there yet, or
-    nothing is wrong.
+    """Return what is wrong with a path that should be a directory of the spool's ``owner`` (uid).
+
+    None if it does not exist yet, or nothing is wrong.
     """
     if found is None:
         return None
@@ -258,9 +260,9 @@ def _problem_with_directory(path: str, found: os.stat_result | None, owner: int)
 
 
 def _problem_with_file(path: str, found: os.stat_result, owner: int) -> str | None:
-    """What is wrong with what should be a file of the spool's ``owner`` (uid); None where nothing is.
+    """Return what is wrong with a path that should be a file of the spool's ``owner`` (uid); None if nothing is.
 
-    It is not opened: closing it again would drop a lock that this process may have on it.
+    The file is not opened, because closing it would drop a lock that this process may hold on it.
     """
     if not stat.S_ISREG(found.st_mode):
         return f"{path} is {_kind(found)} where a file should be"
@@ -283,7 +285,7 @@ def _kind(found: os.stat_result) -> str:
 
 
 def _inside(directory: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Name and status of all in a directory of the spool, in order; nothing where there is none. Raises OSError."""
+    """Yield name and status of each entry of a spool directory, in order; none if it is missing. Raises OSError."""
     try:
         with inside.directory(directory) as descriptor:
             for name in sorted(os.listdir(descriptor)):

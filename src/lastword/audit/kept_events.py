@@ -1,6 +1,6 @@
-"""The events that the spool keeps, one by one, for people: those that are held, and those set aside. Changes nothing.
+"""The events that the spool keeps, one by one, for people: those held and those set aside. Changes nothing.
 
-While a flusher works, what it settles or sets aside in the same moment may be missed, or seen twice.
+While a flusher works, an event that it settles or sets aside at the same moment may be missed, or returned twice.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _SET_ASIDE = (".record", ".damaged")
 
 @dataclass(frozen=True)
 class Kept:
-    """One event, or what is left of one.
+    """One event, or the remains of a damaged one.
 
     Attributes:
-        id: of the event; of what was damaged, the name of its file.
-        to: the key of its destination, redirects obeyed; None when it was captured without a DSN.
-        record: as it was captured; None for what was damaged.
-        path: of the file that it is in.
-        why: what it was set aside for (refused, failed, poison, damaged); None while it is held.
+        id: of the event; for damage, the name of its file.
+        to: the key of its destination, after redirects; None if it was captured without a DSN.
+        record: as it was captured; None for damage.
+        path: of the file that contains it.
+        why: why it was set aside (refused, failed, poison, damaged); None while it is held.
         reason: the same in words.
         at: when it was set aside, in Unix seconds.
     """
@@ -47,18 +47,18 @@ class Kept:
 
     @property
     def event(self) -> dict[str, Any]:
-        """The Event (``lastword.event.Event``), {} where there is none to read."""
+        """The Event (``lastword.event.Event``); {} if there is none that can be read."""
         content = self.record.content if self.record else {}
         return content if isinstance(content, dict) else {}
 
     @property
     def captured_at(self) -> float:
-        """By the event's own clock, in Unix seconds; 0.0 where it does not say."""
+        """The time of capture by the event's own clock, in Unix seconds; 0.0 if unknown."""
         return self.record.captured_at if self.record else 0.0
 
 
 def held(layout: Layout) -> Iterator[Kept]:
-    """Every event that waits, each writer's in the order of capture."""
+    """Yield every held event, each writer's in the order of capture."""
     ledger = Ledger.load(layout)
     try:
         writer_ids = layout.writer_ids() - ledger.retired
@@ -73,7 +73,7 @@ def held(layout: Layout) -> Iterator[Kept]:
 
 
 def _held_of(layout: Layout, writer_id: str, entry: WriterEntry) -> Iterator[tuple[str, int, Kept]]:
-    """Those of one writer, each with its place; ``entry`` tells what is settled."""
+    """Yield one writer's held events, each with its place; ``entry`` shows which lines are settled."""
     directory = layout.writer(writer_id)
     segments = Segments()
     with suppressed(OSError):
@@ -92,7 +92,7 @@ def _records(path: str, offset: int) -> Iterator[tuple[int, Kept]]:
 
 
 def count_set_aside(layout: Layout) -> int:
-    """How much was set aside, without a look at it."""
+    """Return how many files are set aside, without reading them."""
     try:
         return sum(name.endswith(_SET_ASIDE) for name in inside.listdir(layout.set_aside))
     except OSError:
@@ -100,7 +100,7 @@ def count_set_aside(layout: Layout) -> int:
 
 
 def set_aside(layout: Layout, ids: Optional[Collection[str]] = None) -> Iterator[Kept]:
-    """Everything that was set aside, by file name; or what is named after one of these ``ids``: only that is read."""
+    """Yield everything set aside, by file name; with ``ids``, read only the files named after one of these."""
     try:
         names = sorted(inside.listdir(layout.set_aside))
     except OSError:

@@ -1,9 +1,9 @@
-"""Who else may write above a spool, and so put another directory in its place. People are told of it by ``findings``.
+"""Other users that may write above a spool, and so put another directory in its place; ``findings`` reports them.
 
-A place that somebody has named is their own decision; what is wrong with it is what ``ssh`` finds wrong with the place
-of its files. Trusted are the spool's owner, root, the owner of ``/`` (a container does not know the machine's root),
-root's group, and a group that is the owner's alone. In a directory whose sticky bit is set nobody exchanges what is
-another user's.
+A place that a user has named is that user's decision; the checks are those that ``ssh`` makes for the place of its
+files. Trusted are the spool's owner, root, the owner of ``/`` (a container does not know the machine's root), root's
+group, and a group that is the owner's alone. In a directory whose sticky bit is set, no user can replace another
+user's files.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from typing import NamedTuple
 
 _MOST_LINKS = 40
 
-# An access control list as Linux keeps it, little endian: a version, then entries of tag, permissions and id.
+# An access control list as Linux stores it, little endian: a version, then entries of tag, permissions and id.
 _ACL, _ACL_HEAD, _ACL_ENTRY = "system.posix_acl_access", 4, struct.Struct("<HHI")
 _NAMED_USER, _NAMED_GROUP, _OWN_GROUP, _MAY_WRITE = 0x02, 0x08, 0x04, 0x02
 
 
 class Stranger(NamedTuple):
-    """Who may exchange what, as a sentence, and what the owner of that can do about it."""
+    """Who may replace what, as a sentence, and what its owner can do about it."""
 
     who: str
     remedy: str
 
 
 def strangers_above(spool: str, owner: int) -> Iterator[Stranger]:
-    """All of them, from the root on down. ``spool`` is the path by which it was named, ``owner`` whose it is (uid)."""
+    """Yield all strangers, from the root down. ``spool`` is the path as it was named, ``owner`` its owner's uid."""
     users = {owner, 0, os.stat("/").st_uid}
     for path, found in dict(_way(os.path.abspath(spool))).items():
         is_link = stat.S_ISLNK(found.st_mode)
@@ -55,12 +55,14 @@ def _others_who_may_write(path: str, found: os.stat_result, owner: int, users: s
 
 
 def _writers_of_the_group(path: str, gid: int) -> Iterator[tuple[int, int]]:
-    """Tag and id of everybody whom the group's permission in the mode lets write: the group, or where the directory has
-    an access control list, whoever that names; the bits in the mode are the list's mask then.
+    """Yield tag and id of all that the group's write permission in the mode applies to.
+
+    That is the group or, if the directory has an access control list, the users and groups that the list lets write:
+    the group's bits in the mode are then the list's mask.
     """
     try:
         entries = list(_ACL_ENTRY.iter_unpack(os.getxattr(path, _ACL)[_ACL_HEAD:]))
-    except (OSError, AttributeError, struct.error):  # there is none, or there are none here
+    except (OSError, AttributeError, struct.error):  # it has no list, or the system has none
         entries = [(_OWN_GROUP, _MAY_WRITE, 0)]
     for tag, permissions, number in entries:
         if tag in (_NAMED_USER, _NAMED_GROUP, _OWN_GROUP) and permissions & _MAY_WRITE:
@@ -68,7 +70,7 @@ def _writers_of_the_group(path: str, gid: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_owners_alone(gid: int, owner: int) -> bool:
-    """Whether it is root's, or by its name or number the owner's, and nobody else is listed in it."""
+    """Return whether the group is root's, or the owner's by its name or number with no other member listed."""
     if gid == 0:
         return True
     name = _name_of(owner)
@@ -80,7 +82,7 @@ def _is_owners_alone(gid: int, owner: int) -> bool:
 
 
 def _way(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Every directory in which a part of ``path`` is looked up, and every link on the way; not what is at its end."""
+    """Yield every directory in which a part of ``path`` is looked up, and every link on the way; not the end itself."""
     links, here, names = 0, "/", path.split("/")[::-1]
     yield here, os.lstat(here)
     while names:
@@ -91,7 +93,7 @@ def _way(path: str) -> Iterator[tuple[str, os.stat_result]]:
         try:
             found = os.lstat(step)
             target = os.readlink(step) if stat.S_ISLNK(found.st_mode) else None
-        except OSError:  # it is not there yet, or not to be seen
+        except OSError:  # it does not exist yet, or is not visible
             return
         yield step, found
         if target is None:

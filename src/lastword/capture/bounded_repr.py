@@ -3,8 +3,8 @@
 Only exact builtin types are shown by their content; a subclass may have overridden anything, so it is shown, like
 every other object, by its class and address. ``repr(x)`` of a Django QuerySet would query the database.
 
-Most containers hold a few numbers and short texts. Where nothing else is found, in a copy, for another thread may be
-changing the original, Python's own repr is as safe, and many times faster.
+Most containers hold only a few numbers and short texts. For these, Python's own repr is as safe and many times faster.
+It reads a copy, because another thread may be changing the original.
 """
 
 from __future__ import annotations
@@ -18,57 +18,59 @@ from lastword.capture.safe_text import ELLIPSIS, class_path, clean
 from lastword.event import FILTERED
 from lastword.named_values import is_secret_flag, is_secret_name, is_value_key, names_a_secret, text_of_name
 
-#: Characters that are shown of a variable.
+#: The most characters shown of a variable.
 MAX_TEXT = 200
 
 MAX_DEPTH = 4
 
 _MAX_KEY = 1000
 
-#: An object with a name and a value has no more members.
+#: A dict with more members is not checked for a name and its value.
 _FEW_KEYS = 20
 _DASHES = ("-", b"-")
-_FLAG = "'-"  # how a text that may be a flag of a command line begins in a repr
+_FLAG = "'-"  # the beginning, in a repr, of a text that may be a command-line flag
 
-# repr of an int costs the square of its length; these have about 154 digits.
+# The cost of an int's repr grows with the square of its length; these have about 154 digits.
 _MOST = 1 << 512
 _LEAST = -_MOST
 
-#: A container with a longer text, or with more members, is read member by member, as far as there is room to show them;
-#: so is one with tuples in it, unless there are few of all.
+#: A container with a longer text (_LONG) or more members (_MANY) is read member by member until the limit is reached;
+#: so is a container with tuples in it, unless it and they have few members (_FEW).
 _LONG = 200
 _MANY = 64
 _FEW = 8
 
-#: What is too much to be made into text for the sake of its beginning.
-_LONG_TEXT = 100_000  # characters, a member of a container counting as one at least
+#: Sizes above which a value is not converted to text just to show its beginning.
+_LONG_TEXT = 100_000  # characters; a member of a container counts as at least one
 _LONG_INT = 14_000  # bits, some 4,200 digits
-_CONTAINER = 20  # what each counts for beside its members, so that one that holds itself comes to an end
+_CONTAINER = 20  # counted per container besides its members, so that counting one that contains itself ends
 
-#: Names that are known to be no secret are remembered: so many, of so many characters at most.
+#: Names known to be harmless are remembered: at most this many, of at most this many characters each.
 _MAX_NAMES_KNOWN = 1024
 _MAX_HARMLESS = 50
 
 _module_dict: Callable[[ModuleType], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
 
 
-#: Types are told by their addresses, for hashing a class may run its metaclass.
+#: Types are compared by their addresses, because hashing a class may run code of its metaclass.
 _PLAIN = frozenset(map(id, (type(None), bool, float, complex, type(Ellipsis), type(NotImplemented))))
 
 
 def bounded_repr(value: object, limit: int) -> str:
-    """``value`` in at most ``limit`` characters, whatever its keys are called; see ``BoundedRepr``."""
+    """Return ``value`` in at most ``limit`` characters, whatever the names of its keys; see ``BoundedRepr``."""
     return _UNCONDITIONAL.of(value, limit)
 
 
 def is_shown_by_content(kind: type) -> bool:
-    """Whether a value of exactly this type is shown by more than its class and address."""
+    """Return whether a value of exactly this type is shown by more than its class and address."""
     return _UNCONDITIONAL.shows_content_of(kind)
 
 
 def has_long_text(value: object) -> bool:
-    """Whether ``str`` of a builtin value, or of what it holds, would take long: more than 100,000 characters, or an int
-    of more digits than Python writes by itself. Objects count for nothing, for only they know.
+    """Return whether ``str`` of a builtin value would take long, its members included.
+
+    Long is more than 100,000 characters, or an int of more digits than Python converts by default. Other objects are
+    not counted: only they know the length of their text.
     """
     left = _LONG_TEXT
     waiting = [value]
@@ -93,10 +95,10 @@ def has_long_text(value: object) -> bool:
 
 
 class BoundedRepr:
-    """Shows values.
+    """Converts values to text of bounded length.
 
-    ``is_sensitive`` is asked about names: the keys of dicts, and what stands before or beside its value (see
-    ``named_values``). What belongs to a name for which it is true is not touched and shows as ``[filtered]``.
+    ``is_sensitive`` is called with names: keys of dicts, and names that stand before or beside their value (see
+    ``named_values``). The value of a sensitive name is not read and shows as ``[filtered]``.
     """
 
     def __init__(self, is_sensitive: Callable[[str], bool]) -> None:
@@ -122,22 +124,23 @@ class BoundedRepr:
         }
 
     def of(self, value: object, limit: int) -> str:
-        """``value`` in at most ``limit`` characters; what was cut shows as ``…``.
+        """Return ``value`` in at most ``limit`` characters; a cut shows as ``…``.
 
-        Raises what the interpreter raises: RuntimeError when another thread changes a set or dict meanwhile,
+        Raises the interpreter's errors: RuntimeError when another thread changes a set or dict meanwhile,
         RecursionError when the stack is full.
         """
         return _cut(self._write(value, limit, 0), limit)
 
     def of_each(self, values: Iterable[object]) -> tuple[list[str], list[str]]:
-        """The same of many values, in at most ``MAX_TEXT`` characters each, and faster; and those of the texts alone
-        in which a secret could stand.
+        """Return the texts of many values, and those of the texts that could contain a secret.
+
+        Each text has at most ``MAX_TEXT`` characters. Faster than ``of`` for each.
         """
         texts: list[str] = []
         may_have_secrets: list[str] = []
         for value in values:
             kind = type(value)
-            # What is most frequent, in the order of that, without a call.
+            # The most frequent types come first and need no call.
             if kind is str:
                 text = repr(value) if len(value) <= MAX_TEXT else _sliced(value)  # type: ignore[arg-type]
             elif kind is int:
@@ -171,7 +174,7 @@ class BoundedRepr:
         return self._writers.get(id(type(value)), _object)(value, limit, depth)
 
     def _listed(self, opening: str, members: Sequence[object], closing: str, limit: int, depth: int) -> str:
-        """The members between brackets, as far as ``limit`` characters reach: later ones are never looked at."""
+        """Return the members between brackets; members beyond ``limit`` characters are not read."""
         if depth >= MAX_DEPTH:
             return opening + ELLIPSIS + closing
         text, filtered = opening, False
@@ -185,7 +188,7 @@ class BoundedRepr:
         return text[:-2] + closing
 
     def _list(self, value: list[object], limit: int = MAX_TEXT, depth: int = 0) -> str:
-        members = value[:limit]  # a member takes two characters at least: more than ``limit`` of them are never shown
+        members = value[:limit]  # a member takes at least two characters, so no more than ``limit`` are ever shown
         if len(members) == 2 and self._is_secret_pair(members[0]):
             return f"[{self._write(members[0], limit, depth + 1)}, {FILTERED}]"
         if _has_plain_repr(members):
@@ -224,7 +227,7 @@ class BoundedRepr:
         if len(value) <= _MANY:
             value = value.copy()
             for kind in map(type, value):
-                if kind is not str:  # to look for a key in a set runs its __hash__
+                if kind is not str:  # looking up a key in a set runs its __hash__
                     break
             else:
                 are_harmless = self._harmless.issuperset(value)
@@ -252,7 +255,7 @@ class BoundedRepr:
         return text[:-2] + "}"
 
     def _is_named_value(self, items: list[tuple[object, object]]) -> bool:
-        """Whether these are of an object with a name and a value, which is a secret."""
+        """Return whether the items belong to an object with a name and a value, and the value is a secret."""
         for key, _ in items:
             if not (type(key) is str and key in self._harmless) and is_value_key(key):
                 return names_a_secret(items, self._is_sensitive)
@@ -273,7 +276,7 @@ class BoundedRepr:
         if key in self._harmless:
             return False
         secret = self._is_sensitive(key if len(key) <= _MAX_KEY else key[:_MAX_KEY])
-        # An object with a value has to be looked at as a whole.
+        # An object with a value key has to be checked as a whole.
         if not secret and len(key) <= _MAX_HARMLESS and not is_value_key(key):
             if len(self._harmless) >= _MAX_NAMES_KNOWN:
                 self._harmless.clear()
@@ -286,9 +289,9 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _has_plain_repr(members: Collection[object]) -> bool:
-    """Whether Python's own repr of a container with these members runs nobody's code, and is neither slow nor long.
+    """Return whether Python's own repr of a container with these members is fast, short and runs no application code.
 
-    A few members may have a few each, where they are tuples: those nobody can change before the repr.
+    A few members may be tuples of a few members: tuples cannot change before the repr.
     """
     if len(members) > _MANY:
         return False
@@ -308,7 +311,7 @@ def _all_are_plain(members: Iterable[object], *, with_tuples: bool) -> bool:
             if not _LEAST < member < _MOST:  # type: ignore[operator]
                 return False
         elif kind is tuple:
-            # Two may be a name and its secret.
+            # A tuple of two may be a name and its secret.
             few = with_tuples and len(member) != 2 and len(member) <= _FEW  # type: ignore[arg-type]
             if not few or not _all_are_plain(member, with_tuples=False):  # type: ignore[arg-type]
                 return False
@@ -334,7 +337,7 @@ def _int(value: int, limit: int = MAX_TEXT, depth: int = 0) -> str:
 def _sliced(value: Any, limit: int = MAX_TEXT, depth: int = 0) -> str:
     if len(value) <= limit:
         return repr(value)
-    # Cut before repr: a long text is not copied, let alone escaped, for the sake of its beginning.
+    # Cut before repr, so that a long text is neither copied nor escaped to show its beginning.
     return repr(value[:limit])[: limit - 1] + ELLIPSIS
 
 
@@ -347,7 +350,7 @@ def _function(value: Any, limit: int = MAX_TEXT, depth: int = 0) -> str:
 
 
 def _module(value: ModuleType, limit: int = MAX_TEXT, depth: int = 0) -> str:
-    # Through the dict, for a missing attribute of a module is asked from the module's own __getattr__.
+    # Read from the dict, because a missing attribute of a module calls the module's own __getattr__.
     name = _module_dict(value).get("__name__")
     return f"<module '{clean(name, limit)}'>" if type(name) is str else _object(value)
 

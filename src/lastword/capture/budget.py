@@ -1,7 +1,7 @@
-"""The room of one event, so that it fits into a record whatever the stacks, variables and messages are like.
+"""The room of one event: it fits into a record whatever its stacks, variables and messages.
 
-A record may have 1 MiB (design: limits). What is long in an event is paid for out of ``EVENT_ROOM`` characters of
-JSON; the remainder (host, tags, user, extra, contexts, breadcrumbs …) has bounds of its own, all below the difference.
+A record may have 1 MiB (design: limits). The long parts of an event share ``EVENT_ROOM`` characters of JSON; the
+remainder (host, tags, user, extra, contexts, breadcrumbs …) has limits of its own, all below the difference.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 #: Characters of JSON for the exceptions and the stack of one event.
 EVENT_ROOM = 600_000
 
-#: What variables leave of it, for the frames farther from the raise: to know of a call is worth more.
+#: Characters that variables leave free for the frames farther from the raise: a call is worth more than variables.
 LEFT_BY_VARIABLES = 100_000
 
 _ASCII_COST = 2  # a backslash or a quote becomes two characters
@@ -18,13 +18,13 @@ _CONTROL_COST = 6  # a control character becomes one \uXXXX
 
 
 class Room:
-    """What is left for one event."""
+    """The characters left for one event."""
 
     def __init__(self, size: int = EVENT_ROOM) -> None:
         self.left = size
 
     def take(self, cost: int, leaving: int = 0) -> bool:
-        """Pay ``cost`` characters; false, and nothing is paid, where less than ``leaving`` would be left."""
+        """Take ``cost`` characters; return False and take none if fewer than ``leaving`` would remain."""
         if cost + leaving > self.left:
             return False
         self.left -= cost
@@ -32,7 +32,7 @@ class Room:
 
 
 def json_cost(text: str) -> int:
-    """The most characters that ``text`` can take as a JSON string with its quotes."""
+    """Return the most characters that ``text`` can take as a JSON string with its quotes."""
     if not text.isascii():
         return _UNICODE_COST * len(text) + 4
     return (_ASCII_COST if text.isprintable() else _CONTROL_COST) * len(text) + 4

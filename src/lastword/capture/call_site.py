@@ -1,4 +1,4 @@
-"""What is the same each time a stack passes through one instruction of one code object, worked out once."""
+"""Call sites: the part of a frame that is the same each time an instruction of a code object runs, computed once."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Columns = tuple[int, int, int]
 
 
 class CallSite(NamedTuple):
-    """The unchanging part of a Frame, and the same as JSON."""
+    """The unchanging part of a Frame, as a dict and as JSON."""
 
-    code: ref[CodeType]  # not the code itself: a program may make some, and let go of it
-    global_name: Optional[str]  # the module's __name__ as it stood there
+    code: ref[CodeType]  # not the code itself: a program may generate code and release it
+    global_name: Optional[str]  # the module's __name__ at that time
     local_names: frozenset[str]
-    frame: Frame  # without variables; the path only where it is absolute
-    begun_json: str  # up to the variables; "" where the path is relative, so that it depends on the working directory
-    file_found: Optional[tuple[int, int]]  # mtime in ns and size of the file that the source is of
+    frame: Frame  # without variables; the path only if it is absolute
+    begun_json: str  # up to the variables; "" if the path is relative, because it depends on the working directory
+    file_found: Optional[tuple[int, int]]  # mtime in ns and size of the source file
 
     @property
     def frame_without_source(self) -> Frame:
@@ -39,9 +39,10 @@ class CallSite(NamedTuple):
 
 
 class CallSites:
-    """The sites met so far.
+    """The call sites met so far.
 
-    ``scrub_source`` is given the lines of each once, and gives back as many; for the others see ``CaptureSettings``.
+    ``scrub_source`` is called once with the lines of each site and returns as many lines; for the other arguments see
+    ``CaptureSettings``.
     """
 
     def __init__(
@@ -54,12 +55,12 @@ class CallSites:
         self._scrub_source = scrub_source
         self._context_lines = context_lines
         self._named = {**dict.fromkeys(not_in_app, False), **dict.fromkeys(in_app, True)}
-        # By the code object's address, the instruction and its line. Not by the code object itself: its hash and
-        # equality look at its constants. The entry knows if the address has come to mean another.
+        # Key: the code object's address, the instruction and its line. Not the code object itself: its hash and
+        # equality read its constants. The entry's weak reference shows whether the address now belongs to another.
         self._known: dict[tuple[int, int, int], CallSite] = {}
 
     def at(self, frame: FrameType, line: int, instruction: int) -> CallSite:
-        """The site at which ``frame`` is, from memory where it was met before."""
+        """Return the call site of ``frame``, from the cache if it was met before."""
         key = (id(frame.f_code), instruction, line)
         site = self._known.get(key)
         if site is None or site.code() is not frame.f_code or site.global_name is not _global_name(frame):
@@ -76,7 +77,7 @@ class CallSites:
         file = clean(code.co_filename, MAX_PATH)
         module = None if name is None else clean(name, MAX_NAME)
         is_in_app = self._is_in_app(module, frame)
-        # Code of others has no secret of the program's that would be worth the time.
+        # Library code contains no secrets of the program that would be worth the time.
         above = lines[max(0, first - 1 - _LINES_ABOVE) : first - 1] if is_in_app and shown else []
         known: Frame = {
             "file": file,
@@ -101,12 +102,12 @@ class CallSites:
         )
 
     def _scrubbed(self, above: list[str], shown: list[str]) -> list[str]:
-        """``shown``; what is assigned to a secret name there may have begun in the lines ``above``."""
+        """Return ``shown``, scrubbed; an assignment to a secret name may begin in the lines ``above``."""
         before = [line.rstrip("\r\n")[:MAX_LINE] for line in above]
         return self._scrub_source([*before, *shown])[len(before) :]
 
     def _is_in_app(self, module: Optional[str], frame: FrameType) -> bool:
-        """By the longest of the names given that ``module`` is, or is in; else by the file of the code."""
+        """Decide by the longest configured name that is ``module`` or contains it, otherwise by the code's file."""
         while module:
             if module in self._named:
                 return self._named[module]
@@ -115,7 +116,7 @@ class CallSites:
 
 
 def begun_json(frame: Frame) -> str:
-    """The JSON of a frame up to its variables, of which it must have none."""
+    """Return the JSON of a frame up to its variables; the frame must have no variables."""
     return encode_value(frame)[: -len("[]}")]
 
 
@@ -125,7 +126,7 @@ def _global_name(frame: FrameType) -> Optional[str]:
 
 
 def _columns(code: Any, instruction: int, lines: list[str]) -> Optional[Columns]:
-    """(end line, column, end column) in characters of the expression at work; None where Python does not tell."""
+    """Return (end line, column, end column), in characters, of the running expression; None if Python has none."""
     if instruction < 0 or not hasattr(code, "co_positions"):
         return None
     line, end_line, column, end_column = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
@@ -135,7 +136,7 @@ def _columns(code: Any, instruction: int, lines: list[str]) -> Optional[Columns]
 
 
 def _in_characters(lines: list[str], line: int, offset: int) -> int:
-    """Python counts columns in bytes of UTF-8."""
+    """Convert a column that Python counts in bytes of UTF-8."""
     if not 1 <= line <= len(lines) or lines[line - 1].isascii():
         return offset
     return len(lines[line - 1].encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace"))

@@ -1,10 +1,9 @@
-"""An exception and all that is tied to it, read into ExceptionInfos.
+"""Read an exception, its causes, contexts and group members into ExceptionInfos.
 
-How exceptions are tied to one another, read where BaseException itself keeps it.
+The links between exceptions are read through the descriptors of BaseException itself: a class of the application may
+have properties of the same names, and they would run.
 
-A class of the application may have properties of the same names, and they would run.
-
-Where a SyntaxError is: in a file that was never run, so no traceback leads there.
+A SyntaxError gets an additional frame for its place: that file never ran, so no traceback leads there.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _context_of = BaseException.__dict__["__context__"].__get__
 _suppresses_context = BaseException.__dict__["__suppress_context__"].__get__
 _mro_of = type.__dict__["__mro__"].__get__
 
-#: Python's own, since 3.11.
+#: Python's own group class, since 3.11.
 _GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)
 _members_of_group: Any = _GROUP.__dict__["exceptions"].__get__ if _GROUP is not None else None
 
@@ -41,7 +40,7 @@ _BACKPORT = "exceptiongroup"
 
 
 def next_in_chain(error: BaseException) -> tuple[Optional[BaseException], Optional[Kind]]:
-    """What ``error`` came from: its cause, else its context unless that is suppressed."""
+    """Return the exception that ``error`` came from: its cause, otherwise its context unless suppressed."""
     cause = _cause_of(error)
     if cause is not None:
         return cause, "cause"
@@ -51,7 +50,7 @@ def next_in_chain(error: BaseException) -> tuple[Optional[BaseException], Option
 
 
 def members_of(error: BaseException) -> tuple[BaseException, ...]:
-    """The exceptions of a group (PEP 654), also of one from the package ``exceptiongroup``; () of any other."""
+    """Return the exceptions of a group (PEP 654 or the package ``exceptiongroup``); () if it is no group."""
     if _GROUP is not None:
         members: Any = _members_of_group(error) if issubclass(type(error), _GROUP) else ()
     else:
@@ -73,13 +72,13 @@ def _is_backports_group(cls: type) -> bool:
     return class_name(cls) == "BaseExceptionGroup" and (class_module(cls) or "").partition(".")[0] == _BACKPORT
 
 
-#: Of one event.
+#: Per event.
 MAX_EXCEPTIONS = 40
 
-#: From the raised one on: its causes and contexts, the groups in groups.
+#: Levels of causes, contexts and nested groups, counted from the raised exception.
 MAX_DEPTH = 10
 
-#: Of one group.
+#: Per group.
 MAX_MEMBERS = 20
 
 MAX_VALUE = 8192
@@ -107,12 +106,11 @@ def exception_tree(
     room: Room,
     members: Optional[list[BaseException]] = None,
 ) -> list[ExceptionInfo]:
-    """``error`` first, then what it came from: its cause, else its context unless suppressed; of a group, its members
-    too. Nearer ones stand before farther ones, so a parent always stands before its own.
+    """Return ``error``, then its cause (otherwise its context, unless suppressed) and its group's members, and so on.
 
-    At most 40, each of them once, so one that bites its tail ends there. Members of groups are added to ``members``;
-    those that stand in an event already are told by a note that refers to it. Notes of lastword's own, in parentheses,
-    say what was left out.
+    Nearer exceptions come first, so a parent always comes before its children. At most 40, each once, so a circular
+    chain ends. Members of groups are added to ``members``; a member that an earlier event contains is replaced by a
+    note with that event's id. Notes by lastword, in parentheses, say what was left out.
     """
     infos: list[ExceptionInfo] = []
     seen = {id(error)}
@@ -135,13 +133,13 @@ def exception_tree(
 def _tied_to(
     origin: _Waiting, index: int, seen: set[int], notes: list[str], scrub: Callable[[str], str]
 ) -> Iterator[_Waiting]:
-    """What is tied to the exception at ``index`` and was not met before; ``notes`` are told what is left out."""
+    """Yield the exceptions linked to the one at ``index`` and not met before; add to ``notes`` what is left out."""
     error, depth = origin.error, origin.depth + 1
     linked, kind = next_in_chain(error)
     members = members_of(error)
     shown = members[:MAX_MEMBERS]
     if linked is not None and (id(linked) in seen or any(linked is member for member in shown)):
-        linked = None  # of a group raised while one of its members was handled, that is told as a member
+        linked = None  # the context of a group may be one of its members: it is shown as a member
     if depth == MAX_DEPTH and (linked is not None or members):
         notes.append("(more exceptions of this chain left out)")
         return
@@ -172,7 +170,7 @@ def is_unraised(error: BaseException, traceback: Optional[TracebackType]) -> boo
 
 
 def type_only(error: BaseException) -> ExceptionInfo:
-    """The least that can be said of an exception."""
+    """Return an ExceptionInfo with only the type of ``error``."""
     return {
         "type": class_name(type(error)),
         "module": class_module(type(error)),
@@ -217,16 +215,16 @@ def _syntax_error_frames(error: BaseException, room: Room) -> list[Frame]:
 def _value(error: BaseException, scrub: Callable[[str], str]) -> str:
     try:
         arguments = _arguments_of(error)
-        is_text = len(arguments) == 1 and type(arguments[0]) is str  # which ``str`` gives back as it is
+        is_text = len(arguments) == 1 and type(arguments[0]) is str  # ``str`` returns it unchanged
         if not is_text and has_long_text(arguments) and _shows_its_arguments(type(error)):
             return bounded_repr(arguments[0] if len(arguments) == 1 else arguments, MAX_VALUE)
         return clean_ends(str(error), MAX_VALUE, scrub)
-    except anything():  # a __str__ that raises, or that returns no text
+    except anything():  # a __str__ that raises or does not return a text
         return _unprintable(error)
 
 
 def _shows_its_arguments(kind: type) -> bool:
-    """Whether ``str`` of such an exception is that of its arguments, and no method of the application's."""
+    """Return whether ``str`` of an exception of this type shows its arguments and runs no application code."""
     for ancestor in _ancestors_of(kind):
         if "__str__" in _namespace_of(ancestor):
             return ancestor is BaseException or ancestor is KeyError
@@ -242,7 +240,7 @@ def _with_room(text: str, room: Room, scrub: Callable[[str], str]) -> str:
 
 
 def _notes(error: BaseException, scrub: Callable[[str], str]) -> list[str]:
-    """The notes of PEP 678, which are a list of texts only by convention."""
+    """Return the notes of PEP 678, which are a list of texts only by convention."""
     notes: Any = dict.get(dict_of(error), "__notes__", ())
     try:
         if type(notes) not in (list, tuple):
@@ -258,11 +256,11 @@ def _notes(error: BaseException, scrub: Callable[[str], str]) -> list[str]:
 def _frames(traceback: Optional[TracebackType], reader: StackReader) -> list[Frame]:
     try:
         return reader.of_traceback(traceback)
-    except failures():  # such as RecursionError: an exception without its stack is better than none
+    except failures():  # such as RecursionError: report the exception without its stack
         return []
 
 
-#: Stands for the function, for there is none.
+#: Shown as the function's name, because no function ran.
 FUNCTION = "<syntax error>"
 
 _slots: dict[str, Any] = {
@@ -273,9 +271,9 @@ _slots: dict[str, Any] = {
 
 
 def syntax_error_place(error: BaseException) -> Optional[Frame]:
-    """The line that could not be parsed, as a frame; None for other exceptions, and where it is not told.
+    """Return the line that could not be parsed, as a frame; None for other exceptions and for an unknown place.
 
-    Raises what odd attributes raise: a program may put anything there.
+    Raises any error of odd attributes: a program may assign anything to them.
     """
     if not issubclass(type(error), SyntaxError):
         return None

@@ -1,8 +1,7 @@
-"""Stacks, read into Frames.
+"""Read stacks into Frames.
 
-A deep stack, made shorter: recursion is shown a few times round, and of all else both ends are kept.
-
-Pure, and bounded whatever the depth: all calls are passed by once, and only so many at either end are looked at.
+A deep stack is shortened: recursion is shown for a few cycles, otherwise both ends are kept. The cost is bounded at any
+depth: each call is passed once, and only a fixed number at each end is read.
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ from lastword.event import Frame, frames_left_out, placeholder
 from lastword.event_json import EncodedFrame
 from lastword.interruption import failures
 
-#: Of a longer stack, so many calls are kept.
+#: The most calls kept of a stack.
 MAX_CALLS = 100
 
-#: So many at each end at least, where that end is not mere repetition.
+#: Calls kept at each end at least, unless that end only repeats.
 MAX_CALLS_PER_END = MAX_CALLS // 2
 
-#: How often a cycle of calls that repeats up to the gap is shown before it, and behind it.
+#: How often a cycle of calls that repeats up to the gap is shown, before the gap and after it.
 SHOWN_CYCLES = 3
 
 _T = TypeVar("_T")
 
 
 def both_ends(calls: Iterable[_T], same_place: Callable[[_T, _T], bool]) -> tuple[list[_T], int, list[_T]]:
-    """The first calls, the number of those left out, and the last calls; at most 100 in all.
+    """Return the first calls, the number of calls left out, and the last calls; at most 100 calls in all.
 
-    Up to 100 are all there. Of more, the first 50 and the last 50 are kept; where these end (or begin) with a cycle of
-    calls that repeats, it is kept three times, and the room goes to the other end.
+    Up to 100 calls are all kept. Of more, the first 50 and the last 50 are kept; if the first end (or the last begin)
+    with a repeating cycle of calls, the cycle is kept three times, and the other end gets the room.
     """
     remaining = iter(calls)
     head = list(islice(remaining, MAX_CALLS))
@@ -54,7 +53,7 @@ def both_ends(calls: Iterable[_T], same_place: Callable[[_T, _T], bool]) -> tupl
     total = len(head) + beyond
     first = _without_repetition(head, same_place)
     window = [*head[len(tail) :], *tail]
-    if len(first) < MAX_CALLS:  # what is shown as the beginning is not the end as well
+    if len(first) < MAX_CALLS:  # calls shown at the beginning are not shown again at the end
         window = window[max(0, len(first) + MAX_CALLS - total) :]
     last = _without_repetition(window[::-1], same_place)[::-1]
     last = last[-max(MAX_CALLS_PER_END, MAX_CALLS - len(first)) :]
@@ -63,7 +62,7 @@ def both_ends(calls: Iterable[_T], same_place: Callable[[_T, _T], bool]) -> tupl
 
 
 def _without_repetition(calls: list[_T], same_place: Callable[[_T, _T], bool]) -> list[_T]:
-    """``calls`` up to the third round of the cycle with which they end; all of them where they end with none."""
+    """Return ``calls`` up to the third round of the cycle they end with; all calls if they end with no cycle."""
     for cycle in range(1, len(calls) // (SHOWN_CYCLES + 1) + 1):
         start = len(calls) - cycle
         while start > 0 and same_place(calls[start - 1], calls[start - 1 + cycle]):
@@ -82,9 +81,9 @@ class StackReader:
     """Reads the stacks of one event: its exceptions share the room and the list of source files.
 
     Attributes:
-        sources: absolute path → (mtime in ns, size) of the files whose source was taken so far.
+        sources: absolute path → (mtime in ns, size) of the files whose source was read so far.
         syntax_error_places, scrub_text: as in the settings.
-        stripped: how many frames went without their variables and source for want of room.
+        stripped: the number of frames that lost their variables or source because the room was used up.
     """
 
     def __init__(self, settings: CaptureSettings, room: Room, own_reprs: Optional[OwnReprs] = None) -> None:
@@ -100,20 +99,20 @@ class StackReader:
         self._room = room
 
     def of_traceback(self, traceback: Optional[TracebackType]) -> list[Frame]:
-        """The frames of a traceback with their variables, unless the settings want none, outermost first.
+        """Return the frames of a traceback, outermost first, with variables if the settings ask for them.
 
-        At most 100: of more, both ends (``folding``), with a frame between them that says how many are missing.
+        At most 100 frames: of more, both ends (``both_ends``) and between them a frame with the number left out.
         """
         first, between, last = both_ends(_calls_of_traceback(traceback), _same_place)
         return self._read(first, between, last, with_variables=self._with_variables)
 
     def of_callers(self, frame: Optional[FrameType]) -> list[Frame]:
-        """The stack that ends in ``frame``, outermost first, bounded likewise; without variables, without our own."""
+        """Return the stack that ends in ``frame``, bounded likewise, without variables and lastword's own frames."""
         inner, between, outer = both_ends(_calls_of_stack(frame), _same_place)
         return self._read(outer[::-1], between, inner[::-1], with_variables=False)
 
     def _read(self, outer: list[_Call], between: int, inner: list[_Call], *, with_variables: bool) -> list[Frame]:
-        # From the inside out, so that the frames nearest to the raise are the last to lose their room.
+        # From the inside out, so that the frames nearest to the raise get their room first.
         inner_frames = self._read_calls(inner, with_variables)
         outer_frames = self._read_calls(outer, with_variables)
         missing = between + len(inner) + len(outer) - len(inner_frames) - len(outer_frames)
@@ -124,7 +123,7 @@ class StackReader:
         for call in reversed(calls):
             try:
                 frame = self._frame(*call, with_variables)
-            except failures():  # such as RecursionError: the code object still says where this was
+            except failures():  # such as RecursionError: the code object still gives the place
                 frame = _bare_frame(*call[:2])
             if frame is None:
                 break
@@ -155,14 +154,14 @@ class StackReader:
 
 
 def _begun_here(frame: Frame) -> str:
-    """The beginning of its JSON, by the directory in which the process is now."""
+    """Return the beginning of the frame's JSON, its path made absolute against the current directory."""
     return begun_json({**frame, "path": absolute_path(frame["file"])})
 
 
 def _calls_of_traceback(traceback: Optional[TracebackType]) -> Iterator[_Call]:
     while traceback is not None:
         frame: Any = traceback.tb_frame
-        # None where the compiler gave an instruction no line
+        # None if the compiler gave the instruction no line
         line: Optional[int] = traceback.tb_lineno
         yield frame, frame.f_code.co_firstlineno if line is None else line, traceback.tb_lasti
         traceback = traceback.tb_next

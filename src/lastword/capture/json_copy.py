@@ -1,7 +1,7 @@
-"""Copies of what the program hands over to be shown: of JSON's own types, bounded, and nobody else's to change.
+"""Bounded copies, in JSON's own types, of values that the program passes to lastword.
 
-A copy is kept as JSON text. So it cannot change, threads and copied contexts may share it, its size is known, and
-reading it back for an event cannot fail.
+A copy is kept as JSON text: it cannot change, threads and copied contexts may share it, its size is known, and reading
+it back for an event cannot fail.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ MAX_ITEMS = 50  # of one mapping or list
 MAX_DEPTH = 3
 LEFT_OUT = "(left out)"
 
-_MAX_LEVELS = 30  # of what a hook has made
+_MAX_LEVELS = 30  # of a value that a hook returned
 _MAX_VALUES = 100_000
 
 _CONTAINERS = frozenset((list, tuple, set, frozenset, dict, bytes, bytearray))
 _QUOTES_AND_COMMA = 4
 
-#: The JSON text of a value of JSON's own types; raises ValueError for NaN and infinities, which are not JSON.
+#: Returns the JSON text of a value of JSON's own types; raises ValueError for NaN and infinities, which are not JSON.
 encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def mapping_json(mapping: Mapping[Any, Any], limit: int) -> str:
-    """A copy of ``mapping`` as JSON of at most ``limit`` characters.
+    """Return a copy of ``mapping`` as JSON of at most ``limit`` characters.
 
-    The first 50 items on each of 3 levels, texts kept to 1,024 characters, objects as their ``str``. An item for which
-    there is no room reads ``(left out)``. Raises what the mapping raises.
+    It has the first 50 items on each of 3 levels, texts cut to 1,024 characters, and objects as their ``str``. An item
+    that does not fit reads ``(left out)``. Raises any exception of the mapping.
     """
     copied = {text_of(key, MAX_KEY): _item(value, limit) for key, value in _items(mapping)}
     whole = encode(copied)
@@ -45,13 +45,13 @@ def mapping_json(mapping: Mapping[Any, Any], limit: int) -> str:
 
 
 def value_json(value: Any, limit: int) -> str:
-    """A copy of any one value as JSON of at most ``limit`` characters, bounded like an item of ``mapping_json``."""
+    """Return a copy of one value as JSON of at most ``limit`` characters, bounded like an item of ``mapping_json``."""
     whole = encode(_item(value, limit))
     return whole if len(whole) <= limit else encode(LEFT_OUT)
 
 
 def as_json(value: Any) -> Any:
-    """A copy of any value of JSON's own types: what is not, as its text; of 100,000 values, 30 levels deep."""
+    """Return a copy in JSON's own types, other values as text; at most 100,000 values and 30 levels deep."""
     return _as_json(value, _MAX_LEVELS, Room(_MAX_VALUES))
 
 
@@ -67,7 +67,7 @@ def _as_json(value: Any, levels: int, room: Room) -> Any:
         except anything():
             return f"<unreadable {class_path(kind)}>"
     if issubclass(kind, int):
-        number = int.__index__(value)  # of thousands of digits it could be neither written nor read
+        number = int.__index__(value)  # with thousands of digits it could be neither written nor read
         return number if number.bit_length() <= 64 else bounded_repr(number, MAX_TEXT)
     if issubclass(kind, float) and math.isfinite(value):
         return float.__float__(value)
@@ -81,7 +81,7 @@ def _container_as_json(value: Any, levels: int, room: Room) -> Any:
 
 
 def named_items(value: Any) -> Any:
-    """A namedtuple as the dict of its fields, by whose names it is scrubbed; anything else as it is."""
+    """Return a namedtuple as a dict, so that it is scrubbed by its field names; any other value unchanged."""
     kind = type(value)
     if issubclass(kind, tuple) and kind is not tuple:
         names = _fields_of(kind)
@@ -98,10 +98,10 @@ def _fields_of(kind: type) -> Any:
 
 
 def text_of(value: object, limit: int) -> str:
-    """At most ``limit`` characters of the value's own ``str``: a UUID, a Decimal, a lazy text. Raises no Exception.
+    """Return at most ``limit`` characters of the value's own ``str``: a UUID, a Decimal, a lazy text.
 
-    That ``str`` may run, for the caller has handed the value over to be shown. Not that of a container of Python's own,
-    which may take for ever.
+    Running ``str`` is allowed, because the caller passed the value to be shown. Python's own containers are excepted:
+    their ``str`` may take for ever. Raises no Exception.
     """
     kind = type(value)
     try:
@@ -113,7 +113,7 @@ def text_of(value: object, limit: int) -> str:
 
 
 def is_mapping(kind: type) -> bool:
-    """Whether it is a subclass of ``Mapping``, which may ask its metaclass."""
+    """Return whether ``kind`` is a subclass of ``Mapping``; this may run code of its metaclass."""
     try:
         return kind is dict or issubclass(kind, Mapping)
     except anything():
@@ -125,7 +125,7 @@ def _unprintable(kind: type) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """An error that need not be one of ours, for a diagnostic note: its class and its text."""
+    """Return the class and the text of any error, for a diagnostic note."""
     return f"{class_path(type(error))}: {text_of(error, MAX_KEY)}"
 
 
@@ -156,12 +156,12 @@ def _item(value: Any, limit: int) -> Any:
         return _copied(value, 1, Room(limit))
     except _NoRoom:
         return LEFT_OUT
-    except anything():  # what a mapping or a list of the program's raises costs this item
+    except anything():  # an exception from the program's mapping or list costs only this item
         return _unprintable(kind)
 
 
 def _copied(value: Any, depth: int, room: Room) -> Any:
-    """``room`` sees to it that what is far too large is not copied to its end; the exact size is looked at later."""
+    """Copy ``value``; ``room`` stops the copy of a far too large value. The exact size is checked later."""
     kind = type(value)
     if value is None or kind is bool or (kind is int and value.bit_length() <= 64):
         return value

@@ -1,4 +1,4 @@
-"""Where an event comes from, found out before it is read: cheap enough to be asked of events that nobody keeps."""
+"""The origin of an event, found before the event is captured: cheap enough for events that are dropped."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 
 def origin_of_exception(error: BaseException, traceback: Optional[TracebackType]) -> Origin:
-    """The class and the line that raised it; the line that captures it, where it was never raised.
+    """Return the class of ``error`` and the line that raised it, or that captures it if it was never raised.
 
-    ``traceback`` is that of the exception where it is not (any more) its own.
+    ``traceback`` is used if the exception does not (or no longer) hold its own.
     """
     kind = class_path(type(error))
     last: Optional[TracebackType] = traceback or _traceback_of(error)
@@ -31,7 +31,7 @@ def origin_of_exception(error: BaseException, traceback: Optional[TracebackType]
 
 
 def origin_of_message() -> Origin:
-    """The line of the program that captures it."""
+    """Return the line of the program that captures the message."""
     return _origin_of_caller(MESSAGE)
 
 

@@ -1,4 +1,4 @@
-"""Objects that are shown by their own ``__repr__``, because the program said so (``repr_of``): its code runs here."""
+"""Show objects by their own ``__repr__`` where the program allows it (``repr_of``): application code runs here."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lastword.capture.safe_text import class_name, class_path, clean
 from lastword.interruption import anything
 from lastword.nesting import Nesting
 
-#: Seconds that these may take for one event; the objects behind are shown by class and address. One that is running
-#: cannot be stopped.
+#: Seconds that these reprs may take for one event; later objects are shown by class and address. A running repr cannot
+#: be stopped.
 TIME_LIMIT = 0.010
 
-#: Characters of a repr that are looked at for secrets, before what is kept of it.
+#: Characters of a repr that are scrubbed, before it is cut to its final length.
 _MAX_LOOKED_AT = 8192
 
 _ancestors_of = type.__dict__["__mro__"].__get__
@@ -24,7 +24,7 @@ _inside = Nesting()
 
 
 class OwnReprs:
-    """The reprs of one event. Asked only where the program named a class."""
+    """The reprs of one event. Used only if the program named a class."""
 
     def __init__(self, allowed: tuple[Union[type, str], ...], scrub_text: Callable[[str], str]) -> None:
         self._allowed = allowed
@@ -33,9 +33,9 @@ class OwnReprs:
 
     @_inside.counts
     def of(self, value: object, limit: int) -> Optional[str]:
-        """The repr of ``value`` in at most ``limit`` characters, scrubbed; None where it is not to be asked, or raises.
+        """Return the scrubbed repr of ``value`` in at most ``limit`` characters; None if not allowed or if it raises.
 
-        Not to be asked is also an object of which a capture is made while it, or another one, is being asked.
+        It is not allowed either in a capture made while a ``__repr__`` called from here is running.
         """
         if self._left <= 0 or is_shown_by_content(type(value)) or _inside.level or not self._allows(type(value)):
             return None
@@ -58,14 +58,14 @@ class OwnReprs:
         return False
 
 
-#: Seconds that plain reprs may take for one event: they are what such a program has always paid for.
+#: Seconds that plain reprs may take for one event: a program that asks for them has always paid for them.
 PLAIN_TIME_LIMIT = 0.250
 
 
 class PlainReprs(OwnReprs):
-    """Shows every value as ``repr`` does, cut at its end without a mark, as long as that takes no more than a moment.
+    """Shows every value by its ``repr``, cut at its end without a mark, until ``PLAIN_TIME_LIMIT`` is used up.
 
-    What raises is told by its type alone.
+    A value whose repr raises is shown by its type alone.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class PlainReprs(OwnReprs):
 
     @_inside.counts
     def of(self, value: object, limit: int) -> Optional[str]:
-        """Raises what the repr raises."""
+        """Return the repr of ``value``, cut to ``limit`` characters. Raises any exception of the repr."""
         if self._left <= 0 or _inside.level:
             return None
         _inside.level = 1
@@ -87,6 +87,6 @@ class PlainReprs(OwnReprs):
 
 
 def _head(text: str, limit: int) -> str:
-    if type(text) is not str:  # a subclass may have ideas of its own about slicing
+    if type(text) is not str:  # a subclass may override slicing
         text = "".join((text,))
     return clean(text[:limit], 6 * limit)[:limit]  # a lone surrogate takes six characters to show

@@ -1,9 +1,4 @@
-"""The process and the thread that capture, and their interpreter.
-
-Tables of numbers that the kernel shows under /proc.
-
-The machine that captures.
-"""
+"""The capturing process and thread, their interpreter and machine; tables of numbers under /proc."""
 
 from __future__ import annotations
 
@@ -20,12 +15,12 @@ from lastword.interruption import failures
 
 
 def read_table(path: str, *, counts: frozenset[bytes] = frozenset()) -> dict[str, int]:
-    """The sizes of ``path`` by the kernel's names, in bytes, and the lines named in ``counts`` as they stand.
+    """Return the sizes in ``path``, in bytes, and the numbers of the lines named in ``counts``, by the kernel's names.
 
-    {} where there is no such file. A size is a line that ends in ``kB``; of the rest, some only look like numbers.
+    {} if there is no such file. A size is a line that ends in ``kB``; some other lines only look like numbers.
     """
     try:
-        # In one read: each one is a picture of its own moment.
+        # In one read, because each read shows a different moment.
         with open(path, "rb", buffering=0) as file:
             content = file.read(65536) or b""
     except failures(OSError):
@@ -52,11 +47,11 @@ _IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 
 
 class _Identity(NamedTuple):
-    """What stays the same as long as the pid does."""
+    """The values that stay the same as long as the pid does."""
 
     pid: int
     name: str
-    started: float  # on the clock of _boot_time
+    started: float  # by the clock of _boot_time
     session: str
     role: str
     command: str
@@ -75,7 +70,7 @@ _memory = _Memory(pid=-1, read_at=0.0, resident=0)
 
 
 def process_info(*, with_status: bool) -> ProcessInfo:
-    """This process. A forked child is told by its pid, so it needs no hook to get an identity of its own."""
+    """Return this process. A forked child is recognised by its pid and gets its own identity without a hook."""
     identity = _current_identity()
     status = read_table("/proc/self/status", counts=_STATUS_COUNTS) if with_status else {}
     return {
@@ -104,7 +99,7 @@ def _current_identity() -> _Identity:
 
 
 def _process_name() -> str:
-    """The name that multiprocessing gave this process; ``MainProcess`` where the program does not use it."""
+    """Return the process name set by multiprocessing; ``MainProcess`` if the program does not use it."""
     module: Any = sys.modules.get("multiprocessing.process")
     try:
         name = module.current_process().name
@@ -114,18 +109,17 @@ def _process_name() -> str:
 
 
 def _boot_time() -> float:
-    """Seconds on the clock by which the kernel notes when a process started."""
+    """Return the seconds of the clock by which the kernel records the start of a process."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
 
 
 def _command_and_start_time() -> tuple[str, float]:
-    """The name that the kernel has for this process, and when it started it, on the clock of ``_boot_time``; "" and
-    now, where there is no /proc.
+    """Return the kernel's name for this process and its start by the clock of ``_boot_time``; "" and now without /proc.
 
-    Not the time of the import: a child of a preloading server would be as old as its master, or, counted from its
-    first event, always new.
+    The time of the import would not do: a child of a preloading server would be as old as its master, or, counted from
+    its first event, always new.
     """
     try:
         with open("/proc/self/stat", "rb", buffering=0) as file:
@@ -137,7 +131,7 @@ def _command_and_start_time() -> tuple[str, float]:
 
 
 def _recent_memory(pid: int) -> int:
-    """Bytes resident, as they were at most a second ago: reading them costs as much as a small capture."""
+    """Return the resident bytes, read at most a second ago: reading them costs as much as a small capture."""
     global _memory
     now = time.monotonic()
     known = _memory
@@ -172,10 +166,10 @@ def _program() -> str:
 
 
 def thread_info() -> ThreadInfo:
-    """The calling thread.
+    """Return the calling thread.
 
-    Its name is looked up where ``threading`` keeps it: ``current_thread()`` would register a dummy for a thread that
-    was started by C code, for ever.
+    Its name is read from the table of ``threading``: ``current_thread()`` would register a permanent dummy for a thread
+    that C code started.
     """
     ident = threading.get_ident()
     main = ident == threading.main_thread().ident
@@ -201,7 +195,7 @@ _RUNTIME = _runtime()
 
 
 def runtime_info() -> RuntimeInfo:
-    """This interpreter; the version is that of the language, for PyPy too."""
+    """Return this interpreter; the version is that of the language, for PyPy too."""
     return _RUNTIME.copy()
 
 
@@ -223,7 +217,7 @@ _machine = _Machine(-1, "", "", "", "", "", "")
 
 
 def host_info(*, with_memory: bool) -> HostInfo:
-    """This machine, read once per process: a forked child may live in another container than its parent."""
+    """Return this machine, read once per process: a forked child may run in another container than its parent."""
     global _machine
     pid = os.getpid()
     if _machine.pid != pid:
@@ -240,7 +234,7 @@ def host_info(*, with_memory: bool) -> HostInfo:
 
 
 def _look_around(pid: int) -> _Machine:
-    # Not by ``platform``: its answers are cached properties, which on old Pythons take a lock at first use.
+    # Not through ``platform``: its results are cached properties, which on old Pythons take a lock at first use.
     if not hasattr(os, "uname"):
         hostname = clean(os.environ.get("COMPUTERNAME", ""), _MAX_TEXT)
         return _Machine(pid, hostname, sys.platform, "", "", "", _machine_id(hostname))
@@ -249,7 +243,7 @@ def _look_around(pid: int) -> _Machine:
 
 
 def _machine_id(hostname: str) -> str:
-    """What D-Bus or systemd call this machine, without white space and in lower case; its hostname without them."""
+    """Return the machine id of D-Bus or systemd, otherwise the hostname; without white space, in lower case."""
     for path in _MACHINE_ID_FILES:
         try:
             with open(path, "rb", buffering=0) as file:

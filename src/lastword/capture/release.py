@@ -1,6 +1,6 @@
-"""Which version of itself a program runs, where it does not say so: from the platform that built it, or from git.
+"""Find the release of a program that does not set one: from the platform that built it, or from git.
 
-Asked at ``init``. Reads a few small files and starts nothing.
+Runs at ``init``. Reads a few small files and starts no process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lastword.capture.safe_text import clean
 from lastword.capture.source import is_in_app
 from lastword.interruption import failures
 
-#: Variables by which platforms and build systems tell the commit, or whatever names what they deployed.
+#: Variables in which platforms and build systems give the commit, or another name of the deployed version.
 VARIABLES = (
     "HEROKU_BUILD_COMMIT",
     "HEROKU_SLUG_COMMIT",
@@ -38,7 +38,7 @@ VARIABLES = (
 
 MAX_RELEASE = 200
 
-#: Directories, from that of the program upwards, in which a repository is looked for.
+#: The number of directories searched for a repository, from the program's directory upwards.
 MAX_LEVELS = 6
 
 _MAX_REFERENCE = 4096
@@ -49,21 +49,21 @@ _REFERENCE = re.compile(r"refs/[\w./+@#=-]+")
 
 
 def guessed_release(environ: Mapping[str, str]) -> str:
-    """The release of this program: what the platform calls it, else the commit that git has checked out; else ""."""
+    """Return the program's release: the platform's name for it, otherwise the commit checked out by git, or ""."""
     for variable in VARIABLES:
         value = environ.get(variable, "").strip()
         if value:
             return clean(value, MAX_RELEASE)
     try:
         return checked_out_commit(_home_of_the_program()) or ""
-    except failures():  # a working directory that is gone, names that are no names
+    except failures():  # a working directory that is gone, invalid names
         return ""
 
 
 def checked_out_commit(directory: str) -> Optional[str]:
-    """The commit (40 or 64 hex digits) of the repository that ``directory`` is in; None where there is none.
+    """Return the commit (40 or 64 hex digits) of the repository that contains ``directory``; None if there is none.
 
-    As git does, it reads no repository of another user; one of root's counts as ours.
+    Like git, it reads no repository of another user, except root's.
     """
     for place in _upwards(directory):
         entry = os.path.join(place, ".git")
@@ -78,7 +78,7 @@ def checked_out_commit(directory: str) -> Optional[str]:
 
 
 def _home_of_the_program() -> str:
-    """The directory of its main script; the working directory where that is an installed command, or unknown."""
+    """Return the directory of the main script; the working directory if that is an installed command or unknown."""
     main: Any = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
     if type(file) is str:
@@ -98,7 +98,7 @@ def _upwards(directory: str) -> Iterator[str]:
 
 
 def _linked(file: str, place: str) -> str:
-    """Where the ``.git`` file of a worktree or a submodule leads."""
+    """Return the path that the ``.git`` file of a worktree or a submodule points to."""
     name, _, target = (_read(file, _MAX_REFERENCE) or "").partition(":")
     return os.path.join(place, target.strip()) if name == "gitdir" and target.strip() else file
 
@@ -130,7 +130,7 @@ def _commit(text: Optional[str]) -> Optional[str]:
 
 
 def _read(path: str, limit: int) -> Optional[str]:
-    """The beginning of a regular file; None where there is none."""
+    """Return the first ``limit`` bytes of a regular file as text; None if there is no such file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except failures(OSError, ValueError):

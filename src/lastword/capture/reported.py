@@ -1,14 +1,14 @@
 """Which exceptions were reported already, so that one that is logged and then ends its thread is reported once.
 
-What is remembered is kept in a table here, not in the exception, and keeps no exception alive. An entry proves that it
-is of the same object by a weak reference. The classes of the interpreter allow none, nor do those with ``__slots__``:
-then the entry holds the exception's own, empty ``__dict__``, which no other exception can have as long as it is held.
-(An address proves nothing: Python gives it to the next exception of a loop at once.)
+The marks are kept in a table here, not in the exceptions, and keep no exception alive. A mark identifies its exception
+by a weak reference. The interpreter's own classes and those with ``__slots__`` allow none: then the mark holds the
+exception's own, empty ``__dict__``, which no other exception can have meanwhile. (An address proves nothing: Python
+gives it to the next exception of a loop at once.)
 
-The same object may be raised anew, for somebody else: a constant, the exception of a failed future. That is told from
-an exception that travels on by its traceback. One that travels on gets more entries in front of those it has, and the
-frame that it was reported in ends by raising. Where that frame returned, or runs on, or its entry is not there any
-more, or it is reported from the same place again, the object was raised anew.
+The same object may be raised anew: a constant, the exception of a failed future. Its traceback distinguishes this from
+an exception that propagates further. A propagating exception gets more entries in front of its traceback, and the frame
+it was reported in ends by raising. The object was raised anew if that frame returned or still runs, if its entry is
+gone from the traceback, or if the same place reports it again.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from typing import Any, NamedTuple, Optional, Union
 
 from lastword.interruption import failures
 
-#: Of more exceptions that live at once, the oldest are forgotten.
+#: The most exceptions remembered at once; the oldest are forgotten.
 MAX_HELD = 1024
 
-#: So many entries are looked through each time.
+#: Up to this many marks are all checked each time.
 _FEW = 16
 
-#: The mechanism by which what stands in the event of a group was reported.
+#: The mechanism of exceptions that were reported in the event of their group.
 MEMBER = "member of a group"
 
-#: Frames between that of a context manager made of a generator and that of the ``with`` block which it is of.
+#: Frames between a generator-based context manager and the frame of its ``with`` block.
 _FRAMES_OF_CONTEXTLIB = 3
 
 _RUNS_IN_PARTS = 0x20 | 0x80 | 0x200  # flags of code objects: generators, coroutines, async generators
@@ -44,22 +44,22 @@ dict_of = BaseException.__dict__["__dict__"].__get__
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 
-#: An entry of a traceback: its address, its frame's, that of the frame's code, and its instruction. Addresses are given
-#: to others again, as soon as somebody has taken a traceback away (``with_traceback(None)``).
+#: An entry of a traceback: the addresses of the entry, its frame and the frame's code, and its instruction. Python
+#: reuses these addresses as soon as a traceback is removed (``with_traceback(None)``).
 _Entry = tuple[int, int, int, int]
 
 _NO_ENTRY: _Entry = (0, 0, 0, 0)
 
 
 class _Mark(NamedTuple):
-    """What is known of one reported exception. Nothing of its traceback is held."""
+    """The data kept about one reported exception. It holds no part of the traceback."""
 
     proof: Union[weakref.ref[BaseException], dict[str, Any]]
     pid: int
     mechanism: str
     event_id: str
-    outermost: _Entry  # of the traceback; it is of the frame it was reported in; none: it was never raised
-    block: _Entry  # that of the ``with`` block that this frame belongs to, if any
+    outermost: _Entry  # of the traceback: the frame that reported the exception; _NO_ENTRY: it was never raised
+    block: _Entry  # of the ``with`` block, if that frame is its context manager
     at: int  # the instruction of that frame
 
     def is_of(self, error: BaseException) -> bool:
@@ -67,18 +67,19 @@ class _Mark(NamedTuple):
         return proof is dict_of(error) if type(proof) is dict else proof() is error  # type: ignore[operator]
 
 
-# In instances of a class; 0 where there can be none, as in those of built-in ones: an attempt costs more than all else
-# here. PyPy allows them everywhere, and does not tell.
+# 0 for classes whose instances allow no weak reference, such as built-in ones: trying to make one costs more than
+# everything else here. PyPy allows weak references everywhere and has no such attribute.
 _place_of_weakrefs: Any = getattr(type.__dict__.get("__weakrefoffset__"), "__get__", lambda kind: True)
 
 _marks: dict[int, _Mark] = {}  # by the exception's address
-_look_at = _FEW  # the number of entries at which all of them are looked through
+_look_at = _FEW  # the number of marks at which all of them are checked
 
 
 def mark(error: BaseException, mechanism: str, event_id: str) -> None:
-    """Remember that ``mechanism`` has put ``error`` on disk as ``event_id``. Raises nothing.
+    """Remember that ``mechanism`` recorded ``error`` as ``event_id``. Raises nothing.
 
-    One that allows no weak reference and has attributes of the program's is not remembered: these would be kept alive.
+    An exception that allows no weak reference and has attributes set by the program is not remembered: the mark would
+    keep them alive.
     """
     _forget_the_dead()
     address = id(error)
@@ -96,9 +97,9 @@ def mark(error: BaseException, mechanism: str, event_id: str) -> None:
 
 
 def event_of(error: BaseException, mechanism: str) -> Optional[tuple[str, str]]:
-    """Who reported ``error``, and the event's id; None where nobody did in this process, or it was raised anew since.
+    """Return the mechanism that reported ``error`` and the event's id; None if not reported, or raised anew since.
 
-    ``mechanism`` is who asks.
+    Only reports of this process count. ``mechanism`` is the one that is about to report.
     """
     known = _marks.get(id(error))
     if known is None or known.pid != os.getpid() or not known.is_of(error):
@@ -107,11 +108,14 @@ def event_of(error: BaseException, mechanism: str) -> Optional[tuple[str, str]]:
 
 
 def event_of_member(error: BaseException) -> Optional[str]:
-    """The id of the event that ``error``, now a member of a group, stands in already, by itself or in another group."""
+    """Return the id of the event that already contains ``error``, a member of a group; None if there is none.
+
+    That event may be of ``error`` alone or of another group.
+    """
     known = _marks.get(id(error))
     if known is None or known.pid != os.getpid() or not known.is_of(error):
         return None
-    # One that was not raised cannot have been raised anew.
+    # An exception that was not raised cannot have been raised anew.
     anew = _traceback_of(error) is not None and _was_raised_anew(error, known, "")
     return None if anew else known.event_id
 
@@ -142,7 +146,7 @@ def _is_above(sought: FrameType, frame: FrameType) -> bool:
 def _was_raised_anew(error: BaseException, known: _Mark, mechanism: str) -> bool:
     entry: Optional[TracebackType] = _traceback_of(error)
     if entry is None:
-        # told once more, or without the traceback that it had; a member is told with its group
+        # reported once more, or its traceback was removed; a member is reported with its group
         return known.mechanism != MEMBER or known.outermost != _NO_ENTRY
     if known.outermost == _NO_ENTRY:
         return False  # raised for the first time
@@ -150,7 +154,7 @@ def _was_raised_anew(error: BaseException, known: _Mark, mechanism: str) -> bool
         return mechanism == known.mechanism and entry.tb_frame.f_lasti == known.at
     while entry is not None:
         found = _entry(entry)
-        if found == known.block:  # contextlib takes the entries of its generator out again
+        if found == known.block:  # contextlib removes the entries of its generator
             return False
         if found == known.outermost:
             frame = entry.tb_frame
@@ -160,7 +164,7 @@ def _was_raised_anew(error: BaseException, known: _Mark, mechanism: str) -> bool
 
 
 def _is_running(sought: FrameType) -> bool:
-    """In this thread, or in another one, which has raised the same object at the same time."""
+    """Return whether a frame runs in any thread: another one may have raised the same object at the same time."""
     for innermost in (sys._getframe(), *sys._current_frames().values()):
         frame: Optional[FrameType] = innermost
         while frame is not None and frame is not sought:
@@ -177,7 +181,7 @@ def _references(known: _Mark) -> int:
     return _references_to(known.proof)
 
 
-#: To a ``__dict__`` that nobody but its mark knows any more.
+#: The number of references to a ``__dict__`` that only its mark still holds.
 _ALONE = _references(_Mark({}, 0, "", "", _NO_ENTRY, _NO_ENTRY, 0))
 
 
@@ -188,7 +192,10 @@ def _is_dead(known: _Mark) -> bool:
 
 
 def _forget_the_dead() -> None:
-    """Not by callbacks of weak references: what a signal handler raises into these is lost."""
+    """Drop the marks of dead exceptions, and the oldest beyond the limit.
+
+    Callbacks of weak references would not do: an exception that a signal handler raises in one is lost.
+    """
     global _look_at
     if _FEW < len(_marks) < _look_at:
         return

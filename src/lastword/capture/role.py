@@ -1,6 +1,6 @@
-"""What a process is to its program: a worker of gunicorn, a child of a Celery pool, a script …
+"""The role of a process in its program: a worker of gunicorn, a child of a Celery pool, a script …
 
-Told from what is loaded and how the process was started, without importing anything.
+Derived from the loaded modules and the way the process was started, without importing anything.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ MAX_ROLE = 200
 
 
 def role() -> str:
-    """This process's role in words, such as ``gunicorn worker`` or ``python -m shop.worker``; else ``script``.
+    """Return this process's role, such as ``gunicorn worker`` or ``python -m shop.worker``; otherwise ``script``.
 
-    Costs some microseconds, one file of /proc under gunicorn. Never raises an Exception.
+    Takes some microseconds; under gunicorn it may read /proc. Never raises an Exception.
     """
     for told in (_of_multiprocessing, _of_uwsgi, _of_gunicorn, _of_celery, _of_interactive, _of_main_module):
         try:
             found = told()
-        except failures():  # modules of other people in a state of their own
+        except failures():  # a foreign module in an unexpected state
             continue
         if found:
             return found
@@ -66,9 +66,9 @@ def _handles_deaths_of_workers() -> bool:
 
 
 def _is_like_its_parent() -> bool:
-    """Whether the parent runs gunicorn too, by its command line; true where that cannot be seen.
+    """Return whether the parent's command line shows gunicorn too; also true if it cannot be read.
 
-    An arbiter that is just loading the application does not handle any signal yet.
+    An arbiter that is still loading the application does not handle any signal yet.
     """
     parents = _command_line(os.getppid())
     return parents == _command_line(os.getpid()) or parents.startswith(b"gunicorn: master")

@@ -1,7 +1,7 @@
 """Texts that are safe to keep: exact ``str``, bounded, encodable in UTF-8, and read without running application code.
 
-A subclass of ``str`` may override slicing, a class may lie about its name through its metaclass, and a lone surrogate
-makes a text that no tracker can store.
+A subclass of ``str`` may override slicing, a metaclass may give a class a false name, and no tracker can store a text
+with a lone surrogate.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from lastword.interruption import failures
 
 ELLIPSIS = "…"
 
-#: Characters before the kept end of a text that are looked at with it: as much as the longest usual private key.
+#: Characters before the kept end of a text that are scrubbed with it: the length of the longest usual private key.
 _LEAD = 8192
 
-# The descriptors of ``type`` itself: attribute access on the class would ask its metaclass first.
+# The descriptors of ``type`` itself: attribute access on a class would run code of its metaclass first.
 _name_of = type.__dict__["__name__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _module_of = type.__dict__["__module__"].__get__
@@ -26,12 +26,12 @@ _MADE_AT_RUN_TIME = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def exact(text: str) -> str:
-    """``text`` as Python's own ``str``, where it is of a subclass."""
+    """Return ``text`` as an exact ``str``, also if it is of a subclass."""
     return text if type(text) is str else "".join((text,))
 
 
 def clean(text: str, limit: int) -> str:
-    """``text`` in at most ``limit`` characters; what was cut shows as ``…``, a lone surrogate as ``\\udc80``."""
+    """Return ``text`` in at most ``limit`` characters; a cut shows as ``…``, a lone surrogate as ``\\udc80``."""
     if type(text) is not str:
         text = exact(text)
     if len(text) <= limit and text.isascii():
@@ -43,7 +43,7 @@ def clean(text: str, limit: int) -> str:
 
 
 def clean_marked(text: str, limit: int) -> str:
-    """Like ``clean``, for the texts people read first: what was cut is told by its number of characters."""
+    """Like ``clean``, for the texts people read first: a cut shows the number of characters left out."""
     text = exact(text)
     if len(text) <= limit:
         return clean(text, limit)
@@ -53,10 +53,10 @@ def clean_marked(text: str, limit: int) -> str:
 
 
 def clean_ends(text: str, limit: int, scrub: Callable[[str], str]) -> str:
-    """Like ``clean_marked``, but of a longer text both ends are kept: what failed is often told at the end.
+    """Like ``clean_marked``, but keeps both ends of a longer text: the failure is often described at the end.
 
-    The end is scrubbed, together with 8,192 characters before it, for nobody could recognise a secret that has lost its
-    beginning.
+    The end is scrubbed together with the 8,192 characters before it, because a secret without its beginning cannot be
+    recognised.
     """
     text = exact(text)
     if len(text) <= limit:
@@ -69,12 +69,12 @@ def clean_ends(text: str, limit: int, scrub: Callable[[str], str]) -> str:
 
 
 def class_name(cls: type) -> str:
-    """The bare name of a class, whatever its metaclass says."""
+    """Return the bare name of a class, whatever its metaclass says."""
     return clean(_name_of(cls), 200)
 
 
 def class_module(cls: type) -> Optional[str]:
-    """The module of a class; None when its ``__module__`` is not a text."""
+    """Return the module of a class; None if its ``__module__`` is not a text."""
     try:
         module = _module_of(cls)
     except failures(AttributeError):  # the program has deleted it
@@ -83,18 +83,18 @@ def class_module(cls: type) -> Optional[str]:
 
 
 def is_builtin_class(cls: type) -> bool:
-    """Whether a class came with the interpreter: not with a ``class`` statement, nor with an extension module."""
+    """Return whether a class is built into the interpreter, not made by a ``class`` statement or extension module."""
     return not _flags_of(cls) & _MADE_AT_RUN_TIME
 
 
 def class_path(cls: type) -> str:
-    """``module.Outer.Inner``; builtins without their module."""
+    """Return ``module.Outer.Inner``; builtins without their module."""
     module, qualname = class_module(cls), clean(_qualname_of(cls), 200)
     return qualname if module in (None, "builtins") else f"{module}.{qualname}"
 
 
 def describe(error: BaseException) -> str:
-    """An error of our own for a diagnostic note: its class, for its text may be application data."""
+    """Return the class of an internal error, for a diagnostic note; its text may contain application data."""
     return class_path(type(error))
 
 

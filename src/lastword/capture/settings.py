@@ -1,4 +1,4 @@
-"""How events are to be captured, as ``client`` decides."""
+"""The settings of capture, made by ``client``."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from lastword.event import Needs
 
 
 class CaptureSettings:
-    """How events are to be taken.
+    """The settings by which events are captured.
 
     Attributes:
-        needs: what the wire format of the destination wants beyond an exception and its stack.
-        is_sensitive: whether the value of a variable of that name must not be looked at.
+        needs: the data that the wire format of the destination needs beyond an exception and its stack.
+        is_sensitive: whether the value of a variable of that name must not be read.
         environment: such as ``production``; at most 200 characters are kept.
         release: the version of the program; at most 200 characters are kept.
         local_variables: whether the local variables of frames are read at all.
-        all_threads: whether the stacks of the other threads are taken, also where ``needs`` has no use for them.
+        all_threads: whether the stacks of the other threads are captured even if ``needs`` does not ask for them.
         repr_of: classes, or their names, whose objects are shown by their own ``__repr__``, subclasses included.
-        plain_reprs: whether all values are shown by their own ``__repr__``, cut at its end, instead.
-        scrub_text: takes the secrets out of what such a ``__repr__`` says.
-        scrub_source: takes them out of lines of source, and gives back as many lines.
-        context_lines: how many lines of source are shown above a frame's own, and below it.
-        in_app: names of modules that are the program's own, with what is in them, wherever their files are.
-        not_in_app: names of modules that are not; the longest name that fits a module counts.
+        plain_reprs: whether instead all values are shown by their own ``__repr__``, cut at its end.
+        scrub_text: removes secrets from texts of the program, such as a ``__repr__``.
+        scrub_source: removes secrets from lines of source; returns as many lines.
+        context_lines: the number of source lines shown above a frame's line, and below it.
+        in_app: names of modules that are in-app, submodules included, wherever their files are.
+        not_in_app: names of modules that are not; the longest name that matches a module counts.
         syntax_error_places: whether the line that could not be parsed is shown as a frame.
-        sites: what is known of the places where frames are.
+        sites: the cache of call sites.
         variables: reads the variables of frames, by ``is_sensitive``.
     """
 
@@ -65,7 +65,7 @@ class CaptureSettings:
         self.variables = VariableReader(is_sensitive)
 
     def own_reprs(self) -> Optional[OwnReprs]:
-        """Those of one event; None where no object is asked."""
+        """Return the reprs of one event; None if no object is shown by its own ``__repr__``."""
         if self.plain_reprs:
             return PlainReprs()
         return OwnReprs(self.repr_of, self.scrub_text) if self.repr_of else None

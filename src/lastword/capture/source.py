@@ -1,11 +1,10 @@
-"""What a source file says about a frame: its lines, whether it belongs to the application, what it was at capture.
+"""The source of a frame: its lines, whether they are in-app, the state of the file at capture.
 
-Whether lines of source are those that a code object was compiled from, as far as the code object can tell.
-
-Python keeps no word of the file that it compiled, so the two are compared: where the code begins there has to be its
-``def`` or ``class``; each line that it has instructions of has to be code; its names have to stand there or below; and,
-where Python tells columns (from 3.11 on), each expression has to begin and end where words of the source do. What
-passes unnoticed is a change that moves nothing: another number, another operator of the same length.
+Also checks whether lines of source can be those that a code object was compiled from. Python keeps no text of the file
+that it compiled, so the code is compared with the lines: its first line has its ``def`` or ``class``; each line with
+instructions is code; its names occur there or below; and, where Python has columns (from 3.11 on), each expression
+begins and ends at word boundaries of the source. A change that moves nothing is not detected: another number, another
+operator of the same length.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from typing import Any, Optional
 from lastword.capture.safe_text import clean, exact
 from lastword.interruption import anything, failures
 
-#: Of the flags of a code object: it is a function's, and its locals are.
+#: Flag of the code object of a function, whose locals are the function's own.
 CO_OPTIMIZED = 1
 
 _BEGINNINGS = ("@", "def ", "async ", "class ", "type ")
-_MAX_DECORATORS = 20  # lines of them, where no line of the body has an instruction
-_MAX_LINES_BELOW = 100  # of the last instruction: names that are used where the code never comes stand there
+_MAX_DECORATORS = 20  # lines of decorators, for code with no instruction on a line of its body
+_MAX_LINES_BELOW = 100  # below the last instruction: names used only in unreachable code are there
 
-#: The code that tells annotations (from 3.14 on) begins where what is annotated does: a function, a class, a module.
+#: The code that computes annotations (from 3.14 on) begins at the line of the annotated function, class or module.
 _ANNOTATIONS = "__annotate__"
 
 _WORD = re.compile(r"\w+")
@@ -42,11 +41,11 @@ _Place = tuple[Optional[int], Optional[int], Optional[int], Optional[int]]  # li
 
 
 def may_be_source_of(code: CodeType, lines: list[str]) -> bool:
-    """Whether ``lines``, all those of a file, may be what ``code`` was compiled from."""
+    """Return whether ``code`` may have been compiled from ``lines``, all lines of a file."""
     if not _begins_there(code, lines):
         return False
     if code.co_name != "<module>" and not code.co_flags & CO_OPTIMIZED:
-        return True  # the body of a class, which may have instructions for places in its head
+        return True  # the body of a class, which may have instructions on lines of its head
     return _lines_are_code(code, lines) and _names_are_there(code, lines) and _columns_fit(code, lines)
 
 
@@ -56,7 +55,7 @@ def _begins_there(code: CodeType, lines: list[str]) -> bool:
         return first <= len(lines)
     if not "".join(lines[first - 1 : first]).lstrip().startswith(_BEGINNINGS):
         return False
-    # or the bound of a type parameter, which has code of its own
+    # The last alternative is the bound of a type parameter, which has code of its own.
     definition = re.compile(rf"\s*(?:async\s+def|def|class|type)\s+{re.escape(name)}\b|.*[\[,]\s*{re.escape(name)}\s*:")
     last = max(_lines_of(code), default=first) + _MAX_DECORATORS
     return any(map(definition.match, lines[first - 1 : last]))
@@ -73,20 +72,21 @@ def _lines_are_code(code: CodeType, lines: list[str]) -> bool:
 
 
 def _names_are_there(code: CodeType, lines: list[str]) -> bool:
-    """Names that Python, or a tool that rewrites code, puts there of its own are none of the source's."""
+    """Return whether the names of ``code`` occur in ``lines``, except names added by Python or a rewriting tool."""
     if code.co_name == _ANNOTATIONS:
         return True
     last = max(_lines_of(code), default=code.co_firstlineno) + _MAX_LINES_BELOW
-    first = 1 if code.co_name == "<module>" else code.co_firstlineno  # where 3.9 has its first instruction
+    first = 1 if code.co_name == "<module>" else code.co_firstlineno  # of a module on 3.9: its first instruction
     words = set(_WORD.findall("".join(lines[first - 1 : last])))
     written = filter(_is_written, code.co_names + code.co_varnames)
     names = (part for name in written for part in name.split("."))
-    return all(name in words or name[name.find("__", 1) :] in words for name in names)  # of classes: _Shop__name
+    return all(name in words or name[name.find("__", 1) :] in words for name in names)  # mangled: _Shop__name
 
 
 def _is_written(name: str) -> bool:
-    """As it is, or a dotted name of an import: not ``__name__``, ``.0``, nor ``@py_assert1`` of pytest, nor one that
-    may be written in other letters.
+    """Return whether the source must contain ``name`` as it is, or its parts if it is the dotted name of an import.
+
+    False for ``__name__``, ``.0``, pytest's ``@py_assert1``, and for names that may be written in other letters.
     """
     is_pythons = name.startswith("__") and name.endswith("__")
     return name.isascii() and not is_pythons and all(map(str.isidentifier, name.split(".")))
@@ -126,15 +126,15 @@ MAX_FILE_SIZE = 4 * 1024 * 1024
 _MAX_FILES_KNOWN = 4096
 _MAX_MODULES_KNOWN = 128
 
-_LINECACHE_ENTRY = 4  # size, mtime, lines, path; one of another length has still to be read
-_BEGAN = time.time()  # as good as the program, and inherited by a fork with the code that was loaded
-_BEGAN_BY = _BEGAN - time.monotonic()  # a file that is made once the clock was set back may be younger than it seems
+_LINECACHE_ENTRY = 4  # size, mtime, lines, path; an entry of another length is not read yet
+_BEGAN = time.time()  # close to the program's start; a fork inherits it together with the loaded code
+_BEGAN_BY = _BEGAN - time.monotonic()  # a file written after the clock was set back may be newer than its time
 
 _STDLIB = os.path.dirname(os.path.realpath(getattr(os, "__file__", None) or tokenize.__file__)) + os.sep
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
-# linecache imports tokenize, and decoding imports a codec, at first use: both must be there before the first capture.
+# linecache imports tokenize, and decoding a codec, at first use: both must be imported before the first capture.
 for _codec in ("ascii", "latin-1", "utf-8", "utf-8-sig", "cp1252"):
     codecs.lookup(_codec)
 
@@ -145,11 +145,11 @@ _LINE_END = re.compile("\r\n|\n|\r")
 _NO_LINE_ENDS = ("\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
 
 _in_app: dict[str, bool] = {}
-_of_loaders: dict[tuple[str, str], list[str]] = {}  # by the names of the code's file and of the module
+_of_loaders: dict[tuple[str, str], list[str]] = {}  # key: the name of the code's file, and that of the module
 
 
 def is_in_app(file: str) -> bool:
-    """False for the standard library, for installed packages and for lastword itself. Remembered for each file."""
+    """Return False for the standard library, installed packages and lastword itself. Remembered for each file."""
     known = _in_app.get(file)
     if known is None:
         if len(_in_app) >= _MAX_FILES_KNOWN:
@@ -167,21 +167,20 @@ def _belongs_to_app(file: str) -> bool:
 
 
 def is_own_file(file: str) -> bool:
-    """Whether ``file`` is one of lastword's modules."""
+    """Return whether ``file`` is one of lastword's modules."""
     return str.startswith(file, _PACKAGE)
 
 
 def source_lines(frame: FrameType) -> list[str]:
-    """All lines of the source of what ``frame`` runs, as Python counts them; [] where it is not known for sure.
+    """Return all source lines of the code that ``frame`` runs, as Python counts lines; [] if not known for sure.
 
-    They come from its file; where there is none of its name, from ``linecache``, where notebooks and generators of code
-    register theirs, or from the loader of the module whose file has that name. Never from the module whose globals the
-    code was given, nor from a file that ``sys.path`` happens to lead to.
+    They come from the code's file; if there is no file of that name, from ``linecache``, where notebooks and code
+    generators register their source, or from the loader of the module whose file has that name. They never come from
+    the module whose globals the code was given, or from a file that is only found along ``sys.path``.
 
-    Asks nothing of files over 4 MiB, and of files that are no regular ones: the file of ``python /dev/stdin`` would
-    be read away from the program. Where a file has changed since the program began, or is no file, the lines are given
-    only if the code of ``frame`` may have been compiled from them: after a deploy, what runs is yesterday's code for a
-    while.
+    Files over 4 MiB and files that are not regular are not read: reading the file of ``python /dev/stdin`` would take
+    input from the program. If the file changed since the program began, or there is no file, the lines are returned
+    only if the code of ``frame`` may have been compiled from them: after a deploy, the old code runs for a while.
     """
     code = frame.f_code
     file = exact(code.co_filename)
@@ -193,22 +192,25 @@ def source_lines(frame: FrameType) -> list[str]:
         if not (stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_SIZE):
             return []
         lines = linecache.getlines(file)
-        # The time of the inode too, since copies often keep the time of what they are of.
+        # The inode's time (ctime) too, because copies often keep the mtime of the original.
         was_set_back = time.time() - time.monotonic() < _BEGAN_BY - 1.0
         is_old = not was_set_back and max(found.st_mtime, found.st_ctime) < _BEGAN
         if (is_old and _means_a_file(file)) or may_be_source_of(code, lines):
             return lines
-        linecache.checkcache(file)  # it was read before it was written anew, and loaded once more
+        linecache.checkcache(file)  # the cached lines may be older than the file that was loaded again
         lines = linecache.getlines(file)
         return lines if may_be_source_of(code, lines) else []
     except RecursionError:
         raise  # says nothing about the file, so "no source" must not be remembered
-    except anything():  # from a loader of the application, or a module whose globals are strange
+    except anything():  # from a loader of the application, or a module with odd globals
         return []
 
 
 def _means_a_file(name: str) -> bool:
-    """Not by chance: whoever compiles a text may call it ``rules.py``, and templates are told by relative names."""
+    """Return whether code with this file ``name`` surely comes from a file.
+
+    A program may compile a text under the name ``rules.py``; templates have relative names with other extensions.
+    """
     return os.path.isabs(name) or os.path.splitext(name)[1] not in ("", ".py")
 
 
@@ -219,11 +221,11 @@ def _lines_without_file(name: str, module: dict[str, Any]) -> list[str]:
         if lines:
             return lines
     if name.startswith("<") and name.endswith(">"):
-        lines = linecache.getlines(name)  # which doctest replaces
+        lines = linecache.getlines(name)  # doctest replaces this function
     else:
         kept: Any = linecache.cache.get(name)
         lines = kept[2] if kept and len(kept) == _LINECACHE_ENTRY else []
-    # Whoever prints a traceback leaves the source of the module there, under the name of the code.
+    # Printing a traceback stores the module's source in linecache under the name of the code.
     if own_file not in (None, name) and lines == linecache.getlines(own_file, module):
         return []
     return _as_python_counts(lines)
@@ -231,7 +233,7 @@ def _lines_without_file(name: str, module: dict[str, Any]) -> list[str]:
 
 def _lines_of_loader(name: str, module: dict[str, Any]) -> list[str]:
     module_name = dict.get(module, "__name__")
-    if type(module_name) is not str:  # an object of the program's, which would be kept
+    if type(module_name) is not str:  # an object of the program, which the key would keep alive
         return []
     key = (name, module_name)
     lines = _of_loaders.get(key)
@@ -246,7 +248,7 @@ def _lines_of_loader(name: str, module: dict[str, Any]) -> list[str]:
 
 
 def _as_python_counts(lines: list[str]) -> list[str]:
-    """A line ends at a line feed, not at what else ``str.splitlines`` takes for an end, such as a form feed."""
+    """Join lines that ``str.splitlines`` split elsewhere than at a line end of Python, such as at a form feed."""
     counted: list[str] = []
     for line in lines:
         if counted and counted[-1].endswith(_NO_LINE_ENDS):
@@ -257,7 +259,7 @@ def _as_python_counts(lines: list[str]) -> list[str]:
 
 
 def _file_of(module: dict[str, Any]) -> Optional[str]:
-    """The file that a module says it was loaded from."""
+    """Return the file from which a module was loaded, by its own ``__file__`` or ``__spec__``."""
     file = dict.get(module, "__file__")
     if type(file) is str:
         return file
@@ -267,18 +269,18 @@ def _file_of(module: dict[str, Any]) -> Optional[str]:
 
 
 def is_code_in_app(code_file: str, module: dict[str, Any]) -> bool:
-    """``is_in_app`` for code with these globals: where it has no file, being generated, it belongs to whom they do."""
+    """Return ``is_in_app`` for code with these globals; generated code, without a file, counts as their module's."""
     if code_file.startswith("<frozen ") or (not code_file.startswith("<") and _stat(code_file) is not None):
         return is_in_app(code_file)
     try:
         owner = _file_of(module) or _file_of_loaded(dict.get(module, "__name__"))
-    except failures():  # strange globals
+    except failures():  # odd globals
         owner = None
     return is_in_app(owner or code_file)
 
 
 def _file_of_loaded(name: Any) -> Optional[str]:
-    """The file of the module of that name, or of the nearest package that it is in and that was loaded."""
+    """Return the file of the module ``name``, or of the nearest loaded package that contains it."""
     while type(name) is str and name:
         module = sys.modules.get(name)
         if issubclass(type(module), ModuleType) and (file := _file_of(_dict_of(module))):
@@ -295,9 +297,9 @@ def _stat(file: str) -> Optional[os.stat_result]:
 
 
 def file_found(file: str, path: str) -> Optional[tuple[int, int]]:
-    """Time of the last change, in ns, and size of the file at ``path``, which code calls ``file``.
+    """Return the mtime in ns and the size of the file at ``path``, which code calls ``file``.
 
-    None where there is none, or another one than that whose lines linecache keeps.
+    None if there is no file, or if linecache holds the lines of another version.
     """
     found = _stat(path)
     if found is None:
@@ -309,8 +311,9 @@ def file_found(file: str, path: str) -> Optional[tuple[int, int]]:
 
 
 def excerpt(lines: list[str], line: int, around: int) -> tuple[int, list[str]]:
-    """The number of the first line, and ``line`` with up to ``around`` lines above and below it; (0, []) when it is not
-    among them.
+    """Return the number of the first line, and ``line`` with up to ``around`` lines above and below it.
+
+    (0, []) if there is no such line.
     """
     if not 1 <= line <= len(lines):
         return 0, []
@@ -319,7 +322,7 @@ def excerpt(lines: list[str], line: int, around: int) -> tuple[int, list[str]]:
 
 
 def absolute_path(file: str) -> str:
-    """``file`` made absolute against the working directory; as it is where that is gone."""
+    """Return ``file`` made absolute against the working directory; unchanged if that is gone."""
     try:
         return os.path.abspath(file)
     except failures(OSError):

@@ -1,8 +1,8 @@
 """The stacks of the other threads, while they run.
 
-They are not read frame by frame: a thread goes on while its frames are walked, and on Python 3.11 programs crashed of
-that. ``faulthandler`` walks them all in one step of the interpreter, and makes no frame objects. It writes a text, with
-several system calls for each frame, so a burst of events has the stacks with some of them only.
+They are not read frame by frame: a thread continues while its frames are walked, which crashed programs on Python 3.11.
+``faulthandler`` walks all stacks in one step of the interpreter and makes no frame objects. It writes a text, with
+several system calls per frame, so only some events of a burst have the stacks.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ try:
 except ImportError:  # a subinterpreter may not have it
     faulthandler = None
 
-#: Calls of one thread; the innermost ones stay.
+#: The most calls kept per thread: the innermost.
 MAX_CALLS = 50
 
-#: Bytes of faulthandler's text, which has 100 threads of 100 calls at most.
+#: The most bytes read of faulthandler's text, which has at most 100 threads of 100 calls.
 MAX_TEXT = 1 << 20
 
-#: So many times as long as one look took passes before the next: 5 % of one processor is the most that looks can cost.
+#: The pause after a dump, as a multiple of the dump's duration: dumps cost at most 5 % of one processor.
 _PAUSE = 20
 
 _THREAD = re.compile(r"(Current thread|Thread) 0x([0-9a-fA-F]+)")
@@ -46,10 +46,9 @@ _not_before = 0.0  # time.monotonic
 
 
 def other_threads(room: Room, *, at_any_price: bool) -> list[ThreadStack]:
-    """The threads of this process but the calling one, each with its stack; those that Python knows of, at most 99.
+    """Return the other threads of this process that Python knows, each with its stack; at most 99.
 
-    [] where there are no others, and, unless ``at_any_price``, within the pause after another look. Never waits for a
-    thread.
+    [] if there are no others, and, unless ``at_any_price``, during the pause after a dump. Never waits for a thread.
     """
     global _not_before
     if faulthandler is None or not _may_have_company():
@@ -65,7 +64,7 @@ def other_threads(room: Room, *, at_any_price: bool) -> list[ThreadStack]:
 
 def _may_have_company() -> bool:
     if not _has_gil():
-        return False  # the others would run on under the eyes of faulthandler
+        return False  # the other threads would keep running while faulthandler walks their stacks
     if threading.get_ident() != threading.main_thread().ident:
         return True
     return _thread._count() > 0 or len(_known_threads()) > 1
@@ -82,7 +81,7 @@ def _known_threads() -> dict[int, Any]:
 
 
 def _dump(faulthandler: ModuleType) -> bytes:
-    """What it says, by way of memory where there is such a file; else of a pipe, which may be too small."""
+    """Return faulthandler's text, through a file in memory if possible, otherwise a pipe, which may be too small."""
     try:
         reading = writing = os.memfd_create("lastword-threads")
     except failures(AttributeError, OSError):
@@ -94,7 +93,7 @@ def _dump(faulthandler: ModuleType) -> bytes:
         if reading == writing:
             os.lseek(reading, 0, os.SEEK_SET)
         return os.read(reading, MAX_TEXT)
-    except failures(OSError):  # it had nothing to say
+    except failures(OSError):  # faulthandler wrote nothing
         return b""
     finally:
         os.close(reading)
@@ -124,7 +123,7 @@ def _thread_stack(ident: int) -> ThreadStack:
     known = _known_threads().get(ident)
     try:
         name = clean(vars(known)["_name"], MAX_NAME)
-    except failures():  # a thread that C code started, a name that is no text
+    except failures():  # a thread that C code started, a name that is not a text
         name = f"Thread-{ident}"
     return {"id": ident, "name": name, "main": ident == threading.main_thread().ident, "calls": []}
 
@@ -150,5 +149,5 @@ def _add(call: Call, stack: ThreadStack, room: Room) -> None:
 
 
 def _unescaped(text: str) -> str:
-    r"""faulthandler writes ``\xe9`` for é; a backslash of a name itself stands as it is."""
+    r"""Decode faulthandler's escapes: ``\xe9`` for é. It does not escape a backslash in a name."""
     return _ESCAPE.sub(lambda escape: chr(int(escape[0][2:], 16)), text) if "\\" in text else text

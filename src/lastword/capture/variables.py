@@ -18,48 +18,48 @@ from lastword.interruption import anything, failures
 
 MAX_NAMES = 50
 
-# A module's frame has all its globals for locals, perhaps thousands; 50 shown ones are among the first 200 unless
-# there are 150 names with double underscores.
+# The locals of a module's frame are all its globals, perhaps thousands; the 50 to show are among the first 200 unless
+# 150 of those are names with double underscores.
 _MAX_LOOKED_AT = 200
 
 _MAX_KNOWN = 2048
 
-#: Who refers to the dict that ``f_locals`` of a function has made, up to Python 3.12, and that stays in the frame: the
-#: frame, our variable, and the argument of ``getrefcount``. Any more: the program, by ``locals()``, or a debugger.
+#: References to the dict that ``f_locals`` makes for a function and that stays in the frame, up to Python 3.12: by the
+#: frame, our variable, and the argument of ``getrefcount``. With more, the program (``locals()``) or a debugger has it.
 _REFERENCES = 3
 
 
 def _function_locals_type() -> type:
-    """What a function's ``f_locals`` is: a dict up to Python 3.12, since 3.13 a proxy with the methods of a dict."""
+    """Return the type of a function's ``f_locals``: dict up to Python 3.12, then a proxy with a dict's methods."""
     return type(sys._getframe().f_locals)
 
 
 _FUNCTION_LOCALS: Any = _function_locals_type()
 
-#: None where no dict stays, and on PyPy, which counts no references: there nothing goes before garbage is collected.
+#: None if no dict stays, and on PyPy, which counts no references: it frees nothing before garbage collection anyway.
 _getrefcount: Optional[Callable[[object], int]] = (
     getattr(sys, "getrefcount", None) if _FUNCTION_LOCALS is dict else None
 )
 
 
-#: The variables of one frame as JSON, and those of their texts in which a secret could stand.
+#: The variables of one frame as JSON, and those of their texts that could contain a secret.
 Variables = tuple[str, list[str]]
 
 NO_VARIABLES: Variables = ("[]", [])
 
 
 class _Names(NamedTuple):
-    """What of a frame's names is shown, and how: the same each time that its function runs."""
+    """Which names of a frame are shown, and how: the same each time its function runs."""
 
-    taken: list[int]  # their places among the locals
+    taken: list[int]  # their positions among the locals
     shown: list[str]
     marks: list[Mark]
-    is_all: bool  # every local is taken, and shown by its repr
-    json: str  # of all of them, with a %s for each text
+    is_all: bool  # every local is taken and shown by its repr
+    json: str  # of all shown names, with a %s for each text
 
 
 class VariableReader:
-    """Reads the variables of frames; remembers their names, which come again and again."""
+    """Reads the variables of frames; remembers their names, because the same frames recur."""
 
     def __init__(self, is_sensitive: Callable[[str], bool]) -> None:
         self._is_sensitive = is_sensitive
@@ -69,12 +69,14 @@ class VariableReader:
     def read(
         self, frame: FrameType, own_reprs: Optional[OwnReprs] = None, removable: Optional[frozenset[str]] = None
     ) -> Variables:
-        """The locals of ``frame`` in order: at most 50 names, 200 characters each, names like ``__this__`` left out.
+        """Return the locals of ``frame`` in order: at most 50 names, 200 characters each, no names like ``__this__``.
 
-        The value of a sensitive name is not touched. Of locals kept in a mapping of the application's own (the body of
-        a class with a ``__prepare__``) nothing is taken: reading it would run its code. ``own_reprs``: of the objects
-        that are shown by their own ``__repr__``, if any are; what containers hold is not asked. ``removable``: the
-        variables that the frame's code has places for (``names_in``); None where ``is_traced``.
+        The value of a sensitive name is not read. Locals in an application's own mapping (the body of a class with a
+        ``__prepare__``) are left out: reading them would run its code.
+
+        ``own_reprs`` shows objects by their own ``__repr__``, but not the members of containers. ``removable``: the
+        variables of the frame's code (``names_in``), which may be removed from the dict of ``f_locals``; None if
+        ``is_traced``.
         """
         keys, values = _locals_of(frame, removable)
         names = self._known.get(keys) or self._learn(keys)
@@ -101,7 +103,7 @@ class VariableReader:
     def _is_secret(self, key: str) -> bool:
         try:
             return self._is_sensitive(key)
-        except failures():  # a rule that cannot be applied withholds
+        except failures():  # if the rule fails, the value is withheld
             return True
 
     def _shown(self, names: _Names, values: Sequence[object], own_reprs: Optional[OwnReprs]) -> Variables:
@@ -121,7 +123,7 @@ class VariableReader:
         return template % tuple(map(encode_text, texts)), may_have_secrets
 
     def _text_and_mark(self, place: int, value: object, marks: list[Mark], own_reprs: Optional[OwnReprs]) -> str:
-        """One of the texts, where not all can be shown alike; marks what cannot be shown."""
+        """Return the text of one value, when values are read one by one; mark a value that cannot be shown."""
         if marks[place] == "filtered":
             return FILTERED
         try:
@@ -138,13 +140,15 @@ def _template(shown: list[str], marks: list[Mark]) -> str:
 
 
 def names_in(code: CodeType) -> frozenset[str]:
-    """Those of the variables that the code of a function has places for."""
+    """Return the names of a function's variables: local, cell and free."""
     return frozenset(code.co_varnames + code.co_cellvars + code.co_freevars)
 
 
 def is_traced() -> bool:
-    """Whether this thread may be in a trace function, behind which Python puts the values that are in the dict of
-    ``f_locals`` back into the variables, up to 3.12: what is not in it any more, the program would miss.
+    """Return whether this thread may be in a trace function.
+
+    After a trace function, Python up to 3.12 copies the dict of ``f_locals`` back into the variables: the program would
+    lose the variables removed from the dict.
     """
     return sys.gettrace() is not None or sys.getprofile() is not None
 
@@ -152,7 +156,7 @@ def is_traced() -> bool:
 def _locals_of(frame: FrameType, removable: Optional[frozenset[str]]) -> tuple[tuple[str, ...], Sequence[object]]:
     local_names: Any = frame.f_locals
     if frame.f_code.co_flags & CO_OPTIMIZED and type(local_names) is _FUNCTION_LOCALS:
-        # A copy, since another thread that asks for the same may change it. A function's names are plain texts.
+        # A copy, because another thread that reads ``f_locals`` may change it. A function's names are plain texts.
         copied = local_names.copy()
         keys = tuple(copied)
         if _getrefcount is not None:
@@ -169,11 +173,11 @@ def _locals_of(frame: FrameType, removable: Optional[frozenset[str]]) -> tuple[t
 
 
 def _empty(local_names: dict[str, object], keys: tuple[str, ...], removable: frozenset[str]) -> None:
-    """Take out of the dict that stays in a frame what reading it has put there.
+    """Remove the variables that reading ``f_locals`` put into the dict that stays in the frame.
 
-    Left, it keeps all variables alive as long as the frame, and the frame, where a variable holds the exception, until
-    garbage is collected. Other names, which ``exec`` has put there, exist nowhere else. Whoever asks next finds it
-    filled again.
+    Otherwise the dict keeps all variables alive as long as the frame, and, if a variable holds the exception, the frame
+    until garbage collection. Other names, put there by ``exec``, exist nowhere else and stay. The next read of
+    ``f_locals`` fills the dict again.
     """
     if removable.issuperset(keys):
         local_names.clear()
@@ -183,8 +187,10 @@ def _empty(local_names: dict[str, object], keys: tuple[str, ...], removable: fro
 
 
 def _untie(local_names: dict[str, object], copied: dict[str, object]) -> None:
-    """A dict that the program has from ``locals()`` keeps what it has, and what reading it has brought up to date; but
-    not itself, by the variable that it is in, or it would be there until garbage is collected.
+    """Remove from a dict that the program got from ``locals()`` the variable that holds the dict itself.
+
+    With that reference to itself it would live until garbage collection. It keeps its other entries, with the values
+    that reading ``f_locals`` updated.
     """
     for name, value in copied.items():
         if value is local_names:
@@ -195,6 +201,6 @@ def _items(local_names: Any) -> list[tuple[Any, object]]:
     if issubclass(type(local_names), dict):
         try:
             return list(islice(dict.items(local_names), _MAX_LOOKED_AT))
-        except failures(RuntimeError):  # a finalizer or another thread has changed it in between; hardly twice
+        except failures(RuntimeError):  # a finalizer or another thread changed it meanwhile; hardly twice
             return list(islice(dict.items(local_names), _MAX_LOOKED_AT))
     return []

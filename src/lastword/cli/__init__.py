@@ -1,7 +1,6 @@
 """The command line; ``lastword --help`` lists the commands.
 
-Exit status 0: all is well; 1: something is wrong with what was looked at or tried; 2: the command cannot be done as it
-was asked for.
+Exit status 0: all is well; 1: the command found a problem or failed; 2: the command cannot be run as it was given.
 """
 
 from __future__ import annotations
@@ -20,25 +19,25 @@ from lastword.version import __version__
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return the exit status."""
     told = _parser().parse_args(arguments)
     try:
         with output.nothing_raw():
             code = _run(told)
-        output.flush()  # here, where a reader that has gone can still be borne
+        output.flush()  # here, where a BrokenPipeError is still caught
         return code
     except (ConfigError, SpoolError) as error:
         output.lines(f"lastword {told.command}: {error}", error=True)
         return 2
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
         output.abandon()
         return 1
-    except OSError as error:  # what was there a moment ago was removed, exchanged, or closed to us
+    except OSError as error:  # a file was removed or replaced, or its permissions changed, meanwhile
         output.lines(f"lastword {told.command}: {error}", error=True)
         return 2
     except KeyboardInterrupt:
         return 130
-    except Exception:  # a defect of ours, whose message may quote anything
+    except Exception:  # a defect of lastword; its message may quote anything
         output.defect(traceback.format_exc())
         return 1
 
@@ -47,7 +46,7 @@ def _run(told: argparse.Namespace) -> int:
     return _COMMANDS[told.command](told)
 
 
-# Each imports what it needs itself: all of it together takes some 50 ms of a processor, `status` of 30 writers 12.
+# Each function imports only what it needs: all imports take some 50 ms of CPU time, `status` of 30 writers only 12.
 
 
 def _demo(told: argparse.Namespace) -> int:
@@ -140,8 +139,10 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """It repeats what it was given: a DSN in the wrong place, or one that the shell took apart, or what the shell
-        made of names of files.
+        """Exit with ``message``, made printable and with DSNs reduced to their public part.
+
+        argparse quotes the arguments in ``message``: they may hold a misplaced DSN, a part of one that the shell split,
+        or file names that the shell expanded.
         """
         told = re.sub(r"[^\s']*(?:://|@)[^\s']*", lambda told: public_part(told[0]), message)
         super().error(printable(told, lines=False))

@@ -1,7 +1,7 @@
-"""``lastword replay``, ``purge`` and ``redirect``: what changes the spool, at a human's wish.
+"""``lastword replay``, ``purge`` and ``redirect``: the commands that change the spool.
 
-Only a leader changes anything in a spool, so these commands write down what is wanted and wait for it to be done: by
-the flusher that leads, or, where none does, by one that this command runs for as long. One command at a time.
+Only the leader changes anything in a spool, so these commands write an order and wait until the leader has carried it
+out. If no flusher leads, the command runs one itself for that time. Only one of these commands runs at a time.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from lastword.spool.layout import Layout, open_private
 from lastword.spool.lock import holder
 from lastword.spool.orders import PURGE, REPLAY, Answer, Order
 
-#: How long a flusher has for an order, and how long another command is waited for, in seconds.
+#: Seconds that a flusher has to carry out an order, and that a command waits for another command to end.
 PATIENCE = 30.0
 
 _LOOK = 0.05
 
-#: What is said for events that were captured without a DSN.
+#: The argument that stands for events captured without a DSN.
 _NONE = "none"
 
 _KEY = re.compile("[0-9a-f]{12}")  # of a destination
-_LAST = chr(0x10FFFF)  # no id has it
+_LAST = chr(0x10FFFF)  # sorts after every character of an id
 
 
 def replay(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
-    """Send again what was set aside. 0 when all of it is on its way, else 1. Raises SpoolError."""
+    """Send set-aside events again. Return 0 if all of them are queued again, else 1. Raises SpoolError."""
     layout = resolve_spool.to_change(spool, REPLAY)
     wanted = None if everything else whole_ids(ids, (one.id for one in kept_events.set_aside(layout)))
     return _have_done(layout, Order(REPLAY, wanted), "will be sent again")
 
 
 def purge(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
-    """Remove for good. 0 when all of it is gone, else 1. Raises SpoolError."""
+    """Remove events for good. Return 0 if all of them are removed, else 1. Raises SpoolError."""
     layout = resolve_spool.to_change(spool, PURGE)
 
     def known() -> Iterator[str]:
@@ -59,7 +59,7 @@ def purge(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
 
 
 def redirect(old: str, new: str, *, spool: Optional[str]) -> int:
-    """Send what is held for ``old`` by now to ``new``. Returns 0. Raises ConfigError or SpoolError."""
+    """Send the events now held for ``old`` to ``new``. Return 0. Raises ConfigError or SpoolError."""
     dsn = Dsn.parse(new)
     layout = resolve_spool.to_change(spool, "redirect")
     with _alone(layout):
@@ -80,7 +80,7 @@ def redirect(old: str, new: str, *, spool: Optional[str]) -> int:
 
 
 def whole_ids(asked: Sequence[str], known: Iterator[str]) -> list[str]:
-    """The ids that begin as the ``asked`` ones do; raises SpoolError for one that is not there, or not alone."""
+    """Return the full ids that begin with the ``asked`` ones; raise SpoolError if one has no match or several."""
     everyone = sorted(set(known))
     found = []
     for beginning in asked:
@@ -94,8 +94,9 @@ def whole_ids(asked: Sequence[str], known: Iterator[str]) -> list[str]:
 
 
 def _keys_of(layout: Layout, old: str, held_for: Mapping[Optional[str], int]) -> list[Optional[str]]:
-    """The keys of the destinations that ``old`` stands for, one DSN with different options having several; None is the
-    key of no destination. Raises ConfigError where there is none such.
+    """Return the keys of the destinations that ``old`` stands for: a DSN used with different options has several.
+
+    The key None stands for no destination. Raises ConfigError if ``old`` is neither a known key nor a DSN.
     """
     if old == _NONE:
         return [None]
@@ -113,7 +114,7 @@ def _dsn_of(layout: Layout, key: str) -> Optional[Dsn]:
 
 
 def _like(layout: Layout, key: Optional[str], new: str) -> Destination:
-    """The destination at the DSN ``new`` with the options of another one, such as its proxy."""
+    """Return a destination with the DSN ``new`` and the options (such as the proxy) of the one with ``key``."""
     target = Config.load({"dsn": new}).destination
     assert target is not None
     return target if key is None else destination.load(layout, key).with_options(dsn=target.dsn)
@@ -132,7 +133,7 @@ def _have_done(layout: Layout, order: Order, what: str) -> int:
 
 
 def _carried_out(layout: Layout, order_id: str) -> Answer:
-    """Wait for the leader to do it; lead where nobody does. Raises SpoolError when it is not done in time."""
+    """Wait until the leader has carried out the order; lead if no process does. Raises SpoolError on timeout."""
     deadline = time.monotonic() + PATIENCE
     with StandIn(layout) as stand_in:
         try:
@@ -153,7 +154,7 @@ def _carried_out(layout: Layout, order_id: str) -> Answer:
 
 @contextmanager
 def _alone(layout: Layout) -> Iterator[None]:
-    """No other command changes this spool meanwhile. Raises SpoolError where one does and does not end."""
+    """Keep other commands from changing this spool meanwhile. Raises SpoolError if another one does not end in time."""
     deadline = time.monotonic() + PATIENCE
     try:
         descriptor = open_private(layout.cli_lock, os.O_RDWR | os.O_CREAT)
@@ -170,7 +171,7 @@ def _alone(layout: Layout) -> Iterator[None]:
 
 
 def _is_locked(descriptor: int) -> bool:
-    """Whether it is, by this process, from now on."""
+    """Try to lock the file without waiting; return whether this process now holds the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""``lastword flush``: send what is held, once, and say whether anything is left: for timers and container stops."""
+"""``lastword flush``: send the held events once and report whether any are left; for timers and container stops."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from lastword.spool.leader import stands_still
 from lastword.spool.ledger import DestinationHealth
 from lastword.spool.places import find
 
-#: How long to wait between two looks, in seconds, and how much of the time looking may take.
+#: The shortest pause between two readings of the accounts, in seconds; a pause is also at least ``_SHARE`` times as
+#: long as the reading before it took.
 _LOOK = 0.1
 _SHARE = 5.0
 
 
 def run(*, spool: Optional[str], timeout: float) -> int:
-    """Send until nothing is left that can be sent, for ``timeout`` seconds at most. What is on its way then is cut
-    short, and stays.
+    """Send until nothing is left that can be sent, for at most ``timeout`` seconds.
 
-    Where a flusher leads already this waits for its work. Returns 0 when nothing is left, else 1. Raises SpoolError.
+    A request still running at the timeout is cut off; its event stays in the spool. If a flusher already leads, wait
+    for it to send. Return 0 if nothing is left, else 1. Raises SpoolError.
     """
     configured = Config.load({"spool": spool}).spool
     if configured is None and find() is None:
@@ -43,7 +44,7 @@ def run(*, spool: Optional[str], timeout: float) -> int:
 
 
 def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Accounts, Accounts]:
-    """The accounts before and after."""
+    """Send, or wait for the leader to send; return the accounts before and after."""
     deadline, asked_at = time.monotonic() + timeout, time.time()
     layout.hurry_flusher()
     before = after = read_accounts(layout.spool)
@@ -62,8 +63,9 @@ def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Account
 
 
 def may_still_be_sent(accounts: Accounts, now: float, time_left: float, asked_at: float) -> bool:
-    """Whether any event that is held may be tried within ``time_left`` seconds; ``now``, and ``asked_at``, when the
-    leader was asked to hurry, in Unix seconds.
+    """Return whether any held event may be tried within ``time_left`` seconds.
+
+    ``now`` and ``asked_at``, when the leader was asked to hurry, are Unix seconds.
     """
     waiting = [key for key, count in accounts.held_for.items() if key is not None and count]
     health = [accounts.destinations.get(key, DestinationHealth()) for key in waiting]
@@ -71,7 +73,7 @@ def may_still_be_sent(accounts: Accounts, now: float, time_left: float, asked_at
 
 
 def _may_be_tried(health: DestinationHealth, now: float, time_left: float, asked_at: float) -> bool:
-    if not health.asked_for and health.last_error_at < asked_at:  # it will be, in a moment
+    if not health.asked_for and health.last_error_at < asked_at:  # the leader is about to try it
         return True
     return health.time_left(now) <= (0.0 if health.misconfigured else time_left)
 
@@ -81,7 +83,7 @@ def _settled(accounts: Accounts) -> int:
 
 
 def _why(layout: Layout, accounts: Accounts) -> list[str]:
-    """Why something is left, as far as that is known."""
+    """Return the known reasons why events are left."""
     if stands_still(layout, accounts.flusher):
         pid = accounts.flusher
         return [

@@ -1,4 +1,4 @@
-"""``lastword ls`` and ``lastword show``: the events that the spool keeps, for people to read."""
+"""``lastword ls`` and ``lastword show``: print the events in the spool for people to read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lastword.spool.layout import Layout
 
 
 def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
-    """One line for each event, the oldest first. Returns 0. Raises SpoolError."""
+    """Print one line per event, oldest first. Return 0. Raises SpoolError."""
     layout = resolve_spool.to_read(spool)
     lines = []
     for one in kept_events.set_aside(layout) if set_aside else kept_events.held(layout):
@@ -33,10 +33,10 @@ def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
 
 
 def run_show(event_id: str, *, spool: Optional[str]) -> int:
-    """One event, whole. Returns 0. Raises SpoolError where there is none by this id, or several."""
+    """Print one whole event. Return 0. Raises SpoolError if no event, or more than one, matches the id."""
     layout = resolve_spool.to_read(spool)
     _tell_what_is_passed_over(layout, "show")
-    # Twice through the spool, and in memory only the one that is shown.
+    # Read the spool twice, so that memory holds only the event that is shown.
     [whole] = whole_ids([event_id], (one.id for one in _everything(layout)))
     found = next((one for one in _everything(layout) if one.id == whole), None)
     if found is None:

@@ -1,8 +1,8 @@
 """``lastword flusher``: lead a spool in the foreground, for systemd, supervisor, or a container of its own.
 
-It stays for good. Where another one leads, it waits and takes over when that one is gone; one of an older version is
-asked to go, and to one of a newer version it gives way itself. One line on standard error
-says each thing that changes: start, who else leads, trouble with a tracker and its end, stop.
+It runs until it is stopped. While another flusher leads, it waits, and takes over when that one is gone. It asks a
+leader of an older version to leave, and itself gives way to a flusher of a newer version. It writes one line to
+standard error for each change: start, another leader, trouble with a tracker and its end, stop.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, LedgerView
 from lastword.spool.lock import holder
 
-#: How often to look whether it is time to take over, and, while leading, to stop, in seconds.
+#: Seconds between checks whether to take over and, while leading, whether to stop.
 _LOOK = 0.25
 _LOOK_LEADING = 0.5
-#: How long to wait after something broke, in seconds.
+#: Seconds to wait after an error.
 _PAUSE = 5.0
-#: So many failures in a row are trouble worth a line.
+#: Failures in a row from which on trouble is reported.
 _FAILURES_TOLD = 3
 
 
 def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
     """Lead until SIGTERM or SIGINT, or, with ``exit_when_empty``, until no process writes and nothing can be sent.
 
-    Returns 0. Raises SpoolError where the spool cannot be used.
+    Return 0. Raises SpoolError if the spool cannot be used.
     """
     layout = resolve_spool.to_lead(spool, "flusher")
     with _stop_at_signals() as stop:
@@ -55,7 +55,7 @@ def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
                 stop.wait(_PAUSE)
             finally:
                 succession.give_up()
-            if not stop.is_set():  # the spool was removed under it, or is about to be written to
+            if not stop.is_set():  # the spool was removed meanwhile, or a program is about to write to it
                 layout = resolve_spool.to_lead(spool, "flusher")
                 stop.wait(_LOOK)
         _say("stopped")
@@ -63,7 +63,7 @@ def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
 
 
 def _wait_for_others(layout: Layout, succession: Succession, stop: threading.Event, *, exit_when_empty: bool) -> bool:
-    """Wait while another one leads, or one of a newer version waits to; true when it is our turn."""
+    """Wait while another flusher leads, or one of a newer version waits to lead; return whether to lead now."""
     told: Optional[int] = None
     while not stop.is_set():
         leader = holder(layout.flusher_lock)
@@ -93,7 +93,10 @@ def _lead(layout: Layout, succession: Succession, stop: threading.Event, *, stay
 
 
 def news(told: dict[str, str], destinations: Mapping[str, DestinationHealth]) -> Iterator[tuple[str, str]]:
-    """What is new about sending since the last call, by destination. ``told`` keeps the kind of trouble last told."""
+    """Yield (destination key, text) for each change in sending since the last call.
+
+    ``told`` keeps the kind of trouble last reported, by key.
+    """
     for key, health in destinations.items():
         kind, text = "", "sending works again"
         if health.misconfigured:
@@ -116,7 +119,7 @@ def _name(layout: Layout, key: str) -> str:
 
 @contextmanager
 def _stop_at_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set."""
+    """Provide a threading.Event that SIGTERM and SIGINT set."""
     stop = threading.Event()
 
     def set_it(_number: int, _frame: Optional[FrameType]) -> None:

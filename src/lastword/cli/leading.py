@@ -1,4 +1,4 @@
-"""Leading from the command line: a flusher in a thread, so that the main thread can watch it and obey signals."""
+"""Lead from the command line: the flusher runs in a thread, so the main thread can watch it and handle signals."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from lastword.spool.layout import Layout
 
 
 class Leading:
-    """A flusher of this process; it begins at once, and ends by itself where another one leads already, or one of a
-    newer version waits to.
+    """A flusher in a thread of this process, started at once.
+
+    It ends by itself if another flusher already leads, or if one of a newer version waits to lead.
     """
 
     def __init__(self, layout: Layout, *, stays: bool = False, succession: Optional[Succession] = None) -> None:
-        # Only a command that leads pays for `requests`.
+        # Imported here so that only a command that leads pays for importing `requests`.
         from lastword.flusher.loop import Flusher
 
         self._layout = layout
@@ -33,19 +34,20 @@ class Leading:
         pool.shutdown(wait=False)
 
     def has_left(self, within: float) -> bool:
-        """Wait for its end, ``within`` seconds at most; raises what ended it, SpoolError or OSError."""
+        """Wait at most ``within`` seconds for its end; return whether it ended. Raises its SpoolError or OSError."""
         ended = bool(wait([self._run], timeout=within).done)
         if ended:
             self._run.result()
         return ended
 
     def stop(self) -> None:
-        """Let it finish what is on its way, within seconds, and leave."""
+        """Ask it to finish the running requests, within seconds, and leave."""
         self._flusher.stop()
 
     def end(self, within: float) -> None:
-        """Have it leave ``within`` seconds and wait for that; whoever comes next may lead at once. Raises SpoolError or
-        OSError.
+        """Make it leave ``within`` seconds and wait for that; the next flusher may lead at once.
+
+        Raises SpoolError or OSError.
         """
         self._flusher.stop(within)
         self._run.result()
@@ -53,8 +55,9 @@ class Leading:
 
 
 class StandIn:
-    """Leads where nobody does, as long as the ``with`` block lasts; at its end it finishes what is on its way, but not
-    beyond ``deadline``, by the monotonic clock.
+    """Lead while no other process does, for the length of a ``with`` block.
+
+    At the end of the block it finishes the running requests, but not beyond ``deadline`` (monotonic clock).
     """
 
     def __init__(self, layout: Layout, deadline: float = math.inf) -> None:
@@ -71,7 +74,7 @@ class StandIn:
                 self._leading.end(min(max(self._deadline - time.monotonic(), 0.0), DRAIN_AT_TERM))
 
     def look(self) -> None:
-        """Begin where nobody leads any more; to be called again and again. Raises SpoolError."""
+        """Start leading if no process leads any more; the caller repeats this call. Raises SpoolError."""
         with _told():
             if self._leading is None and not is_taken(self._layout):
                 self._leading = Leading(self._layout)
@@ -81,7 +84,7 @@ class StandIn:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """A file of the spool that is none (a lock, for one) is trouble of the spool."""
+    """Turn an OSError (for instance, a lock that is not a regular file) into a SpoolError."""
     try:
         yield
     except OSError as error:

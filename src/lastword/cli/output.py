@@ -1,8 +1,8 @@
-"""The only way from here to standard output and standard error, so that nothing raw gets to a terminal.
+"""Write to standard output and standard error. All commands write through this module: no raw text reaches a terminal.
 
-Texts of others are one line, bounded and printable where they enter (``foreign_text``). This is the net below that, for
-names of files, for what an event holds, and for whatever was forgotten: what cannot be printed is shown as an escape.
-So it is for what others write to standard error while a command runs (``nothing_raw``).
+Text from outside is made printable, bounded and one line long where it enters (``foreign_text``). This module is the
+safety net below that, for file names, event contents and text that was missed there: it shows unprintable characters as
+escapes. ``nothing_raw`` does the same to everything that other code writes to standard error while a command runs.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, Optional, TextIO
 
 from lastword.foreign_text import printable, without_secrets
 
-#: Characters of a line: more than any that makes sense, paths included.
+#: The longest line, in characters: longer than any useful one, paths included.
 MOST_OF_LINE = 4096
 
 
 class _Net(io.TextIOBase):
-    """Standard error for everybody else. It is no terminal, so that nobody colours what they write."""
+    """Standard error for all other code. It does not claim to be a terminal, so that code writes no colours."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -39,13 +39,14 @@ class _Net(io.TextIOBase):
         self.stream.flush()
 
     def close(self) -> None:
-        """The stream stays open: it is others', and may be closed by now when this is collected as garbage."""
+        """Leave the stream open: it is not ours, and may already be closed when this object is garbage-collected."""
 
 
 @contextmanager
 def nothing_raw() -> Iterator[None]:
-    """What a thread dies of, what is raised where nobody catches it, warnings and logging go to standard error by
-    themselves, and may quote anybody: meanwhile all of that is shown like our own lines.
+    """Make everything written to ``sys.stderr`` printable within the block, as our own lines are.
+
+    Uncaught exceptions, warnings and logging reach standard error without this module, and may quote foreign text.
     """
     before = sys.stderr
     if before is not None:
@@ -57,30 +58,28 @@ def nothing_raw() -> Iterator[None]:
 
 
 def line(text: str = "", *, error: bool = False) -> None:
-    """Write one line, to standard error with ``error``; the end of a line within ``text`` is shown as an escape."""
+    """Write one line, to standard error with ``error``; line ends within ``text`` are shown as escapes."""
     text = text if len(text) <= MOST_OF_LINE else text[: MOST_OF_LINE - 1] + "…"
     _write(printable(text, lines=False) + "\n", error)
 
 
 def lines(text: str, *, error: bool = False) -> None:
-    """Write a text that may have several lines, and the end of the last one."""
+    """Write a text of one or more lines, and a final line end."""
     _write(printable(text) + "\n", error)
 
 
 def defect(traceback: str) -> None:
-    """Write the traceback of what nobody expected."""
+    """Write the traceback of an unexpected exception."""
     lines(without_secrets(traceback).rstrip(), error=True)
 
 
 def as_json(value: object) -> None:
-    """Write JSON, in ASCII; what cannot be printed is an escape within its texts as well."""
+    """Write JSON in ASCII; unprintable characters are escapes within its strings, too."""
     _write(json.dumps(_printed(value), indent=2) + "\n", False)
 
 
 def spans(pieces: Iterable[tuple[str, str]]) -> None:
-    """Write pieces of text with their styles: in colour on a terminal, where rich is installed and nobody objects
-    (NO_COLOR).
-    """
+    """Write pieces of text with their styles: in colour on a terminal if rich is installed and NO_COLOR is not set."""
     shown = ((_encodable(printable(text), sys.stdout), style) for text, style in pieces)
     if is_terminal() and not os.environ.get("NO_COLOR"):
         try:
@@ -97,31 +96,31 @@ def spans(pieces: Iterable[tuple[str, str]]) -> None:
 
 
 def console(*, error: bool = False) -> Any:
-    """rich's own way there, for those who draw on a terminal; they give it ``printable`` texts. Raises ImportError."""
+    """Return a rich Console for drawing on a terminal; callers pass it ``printable`` text only. Raises ImportError."""
     from rich.console import Console
 
     return Console(file=_stream(error), highlight=False, markup=False)
 
 
 def is_terminal(*, error: bool = False) -> bool:
-    """Whether standard output, or standard error, is one."""
+    """Return whether standard output (with ``error``: standard error) is a terminal."""
     stream = _stream(error)
     return stream is not None and stream.isatty()
 
 
 def flush() -> None:
-    """Have all of standard output written. Raises BrokenPipeError where nobody reads it any more."""
+    """Flush standard output. Raises BrokenPipeError if its reader is gone."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def abandon() -> None:
-    """Nobody reads standard output any more: let nothing complain of that at the end."""
+    """Discard standard output, whose reader is gone, so that the flush at exit raises nothing."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stream(error: bool) -> Optional[TextIO]:
-    stream = sys.stderr if error else sys.stdout  # None where it was closed
+    stream = sys.stderr if error else sys.stdout  # None if it was closed
     return stream.stream if isinstance(stream, _Net) else stream
 
 
@@ -134,7 +133,7 @@ def _write(text: str, error: bool) -> None:
 
 
 def _encodable(text: str, stream: Optional[TextIO]) -> str:
-    """The same with escapes for what the stream has no bytes for."""
+    """Return ``text`` with escapes for characters that the stream's encoding lacks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding)
 

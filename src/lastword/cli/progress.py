@@ -1,4 +1,4 @@
-"""How far a command is, on a terminal: a bar where rich is installed, else a line every other second."""
+"""Show the progress of a command on a terminal: a bar if rich is installed, else a line every 2 seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Callable
 
 from lastword.cli import output
 
-#: Given how many are done, of how many.
+#: A function called with the number done and the total.
 Tell = Callable[[int, int], None]
 
 _INTERVAL = 2.0
@@ -18,7 +18,7 @@ _INTERVAL = 2.0
 
 @contextmanager
 def shown(title: str) -> Iterator[Tell]:
-    """Show it on standard error, if that is a terminal."""
+    """Show progress under ``title`` on standard error, if that is a terminal."""
     if not output.is_terminal(error=True):
         yield lambda done, total: None
     elif importlib.util.find_spec("rich") is None:

@@ -1,9 +1,8 @@
-"""An Event as people read it: the traceback as Python prints it, with variables, and what is known around it. Pure.
+"""Format an event for people: its traceback as Python prints it, with variables, and its surroundings. Pure functions.
 
-An event may come from a hook of the user's, or from another version: whatever is missing, or is of another kind than it
-should be, is left out.
+An event may come from a user's hook or from another version: parts that are missing or of the wrong type are left out.
 
-A rendered body (``spool.record``) as people read it: its JSON, indented, and a title where one can be made out.
+A rendered body (``spool.record``) is shown as indented JSON, with a title if one can be found.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ _LINKS = {
 
 
 class Span(NamedTuple):
-    """A piece of text and its style, in the words of ``rich``."""
+    """A piece of text and the name of its ``rich`` style."""
 
     text: str
     style: str = ""
 
 
 def title_of(event: Mapping[str, Any]) -> str:
-    """The event in one line."""
+    """Return a title of the event, in one line."""
     try:
         return _one_line(_title(event))
-    except Exception:  # it is nested without end, or the like
+    except Exception:  # for instance, nested too deeply
         return _UNREADABLE
 
 
@@ -53,7 +52,7 @@ def _one_line(title: str) -> str:
 
 
 def date_of(at: object, form: str) -> str:
-    """A time in Unix seconds as a local date of that ``form``; "?" for what is none that has a date."""
+    """Format Unix seconds as a local date by the strftime ``form``; return "?" if ``at`` is not a valid time."""
     try:
         return time.strftime(form, time.localtime(checked.seconds(at)))
     except (ValueError, OverflowError, OSError):
@@ -61,10 +60,10 @@ def date_of(at: object, form: str) -> str:
 
 
 def pages_of(event: Mapping[str, Any]) -> Iterator[Span]:
-    """The whole event, as far as it can be read."""
+    """Yield the whole event, as far as it can be read."""
     try:
         yield from _pages_of(event)
-    except Exception as error:  # it is nested without end, or the like
+    except Exception as error:  # for instance, nested too deeply
         yield Span(f"\nThe rest cannot be shown: {type(error).__name__}\n", "red")
 
 
@@ -115,7 +114,7 @@ def _surroundings(event: Mapping[str, Any]) -> Iterator[Span]:
 
 
 def _attachments(event: Mapping[str, Any]) -> Iterator[Span]:
-    """What they are, not what is in them."""
+    """Yield the attachments' names, types and sizes, without their content."""
     attachments = _mappings(event.get("attachments"))
     if attachments:
         yield Span("\nAttachments:\n")
@@ -138,7 +137,7 @@ def _breadcrumbs(event: Mapping[str, Any]) -> Iterator[Span]:
 
 
 def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int], version: str) -> Iterator[Span]:
-    """One exception, what led to it first, and the members of a group after it, as Python does."""
+    """Yield one exception: its causes before it, the members of a group after it, as Python does."""
     if index in shown:
         return
     shown.add(index)
@@ -184,7 +183,7 @@ def _frames(frames: list[Mapping[str, Any]], version: str) -> Iterator[Span]:
 def _source(frame: Mapping[str, Any], version: str) -> list[str]:
     try:
         return marked_source(frame, version)
-    except Exception:  # of another kind than they should be
+    except Exception:  # fields of the wrong type
         return []
 
 
@@ -193,12 +192,12 @@ def _version_of(event: Mapping[str, Any]) -> str:
 
 
 def _in_line(value: object) -> str:
-    """What has one line, whatever it holds: else it could pose as the lines below it."""
+    """Return ``value`` in one line: line ends in it could imitate the lines that follow."""
     return printable(str(value), lines=False)
 
 
 def _indented(value: object, by: int) -> str:
-    """What may have several lines: all but the first begin ``by`` characters to the right, for the same reason."""
+    """Return ``value`` with all lines but the first indented ``by`` characters, for the same reason."""
     return printable(str(value)).replace("\n", "\n" + " " * by)
 
 
@@ -223,7 +222,7 @@ def is_rendered(content: Mapping[str, Any]) -> bool:
 
 
 def rendered_title(content: Mapping[str, Any]) -> str:
-    """What it says, as far as the two formats have one word for it."""
+    """Return the exception type and message, read from either format."""
     body = _body(content)
     attributes = body.get("attributes")
     if body.get("handshake") is True:
@@ -235,13 +234,13 @@ def rendered_title(content: Mapping[str, Any]) -> str:
 
 
 def rendered_text(content: Mapping[str, Any]) -> str:
-    """The whole of it."""
+    """Return its JSON indented or, without JSON, its raw content."""
     body = _body(content)
     return json.dumps(body, indent=1, ensure_ascii=False) if body else str(content.get("text") or content.get("base64"))
 
 
 def _body(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The JSON object in it, or in the first part of a multipart form; {} where there is none."""
+    """Return the JSON object in ``content``, or in the first part of a multipart form; {} if there is none."""
     text = str(content.get("text") or "")
     if str(content.get("type")).startswith("multipart/"):
         text = text.partition("\r\n\r\n")[2].partition("\r\n--")[0]

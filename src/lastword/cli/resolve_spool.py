@@ -1,7 +1,7 @@
-"""Which spool a command is about, and whether this user may do with it what the command does.
+"""Find the spool that a command is about, and check that this user may do there what the command does.
 
-Everybody who can read a spool may look at it, so root may look at all of them. But only its owner leads it or changes
-it: a file that root made there would be in its owner's way.
+Every user that can read a spool may inspect it, so root may inspect all of them. But only the owner may lead or change
+it: its owner could not use a file that root created there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lastword.spool.places import Place, candidates, find, first_usable
 
 
 def to_read(asked: Optional[str]) -> Layout:
-    """The spool at ``asked``, or the one that a program of this user uses, to look at; raises SpoolError."""
+    """Return the spool at ``asked``, or the one that this user's programs use, for reading. Raises SpoolError."""
     configured = Config.load({"spool": asked}).spool
     layout = find(configured)
     if layout is None and configured:
@@ -35,7 +35,7 @@ def to_read(asked: Optional[str]) -> Layout:
 
 
 def _of_somebody_else(layout: Layout) -> Optional[Layout]:
-    """The same, if root looks at it. Raises SpoolError where something leads elsewhere, which is not followed."""
+    """Return ``layout`` if this user, such as root, can read it. Raises SpoolError for a link, for instance."""
     try:
         with inside.directory(layout.base):
             return layout
@@ -46,7 +46,7 @@ def _of_somebody_else(layout: Layout) -> Optional[Layout]:
 
 
 def to_change(asked: Optional[str], command: str) -> Layout:
-    """The same, for its owner alone. Raises SpoolError, which for anybody else says how to run ``command``."""
+    """Return the spool for changing, if this user owns it. To others, its SpoolError says how to run ``command``."""
     layout = to_read(asked)
     refuse_unless_owned(layout, command)
     layout.check()
@@ -54,7 +54,7 @@ def to_change(asked: Optional[str], command: str) -> Layout:
 
 
 def to_lead(asked: Optional[str], command: str) -> Layout:
-    """The same; it is made where there is none, for its programs may come later."""
+    """Return the spool for leading; create it if there is none, because its programs may start later."""
     configured = Config.load({"spool": asked}).spool
     if configured:
         refuse_unless_owned(Layout(configured), command)
@@ -62,7 +62,7 @@ def to_lead(asked: Optional[str], command: str) -> Layout:
 
 
 def refuse_unless_owned(layout: Layout, command: str) -> None:
-    """Raise SpoolError where the spool is there and is not this user's."""
+    """Raise SpoolError if the spool exists and belongs to another user."""
     owner = owner_of(layout)
     if owner is None or owner == os.geteuid():
         return
@@ -71,7 +71,7 @@ def refuse_unless_owned(layout: Layout, command: str) -> None:
 
 
 def owner_of(layout: Layout) -> Optional[int]:
-    """The uid that the spool belongs to; None where there is none."""
+    """Return the uid of the spool's owner; None if there is no spool."""
     path = layout.base if os.path.lexists(layout.base) else layout.spool
     try:
         return os.lstat(path).st_uid
@@ -80,7 +80,7 @@ def owner_of(layout: Layout) -> Optional[int]:
 
 
 def user_name(uid: int) -> str:
-    """The user's name, or ``#uid``, which ``sudo -u`` takes as well."""
+    """Return the user's name, or ``#uid``, which ``sudo -u`` accepts as well."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -88,7 +88,7 @@ def user_name(uid: int) -> str:
 
 
 def refused_text(seen: Refusals) -> str:
-    """What was refused for want of a spool, in words."""
+    """Return a sentence on the events refused because there was no usable spool."""
     ago = max(time.time() - seen.last, 0.0)
     return (
         f"{seen.number} events were refused by processes that could use no spool, the last one {ago:.0f} s ago "
@@ -97,7 +97,7 @@ def refused_text(seen: Refusals) -> str:
 
 
 def places(configured: Optional[str]) -> str:
-    """Where the spool may be, and for what is there, why it is none."""
+    """Return the paths where the spool may be, each with the reason if what exists there is unusable."""
     return ", ".join(map(_looked_at, candidates(configured, os.environ, os.geteuid())))
 
 

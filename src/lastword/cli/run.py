@@ -1,8 +1,7 @@
-"""``lastword run``: a program with the drop-ins in place of the packages that it imports, in its children too.
+"""``lastword run``: run a program with drop-ins for the packages that it imports, in its children too.
 
-The program takes the place of this process, and all of it is as without lastword, but for two environment variables:
-PYTHONPATH names a directory whose ``sitecustomize`` every Python reads at its start, and LASTWORD_RUN_COMPAT the
-packages.
+The program replaces this process and runs as without lastword, except for two environment variables: PYTHONPATH also
+names a directory whose ``sitecustomize`` every Python loads at its start, and LASTWORD_RUN_COMPAT names the packages.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ _OPTIONS_OF_PYTHON = ("-m", "-c")
 
 
 def run(arguments: Sequence[str], *, packages: str) -> int:
-    """Become ``program.py args…``, ``-m module args…``, or a command such as ``gunicorn args…``. A path has a slash or
-    ends in ``.py``, and is run by this Python; any other name is a command.
+    """Replace this process by ``program.py args…``, ``-m module args…``, or a command such as ``gunicorn args…``.
 
-    ``packages``: names of packages with a drop-in, separated by commas. Raises ConfigError where there is no such
-    package or program.
+    A name with a slash or ending in ``.py`` is a path, which this Python runs; any other name is a command.
+    ``packages``: names of packages with a drop-in, separated by commas. Raises ConfigError for an unknown package or
+    program.
     """
     wanted = [name.strip() for name in packages.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in PACKAGES]
@@ -39,7 +38,7 @@ def run(arguments: Sequence[str], *, packages: str) -> int:
     output.flush()
     try:
         os.execve(command[0], command, environment)
-    except OSError as error:  # a script without a first line that says what runs it
+    except OSError as error:  # for instance, a script without a #! line
         raise ConfigError(f"{command[0]} cannot be run: {error}") from None
 
 
@@ -57,10 +56,10 @@ def _command(arguments: Sequence[str]) -> list[str]:
 
 
 def _found(name: str) -> str:
-    """The file of a command, looked for as ``execvp`` does, but first beside this Python: in the same environment,
-    activated or not. Raises ConfigError where there is none.
+    """Return the file of a command, found as ``execvp`` does, but first beside this Python.
 
-    The working directory may be anybody's: entries of PATH that lead there (empty ones, ``.``) are passed over.
+    So the command comes from this Python's environment, activated or not. Raises ConfigError if there is none. Entries
+    of PATH that mean the working directory (empty ones, ``.``) are ignored, because it may belong to another user.
     """
     beside = os.path.dirname(sys.executable)
     places = [place for place in (beside, *os.get_exec_path()) if os.path.isabs(place)]

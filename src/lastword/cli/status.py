@@ -1,8 +1,8 @@
-"""``lastword status``: the accounts of one spool, and how sending goes.
+"""``lastword status``: print the accounts of one spool and the state of sending.
 
-Fit for a health check: exit status 0 where no finding is a problem, though some may be warnings; 1 where one is: events
-are lost, or not sent until somebody does something; 2 when there is no spool. That events wait is no problem, for
-trackers have outages, nor that others could exchange the directory (an emptyDir of Kubernetes).
+Suitable as a health check. Exit status 0: no problem, though there may be warnings; 1: at least one problem (events are
+lost, or are not sent until somebody acts); 2: there is no spool. Waiting events are no problem, because trackers have
+outages; a directory that other users could replace (an emptyDir of Kubernetes) is no problem either.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from lastword.spool.layout import Layout
 from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
 
-#: How many findings are shown.
+#: The largest number of findings shown.
 MOST_FINDINGS = 20
 
 
 def run(*, spool: Optional[str], as_json: bool = False) -> int:
-    """Print it, as lines for people or as one JSON object; the exit status is the module's. Raises SpoolError."""
+    """Print lines for people, or one JSON object; return the exit status (see the module). Raises SpoolError."""
     layout = resolve_spool.to_read(spool)
     with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
         return _run(layout, as_json=as_json)
@@ -50,7 +50,7 @@ def _problems(found: list[Finding]) -> list[str]:
 
 
 def _described(layout: Layout, accounts: Accounts, found: list[Finding]) -> dict[str, Any]:
-    """The same for programs. Names are only ever added."""
+    """Return the JSON object for programs. Later versions only add names."""
     leader = accounts.flusher
     alive = sum(writer.alive for writer in accounts.writers)
     return {

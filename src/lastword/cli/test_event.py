@@ -1,4 +1,4 @@
-"""``lastword test [DSN]``: one event, by the way that every event goes, and the plain truth of what came of it."""
+"""``lastword test [DSN]``: send one event, the way that every event goes, and report the result."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger
 from lastword.spool.places import find
 
-#: How often to see whether it is still worth waiting, in seconds.
+#: Seconds between checks whether waiting is still useful.
 _LOOK = 0.25
 
 
 def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
-    """Send it; 0 when it was delivered, 1 when not. Raises ConfigError when there is nowhere to send it."""
+    """Send the event; return 0 if it was delivered, else 1. Raises ConfigError without a DSN."""
     config = Config.load({"dsn": dsn, "spool": spool})
     if config.destination is None:
         raise ConfigError("there is no DSN: give one as the argument or in LASTWORD_DSN")

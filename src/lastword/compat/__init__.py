@@ -1,4 +1,4 @@
-"""Drop-ins: the calls and the payloads of other packages, on lastword's machinery. One import line changes, or none."""
+"""Drop-ins: the calls and payloads of other packages, on top of lastword. A program changes at most one import."""
 
 from __future__ import annotations
 

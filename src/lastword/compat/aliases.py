@@ -1,4 +1,4 @@
-"""``import booboo`` and ``import backtracepython`` give the drop-ins, for code that cannot be edited."""
+"""Make ``import booboo`` and ``import backtracepython`` import the drop-ins, for code that cannot be edited."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lastword.hooks import spawned_children
 _CARRIED = "compat"
 _HOME = "lastword.compat"
 
-#: Names of packages that have a drop-in.
+#: The packages that have a drop-in.
 PACKAGES = ("backtracepython", "booboo")
 
 
 def install(*packages: str) -> None:
-    """From here on ``import`` of these packages, and of their modules, gives lastword's drop-ins.
+    """Make every later ``import`` of these packages, and of their modules, import lastword's drop-ins.
 
-    Whether the packages themselves are installed does not matter. Who has imported one of them before keeps it, so this
-    comes first in a program. It holds in children too, forked ones and those that multiprocessing starts anew; for any
-    other Python there is ``lastword run``.
+    The packages themselves need not be installed. A module that has imported one of them before keeps it, so call this
+    first in a program. It also applies in children, forked ones and those that multiprocessing starts as new
+    interpreters; for any other Python use ``lastword run``.
 
     Args:
-        packages: of ``PACKAGES``; without any, all of them.
+        packages: names from ``PACKAGES``; without any, all of them.
 
     Raises:
         ConfigError: there is no drop-in of that name.
@@ -44,7 +44,7 @@ def install(*packages: str) -> None:
 
 
 def uninstall() -> None:
-    """Undo ``install``: later imports give what is installed. Who has a drop-in keeps it."""
+    """Undo ``install`` for later imports. A module that has imported a drop-in keeps it."""
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
     _finder.remove_all()
@@ -52,15 +52,15 @@ def uninstall() -> None:
 
 
 def installed() -> tuple[str, ...]:
-    """The packages that ``install`` was called for."""
+    """Return the packages that ``install`` was called for."""
     return tuple(_finder.targets)
 
 
 class _Aliases:
-    """A finder on ``sys.meta_path``: a module by another name, the same object under both.
+    """A finder on ``sys.meta_path`` that gives a module a second name; both names refer to the same object.
 
     Attributes:
-        targets: name of a package → name of the one that is imported in its place.
+        targets: name of a package → name of the package imported in its place.
     """
 
     def __init__(self) -> None:
@@ -89,9 +89,9 @@ class _Aliases:
         return ModuleSpec(name, loader, is_package=not rest)
 
     def name_loaded_modules(self) -> None:
-        """Give each module that a target has loaded its other name, so that no import comes here for it.
+        """Enter each loaded module of a target under its second name, so that importing it does not reach this finder.
 
-        An import that does sets the attribute of the package: ``booboo._client`` is a module and a variable.
+        Such an import would set the package's attribute: ``booboo._client`` is both a module and a variable.
         """
         for package, target in self.targets.items():
             if package in sys.modules:
@@ -107,7 +107,7 @@ class _Loader:
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = importlib.import_module(self._target)
-        self._spec = module.__spec__  # which the import is about to replace
+        self._spec = module.__spec__  # the import is about to replace it
         return module
 
     def exec_module(self, module: ModuleType) -> None:
@@ -116,7 +116,7 @@ class _Loader:
 
 
 def _take_out(package: str) -> dict[str, ModuleType]:
-    """Remove a package and its modules from those that are loaded; returns them."""
+    """Remove a package and its modules from ``sys.modules``; return them."""
     names = [name for name in sys.modules if name == package or name.startswith(package + ".")]
     return {name: sys.modules.pop(name) for name in names}
 

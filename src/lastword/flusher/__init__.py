@@ -1,4 +1,4 @@
-"""The read half: one elected process that sends what all the others have written, and settles it.
+"""The read half: one elected process sends the events that all other processes have recorded, and settles them.
 
 Only the holder of ``flusher.lock`` deletes, settles or moves anything in the spool.
 """

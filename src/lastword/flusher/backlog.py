@@ -1,4 +1,4 @@
-"""Which record goes next: for each destination the oldest; where it is in trouble, one that has not failed lately."""
+"""Choose the next record: for each destination the oldest, or one that has not failed lately if it is in trouble."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ Candidate = tuple[WatchedWriter, Waiting]
 
 
 class Backlog:
-    """The records that wait, in the order in which they are to be sent, as far as the writers' windows show them.
+    """The waiting records in the order in which they are sent, as far as the writers' windows show them.
 
-    ``strikes`` say how many flushers died while they sent an event alone: the fewer, the sooner it goes. So where
-    somebody kills one after the other it is not with the same event each time, and one that is deadly comes last.
+    ``strikes`` gives, by event id, how many flushers died while they sent that event alone: events with fewer strikes
+    go first. So flushers that are killed one after the other do not die with the same event, and a deadly event comes
+    last.
     """
 
     def __init__(self, strikes: Mapping[str, int]) -> None:
@@ -29,7 +30,7 @@ class Backlog:
     def sort(
         self, writers: Collection[WatchedWriter], destinations: Mapping[str, DestinationHealth], now: float
     ) -> None:
-        """Look anew at what waits for those ``destinations`` that may be tried ``now`` (Unix seconds)."""
+        """Rebuild the order of the records that wait for ``destinations`` that may be tried ``now`` (Unix seconds)."""
         for writer in writers:
             writer.refill()
         horizon = min((writer.horizon for writer in writers), default=0.0)
@@ -47,7 +48,7 @@ class Backlog:
                     place.setdefault(line.to, []).append((writer, line))
         self._lines = {}
         for to in {*found, *beyond}:
-            # Beyond the horizon an older record may come into view, so these wait for it, unless there is nothing else.
+            # Beyond the horizon an older record may still come into view, so these go only if there is nothing else.
             lines = found.get(to) or beyond[to]
             health = destinations.get(to)
             in_trouble = health is not None and health.failures > 0
@@ -57,18 +58,18 @@ class Backlog:
             self._lines[to] = deque(lines)
 
     def is_outdated(self, destinations: Mapping[str, DestinationHealth], now: float) -> bool:
-        """Whether any that was to be left alone may be tried ``now``."""
+        """Return whether a destination that was left out because of its pause may be tried ``now``."""
         return any(schedule.may_send(destinations[to], now) for to in self._resting)
 
     def _by_strikes(self, candidate: Candidate) -> int:
         return self._strikes.get(candidate[1].event_id, 0)
 
     def destinations(self) -> list[str]:
-        """Those for which anything waits."""
+        """Return the destinations for which records wait."""
         return list(self._lines)
 
     def next(self, to: str) -> Optional[Candidate]:
-        """Take the next one; None when no more is in view that may be tried now."""
+        """Take the next record; None when no record in view may be tried now."""
         lines = self._lines.get(to)
         while lines:
             writer, line = lines.popleft()
@@ -78,19 +79,19 @@ class Backlog:
         return None
 
     def put_back(self, to: str, candidate: Candidate) -> None:
-        """It could not be sent just now, and is the next one again."""
+        """Make ``candidate`` the next one again: it could not be sent just now."""
         self._lines.setdefault(to, deque()).appendleft(candidate)
 
     def upcoming(self, to: str, most: int) -> list[str]:
-        """The ids of the next ones."""
+        """Return the ids of the next events, at most ``most``."""
         return [line.event_id for _, line in list(self._lines.get(to, ()))[:most]]
 
 
 def _by_age(candidate: Candidate) -> tuple[bool, float]:
-    """What failed while others passed goes last: its time is past, and it may fail again."""
+    """Sort by age; records that failed while other events passed go last, since they may fail again."""
     return candidate[1].suspicions > 0, candidate[1].captured_at
 
 
 def _by_failure(candidate: Candidate) -> tuple[float, float]:
-    """A tracker in trouble is tried with one after the other, so that no single event stands for all."""
+    """Sort by last failure: a tracker in trouble is tried with a different event each time, not always the same one."""
     return candidate[1].failed_at, candidate[1].captured_at

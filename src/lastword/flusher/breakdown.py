@@ -1,4 +1,4 @@
-"""What is done where a flusher breaks down, whichever way it runs."""
+"""Handle the breakdown of a flusher, whether it runs as a process or as a thread."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lastword.spool.layout import Layout
 
 
 def for_log(text: str) -> str:
-    """A traceback as it may stand in ``flusher.log``: it may quote anybody."""
+    """Return a traceback made safe for ``flusher.log``: it may quote secrets or foreign text."""
     return printable(without_secrets(text))
 
 
 def report(layout: Layout, log: Callable[[], None]) -> None:
-    """Have ``log`` write down the exception that is being handled, and nobody start another flusher at once.
+    """Have ``log`` write down the exception being handled, and keep processes from starting a flusher at once.
 
-    A spool that was removed needs no flusher, so that is no trouble; one that was exchanged is not written to.
+    A removed spool needs no flusher, so nothing is logged. A spool that was replaced is not written to.
     """
     if os.path.lexists(layout.spool):
         log()

@@ -1,4 +1,4 @@
-"""What an attempt means for the event and for its destination, and the settling that follows from it."""
+"""Decide what an attempt means for the event and for its destination, and settle the event accordingly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lastword.wire.format import Blame, Delivered, Misconfigured, Refused, Retry
 
 
 class Consequences:
-    """Acts on attempts, and remembers when the destinations last took an event, by the monotonic clock."""
+    """Acts on attempts and remembers when each destination last accepted an event, by the monotonic clock."""
 
     def __init__(self, books: Bookkeeper) -> None:
         self._books = books
@@ -23,7 +23,7 @@ class Consequences:
         self._failed_at: dict[str, float] = {}
 
     def act_on(self, sending: Sending, attempt: Attempt, now: float) -> bool:
-        """Settle the event, or let it wait; ``now`` in Unix seconds. True if the order of what waits is another now."""
+        """Settle the event or let it wait; ``now`` in Unix seconds. True if the order of the backlog has changed."""
         health = self._books.ledger.health(sending.to)
         was_in_trouble = health.failures > 0
         line, verdict = sending.line, attempt.verdict
@@ -43,7 +43,7 @@ class Consequences:
         return was_in_trouble != (health.failures > 0)
 
     def _note_failure(self, sending: Sending, verdict: Verdict) -> bool:
-        """Whether others have passed since the event failed before, so that this says nothing of its destination."""
+        """Note the failure; true if it is the event's own, because other events have passed since it last failed."""
         line = sending.line
         others_passed = 0 < line.failed_at < self._passed_at.get(sending.to, 0.0)
         line.failed_at = time.monotonic()
@@ -55,7 +55,7 @@ class Consequences:
         return True
 
     def _is_known(self, sending: Sending) -> bool:
-        """Whether the attempt began before the destination's trouble was seen: several fail at once, and count once."""
+        """Return whether the attempt began before the last failure was seen: failures at the same time count once."""
         known = sending.began < self._failed_at.get(sending.to, 0.0)
         self._failed_at[sending.to] = time.monotonic()
         return known
@@ -77,5 +77,5 @@ class Consequences:
                 line.leave_alone(schedule.event_pause(line.suspicions, random.random()))
             if fate is Fate.WAITS_ALONE:
                 writer.defer(line)
-        except failures(OSError):  # no room to keep it elsewhere: it stays where it is
+        except failures(OSError):  # no room to set it aside: it stays in its segment
             line.leave_alone(schedule.STUCK_WAIT)

@@ -1,4 +1,4 @@
-"""The flusher as a process of its own: its log, its signals, its way out."""
+"""The flusher as a process of its own: its log, its signals, its exit."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _MAX_LOG = 256 << 10
 _NICENESS = 5
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-#: How often one that breaks down tries again, after the pause for it, before it leaves that to the next one.
+#: How many times a flusher that breaks down tries again, each time after a pause, before it leaves that to the next.
 _MOST_TRIES = 20
 
 
 def run_detached(
     spool: str, coming: Optional[int] = None, interpreter: str = sys.executable, not_before: float = 0.0
 ) -> None:
-    """Lead the spool at ``spool`` until there is nothing more to do. Troubles go to ``flusher.log``. Never raises.
+    """Lead the spool at ``spool`` until there is nothing more to do. Errors go to ``flusher.log``. Never raises.
 
-    ``coming`` is the descriptor by which this process holds ``helper.lock``, where it writes down, once it leads, that
-    ``interpreter`` can; then it is closed. Until ``not_before`` (Unix seconds) it waits.
+    ``coming`` is the descriptor with which this process holds ``helper.lock``. Once it leads, it records in that file
+    that ``interpreter`` works, and closes it. It waits until ``not_before`` (Unix seconds).
     """
     layout = Layout(spool)
     try:
-        layout.check()  # before anything is written there: what was a spool of ours when we were started may be a trap
+        layout.check()  # before writing: since the start of this process the spool may have been replaced by a trap
         if coming is not None and not start.is_helper_lock(layout, coming):
             os.close(coming)
             coming = None
@@ -68,9 +68,9 @@ def run_detached(
 
 
 def _lead(layout: Layout, succession: Succession, stopped_at: float) -> bool:
-    """Lead as long as there is a reason to. Whether it was told to stop, and somebody has to come back after the pause.
+    """Lead as long as needed. Return whether it was stopped and a flusher has to come back after the pause.
 
-    ``stopped_at`` is when the one before was told to stop, in Unix seconds, or 0.
+    ``stopped_at`` is when the previous flusher was told to stop, in Unix seconds, or 0.
     """
     if not succession.may_try():
         start.clear_failures(layout)
@@ -91,7 +91,7 @@ def _lead(layout: Layout, succession: Succession, stopped_at: float) -> bool:
 
 
 def _is_second_self() -> bool:
-    """End this process, for whoever told it to leave waits for that, and go on in a child of it."""
+    """Fork; true in the child, which goes on. The parent ends, because the process that stopped it waits for that."""
     _leave_when_told()
     return os.fork() == 0
 
@@ -102,13 +102,14 @@ def _leave_when_told() -> None:
 
 
 def _leave(_number: int, _frame: Optional[FrameType]) -> None:
-    """Told to go while nothing is led: with status 0, as always."""
+    """Exit on a signal while this process does not lead: with status 0, as always."""
     os._exit(0)
 
 
 def _outwait(layout: Layout, not_before: float, *, only_for_the_living: bool = False) -> bool:
-    """Wait until ``not_before`` (Unix seconds), 60 s at most; false where nobody is left to wait for: somebody leads,
-    or no process lives that has written, where it is ``only_for_the_living``. A service that stops waits for us.
+    """Wait until ``not_before`` (Unix seconds), 60 s at most. Return false, at once, if this flusher is not needed:
+    another one leads, the spool is gone, or, with ``only_for_the_living``, no process that has written is alive.
+    (A service that stops waits for this process.)
     """
     ends = time.monotonic() + min(max(not_before - time.time(), 0.0), start.MAX_WAIT)
     while (left := ends - time.monotonic()) > 0:
@@ -121,10 +122,10 @@ def _outwait(layout: Layout, not_before: float, *, only_for_the_living: bool = F
 
 
 def _load_flusher(layout: Layout, stop_ends: float) -> Optional[Flusher]:
-    """Only a process that will probably lead pays for this import: requests alone takes 80 ms.
+    """Import and create the flusher: only in a process that will probably lead, as requests alone takes 80 ms.
 
-    Where it fails, the start has failed, which whoever made it has written down; several of these make a program send
-    by a thread of its own, which may have ways to import that we do not have here.
+    If the import fails, the start has failed, as its starter has already recorded. After several failed starts a
+    program sends with a thread of its own, which may be able to import what this process cannot.
     """
     try:
         from lastword.flusher.loop import Flusher
@@ -137,7 +138,7 @@ def _load_flusher(layout: Layout, stop_ends: float) -> Optional[Flusher]:
 def _send_errors_to(path: str) -> None:
     try:
         descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    except OSError:  # no room, or no file: what there is to send is sent all the same
+    except OSError:  # no room, or not a regular file: events are sent nevertheless
         return
     if os.fstat(descriptor).st_size > _MAX_LOG:
         os.ftruncate(descriptor, 0)
@@ -147,7 +148,7 @@ def _send_errors_to(path: str) -> None:
 
 
 class _Log(io.TextIOWrapper):
-    """What is written to ``flusher.log`` may quote anybody, and is read on terminals."""
+    """Cleans text for ``flusher.log``: it may quote foreign text, and is read on terminals."""
 
     def write(self, text: str) -> int:
         super().write(breakdown.for_log(text))
@@ -156,11 +157,11 @@ class _Log(io.TextIOWrapper):
 
 def _be_a_good_neighbour() -> None:
     os.nice(_NICENESS)
-    try:  # where the kernel shares its time among sessions, niceness counts only within one: ours steps back as a whole
+    try:  # if the kernel groups processes by session, niceness counts only within one: lower the whole session
         with open("/proc/self/autogroup", "w") as autogroup:
             autogroup.write(str(_NICENESS))
     except OSError:
-        pass  # no such sharing here
+        pass  # the kernel does not group by session
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -22,7 +22,7 @@ from lastword.wire.http_message import HttpRequest
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of one attempt. ``ambiguous``: the request may have arrived although no answer was seen."""
+    """The result of one attempt. ``ambiguous``: the request may have arrived although no answer was seen."""
 
     verdict: Verdict
     ambiguous: bool = False
@@ -31,7 +31,8 @@ class Attempt:
 class Courier:
     """Sends records to the destinations that they name, over kept-alive connections.
 
-    A connection, and then an answer, is waited for ``most_wait`` seconds at most, whatever the destination says.
+    It waits at most ``most_wait`` seconds for a connection and as long for an answer, even if the destination
+    allows more.
     """
 
     def __init__(self, layout: Layout, sender: HttpSender, *, most_wait: Optional[float] = None) -> None:
@@ -41,8 +42,8 @@ class Courier:
         self._destinations: dict[str, Destination] = {}
 
     def attempt(self, record: Record, key: str, history: History) -> Attempt:
-        """Try to deliver ``record`` to the destination named ``key``; once more, and smaller, where it is found
-        too large. Never raises.
+        """Try to deliver ``record`` to the destination named ``key``; if it is refused as too large, once more in a
+        smaller version. Never raises.
         """
         try:
             return self._attempt(record, key, history)
@@ -69,10 +70,10 @@ class Courier:
     def _post(
         self, record: Record, wire: WireFormat, destination: Destination, history: History, limit: Optional[int]
     ) -> tuple[Attempt, int]:
-        """One request; also the size of its body in bytes."""
+        """Send one request; return the attempt and the size of the request's body in bytes."""
         try:
             request = _request(record, wire, destination, limit)
-        except failures() as error:  # one event that cannot be rendered must not stop the others
+        except failures() as error:  # an event that cannot be rendered must not stop other events
             told = one_line(repr(error), MOST_QUOTED, destination.secrets)
             return Attempt(Refused(f"cannot be rendered for {destination.dsn.wire}: {told}")), 0
         try:

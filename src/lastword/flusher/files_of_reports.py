@@ -1,13 +1,10 @@
-"""What a report is to show of files, and its record does not hold: read when it is sent.
+"""Read the parts of files that a report shows but its record does not hold, when the report is sent.
 
-Lines of source beyond those that an event has, from files that are still what they were when it was captured.
-
-Not taken at capture: two hundred lines around each frame are ten times as much as the rest of an event. A spool would
-hold a tenth of the events through an outage, and the process that reports would pay for them.
-
-Attached files that are too large for a record, read when the report is sent.
-
-A log that was only appended to is sent as it was when the report was made; what was replaced, or cut, is not sent.
+* More lines of source than the event holds, from files that have not changed since the capture. They are not taken at
+  capture: two hundred lines around each frame are ten times as much as the rest of an event. A spool would hold a tenth
+  of the events during an outage, and the process that reports would pay for reading them.
+* Attached files that are too large for a record. A log that was only appended to is sent as it was when the report was
+  made; a file that was replaced or truncated is not sent.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ from lastword.wire.backtrace_prepared import with_more_source
 
 
 def with_attached_files(event: Event) -> Event:
-    """The event with the contents of all its attachments; raises nothing for a file's sake."""
+    """Return the event with the contents of all its attachments; files that cannot be read raise nothing."""
     return with_files_read(event, _beginning)
 
 
@@ -38,7 +35,7 @@ def _beginning(then: FileFound) -> Optional[bytes]:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or (found.st_dev, found.st_ino) != (then["device"], then["inode"]):
                 return None
-            if found.st_size < then["size"]:  # before any memory is taken for what a record claims
+            if found.st_size < then["size"]:  # checked before memory is allocated for the size in the record
                 return None
             with open(descriptor, "rb", closefd=False) as file:
                 content = file.read(then["size"])
@@ -53,8 +50,8 @@ MAX_FILE_SIZE = 4 * 1024 * 1024
 
 
 def with_source_of_files(event: Event, destination: Destination) -> Event:
-    """The event with as much source as its report wants, where that is said, scrubbed as ``destination`` has it; raises
-    nothing for a file's sake.
+    """Return the event with as much source as it asks for, scrubbed by the rules of ``destination``; files that cannot
+    be read raise nothing.
     """
     found_then = event.get("sources", {})
 
@@ -69,7 +66,7 @@ def with_source_of_files(event: Event, destination: Destination) -> Event:
 
 
 def _unchanged_lines(path: str, then: tuple[int, ...]) -> Optional[list[str]]:
-    """The lines of a regular file whose time of change, in ns, and size are ``then``."""
+    """Return the lines of a regular file if its (modification time in ns, size) is still ``then``, else None."""
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE_SIZE:
@@ -78,13 +75,13 @@ def _unchanged_lines(path: str, then: tuple[int, ...]) -> Optional[list[str]]:
             return None
         with tokenize.open(path) as file:
             return file.read().split("\n")
-    except failures(OSError, ValueError, SyntaxError):  # gone, undecodable, or with an encoding that nobody knows
+    except failures(OSError, ValueError, SyntaxError):  # gone, undecodable, or in an unknown encoding
         return None
 
 
 def completed(record: Record, destination: Destination) -> Record:
-    """The record of an event with what was left to be read, scrubbed as ``destination`` has it, and parts that an older
-    lastword did not know, empty; any other record as it is.
+    """Return an event's record with its source and attachments read from files, scrubbed by the rules of
+    ``destination``; parts that an older lastword did not know are empty. Other records are returned unchanged.
     """
     if record.kind != "event":
         return record

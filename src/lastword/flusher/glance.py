@@ -1,8 +1,8 @@
-"""Seeing at a glance that a writer has recorded nothing: what a flusher does several times a second for each idle one.
+"""Check cheaply that a writer has recorded nothing: a flusher does this several times a second for each idle writer.
 
-Records only come to the end of the open segment, so its size tells; asked by a descriptor that is kept, which costs
-half of a stat. A segment that is new says so by the time of the directory ``writers``, which its writer touches
-(``writer``). That, and whether the process lives, is asked of an idle writer itself only now and then.
+Records are only appended to the open segment, so its size shows them; ``fstat`` of a descriptor that is kept open costs
+half of a ``stat``. A writer that begins a segment touches the directory ``writers`` (``writer``). An idle writer's own
+directory, and whether its process is alive, are checked only every ``IDLE_LOOK`` seconds.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from lastword.spool.layout import ALIVE_LOCK, may_have_changed, open_private
 from lastword.spool.lock import KeptDescriptor, holder
 from lastword.spool.reader import size_of
 
-#: Seconds without a change after which a writer is idle, and how often its directory and its lock are looked at then.
+#: Seconds without a change after which a writer is idle, and seconds between two checks of its directory and lock then.
 IDLE_AFTER = 5.0
 IDLE_LOOK = 10.0
 
 
 class Glance:
-    """What was there at the last full look, in which everything was read."""
+    """The state of a writer at the last full scan, in which everything was read."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -32,7 +32,7 @@ class Glance:
         self._looked_at = self._changed_at = 0.0
 
     def remember(self, segment: Optional[str], now: float) -> bool:
-        """A full look comes now, at which ``segment`` was the open one. Whether anything is not as it was."""
+        """Store the state before a full scan with ``segment`` as the open one. Return whether anything has changed."""
         self.close()
         before = self._segment, self._mtime, self._size
         self._segment, self._looked_at = segment, now
@@ -43,8 +43,8 @@ class Glance:
         return changed
 
     def shows_no_change(self, now: float) -> bool:
-        """Whether a full look can be left out: nothing has changed since the last one, nor for a while before."""
-        self._changed_at = min(self._changed_at, now)  # or else, where the clock was set back, it would never be idle
+        """Return whether a full scan can be skipped: the writer is idle, and nothing changed since the last scan."""
+        self._changed_at = min(self._changed_at, now)  # if the clock was set back, it would never be idle
         if now - self._changed_at < IDLE_AFTER or now < self._looked_at or self._segment is None:
             return False
         if now - self._looked_at >= IDLE_LOOK and not self._lives_unchanged(now):
@@ -53,11 +53,11 @@ class Glance:
 
     @property
     def open_segment(self) -> Optional[tuple[KeptDescriptor, int]]:
-        """(descriptor, size) of the segment of an idle writer: as long as that is its size, nothing was recorded."""
+        """(descriptor, size) of an idle writer's open segment: while the size is the same, nothing was recorded."""
         return None if self._open is None else (self._open, self._size)
 
     def close(self) -> None:
-        """Let go of the descriptor; another glance opens it again."""
+        """Close the descriptor; the next glance opens it again."""
         if self._open is not None:
             self._open.close()
             self._open = None

@@ -1,7 +1,8 @@
-"""Reasons to try a destination at once, although it is in trouble: the trouble may be over by now.
+"""Reasons to try a destination in trouble at once: the trouble may be over by now.
 
-They are: a process that is new, and so may come from whoever mended something; an event after a quiet time; a flusher
-that has just come to lead; and somebody who waits in ``flush`` or ``lastword flush``, who touches ``flusher.lock``.
+They are: a new process, which may have been started because something was repaired; an event after a quiet time; a
+flusher that has just become leader; and a caller that waits in ``flush`` or ``lastword flush``, which touches
+``flusher.lock``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lastword.spool.ledger import Ledger
 
 
 class Haste:
-    """Cuts the pauses of destinations short, by ``schedule.hurry``."""
+    """Shortens the pauses of destinations with ``schedule.hurry``."""
 
     def __init__(self, layout: Layout, ledger: Ledger) -> None:
         self._layout = layout
@@ -29,7 +30,7 @@ class Haste:
         self._touched_at = self._time_of_touch()
 
     def look(self, changed: Collection[WatchedWriter]) -> None:
-        """See what these writers have brought, and whether anybody waits."""
+        """Check the new records of these writers, and whether a process waits in ``flush``."""
         ticks = time.monotonic()
         due = set()
         for writer in changed:

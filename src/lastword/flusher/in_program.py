@@ -1,4 +1,4 @@
-"""The flusher inside the program itself: in a thread of it, or in the thread that calls ``flush``."""
+"""The flusher inside the program: in a thread of its own, or in the thread that calls ``flush``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lastword.spool.layout import Layout, open_private, write_all
 
 
 def lead(layout: Layout, until: Callable[[], bool] = lambda: False) -> None:
-    """Lead the spool, if nobody else does, until there is nothing more to do, a newer version waits for it, or
-    ``until()`` is true.
+    """Lead the spool, unless another flusher does, until there is nothing more to do, a newer version waits for the
+    lead, or ``until()`` is true.
 
-    Troubles go to ``flusher.log``, for the program must not be disturbed. Raises nothing but what comes from
-    outside, such as a time limit (see ``interruption``).
+    Errors go to ``flusher.log``, because the program must not be disturbed. Raises only interruptions from outside,
+    for example a time limit (see ``interruption``).
     """
     try:
         layout.check()

@@ -1,4 +1,4 @@
-"""What one flusher does from its election to its leaving. Everything here is done under ``flusher.lock``."""
+"""The work of one flusher from its election to its exit, all of it under ``flusher.lock``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lastword.spool.record import Damage
 
 
 class Leadership:
-    """Looks, sends and settles, as often as it is told to."""
+    """Scans the spool, sends and settles, each time its methods are called."""
 
     def __init__(self, layout: Layout) -> None:
         layout.mend()
@@ -53,13 +53,13 @@ class Leadership:
         self._asleep: list[tuple[KeptDescriptor, int]] = []
         self._asleep_since = 0.0
         self._writers_mtime = -1
-        self.changed_at = time.monotonic()  # when a look last found anything new
+        self.changed_at = time.monotonic()  # when a scan last found anything new
         with self._net.below("sweeping"):
             sweep_births(layout)
             aside.sweep(layout)
 
     def look(self) -> None:
-        """Find writers that are new or gone, and what the others have written, and keep the spool in order."""
+        """Find new and removed writers and new records, and keep the spool in order."""
         with inside.kept_to_look(self._layout.writers):
             self._look()
 
@@ -68,7 +68,7 @@ class Leadership:
         now = self._ledger.now()
         full = self._writers_came_or_went(now)
         if full:
-            known = self._layout.writer_ids() | set(self._ledger.writers)  # whose directory is gone is written off
+            known = self._layout.writer_ids() | set(self._ledger.writers)  # a writer without a directory is written off
             for writer_id in known - self._ledger.retired - set(self._writers) - self._net.passed_over():
                 with self._net.below("a writer") as step:
                     entry = self._ledger.entry(writer_id)
@@ -76,7 +76,7 @@ class Leadership:
                 if step.failed:
                     self._net.put_out(writer_id)
         changed = self._sound(lambda writer: writer.refresh(now, full=full))
-        if changed:  # before anything is read: what has to go is not worth the time, while others go on writing
+        if changed:  # before reading: records to be dropped are not worth the time while processes go on writing
             with self._net.below("making room"):
                 self._upkeep.make_room(self._writers, now)
         changed = self._sound(lambda writer: self._take_in(writer, now), changed)
@@ -102,8 +102,8 @@ class Leadership:
     def _sound(
         self, act: Callable[[WatchedWriter], object], writers: Collection[WatchedWriter] | None = None
     ) -> list[WatchedWriter]:
-        """Do ``act`` with each of these writers, or with all; returns those for which it did not say False. One that
-        fails is not among them, and is passed over for a while.
+        """Call ``act`` with each of these writers, or with all; return those for which it did not return False. A
+        writer for which it fails is left out, and passed over for a while.
         """
         found = []
         for writer in list(self._writers.values() if writers is None else writers):
@@ -119,28 +119,28 @@ class Leadership:
     def _take_in(self, writer: WatchedWriter, now: float) -> None:
         settled = writer.entry.settled
         writer.take_in()
-        if writer.entry.settled != settled:  # of what was seen before something is gone
+        if writer.entry.settled != settled:  # some records seen before are gone
             self._books.mark_changed(now)
         writer.entry.first_seen = writer.entry.first_seen or now
         if writer.gone:
             self._books.write_off(writer, now)
 
     def work(self) -> bool:
-        """Act on what came back and send what may be sent; true when anything came of it."""
+        """Act on the verdicts that came back and send the records that may be sent; true if there was progress."""
         progress = self._take_verdicts()
         progress = self._send_what_may_be_sent() or progress
         now = self._ledger.now()
         idle = self._books.is_behind and self._outbox.empty
         if self._clean_up_due or idle or self._books.checkpoint_is_due(now):
             self._clean_up_due = False
-            sound = self._sound(WatchedWriter.settled_segments)  # one whose segments cannot be told costs itself
+            sound = self._sound(WatchedWriter.settled_segments)  # an unreadable writer is passed over
             with self._net.below("cleaning up"):
                 progress = self._books.clean_up(sound, now) or progress
             self._forget_retired()
         return progress
 
     def rest(self, seconds: float) -> None:
-        """Wait for the next verdict, for the end of a destination's pause, or for the time to look again."""
+        """Wait for the next verdict or the end of a destination's pause, at most ``seconds``."""
         now = self._ledger.now()
         pauses = [health.time_left(now) for health in self._ledger.destinations.values()]
         seconds = min([seconds, *filter(None, pauses)])
@@ -150,22 +150,22 @@ class Leadership:
             self._outbox.wait(seconds)
 
     def all_are_asleep(self) -> bool:
-        """Whether the last look found every writer idle, and nobody has come, gone or recorded since: the least
-        that can be asked of many.
+        """Return whether the last scan found every writer idle, and no writer has come, gone or recorded since. This
+        is the cheapest check for many writers.
         """
         now = self._ledger.now()
         try:
             if not self._asleep or self.is_busy or now - self._asleep_since >= IDLE_LOOK:
                 return False
             if self._writers_came_or_went(now):
-                self._writers_mtime = -1  # for the look that follows
+                self._writers_mtime = -1  # for the scan that follows
                 return False
             return all(descriptor.size() == size for descriptor, size in self._asleep)
         except failures(OSError):
             return False
 
     def finish(self) -> None:
-        """Checkpoint and let go of every file."""
+        """Write a last checkpoint and close every file."""
         self._let_go()
         with self._net.below("cleaning up"):
             self._books.close()
@@ -173,11 +173,11 @@ class Leadership:
         self._strikes.leave()
 
     def abandon(self) -> None:
-        """Let go without a word in the ledger: a flusher that breaks down."""
+        """Close every file without writing the ledger: the flusher breaks down."""
         self._let_go()
 
     def give_up(self) -> None:
-        """The same where the spool is no longer ours. No event on its way is to blame for that."""
+        """Like ``abandon``, but the spool is no longer ours: the events in flight do not become suspects."""
         self._let_go()
         self._strikes.leave()
 
@@ -192,22 +192,22 @@ class Leadership:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a verdict is awaited, or a segment that was unlinked is still to be read once more."""
+        """Whether a verdict is awaited, or an unlinked segment must be read once more."""
         return self._books.has_graves or not self._outbox.empty
 
     def made_progress(self) -> bool:
-        """Whether anything was settled or removed since this was last asked; trying alone does not count."""
+        """Return whether anything was settled or removed since the last call; attempts alone do not count."""
         before, self._progress_seen = self._progress_seen, self._books.steps
         return before != self._progress_seen
 
     @property
     def holds_anything(self) -> bool:
-        """Whether a record waits that could be sent. One without a destination waits for a human."""
+        """Whether any record waits that could be sent. A record without a destination waits for a human."""
         return any(line.can_be_handled for writer in self._writers.values() for line in writer.waiting())
 
     def has_seen_everything(self) -> bool:
-        """Whether all that is in the spool now was there at the last look: an event that is new shows as a new name,
-        for only a new writer can bring it.
+        """Return whether everything in the spool was there at the last scan. New events show as new names, because only
+        a new writer can bring them.
         """
         try:
             for writer_id in self._layout.writer_ids() - self._ledger.retired - self._net.passed_over():
@@ -215,11 +215,11 @@ class Leadership:
                 if writer is None or not writer.knows(list_segments(writer.directory)):
                     return False
         except failures(OSError):
-            pass  # what cannot be read now could not be read at another look either
+            pass  # if it cannot be read now, another scan could not read it either
         return True
 
     def _writers_came_or_went(self, now: float) -> bool:
-        """Whether that may be so since the last look, or one of them began a segment, and so touched the directory."""
+        """Return whether, since the last scan, a writer may have come, gone or begun a segment."""
         mtime = inside.lstat(self._layout.writers).st_mtime_ns
         before, self._writers_mtime = self._writers_mtime, mtime
         return may_have_changed(mtime, before, now)
@@ -285,7 +285,7 @@ class Leadership:
         return candidate
 
     def _send(self, to: str, writer: WatchedWriter, line: Waiting) -> bool:
-        """Hand one record over, or settle it without; false if it has to wait for others to come back."""
+        """Hand one record to the outbox, or settle it; false if it must wait until all records in flight are back."""
         now = self._ledger.now()
         try:
             if self._strikes.is_poison(line.event_id):
@@ -309,7 +309,7 @@ class Leadership:
         return True
 
     def _give_up(self, writer: WatchedWriter, line: Waiting, error: BaseException, now: float) -> None:
-        """Set an event aside at which we fail ourselves; where that fails too, leave it alone."""
+        """Set aside an event that lastword itself fails to process; if that fails too, leave it alone for a while."""
         self._net.say("an event", error)
         with self._net.below("setting aside") as step:
             self._books.settle_refused(writer, line, "failed", f"lastword failed at it: {type(error).__name__}", now)

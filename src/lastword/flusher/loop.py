@@ -1,4 +1,4 @@
-"""The flusher at work: be elected, look, send, settle, and leave when there is nothing more to do."""
+"""The flusher's main loop: get elected, scan, send, settle, and leave when there is nothing more to do."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from lastword.spool import inside, leader, start
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 
-#: How long a probe by another thread of this process keeps us from the lock, in seconds: it takes microseconds, but a
-#: thread may have to wait for the processor. Who gave up here might leave events without anybody who sends them.
+#: How many seconds to wait for the lock while another thread of this process probes it. A probe takes microseconds, but
+#: its thread may have to wait for the processor. Giving up sooner could leave events without a flusher.
 _PROBE_PATIENCE = 1.0
 
 
 class Flusher:
     """Leads a spool until there is nothing more to do, or until ``stop`` is called (from a signal handler).
 
-    One that ``stays`` does not leave for want of work. Until ``stop_ends`` (by the monotonic clock) a service may be
-    stopping, which waits for its flusher too: until then none stays only for what waits, once no process writes.
+    With ``stays`` it does not leave when there is no work. Until ``stop_ends`` (by the monotonic clock) a service may
+    be stopping and waiting for its flusher too: until then, once no writer is alive, it does not stay for held events.
 
     Attributes:
-        is_needed_again: it was told to stop while events waited and a process lived that may have written them, and
-            which perhaps captures nothing more: nobody else starts the next flusher.
+        is_needed_again: it was told to stop while events waited and a process lived that may have written them. That
+            process may never capture again, so no other process would start the next flusher.
     """
 
     def __init__(self, layout: Layout, *, stays: bool = False, stop_ends: float = 0.0) -> None:
@@ -37,14 +37,14 @@ class Flusher:
         self._leaves_by: Optional[float] = None  # by the monotonic clock, once it was told to stop
 
     def stop(self, within: float = schedule.DRAIN_AT_TERM) -> None:
-        """Go on for ``within`` seconds at most, as long as something can be sent, then leave. What is on its way then
-        is not waited for: it is sent again by the next flusher. Of several calls the one that ends soonest counts.
+        """Go on for at most ``within`` seconds, as long as something can be sent, then leave. Records still in flight
+        then are sent again by the next flusher. If called several times, the earliest deadline counts.
         """
         leaves_by = time.monotonic() + within
         self._leaves_by = leaves_by if self._leaves_by is None else min(self._leaves_by, leaves_by)
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Lead if nobody else does; returns when there is nothing more to do, or when ``until()`` is true.
+        """Lead unless another flusher does; return when there is nothing more to do, or when ``until()`` is true.
 
         Raises SpoolError and OSError.
         """
@@ -52,7 +52,7 @@ class Flusher:
             self._run(until)
 
     def _run(self, until: Callable[[], bool]) -> None:
-        start.clear_failures(self._layout)  # before it is seen to lead: one that is killed then was no failed start
+        start.clear_failures(self._layout)  # before the lock: a kill while it leads is not a failed start
         lock = LifetimeLock.acquire(self._layout.flusher_lock, _PROBE_PATIENCE)
         while lock is not None:
             try:
@@ -65,18 +65,18 @@ class Flusher:
                 waits = leadership.holds_anything or not leadership.has_seen_everything()
                 self.is_needed_again = waits and leadership.has_living_writers
                 return
-            # Whoever wrote between our last look and the release found us leading and started nobody: look again.
+            # A process that recorded between the last scan and the release saw a leader and started none: scan again.
             if until() or leadership.has_seen_everything():
                 return
             lock = LifetimeLock.acquire(self._layout.flusher_lock, _PROBE_PATIENCE)
 
     def _lead(self, lock: LifetimeLock, until: Callable[[], bool]) -> Leadership:
-        """Work until it is time to leave; returns what knows what was seen until then."""
+        """Work until it is time to leave; return the leadership, which knows what was seen until then."""
         leader.announce(self._layout)
         leadership = Leadership(self._layout)
         try:
             self._work(leadership, lock, until)
-        except BaseException:  # in a program of the user's, threads that wait for work would stay behind
+        except BaseException:  # in a user's program the sender threads would otherwise stay behind
             leadership.abandon()
             raise
         return leadership
@@ -100,19 +100,20 @@ class Flusher:
                     time.sleep(interval)
             if time.monotonic() - looked_at < interval:
                 continue
-            if not lock.keep():  # the spool was removed, or the lock dropped and taken by another: no longer ours
+            if not lock.keep():  # the spool was removed, or the lock was lost and taken by another process
                 leadership.give_up()
                 self._say_if_exchanged()
                 return
             looked_at = time.monotonic()
-            if not 0.0 <= time.time() - signed_at < leader.SIGN_INTERVAL:  # or the clock was set: others go by it
+            # Other processes rely on this sign, so it is also given when the clock was set.
+            if not 0.0 <= time.time() - signed_at < leader.SIGN_INTERVAL:
                 signed_at = time.time()
                 leader.give_sign(self._layout)
             leadership.look()
 
     def _say_if_exchanged(self) -> None:
-        """Raise SpoolError where something else is in the place of the spool. One that was removed, and perhaps made
-        anew, is nothing to be told.
+        """Raise SpoolError if something else is in the place of the spool. A spool that was removed, and perhaps
+        created again, is not reported.
         """
         if os.path.lexists(self._layout.spool) and not self._layout.is_there():
             raise SpoolError(

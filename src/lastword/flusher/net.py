@@ -1,8 +1,8 @@
-"""The net below everything that a leader does: what fails for a reason that nobody foresaw costs what it was about.
+"""A safety net below all work of a leader: an unexpected error affects only the step in which it happens.
 
-That is one record, which is set aside; one writer's directory, which is passed over for a while; or one thing that is
-done for all of them, which is left out at this look. Each is said in ``flusher.log``, once for each kind of error. A
-ledger that cannot be written, and a spool that is no longer ours, are no such reasons: they end the lead (SpoolError).
+The step concerns one record, which is set aside; one writer's directory, which is passed over for a while; or a task
+for all writers, which is skipped in this scan. Each kind of error is logged once in ``flusher.log``. Exceptions: a
+ledger that cannot be written, or a spool that is no longer ours, ends the lead (SpoolError).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from lastword.flusher import schedule
 from lastword.interruption import failures, suppressed
 from lastword.spool.layout import Layout, open_private, write_all
 
-#: Characters of what is said of one failure, and how many are said at most.
+#: Most characters logged of one failure, and most failures logged.
 _MOST_SAID = 4000
 _MOST_KINDS = 50
 
 
 class Net:
-    """What failed lately in the hands of one leader."""
+    """The recent failures of one leader."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -32,7 +32,7 @@ class Net:
         self._said: set[tuple[str, str]] = set()
 
     def below(self, what: str) -> _Below:
-        """For a ``with``: what fails in it is caught and said, as a failure of ``what``."""
+        """Return a context manager that catches an error and logs it as a failure of ``what``."""
         return _Below(self, what)
 
     def put_out(self, writer_id: str) -> None:
@@ -40,13 +40,13 @@ class Net:
         self._out[writer_id] = time.monotonic() + schedule.STUCK_WAIT
 
     def passed_over(self) -> set[str]:
-        """The writers that are passed over at this moment."""
+        """Return the writers that are currently passed over."""
         now = time.monotonic()
         self._out = {writer_id: until for writer_id, until in self._out.items() if now < until}
         return set(self._out)
 
     def say(self, what: str, error: BaseException) -> None:
-        """Write it down, unless that was done before."""
+        """Log the error, unless this kind was logged before."""
         kind = (what, type(error).__name__)
         if kind in self._said or len(self._said) >= _MOST_KINDS:
             return
@@ -61,7 +61,7 @@ class Net:
 
 
 class _Below:
-    """One step. ``failed``: whether it did."""
+    """One step. ``failed`` is the error that it failed with, or None."""
 
     def __init__(self, net: Net, what: str) -> None:
         self._net = net

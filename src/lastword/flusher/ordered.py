@@ -1,12 +1,12 @@
-"""Carrying out what commands ask for: to replay or to purge events, and to redirect them.
+"""Carry out the orders of commands: replay, purge and redirect events.
 
-An event that is replayed is the same event once more: its record is written anew, by a writer of the leader's own, and
-it goes from *set aside* back to *held*. So ``recorded`` stays what it was: what the new record adds is taken off the
-totals. What is purged is dropped, with that reason.
+A replayed event is the same event once more: a writer of the leader's own writes its record again, and the event goes
+from *set aside* back to *held*. So ``recorded`` must not grow: the totals are reduced by the new record. A purged event
+is dropped, with that reason.
 
-The order that loses nothing: the new record is on disk, then the checkpoint says so, then the file set aside goes. A
-kill between the last two leaves a file that the accounts know no more of; the order, which is still there, is carried
-out again then, and the event is sent twice.
+The sequence that loses nothing: append the new record, write the checkpoint, remove the file set aside. A kill between
+the last two leaves a file that the ledger no longer counts; the order still exists, so it is carried out again, and the
+event is sent twice.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ PURGED = "purged"
 
 _UNREACHABLE = "{} was not found, is being sent just now, or stands behind too many others"
 
-#: After so many events a checkpoint is made, and their files go.
+#: Number of events after which a checkpoint is written and their files are removed.
 _BATCH = 64
 
-#: So many orders are carried out at a look, and so many troubles are told of each.
+#: Most orders carried out in one scan, and most problems reported for each.
 _MOST_ORDERS, _MOST_TROUBLE = 16, 100
 
 
 class Orders:
-    """Looks for orders at every look of the leader, and obeys them."""
+    """Checks for orders at every scan of the leader, and carries them out."""
 
     def __init__(self, layout: Layout, books: Bookkeeper) -> None:
         self.redirects = Redirects(layout)
@@ -50,7 +50,7 @@ class Orders:
         self._books = books
 
     def look(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
-        """Obey what is new; ``now`` in Unix seconds. Raises SpoolError where the ledger cannot be written."""
+        """Carry out new orders; ``now`` in Unix seconds. Raises SpoolError if the ledger cannot be written."""
         given = self.redirects.refresh(now)
         if given:
             for writer in writers.values():
@@ -81,14 +81,14 @@ class Orders:
         return Answer(done, [*told, *([f"and {untold} more"] if untold > 0 else [])])
 
     def _chosen(self, ids: Collection[str] | None, missing: set[str]) -> Iterator[Kept]:
-        """What is set aside and has one of these ids, one after the other; takes it off ``missing``."""
+        """Yield the events set aside that have one of these ids (None: all); remove their ids from ``missing``."""
         for one in kept_events.set_aside(self._layout, ids):
             if ids is None or one.id in ids:
                 missing.discard(one.id)
                 yield one
 
     def _replay(self, chosen: Iterator[Kept], trouble: list[str]) -> int:
-        """Damage stays where it is: there is no event in it."""
+        """Replay these events; return how many. Damage stays set aside: it holds no event."""
         done: list[Kept] = []
         count = 0
         with ExitStack() as stack:
@@ -117,7 +117,7 @@ class Orders:
         writer.append(readdressed(body_of(line), one.to), to)
 
     def _purge(self, chosen: Iterator[Kept]) -> int:
-        """What was damaged was never counted as set aside, so it just goes."""
+        """Purge these events; return how many. Damage was never counted as set aside, so it is only removed."""
         done: list[Kept] = []
         count = 0
         for one in chosen:
@@ -130,7 +130,7 @@ class Orders:
         return count + self._remove(done)
 
     def _purge_held(self, ids: set[str], writers: Mapping[str, WatchedWriter], now: float) -> set[str]:
-        """Drop those that wait to be sent, or for a human; returns which."""
+        """Drop held events with these ids; return the ids dropped."""
         purged = set()
         for writer in writers.values():
             for line in list(writer.waiting()):
@@ -144,7 +144,7 @@ class Orders:
         self._books.ledger.totals.tally[set_aside(one.why or "refused")] += by
 
     def _remove(self, done: list[Kept]) -> int:
-        """Remove their files, after a checkpoint, and empty the list; returns how many there were."""
+        """Remove the files of these events after a checkpoint, and empty the list; return how many there were."""
         if done:
             self._books.checkpoint()
         for one in done:

@@ -1,9 +1,9 @@
-"""Sending beside everything else: a tracker that is slow must not keep the flusher from looking after the spool.
+"""Send in the background: a slow tracker must not keep the flusher from maintaining the spool.
 
-A few threads send, or the one that leads where none can be started. They touch nothing but the records they were given:
-verdicts are collected, and acted on by the thread that leads. A destination that is in trouble, or has not taken an
-event from this flusher yet, is given one event at a time, so that a wrong key is tried once and a tracker that comes
-back is not overrun; then it may have several.
+A few threads send; if none can be started, the leading thread does. They touch only the records they are given: the
+leading thread collects their verdicts and acts on them. A destination that is in trouble, or has not yet accepted an
+event from this flusher, gets one event at a time, so that a wrong key is tried once and a tracker that comes back is
+not overrun; then it may get several.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from lastword.spool.record import Record
 from lastword.transport.http_sender import HttpSender
 from lastword.wire.format import Delivered, History
 
-#: Threads for each destination that has anything on its way, and for all together.
+#: Most threads for each destination with records in flight, and for all destinations together.
 PARALLEL = 4
 MOST_THREADS = 16
 
-#: Records that are handed over at most for one destination: enough that no thread waits for us. Beside others it has
-#: no more than its own threads' worth, for any thread takes the next record, wherever it goes.
+#: Most records in flight for one destination: enough that no thread waits for the leader. If other destinations have
+#: records in flight too, the limit is PARALLEL, because any thread takes the next record, whatever its destination.
 MOST_IN_FLIGHT = 2 * PARALLEL
 
-#: How long the thread that leads waits for a tracker, in seconds, where it sends itself: at the end of a program.
+#: Seconds that the leading thread waits for a tracker when it sends itself, at the end of a program.
 _OWN_WAIT = 2.0
 
 
 @dataclass(frozen=True)
 class Sending:
-    """One record on its way to the destination named ``to``; ``began`` by the monotonic clock."""
+    """One record in flight to the destination named ``to``; ``began`` by the monotonic clock."""
 
     writer: WatchedWriter
     line: Waiting
@@ -56,19 +56,19 @@ class _Job:
 
 
 class Outbox:
-    """The records on their way. It is used by one thread."""
+    """The records in flight. Only one thread may use it."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._jobs: SimpleQueue[Optional[_Job]] = SimpleQueue()
         self._done: SimpleQueue[tuple[Sending, Optional[Attempt]]] = SimpleQueue()
-        self._back: list[tuple[Sending, Optional[Attempt]]] = []  # taken from ``_done`` and not asked for yet
+        self._back: list[tuple[Sending, Optional[Attempt]]] = []  # from ``_done``, not yet returned by ``verdicts``
         self._under_way: dict[int, Sending] = {}
         self._by_destination: Counter[str] = Counter()
-        self._in_trouble: set[str] = set()  # what was handed over for these behind a failure comes back untried
-        self._healthy: set[str] = set()  # have taken an event since the last trouble
+        self._in_trouble: set[str] = set()  # records for these that were queued behind a failure come back untried
+        self._healthy: set[str] = set()  # have accepted an event since the last trouble
         self._threads = 0
-        self._own: Optional[HttpSender] = None  # of the thread that leads, where there is no other
+        self._own: Optional[HttpSender] = None  # of the leading thread, if there is no other
         self._closed = False
 
     @property
@@ -77,11 +77,11 @@ class Outbox:
 
     @property
     def ids(self) -> list[str]:
-        """The events that are on their way."""
+        """The ids of the events in flight."""
         return [sending.line.event_id for sending in self._under_way.values()]
 
     def has_room_for(self, to: str) -> bool:
-        """Whether one more may go there now."""
+        """Return whether one more record may be sent to ``to`` now."""
         if to in self._in_trouble:
             return False
         under_way = self._by_destination[to]
@@ -90,7 +90,7 @@ class Outbox:
         return under_way < most
 
     def send(self, writer: WatchedWriter, line: Waiting, to: str, record: Record) -> None:
-        """Hand it over. Where no thread can be started it is sent before this returns, if its tracker is quick."""
+        """Hand one record to the threads; if none can be started, try to send it before returning."""
         busy = {*(+self._by_destination), to}
         if self._threads < min(MOST_THREADS, len(self._under_way) + 1, PARALLEL * len(busy)):
             self._start_another_thread()
@@ -106,7 +106,7 @@ class Outbox:
             self._try(Courier(self._layout, self._own, most_wait=_OWN_WAIT), job)
 
     def wait(self, timeout: float) -> None:
-        """Return when any verdict is there, after ``timeout`` seconds at the latest."""
+        """Wait for a verdict, at most ``timeout`` seconds."""
         if not self._back:
             try:
                 self._back.append(self._done.get(timeout=timeout))
@@ -114,13 +114,13 @@ class Outbox:
                 pass
 
     def verdicts(self) -> list[tuple[Sending, Attempt]]:
-        """What has come of those that were tried since the last call."""
+        """Return the attempts that were completed since the last call."""
         while not self._done.empty():
             self._back.append(self._done.get())
         back, self._back = self._back, []
         for sending, attempt in back:
             del self._under_way[id(sending)]
-            if sending.line.state is State.IN_FLIGHT:  # else its file is gone meanwhile
+            if sending.line.state is State.IN_FLIGHT:  # else its file has been removed meanwhile
                 sending.line.state = State.HELD
             self._by_destination[sending.to] -= 1
             if attempt is None:
@@ -133,7 +133,7 @@ class Outbox:
         return [(sending, attempt) for sending, attempt in back if attempt is not None]
 
     def close(self) -> None:
-        """Send nothing more. An attempt that is under way is not waited for: its record is sent again by the next."""
+        """Stop sending, without waiting for attempts under way: the next flusher sends their records again."""
         self._closed = True
         for _ in range(self._threads):
             self._jobs.put(None)
@@ -141,7 +141,7 @@ class Outbox:
             self._own.close()
 
     def _start_another_thread(self) -> None:
-        # A limit of the user or the container, or from Python 3.12 on the end of the interpreter, may leave us none.
+        # This fails at a thread limit of the user or the container, and from Python 3.12 on while the interpreter ends.
         with suppress(RuntimeError):
             start_on_own_stack(threading.Thread(target=self._work, name="lastword-sender", daemon=True).start)
             self._threads += 1

@@ -1,7 +1,7 @@
-"""Making room: dropping what is too much, the oldest first, with a count and a reason.
+"""Make room: drop events beyond the limits, the oldest first, with a count and a reason.
 
-Only a flusher does it, while it leads: nobody else settles or removes anything. Where none leads, or one does not keep
-up or stands still, writers stop (``room``).
+Only the leader does this, because nothing else may settle or remove events. If there is no leader, or it hangs or
+cannot keep up, writers stop recording (``room``).
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
 
-#: Reason for what the flusher itself had to say: a loss of these is never told of.
+#: Reason for dropped reports of the flusher itself: their loss is never reported.
 OWN_REPORT = "own report"
 
 _SET_ASIDE_FULL = "set aside full"
 
-#: Bytes that a file set aside counts for at least.
+#: Least number of bytes that a file set aside counts for.
 _LEAST_OF_A_FILE = 4096
 
 
 def limits_of(writers: Collection[WatchedWriter]) -> Limits:
-    """The limits that hold for a spool with these writers."""
+    """Return the limits that apply to a spool with these writers."""
     return widest(writer.limits for writer in writers)
 
 
 def drop_oldest(layout: Layout, writers: Collection[WatchedWriter], most: int | None = None) -> list[Removable]:
-    """Settle the oldest segments as dropped until the rest is within the limit, ``most`` of them at most, or a
-    sixteenth of all, where that is more: counting them takes as long each time. Returns those segments. They are still
-    there: only a checkpoint makes it right to unlink them.
+    """Settle the oldest segments as dropped until the rest is within the limit; return the dropped segments.
+
+    At most ``most`` are dropped in one call, or a sixteenth of all if that is more, because counting the segments takes
+    the same time in each call. Their files still exist: they may be unlinked only after a checkpoint.
     """
     total, removable = 0, []
     for writer in writers:
@@ -56,8 +57,8 @@ def drop_oldest(layout: Layout, writers: Collection[WatchedWriter], most: int | 
 
 
 def drop_too_old(writers: Collection[WatchedWriter], now: float) -> int:
-    """Settle records that are past their age as dropped; returns how many. Each was tried once before: what seems old
-    to a clock that was set is sent then. Only what has no destination cannot be.
+    """Settle records older than the age limit as dropped; return how many. A record is dropped only after one failed
+    attempt, so one that seems old because the clock was set is sent; records without a destination are not tried.
     """
     age = limits_of(writers).age
     count = 0
@@ -73,23 +74,23 @@ def drop_too_old(writers: Collection[WatchedWriter], now: float) -> int:
 
 
 class SetAside:
-    """Keeps all that is set aside within its limit: what its files occupy, each 4 KiB at least, so their number is
-    bounded too. ``limit`` gives it in bytes.
+    """Keeps the files set aside within their limit, which ``limit`` returns in bytes. A file counts for the bytes it
+    occupies, at least 4 KiB, so the number of files is bounded too.
 
-    What goes first is damage, then events; of both the oldest. Room is made for some time, for it has to be counted.
+    Damage is removed first, then events, each oldest first. More than needed is removed, because counting takes time.
     """
 
     def __init__(self, layout: Layout, ledger: Ledger, limit: Callable[[], int]) -> None:
         self._layout, self._ledger, self._ask_limit = layout, ledger, limit
-        self._used = self._limit = 0  # as far as known: nothing is, at first
+        self._used = self._limit = 0  # at the last count; 0 before the first
 
     def added(self, size: int) -> int:
-        """A file of ``size`` bytes was set aside: make room, where there may be too much. Returns how many went."""
+        """Count a new file of ``size`` bytes, and trim if the limit may be exceeded; return how many were removed."""
         self._used += max(size, _LEAST_OF_A_FILE)
         return self.trim() if self._used > self._limit else 0
 
     def trim(self) -> int:
-        """Count, and remove what is too much; returns how many files went."""
+        """Count the files and remove those beyond the limit; return how many were removed."""
         files = self._files()
         self._used, self._limit = sum(size for _, size, _ in files), self._ask_limit()
         if self._used <= self._limit:
@@ -98,14 +99,14 @@ class SetAside:
         for _, size, name in sorted(files):
             if self._used <= self._limit - self._limit // 8:
                 break
-            with suppressed(OSError):  # it cannot be removed: others are
+            with suppressed(OSError):  # this file cannot be removed: try the next
                 self._remove(name)
                 self._used -= size
                 gone += 1
         return gone
 
     def _files(self) -> list[tuple[tuple[bool, int], int, str]]:
-        """Of each file its place in the order in which they go, the bytes that it occupies, and its name."""
+        """Return for each file its sort key in the order of removal, the bytes that it occupies, and its name."""
         files = []
         with suppressed(OSError):
             for name in inside.listdir(self._layout.set_aside):
@@ -127,8 +128,8 @@ class SetAside:
 
 
 def _room_of(found: os.stat_result) -> int:
-    """Some file systems know the blocks of a new file some time later. A sparse file, which is none of ours, is larger
-    than any of ours and takes less room than it seems to.
+    """Return the bytes that a file occupies. Some file systems report the blocks of a new file only after some time, so
+    its size counts too, up to the largest file that lastword writes: a foreign sparse file occupies less than its size.
     """
     return max(found.st_blocks * 512, min(found.st_size, aside.MOST_OF_A_FILE), _LEAST_OF_A_FILE)
 

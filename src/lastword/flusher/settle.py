@@ -1,8 +1,8 @@
-"""Settling: verdicts into the ledger, the ledger onto the disk, and only then files out of the spool.
+"""Settling: put verdicts into the ledger and the ledger on disk, and only then remove files from the spool.
 
-A segment is unlinked, and its open descriptor read once more ``GRAVE_TIME`` later: a writer that looks dead from here
-(its lock lost, its process in another pid namespace) may have been between its check and its write. What turns up
-there comes back as x- segments of the same writer.
+After a segment is unlinked, its open descriptor is read once more ``GRAVE_TIME`` later: a writer that looks dead from
+here (its lock lost, its process in another PID namespace) may have been between its check and its write. Records found
+there are written to x- segments of the same writer.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import TORN, list_segments, read_lines_of, size_of
 from lastword.spool.record import Damage, body_of, frame
 
-#: How long after the unlink the descriptor is read once more, in seconds.
+#: Seconds between the unlink and the last read of the descriptor.
 GRAVE_TIME = 0.2
 
-#: So many descriptors are kept open for that at most.
+#: Most descriptors kept open for that.
 MOST_GRAVES = 128
 
 
@@ -53,12 +53,12 @@ class Grave:
     closes_at: float
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time, or the clock was set back."""
+        """Return whether the grave time is over, or the clock was set back."""
         return not now < self.closes_at <= now + GRAVE_TIME
 
 
 class Bookkeeper:
-    """Keeps the ledger, and is the only one that removes anything from the spool."""
+    """Keeps the ledger; the only part of the flusher that removes events from the spool."""
 
     def __init__(
         self, layout: Layout, ledger: Ledger, limit_set_aside: Callable[[], int] = lambda: Limits().set_aside
@@ -69,7 +69,7 @@ class Bookkeeper:
         self._unstored = 0
         self._first_unstored_at = 0.0
         self._graves: list[Grave] = []
-        self.steps = 0  # how much was settled or removed
+        self.steps = 0  # number of things settled or removed
 
     @property
     def has_graves(self) -> bool:
@@ -77,7 +77,7 @@ class Bookkeeper:
 
     @property
     def is_behind(self) -> bool:
-        """Whether anything is to be checkpointed, or an unlinked segment to be read once more."""
+        """Whether a checkpoint is needed, or an unlinked segment must be read once more."""
         return bool(self._unstored or self._graves)
 
     def settle_delivered(self, writer: WatchedWriter, line: Waiting, now: float) -> None:
@@ -86,15 +86,16 @@ class Bookkeeper:
     def settle_refused(self, writer: WatchedWriter, line: Waiting, why: str, reason: str, now: float) -> None:
         """Set the record aside, counted under ``why``: refused, failed or poison. ``reason`` is for people.
 
-        Raises OSError when there is no room for it, and then it stays where it is.
+        Raises OSError if there is no room for it; the record then stays where it is.
         """
         self._put_aside(writer, line, f"{line.event_id}.record", reason, now, why)
         self._settle(writer, line, set_aside(why), now)
 
     def settle_damage(self, writer: WatchedWriter, line: Waiting, damage: Damage, now: float) -> None:
-        """Set the bytes aside. They are no record, so the balance learns of them by the number that is missing.
+        """Set damaged bytes aside. They are not counted as a record: the missing sequence number shows the loss.
 
-        Raises OSError when there is no room; but what a kill or a full disk tore was never acknowledged, and goes.
+        Raises OSError if there is no room, unless a kill or a full disk tore the line: it was never acknowledged, so it
+        is settled without a copy.
         """
         torn = damage.reason == TORN
         try:
@@ -115,13 +116,13 @@ class Bookkeeper:
         self._unstored = 0
 
     def mark_changed(self, now: float) -> None:
-        """Say that the ledger in memory differs from the one on disk."""
+        """Note that the ledger in memory differs from the one on disk."""
         if self._unstored == 0:
             self._first_unstored_at = now
         self._unstored += 1
 
     def clean_up(self, writers: Collection[WatchedWriter], now: float) -> bool:
-        """Remove what is settled, after a checkpoint that says so; true if anything was. Raises SpoolError."""
+        """Remove settled files after a checkpoint; true if anything was removed or rescued. Raises SpoolError."""
         rescued = self._open_graves(now)
         removable = [(writer, name) for writer in writers for name in writer.settled_segments()]
         retirable = [writer for writer in writers if self._may_retire(writer)]
@@ -131,7 +132,7 @@ class Bookkeeper:
             self.checkpoint()
         buried = 0
         for writer, name in removable:
-            if len(self._graves) == MOST_GRAVES:  # the others come when some of these are closed
+            if len(self._graves) == MOST_GRAVES:  # the rest are removed once some of these are closed
                 break
             buried += self._bury(writer, name, now)
         for writer in writers:
@@ -146,7 +147,7 @@ class Bookkeeper:
         return bool(rescued or buried or retirable or removed)
 
     def write_off(self, writer: WatchedWriter, now: float) -> None:
-        """A writer's directory was removed under us: what was still held there is lost, and is counted so."""
+        """Count a writer's held events as dropped, because its directory was removed from outside."""
         for line in list(writer.waiting()):
             writer.settle(line, dropped("removed") if line.damage is None else None)
         if writer.entry.settled:
@@ -157,7 +158,7 @@ class Bookkeeper:
         self.mark_changed(now)
 
     def close(self) -> None:
-        """Let go of the descriptors of unlinked segments, once each was read a last time."""
+        """Read each unlinked segment a last time and close its descriptor."""
         self._open_graves(float("inf"))
 
     def _settle(
@@ -228,9 +229,9 @@ class Bookkeeper:
 
 
 def sweep_births(layout: Layout) -> None:
-    """Remove what is left of writers whose process was killed while they were being made: no record is in there yet."""
+    """Remove the remains of writers whose process was killed while it created them: they hold no records yet."""
     names: list[str] = []
-    with suppressed(OSError):  # a link is in the place of the directory, and not followed: all else goes on
+    with suppressed(OSError):  # the directory was replaced by a link, which is not followed: all else goes on
         names = inside.listdir(layout.birth)
     for name in filter(is_writer_id, names):
         cradle = os.path.join(layout.birth, name)

@@ -1,17 +1,16 @@
-"""Poison: an event that kills whoever sends it is found, and set aside, and no other event with it.
+"""Poison: find an event that kills the flusher that sends it, and set aside this event only.
 
-What a flusher was sending when it died is sent by its successor with nothing beside it, each alone. Only a death during
-that counts against an event, and only ``schedule.MOST_STRIKES`` of them make it poison.
-
-What the flusher is sending at this moment, for its successor: an event that kills whoever sends it must be found.
+The events that a flusher was sending when it died are suspects: its successor sends each of them alone. Only a death
+while an event is sent alone counts against it, and ``schedule.MOST_STRIKES`` of these make it poison. For this, each
+flusher records for its successor which events it is sending.
 
 Specification: ``in_flight.json``, ``{"boot_id":…,"sending":[…],"alone":…,"strikes":{…}}`` on one line, padded with
 blanks to ``SIZE`` bytes and written in place, so that it needs no room on a full disk. ``sending`` are ids of events
-that were handed over for sending (some of them may be settled already), ``alone`` is the id of the only one, where it
-was sent with nothing beside it because a flusher had died before, and ``strikes`` counts, by id, the flushers that died
-while that event was sent alone. A flusher that leaves of its own will says that it is sending nothing.
+that were handed over for sending (some of them may be settled already). ``alone`` is the id of the suspect that is sent
+alone, or empty. ``strikes`` counts, by id, the flushers that died while that event was sent alone. A flusher that
+leaves of its own accord records that it is sending nothing.
 
-A flusher that was killed by a reboot proves nothing about an event, hence the boot id.
+The boot id is there because a flusher killed by a reboot proves nothing about an event.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from lastword.spool.layout import Layout, read_object, write_in_place
 
 SIZE = 4096
 
-#: So many ids are kept: more than are ever handed over at once.
+#: Most ids kept: more than are ever handed over at once.
 _MOST = 64
 
 
 @dataclass
 class InFlight:
-    """What the flusher before this one left, and what this one tells its successor."""
+    """The content of ``in_flight.json``: left by the previous flusher, or recorded for the next one."""
 
     sending: list[str] = field(default_factory=list)
     alone: str = ""
@@ -42,7 +41,7 @@ class InFlight:
 
     @classmethod
     def load(cls, layout: Layout) -> InFlight:
-        """What is told there; nothing where it is missing, garbage, or of another boot. Never raises."""
+        """Read the file; return an empty state if it is missing, invalid, or from another boot. Never raises."""
         try:
             told = read_object(layout.in_flight, SIZE)
             if told.get("boot_id") != boot_id():
@@ -57,7 +56,7 @@ class InFlight:
             return cls()
 
     def store(self, layout: Layout) -> None:
-        """Write it; the caller leads. Raises OSError."""
+        """Write the file; the caller must be the leader. Raises OSError."""
         text = json.dumps(
             {
                 "boot_id": boot_id(),
@@ -78,10 +77,10 @@ def _last(ids: Iterable[str]) -> list[str]:
 
 
 class Strikes:
-    """Knows what the flusher before this one died of, and tells its successor what this one is sending.
+    """Knows the suspects of the previous flusher's death, and records for the next one what this one is sending.
 
     Attributes:
-        counts: by event id, how many flushers died while they sent it alone.
+        counts: number of flushers that died while they sent an event alone, by event id.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -96,7 +95,7 @@ class Strikes:
         self._alone = ""
 
     def is_suspect(self, event_id: str) -> bool:
-        """Whether it was being sent when a flusher died."""
+        """Return whether the event was being sent when a flusher died."""
         return event_id in self._suspects
 
     def is_poison(self, event_id: str) -> bool:
@@ -104,11 +103,11 @@ class Strikes:
 
     @property
     def sending_alone(self) -> bool:
-        """Whether a suspect is under way: nothing goes beside it."""
+        """Whether a suspect is in flight: nothing else may be sent then."""
         return bool(self._alone)
 
     def sends(self, event_id: str, told: Sequence[str]) -> None:
-        """The event is about to be sent; ``told`` are the ids to write down where it is not yet."""
+        """Note that the event is about to be sent; ``told`` are the ids to record unless it is recorded already."""
         if self.is_suspect(event_id):
             self._alone = event_id
             self._store([event_id])
@@ -116,7 +115,7 @@ class Strikes:
             self._store(told)
 
     def survived(self, event_id: str) -> None:
-        """A verdict on it came back."""
+        """Note that a verdict on the event came back."""
         if event_id in self._suspects:
             self._suspects.discard(event_id)
             self.counts.pop(event_id, None)
@@ -124,7 +123,7 @@ class Strikes:
             self._store([])
 
     def leave(self) -> None:
-        """This flusher leaves of its own will."""
+        """Record that this flusher leaves of its own accord."""
         self._suspects.clear()
         self.counts.clear()
         self._alone = ""
@@ -132,7 +131,7 @@ class Strikes:
 
     def _store(self, sending: Sequence[str]) -> None:
         self._told = frozenset(sending)
-        # Suspects that are not sent yet stay suspects, should this flusher die as well.
+        # Suspects that were not sent yet stay suspects if this flusher dies as well.
         left = InFlight([*self._suspects, *sending], self._alone, self.counts)
-        with suppressed(OSError):  # no room for it: poison is not found then, and all else goes on
+        with suppressed(OSError):  # no room: poison cannot be found then, and all else goes on
             left.store(self._layout)

@@ -1,10 +1,11 @@
 """Handing over at a deploy: a newer version takes the lead from an older one, never the other way round.
 
-The first process of the newer version that captures finds an older one leading, and starts its own flusher all the
-same. That one takes ``successor.lock`` and waits. Whoever leads, in a thread or in the foreground too, looks at it once
-a second: somebody waits, so it finishes, checkpoints and leaves, and does not come back while that lock is held. A
-process that was started by a program also leaves when its own installation was removed: it would miss what it has not
-imported yet, and the file with the certificate authorities. Others stay then: nobody would come in their place.
+The first process of the newer version that captures finds an older version leading, and starts its own flusher anyway.
+That flusher takes ``successor.lock`` and waits. Every leader, also one in a thread or in the foreground, checks this
+lock once a second: if it is held, the leader finishes, checkpoints and leaves, and does not come back while the lock is
+held. A flusher process that a program started also leaves when its own installation is removed, because it would miss
+modules not yet imported, and the file with the certificate authorities. Other flushers stay then: nothing would start
+a replacement.
 """
 
 from __future__ import annotations
@@ -18,21 +19,22 @@ from lastword.spool.layout import Layout
 from lastword.spool.leader import is_outdated
 from lastword.spool.lock import LifetimeLock, holder
 
-#: How long a newer flusher waits for an older one to leave, in seconds: that may be in the middle of a slow request.
+#: Seconds that a newer flusher waits for an older one to leave, which may be in the middle of a slow request.
 PATIENCE = 20.0
 
 _LOOK_INTERVAL = 1.0
 
 
 def is_taken(layout: Layout) -> bool:
-    """Whether somebody leads, or a newer version waits for it; raises OSError."""
+    """Return whether a flusher leads, or another process waits to take the lead; raises OSError."""
     return holder(layout.flusher_lock) is not None or holder(layout.successor_lock) not in (None, os.getpid())
 
 
 class Succession:
-    """One flusher's part in it, from before its election to its end.
+    """One flusher's part in the succession, from before its election to its end.
 
-    ``coming`` is a descriptor by whose lock others know that it, of ``interpreter``, is on its way (``spool.start``).
+    ``coming`` is a descriptor that holds ``helper.lock``, which shows other processes that this flusher, run by
+    ``interpreter``, is about to lead (``spool.start``).
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Succession:
         self._was_installed = not survives_removal and os.path.exists(__file__)  # not so in a zip archive
 
     def may_try(self) -> bool:
-        """Whether there is any use in trying to lead: nobody does, or an older version that we can wait for."""
+        """Return whether to try to lead: nothing leads, or an older version does, for which this flusher can wait."""
         if holder(self._layout.flusher_lock) is None:
             return True
         if self._place is None and is_outdated(self._layout):
@@ -64,7 +66,7 @@ class Succession:
         return self._place is not None
 
     def wait(self) -> bool:
-        """Wait for the leader to leave; false if it did not, or if nobody ever had to be waited for."""
+        """Wait for the leader to leave; false if it did not, or if there was no older version to wait for."""
         while self._place is not None and not self.has_led and time.monotonic() < self._waits_until:
             if holder(self._layout.flusher_lock) is None:
                 return True
@@ -72,11 +74,11 @@ class Succession:
         return False
 
     def must_leave(self) -> bool:
-        """Asked by the flusher that leads, again and again: whether to make way, or to close down for good. Once it is
-        so, it stays so.
+        """Return whether to leave, for a newer version or because the installation is gone. The leader calls this
+        again and again; once true, it stays true.
         """
         self.has_led = True
-        if self._coming is not None:  # before it may leave: who finds neither lock held then starts the next one
+        if self._coming is not None:  # before leaving: a process that finds neither lock held starts the next flusher
             start.remember_leading(self._coming, self._interpreter)
             os.close(self._coming)
             self._coming = None
@@ -89,7 +91,7 @@ class Succession:
         return self._leaves
 
     def give_up(self) -> None:
-        """Wait for nobody any more."""
+        """Stop waiting: release ``successor.lock``."""
         if self._place is not None:
             self._place.release()
             self._place = None

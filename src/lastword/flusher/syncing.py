@@ -1,4 +1,4 @@
-"""Bringing a writer's segments onto the disk itself, as far as they have grown since the last time."""
+"""Sync a writer's segments to the physical disk, if they have grown since the last sync."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lastword.spool.reader import Segments, size_of
 
 
 class Syncer:
-    """Remembers of one writer what is on the disk already."""
+    """Remembers which data of one writer is already synced."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -23,9 +23,9 @@ class Syncer:
         self._mtime = -1
 
     def sync(self, segments: Segments, mtime: int) -> None:
-        """Ask the kernel to put there what was written since the last call; troubles are left to it.
+        """Sync the data written since the last call; errors are ignored.
 
-        ``mtime`` is that of the directory when ``segments`` were listed.
+        ``mtime`` is the modification time of the directory when ``segments`` were listed.
         """
         names = [segment_name(number) for number in segments.numbered if number >= self._number]
         names += [name for name in segments.extras if name not in self._sizes]
@@ -46,7 +46,7 @@ class Syncer:
 def _fsync(opened: Callable[[], int]) -> None:
     try:
         descriptor = opened()
-        kept = KeptDescriptor(descriptor)  # for a disk may take its time
+        kept = KeptDescriptor(descriptor)  # because a disk may be slow
     except failures(OSError):
         return
     try:

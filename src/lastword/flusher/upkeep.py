@@ -1,11 +1,11 @@
-"""What a leader does for the spool beside sending: onto the disk, within its limits, and honest about losses.
+"""The leader's maintenance of the spool: sync it to disk, keep it within its limits, report losses.
 
-Telling of losses: at most once an hour one event says how many others were lost, and why.
+Reporting losses: at most once an hour, one event says how many events were lost, and why.
 
 "217 events were lost since 2026-11-22 12:04 UTC: spool full 200, too large 17"
 
-What the program itself did not want (before_send, ignored, sampled, flood) is no loss, and the loss of such a report is
-never told of.
+Events that the program itself rejected (before_send, ignored, sampled, flood) are not losses, and the loss of a loss
+report is never reported.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lastword.spool.ledger import reasons_of_dropped
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer, WriterLost
 
-#: Seconds between two of each. Power loss costs at most what was written since the last sync.
+#: Seconds between two syncs. A power failure loses at most the data written since the last sync.
 SYNC_INTERVAL = 1.0
 MINUTE = 60.0
 
@@ -43,7 +43,7 @@ _SETTINGS = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive)
 
 
 class Upkeep:
-    """Called at every look; does each thing when its time has come."""
+    """Called at every scan; does each task when it is due."""
 
     def __init__(self, layout: Layout, books: Bookkeeper) -> None:
         self._layout = layout
@@ -52,15 +52,15 @@ class Upkeep:
         self._minute_at = 0.0
 
     def make_room(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
-        """Keep the spool of these writers within its limit; ``now`` in Unix seconds. A few segments at a time, so that
-        their room is there soon: while many write, counting what is in there takes long.
+        """Keep the spool of these writers within its limit; ``now`` in Unix seconds. Remove a few segments at a time,
+        so that their room is free soon: while many processes write, counting the spool takes long.
         """
         while retention.drop_oldest(self._layout, writers.values(), _MOST_AT_ONCE):
             self._books.mark_changed(now)
             self._books.clean_up(writers.values(), now)
 
     def look_after(self, writers: Mapping[str, WatchedWriter], now: float) -> None:
-        """Keep the spool of these writers in order."""
+        """Sync the spool of these writers and do the tasks of every minute, if due; ``now`` in Unix seconds."""
         ticks = time.monotonic()
         if ticks - self._synced_at >= SYNC_INTERVAL:
             for writer in writers.values():
@@ -98,8 +98,8 @@ class Upkeep:
         return min((writer.entry.first_seen for writer in writers.values()), default=now)
 
     def _report(self, text: str, key: str, lost: Counter[str]) -> bool:
-        """File it like any event, through a writer of our own, so that it goes the way that every event goes."""
-        # Not in the context of a program that sends from its own thread: this is about none of its users.
+        """Record the report as an event with a writer of our own, so that it is sent like every event."""
+        # In an empty context: where a thread of the program sends, its context may name a user, who is not concerned.
         event = Context().run(message_event, text, level="warning", settings=_SETTINGS)
         event["tags"] = {f"lost.{reason}": str(count) for reason, count in lost.items()}
         try:
@@ -114,7 +114,7 @@ class Upkeep:
 #: Seconds between two reports.
 INTERVAL = 3600.0
 
-#: So many reasons are told of, those of the most events; what others there are comes from a file that was damaged.
+#: Most reasons reported, those with the most events; more can only come from a damaged file.
 _MOST_REASONS = 50
 _OTHERS = "other reasons"
 
@@ -122,7 +122,7 @@ WANTED = frozenset({"before_send", "ignored", "sampled", "flood", "purged", OWN_
 
 
 def losses(dropped: Mapping[str, int], refused: Mapping[str, int]) -> Counter[str]:
-    """How many events were lost, by reason, over the life of the spool."""
+    """Return how many events were lost over the life of the spool, by reason."""
     total = Counter(dict(dropped))
     total.update(refused)
     found = Counter({reason: count for reason, count in total.items() if count > 0 and reason not in WANTED})
@@ -132,14 +132,14 @@ def losses(dropped: Mapping[str, int], refused: Mapping[str, int]) -> Counter[st
 
 
 def untold(lost: Counter[str], told: Counter[str], told_at: float, now: float) -> Counter[str]:
-    """The losses to tell of now: none before its time. A ``told_at`` in the future is a wrong clock's."""
+    """Return the losses to report now: none within ``INTERVAL``. A ``told_at`` in the future is from a wrong clock."""
     if 0 <= now - told_at < INTERVAL:
         return Counter()
     return lost - told
 
 
 def sentence(counts: Counter[str], since: float) -> str:
-    """The message of the report; ``since`` in Unix seconds."""
+    """Return the message of the report; ``since`` in Unix seconds."""
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(since))
     total = sum(counts.values())
     reasons = ", ".join(f"{reason} {count}" for reason, count in counts.most_common())

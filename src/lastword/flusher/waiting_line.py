@@ -11,18 +11,18 @@ from lastword.spool.record import Damage
 
 
 class State(Enum):
-    """Where a line is on its way (see ``lastword.spool``)."""
+    """The state of a line (see ``lastword.spool``)."""
 
     HELD = "held"
-    IN_FLIGHT = "in flight"  # handed to the sender: nobody else may settle it until its verdict is there
+    IN_FLIGHT = "in flight"  # handed to the sender: nothing may settle it until its verdict is there
     SETTLED = "settled"
-    LOST = "lost"  # settled, since it was a record when it was first seen, and is none any more
+    LOST = "lost"  # settled: it was a record when first seen, and no longer is
 
 
 class Waiting:
-    """A line that is not settled yet: where it is, and where it goes. Its content stays on disk.
+    """A line that is not settled yet: its place and its destination. Its content stays on disk.
 
-    ``number`` is None in an x- segment. ``damage`` is set for a line that is no record; it has no ``to`` and no ``id``.
+    ``number`` is None in an x- segment. ``damage`` is set for a line that is not a record; it has no ``to`` and no id.
     """
 
     def __init__(self, segment: str, number: Optional[int], line: Line) -> None:
@@ -34,22 +34,22 @@ class Waiting:
         self.seq = record.seq if record else None
         self.to = record.to if record else None
         self.event_id = record.id if record else ""
-        self.captured_at = record.captured_at if record else 0.0  # by the event's own clock; 0 where it does not say
+        self.captured_at = record.captured_at if record else 0.0  # by the event's own clock; 0 if unknown
         self.damage = line.found if isinstance(line.found, Damage) else None
         self.state = State.HELD
         self._not_before = 0.0  # to be left alone until then, by the monotonic clock
         self.ambiguous = False  # it was sent, and no answer was seen
         self.failed_at = 0.0  # when it last failed, by the monotonic clock; 0 for never
-        self.suspicions = 0  # how often it failed again after others had passed meanwhile
+        self.suspicions = 0  # how often it failed again after other events had passed meanwhile
 
     def copied_to(self, segment: str, end: int) -> Waiting:
-        """The same, now the one line of a segment beside the numbered ones."""
+        """Return a copy that is the only line of ``segment``, which is not a numbered one."""
         copy = Waiting.__new__(Waiting)
         vars(copy).update(vars(self), segment=segment, number=None, start=0, end=end)
         return copy
 
     def leave_alone(self, seconds: float) -> None:
-        """Let nobody touch it for so long."""
+        """Do not send or settle the line for ``seconds``."""
         self._not_before = time.monotonic() + seconds
 
     @property

@@ -1,7 +1,7 @@
-"""Watching one writer: which of its records wait, in what order, and when it is dead.
+"""Watch one writer: which of its records wait, in what order, and whether it is dead.
 
-A record is read twice: here, to know that it is there and where it goes, and again when it is sent. In between only its
-place is kept, for at most ``WINDOW`` records of a writer, so a backlog of any size takes constant memory.
+A record is read twice: here, to find it and its destination, and again when it is sent. In between only its place is
+kept, for at most ``WINDOW`` records of a writer, so a backlog of any size takes constant memory.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Removable(NamedTuple):
 
 
 class WatchedWriter:
-    """The read side of one writer's directory. ``dead`` and ``gone`` never turn back."""
+    """The read side of one writer's directory. ``dead`` and ``gone`` never become false again."""
 
     def __init__(
         self, layout: Layout, writer_id: str, entry: WriterEntry, redirects: Optional[Redirects] = None
@@ -68,7 +68,7 @@ class WatchedWriter:
         self.is_flushers = who.get("role") == "flusher"
         self.program = program_of(who)
         self.born = float(who["born"]) if type(who.get("born")) is float else None  # Unix seconds
-        self.destination: Optional[str] = None  # which all of its records name, as far as they were looked at
+        self.destination: Optional[str] = None  # named by all of its records read so far
         self.segments = Segments()
         self._settled_sizes: dict[str, int] = {}
         self.changed = True  # perhaps, since the last sync
@@ -77,16 +77,17 @@ class WatchedWriter:
         self._window: deque[Waiting] = deque()
         self._extras: dict[str, list[Waiting]] = {}
         self._number, self._offset = entry.segment, entry.offset
-        self._again = 0, 0  # (number of a segment that is read once more, the record up to which that is known)
+        self._again = 0, 0  # (number of a segment that is read again, seq of its last record already known)
         self._read_to_end = False  # and nothing more can come
-        self._caught_up = False  # with what the last look saw
-        self._unreadable = False  # something is there that could not be read the last time
-        self.news: set[Optional[str]] = set()  # the destinations of what was read since this was last emptied
+        self._caught_up = False  # with everything the last scan saw
+        self._unreadable = False  # something could not be read in the last scan
+        self.news: set[Optional[str]] = set()  # the destinations of the records read since this was last emptied
 
     def refresh(self, now: float, *, full: bool = True) -> bool:
-        """Look again: is it alive, which segments are there. ``now`` in Unix seconds. False if nothing was new at a
-        glance, which is enough where no writer came or went or began a segment (not ``full``); otherwise ``take_in``
-        is due.
+        """Check again whether the writer is alive, and list its segments; ``now`` in Unix seconds.
+
+        False if a glance showed no change, which is enough unless a writer came, went or began a segment (``full``).
+        If true, ``take_in`` is due.
         """
         idle = not (full or self._window or self._extras or self._unreadable or self.dead)
         if idle and self._glance.shows_no_change(now):
@@ -97,75 +98,75 @@ class WatchedWriter:
         return True
 
     def take_in(self) -> None:
-        """Read on, up to where the last look saw records, as far as there is room in the window."""
+        """Read the new records that the last scan saw, as far as there is room in the window."""
         if not self.gone:
             self._read_numbered()
             self._read_extras()
 
     def look_at_files(self, now: float) -> None:
-        """``refresh`` for one look."""
+        """Check the writer's lock and list its segments, without the shortcut of ``refresh``."""
         self.dead = self.dead or is_dead(self.directory)
         self._unreadable = False
         self._list(now)
 
     def sync(self) -> None:
-        """Ask the kernel to put on the disk itself what was written since the last call."""
+        """Sync to the physical disk the data written since the last call."""
         if self.changed:
             self._syncer.sync(self.segments, self._listed_mtime)
             self.changed = False
 
     def waiting(self) -> Iterator[Waiting]:
-        """What is not settled, oldest first."""
+        """Yield the lines that are not settled: those in numbered segments, oldest first, then those in x- segments."""
         for line in (*self._window, *chain.from_iterable(self._extras.values())):
             if not line.is_settled:
                 yield line
 
     @property
     def exhausted(self) -> bool:
-        """Dead, and every byte of it is settled."""
+        """Whether the writer is dead and every byte of it is settled."""
         return self.dead and self._read_to_end and not (self._unreadable or self._window or self._extras)
 
     @property
     def has_more(self) -> bool:
-        """Whether anything waits, or may turn up when it is read on."""
+        """Whether any line waits, or may be found by reading on."""
         return bool(self._window or self._extras or not self._caught_up)
 
     def read(self, line: Waiting) -> Union[Record, Damage]:
-        """The record itself; raises OSError."""
+        """Read the record from disk; raises OSError."""
         found = read_record(os.path.join(self.directory, line.segment), line.start, line.end)
         other = isinstance(found, Record) and found.id != line.event_id
         return Damage("another record is in its place") if other else found
 
     def refill(self) -> None:
-        """Read on in what the last look has seen, if the window has room for a good part."""
+        """Read on in the segments that the last scan saw, if at least half of the window is free."""
         if not (self._caught_up or self.gone) and len(self._window) <= WINDOW // 2:
             self._read_numbered()
 
     @property
     def open_segment(self) -> Optional[tuple[KeptDescriptor, int]]:
-        """(descriptor, size) of what has to grow before there is anything new; None where that is not enough."""
+        """(descriptor, size) of the segment that grows with any new record; None if its size is not enough to check."""
         return self._glance.open_segment
 
     def close(self) -> None:
-        """Let go of what is kept open."""
+        """Close the descriptors that are kept open."""
         self._glance.close()
 
     @property
     def horizon(self) -> float:
-        """What this writer has recorded later than this (Unix seconds) may not be in the window."""
+        """The Unix time after which this writer's records may not be in the window."""
         return float("inf") if self._caught_up or not self._window else self._window[-1].captured_at
 
     def knows(self, found: Segments) -> bool:
-        """Whether the last look saw all of these segments."""
+        """Return whether the last scan saw all of these segments."""
         return set(found.numbered) <= set(self.segments.numbered) and set(found.extras) <= set(self.segments.extras)
 
     def defer(self, line: Waiting) -> None:
-        """Give a record that must wait alone a segment of its own, so that what is behind it can be settled.
+        """Move a record that must wait alone to a segment of its own, so that the records behind it can be settled.
 
-        It stays the same record, held. Raises OSError. What is left of this if the next checkpoint is never made is
-        removed by the next flusher.
+        It stays the same record, held. Raises OSError. If the next checkpoint is never made, the next flusher removes
+        the new segment.
         """
-        if line.number is None:  # it has one
+        if line.number is None:  # it already has a segment of its own
             self.entry.tries[line.segment] = line.suspicions
             return
         if len(self._extras) >= MOST_ALONE:
@@ -181,17 +182,17 @@ class WatchedWriter:
         self.settle(line, None)
 
     def settle(self, line: Waiting, outcome: Optional[str], *, lost: bool = False) -> None:
-        """Count ``line`` under ``outcome`` (None: it was no record, or goes on elsewhere) and move ``low`` on as far as
-        it can go.
+        """Count ``line`` under ``outcome`` (None: it was not a record, or goes on elsewhere), and move ``low`` on as
+        far as possible.
         """
         line.state = State.LOST if lost else State.SETTLED
         if lost and line.number is None:
-            outcome = dropped("damaged")  # of the others the numbers tell
+            outcome = dropped("damaged")  # in numbered segments a missing number shows this
         if outcome is not None:
             self.entry.tally[outcome] += 1
         if line.number is None:
             self.entry.tries.pop(line.segment, None)
-            if not deferred_from(line.segment):  # what was deferred is counted by its number
+            if not deferred_from(line.segment):  # deferred records are counted by their number
                 self.entry.extras_seen += outcome is not None
             if all(part.is_settled for part in self._extras[line.segment]):
                 self._settled_sizes[line.segment] = self._extras.pop(line.segment)[-1].end
@@ -201,17 +202,17 @@ class WatchedWriter:
         self._slide()
 
     def settled_segments(self) -> list[str]:
-        """Names of the segments that are there still and hold nothing unsettled, nor ever will."""
+        """Return the names of the existing segments that are completely settled and will not grow."""
         numbered = [
             segment_name(number) for number in self.segments.numbered if number < self.entry.segment or self.exhausted
         ]
         return numbered + [name for name in self.segments.extras if name in self.entry.extras]
 
     def sizes(self) -> tuple[int, list[Removable]]:
-        """The bytes of all segments with anything unsettled, and of these the ones that could go for want of room.
+        """Return the bytes of all segments with unsettled lines, and which of these segments could be dropped for room.
 
-        Of the numbered ones, those are offered whose writer is done with them, up to the first that is on its way to
-        the tracker; they must be dropped in the order of their numbers.
+        Numbered segments are offered if the writer has finished them, up to the first with a record in flight; they
+        must be dropped in the order of their numbers.
         """
         total, removable, in_order, settled = 0, [], True, set(self.settled_segments())
         finished = blackbox.finished_upto(self.directory, self.segments.numbered, dead=self.dead)
@@ -233,7 +234,7 @@ class WatchedWriter:
         return total, removable
 
     def drop(self, name: str, reason: str) -> None:
-        """Settle everything in one removable segment as dropped; whatever came before it must be settled."""
+        """Settle everything in one removable segment as dropped; all earlier segments must be settled."""
         number = segment_number(name)
         if number is None:
             self._read_extras()
@@ -244,7 +245,7 @@ class WatchedWriter:
         self._slide()
 
     def _drop_unread(self, name: str, number: int, outcome: str) -> None:
-        """The part of ``drop`` for what was never in the window; nor is it read ahead of."""
+        """Do the part of ``drop`` for lines that were never in the window."""
         if self._number < number:
             self._number, self._offset = number, 0
         for line in read_lines(os.path.join(self.directory, name), self._offset, finished=True):
@@ -258,11 +259,11 @@ class WatchedWriter:
         self._number, self._offset = number + 1, 0
 
     def settled_size(self, name: str, *, default: int) -> int:
-        """How many bytes of a settled segment were read; ``default`` if that was another flusher's doing."""
+        """Return how many bytes of a settled segment were read; ``default`` if another flusher read it."""
         return self._settled_sizes.pop(name, default)
 
     def forget_unlinked(self) -> None:
-        """Drop the names of x- segments that are no longer there."""
+        """Remove the names of x- segments that no longer exist from the ledger entry."""
         self.entry.extras.intersection_update(self.segments.extras)
 
     def _list(self, now: float) -> None:
@@ -280,7 +281,7 @@ class WatchedWriter:
             self._cannot_read(self.directory, error, 0o700)
 
     def _cannot_read(self, path: str, error: OSError, mode: int) -> None:
-        """It stays where it is, and the next look tries again; rights that somebody took from us are taken back."""
+        """Note that ``path`` could not be read: the next scan tries again. Restore permissions that were taken away."""
         self._unreadable = True
         if isinstance(error, PermissionError):
             with suppressed(OSError):
@@ -288,7 +289,7 @@ class WatchedWriter:
 
     def _read_numbered(self) -> None:
         self._read_to_end = self._caught_up = False
-        numbers = self.segments.numbered  # which of them are finished is asked before reading: nothing comes in between
+        numbers = self.segments.numbered  # check which are finished before reading, so no record can come in between
         finished = blackbox.finished_upto(self.directory, numbers, dead=self.dead)
         while len(self._window) < WINDOW:
             next_one = bisect_left(numbers, self._number)
@@ -307,7 +308,7 @@ class WatchedWriter:
         self._slide()
 
     def _read_segment(self, number: int, *, finished: bool) -> bool:
-        """Take in lines until the window is full; true when the end was reached."""
+        """Read lines until the window is full; true if the end was reached."""
         name = segment_name(number)
         path = os.path.join(self.directory, name)
         size = size_of(path)
@@ -332,8 +333,8 @@ class WatchedWriter:
         return True
 
     def _starts_over(self, number: int, size: int) -> bool:
-        """Read a segment again that somebody has truncated to ``size`` bytes: whatever came since is new. False as long
-        as anything waits that is in there still, for it goes by its place.
+        """Prepare to read a segment again that was truncated from outside to ``size`` bytes: everything recorded since
+        is new. False as long as lines of it wait, because lines are identified by their place.
         """
         for line in list(self._window):
             if line.number == number and line.end > size and line.state is State.HELD:
@@ -355,7 +356,7 @@ class WatchedWriter:
         return waiting
 
     def redirect(self, redirects: Collection[Redirect]) -> None:
-        """Obey redirects that were given after these records were read."""
+        """Apply redirects that were given after these records were read."""
         for line in self.waiting():
             line.to = resolve(redirects, line.to, self.id, line.segment, line.start)
 
@@ -389,8 +390,8 @@ class WatchedWriter:
                 continue
             if lines:
                 self._extras[name] = [self._waiting_at(name, None, line) for line in lines]
-                if name in self.entry.tries:  # it failed in the hands of another flusher
+                if name in self.entry.tries:  # it failed under another flusher
                     for waiting in self._extras[name]:
                         waiting.suspicions, waiting.failed_at = self.entry.tries[name], time.monotonic()
-            elif self.dead:  # made and never written to
+            elif self.dead:  # created and never written to
                 self.entry.extras.add(name)

@@ -1,1 +1,1 @@
-"""Hooks: where Python, logging and multiprocessing let us hear of failures; each calls what was there before."""
+"""Hooks into Python, logging and multiprocessing that report failures; each calls the hook that was there before."""

@@ -1,4 +1,4 @@
-"""``catch``: a context manager and a decorator that reports what passes through it, and lets it pass."""
+"""``catch``: a context manager and decorator that reports exceptions and lets them propagate."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Report = Callable[[BaseException, Optional[TracebackType]], object]
 
 
 class Catch:
-    """Reports each ``Exception`` that leaves the block or the function, and raises it on.
+    """Reports each ``Exception`` that leaves the block or the function, and lets it propagate.
 
-    What is no ``Exception`` ends something on purpose (SystemExit, KeyboardInterrupt, GeneratorExit, CancelledError)
-    and is not reported. It has no state, so one may be used many times, nested, and by several threads.
+    Other exceptions end something on purpose (SystemExit, KeyboardInterrupt, GeneratorExit, CancelledError) and are not
+    reported. An instance has no state, so it may be used many times, nested, and by several threads.
     """
 
     def __init__(self, report: Report) -> None:
@@ -41,10 +41,9 @@ class Catch:
             diagnostics.note("catch", f"an exception was not reported: {describe(own)}")
 
     def __call__(self, function: Function) -> Function:
-        """Decorate a function, an ``async`` one, a generator of either kind, or what else can be called.
+        """Decorate a function, an ``async`` function, a generator of either kind, or another callable.
 
-        Also what stands in a class around a function: classmethod, staticmethod, property, partialmethod. Raises
-        TypeError for what cannot be decorated.
+        Also decorates classmethod, staticmethod, property and partialmethod. Raises TypeError for other objects.
         """
         decorated: Any = self._around_descriptor(function)
         if decorated is None:
@@ -54,7 +53,7 @@ class Catch:
         return decorated  # type: ignore[no-any-return]
 
     def _around_descriptor(self, found: Any) -> Any:
-        """None where it is none of those that are known."""
+        """Decorate the functions in a known descriptor; return None for any other object."""
         kind = type(found)
         if kind is classmethod or kind is staticmethod:
             return kind(self(found.__func__))
@@ -70,7 +69,7 @@ class Catch:
         def caught(*arguments: Any, **options: Any) -> Any:
             with self:
                 returned = function(*arguments, **options)
-            # A plain function around another kind of one, or a lambda.
+            # A plain function or lambda that returns the object of a coroutine function or generator.
             around = _AROUND_GIVEN.get(type(returned))
             return returned if around is None else around(self, lambda: returned)()
 
@@ -97,7 +96,7 @@ class Catch:
         async def caught(*arguments: Any, **options: Any) -> Any:
             with self:
                 inner = function(*arguments, **options)
-                # Popped, so that no variable of this frame, which tracebacks lead to, holds what was thrown or sent.
+                # Popped, so that this frame, which tracebacks refer to, holds no thrown exception and no sent value.
                 steps = [inner.__anext__()]
                 while True:
                     try:
@@ -135,7 +134,7 @@ def _told(found: Any) -> str:
 
 
 def _without_own_frames(traceback: Optional[TracebackType]) -> Optional[TracebackType]:
-    """The decorators' frames are the outermost ones."""
+    """Remove the decorators' frames, which are the outermost ones."""
     while traceback is not None and is_own_file(traceback.tb_frame.f_code.co_filename):
         traceback = traceback.tb_next
     return traceback

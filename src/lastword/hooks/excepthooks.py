@@ -1,11 +1,11 @@
-"""The hooks for exceptions that nobody catches.
+"""The hooks for uncaught exceptions.
 
-``sys.excepthook`` for what ends the program, ``threading.excepthook`` for what ends a thread, and
-``sys.unraisablehook`` for what goes nowhere: out of a finalizer, a callback of C. Each reports, then calls the one that
-was there before it. Those of asyncio are heard of by its logger: see ``log_records``.
+``sys.excepthook`` for exceptions that end the program, ``threading.excepthook`` for those that end a thread, and
+``sys.unraisablehook`` for those that cannot propagate: from a finalizer or a C callback. Each hook reports, then calls
+the one that was there before it. Uncaught exceptions in asyncio arrive through its logger: see ``log_records``.
 
-A hook that is put on top of ours need not call it. What ended the program is known to the interpreter until its end, so
-``look_back`` is to be called there. What an operator types into a console is not the program's failure.
+A hook that is installed above ours may not call ours. The interpreter keeps the exception that ended the program until
+its end, so ``look_back`` must be called there. Errors in code typed into a console are not the program's failures.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lastword.hooks.slot import Hook, HookSlot
 
 EXCEPTHOOK, THREADING, UNRAISABLE = "sys.excepthook", "threading.excepthook", "sys.unraisablehook"
 
-#: Takes the exception, its traceback and the mechanism, which is one of the above.
+#: Takes the exception, its traceback and the mechanism, one of the names above.
 Report = Callable[[BaseException, Optional[TracebackType], str], None]
 
 _Uncaught = tuple[Optional[BaseException], Optional[TracebackType]]
@@ -33,11 +33,11 @@ _file_of_syntax_error = SyntaxError.__dict__["filename"].__get__
 
 _OWN = os.path.dirname(__file__) + os.sep  # the frames between a hook and here
 
-#: A SyntaxError's file, the frame of ``code``, and that of what was typed.
+#: A SyntaxError's file, the frame of the module ``code``, and the frame of the typed code.
 _FRAMES_OF_CONSOLE = 3
 
 _report: Optional[Report] = None
-_heard = 0  # the address of the last exception that came by sys.excepthook
+_heard = 0  # the address of the last exception passed to sys.excepthook
 
 
 def install(report: Report) -> None:
@@ -49,7 +49,7 @@ def install(report: Report) -> None:
 
 
 def uninstall() -> None:
-    """Report no more, and put back what was there, where nobody has hooked in since."""
+    """Stop reporting, and restore the previous hooks where no other hook was installed since."""
     global _report
     _report = None
     for slot, _, _ in _slots:
@@ -57,10 +57,10 @@ def uninstall() -> None:
 
 
 def look_back() -> None:
-    """Report the exception that has ended the program, where no hook of ours has heard of it. Raises nothing.
+    """Report the exception that ended the program if none of our hooks was called with it. Raises nothing.
 
-    Others leave exceptions there too (consoles, debuggers, test runners, Tk). Those were called by somebody, who goes
-    on; what ends the program has left the last frame of its thread.
+    Consoles, debuggers, test runners and Tk also set ``sys.last_exc``. Their exceptions did not leave the outermost
+    frame, because a caller caught them; the exception that ends the program has left the last frame of its thread.
     """
     report = _report
     error: Any = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
@@ -77,7 +77,7 @@ def _listener(report: Report, mechanism: str, read: Callable[..., _Uncaught]) ->
             error, traceback = read(*arguments)
             if error is not None:
                 report(error, traceback, mechanism)
-        except BaseException as own:  # the thread is ending anyway, and its own hook must still run
+        except BaseException as own:  # the thread is ending anyway, and the previous hook must still run
             diagnostics.note("uncaught", f"an uncaught exception was not reported: {describe(own)}")
 
     return listen
@@ -92,8 +92,9 @@ def _from_interpreter(kind: type[BaseException], error: Any, traceback: Optional
 
 
 def _is_printed_by_its_handler(error: Any, traceback: Optional[TracebackType]) -> bool:
-    """Whether who has caught it calls ``sys.__excepthook__`` for its traceback, and goes on. ``sys.excepthook`` is also
-    called to have a hook hear of it, as by threads of old.
+    """Return whether a function that caught ``error`` calls ``sys.__excepthook__`` to print it, and goes on.
+
+    A call of ``sys.excepthook`` does not count: it may be made for the hooks, as older ``threading`` did.
     """
     if traceback is None or sys.exc_info()[1] is not error:
         return False
@@ -105,7 +106,7 @@ def _is_printed_by_its_handler(error: Any, traceback: Optional[TracebackType]) -
 
 
 def _was_typed(error: Any, traceback: Optional[TracebackType]) -> bool:
-    """Whether it comes of what was typed at a prompt: of the interpreter, of the module ``code``."""
+    """Return whether it comes from code typed at a prompt, of the interpreter or of the module ``code``."""
     files = [_file_of_syntax_error(error)] if issubclass(type(error), SyntaxError) else []
     while traceback is not None and len(files) < _FRAMES_OF_CONSOLE:
         files.append(traceback.tb_frame.f_code.co_filename)
@@ -115,13 +116,13 @@ def _was_typed(error: Any, traceback: Optional[TracebackType]) -> bool:
 
 
 def _from_thread(arguments: threading.ExceptHookArgs) -> _Uncaught:
-    """SystemExit ends a thread silently; it is no error."""
+    """Return the exception of a thread; None for SystemExit, which ends a thread silently and is no error."""
     error = arguments.exc_value
     return (None if issubclass(arguments.exc_type, SystemExit) else error), arguments.exc_traceback
 
 
 def _from_nowhere(arguments: Any) -> _Uncaught:
-    """Not the object that it came out of, which may be about to go."""
+    """Return the unraisable exception, but not its object, which may be about to be deleted."""
     return arguments.exc_value, arguments.exc_traceback
 
 

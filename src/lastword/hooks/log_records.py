@@ -1,11 +1,11 @@
-"""What a program says by ``logging``, heard without a handler.
+"""Receive the records of ``logging`` without a handler.
 
-A handler on the root logger would change what the program prints: ``basicConfig`` does nothing where there is one, and
-``lastResort`` is silent. So we listen where a logger asks its filters about a record: ``Logger.filter``, after it has
-said yes. Every logger is heard, whether it propagates or not and whatever ``dictConfig`` does to the handlers. Nothing
-of ours is on the stack while handlers run, and none of their locks is held by us.
+A handler on the root logger would change the program's output: ``basicConfig`` does nothing if there is one, and
+``lastResort`` prints nothing. So we hook ``Logger.filter``, which asks a logger's filters about a record, and take the
+records that it accepts. This works for every logger, whether it propagates or not and whatever ``dictConfig`` does to
+the handlers. None of our code is on the stack while handlers run, and we hold none of their locks.
 
-Exceptions of asyncio that nobody catches come this way too: its loops log them, and so nobody need import asyncio.
+Uncaught exceptions in asyncio arrive this way too: its loops log them, so lastword need not import asyncio.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ MAX_FILE = 1024
 MAX_NAME = 200
 MAX_EXTRA = 16 * 1024  # characters of JSON
 
-#: The tag by which an event tells which logger it came from, and the one for a level that is none of logging's.
+#: The tag that names an event's logger, and the tag for a level that is not one of logging's.
 LOGGER_TAG, LEVEL_TAG = "logger", "log_level"
 
 _LEVEL_NAMES = frozenset(("CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"))
 _TRACEBACK = "Traceback (most recent call last)"
 
-# What handlers, and structlog, put into a record beside what is in every new one.
+# Attributes that handlers and structlog add to those of every new record.
 _NAMES_IN_RECORDS = frozenset(("message", "asctime", "taskName", "_logger", "_name"))
 _STRUCTLOGS_NAMES = frozenset(("event", "level", "logger", "timestamp", "exc_info", "exception", "stack_info"))
 _own_names: frozenset[str] = _NAMES_IN_RECORDS
 
 _slot: Optional[HookSlot] = None
 _later_classes: Optional[HookSlot] = None
-_classes: dict[type, HookSlot] = {}  # those below Logger that have a filter of their own
-_asked = Nesting()  # the address of the record that a thread asks the filters about
+_classes: dict[type, HookSlot] = {}  # the subclasses of Logger that have their own ``filter``
+_asked = Nesting()  # the address of the record that a thread is filtering
 
 
 def install(logging: ModuleType, listener: Callable[[LogRecord], None]) -> None:
-    """Give ``listener`` every record that a logger lets pass, in its thread. What the listener raises is noted."""
+    """Pass to ``listener`` every record that a logger accepts, in its thread. Exceptions of the listener are noted."""
     global _slot, _own_names, _later_classes
     if _slot is None:
         _own_names = _NAMES_IN_RECORDS.union(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
@@ -67,7 +67,7 @@ def install(logging: ModuleType, listener: Callable[[LogRecord], None]) -> None:
 
 
 def uninstall() -> None:
-    """Listen no more."""
+    """Stop listening, and restore the previous functions."""
     for slot in (_slot, _later_classes, *_classes.values()):
         if slot is not None:
             slot.uninstall()
@@ -83,7 +83,7 @@ def _pass_then_tell(link: Link) -> Hook:
             verdict = link.previous(logger, record)
         else:
             outer = _asked.level
-            if outer == id(record):  # by the filter of a class below, which has the last word
+            if outer == id(record):  # called by the filter of a subclass, which decides
                 return link.previous(logger, record)
             _asked.level = id(record)
             try:
@@ -92,7 +92,7 @@ def _pass_then_tell(link: Link) -> Hook:
                 _asked.level = outer
         if verdict and listener is not None:
             try:
-                # since Python 3.12 a filter may put another in its place
+                # since Python 3.12 a filter may return another record
                 listener(verdict if issubclass(type(verdict), kind_of_record) else record)
             except failures() as own:
                 diagnostics.note("logging", f"what was logged was not reported: {describe(own)}")
@@ -109,7 +109,7 @@ def _hear_classes_below(cls: type, listener: Callable[[LogRecord], None]) -> Non
 
 
 def _hear_class(cls: type, listener: Callable[[LogRecord], None]) -> None:
-    """A logger of a class with a ``filter`` of its own, or of a mixin's, need not ask that of ``Logger``."""
+    """Hook ``cls`` if it has its own ``filter``, or a mixin's, which may not call that of ``Logger``."""
     owner = next(one for one in cls.__mro__ if "filter" in vars(one))
     is_heard_above = owner is sys.modules["logging"].Logger or (owner in _classes and owner is not cls)
     if not is_heard_above and type(vars(owner)["filter"]) is FunctionType:
@@ -131,7 +131,10 @@ def _hear_later_class(link: Link) -> Hook:
 
 
 def is_ours_to_hear(record: LogRecord) -> bool:
-    """Not what lastword itself says, nor what another process has logged and this one handles for it."""
+    """Return whether ``record`` is from this process and not from lastword.
+
+    This process may also handle records that another process has logged.
+    """
     name, process = name_of(record), record.process
     if process is not None and _number(process) != os.getpid():
         return False
@@ -139,28 +142,28 @@ def is_ours_to_hear(record: LogRecord) -> bool:
 
 
 def name_of(record: LogRecord) -> str:
-    """The logger's."""
+    """Return the name of the logger."""
     return _text(record.name)
 
 
 def number_of(record: LogRecord) -> float:
-    """Its level as a number; that of none, where it has none."""
+    """Return its level as a number; 0 if it has no valid one."""
     return _number(record.levelno)
 
 
 def level_of(record: LogRecord) -> Level:
-    """The level of an event or breadcrumb: CRITICAL is fatal, and what lies between two counts as the lower one."""
+    """Return the level for an event or breadcrumb. See ``level_of_number``."""
     return level_of_number(number_of(record))
 
 
 def has_exception(record: LogRecord) -> bool:
-    """Whether it was logged with ``exc_info``."""
+    """Return whether it was logged with ``exc_info``."""
     information: Any = record.exc_info
     return bool(information) if type(information) in (type(None), bool, int, tuple) else True
 
 
 def _text(value: Any) -> str:
-    """What a record has for a text; the program may have put anything there."""
+    """Return a text of a record, "" for any other type: the program may have put anything there."""
     return exact(value) if issubclass(type(value), str) else ""
 
 
@@ -172,13 +175,14 @@ def _number(value: Any) -> float:
 
 
 def text_of(record: LogRecord, scrub: Callable[[str], str]) -> str:
-    """The message with its arguments, in at most 8,192 characters (see ``clean_ends``). Runs their ``str``, as any
-    handler would.
+    """Return the message with its arguments, at most 8,192 characters (see ``clean_ends``).
+
+    Runs the arguments' ``str``, as any handler would.
     """
     try:
         wrapped = _wrapped_by_structlog(record)
         return clean_ends(record.getMessage() if wrapped is None else str(wrapped.get("event")), MAX_TEXT, scrub)
-    except anything():  # arguments that do not fit: logging will say so itself
+    except anything():  # arguments that do not fit: logging reports that itself
         message = record.msg
         if type(message) is str:
             return clean_ends(message, MAX_TEXT, scrub)
@@ -186,10 +190,10 @@ def text_of(record: LogRecord, scrub: Callable[[str], str]) -> str:
 
 
 def exception_of(record: LogRecord, text: str) -> Optional[tuple[BaseException, Optional[TracebackType]]]:
-    """The exception that was logged, and its traceback where it has a real one (Celery passes on pictures of such).
+    """Return the logged exception and its traceback, or None. A traceback that is a copy (Celery) counts as None.
 
-    Also where the record has it in another way: as structlog wraps it, or as its traceback in ``text``, which is then
-    that of the exception being handled.
+    Also finds the exception if structlog wrapped it, or if ``text`` contains the traceback of the exception being
+    handled.
     """
     error, traceback = _error_and_traceback(record.exc_info)
     if not issubclass(type(error), BaseException):
@@ -200,7 +204,7 @@ def exception_of(record: LogRecord, text: str) -> Optional[tuple[BaseException, 
 
 
 def _error_and_traceback(information: Any) -> tuple[Any, Any]:
-    """Of what ``sys.exc_info()`` gives, three times None included; of anything else, it and None."""
+    """Split the result of ``sys.exc_info()``, even three times None; return anything else with None."""
     if type(information) is tuple and len(information) == 3:
         return information[1:]
     return information, None
@@ -220,22 +224,22 @@ def _told_otherwise(record: LogRecord, text: str) -> Any:
 
 
 def _wrapped_by_structlog(record: LogRecord) -> Optional[dict[str, Any]]:
-    """What structlog hands to its own formatter, in the place of a text."""
+    """Return the dict that structlog passes to its own formatter as the message; None for other records."""
     message: Any = record.msg
     return message if type(message) is dict and "_logger" in record.__dict__ else None
 
 
 class Logged:
-    """What a record says, for the event that it becomes."""
+    """The content of a log record, for the event made from it."""
 
     def __init__(self, record: LogRecord, text: str, *, with_content: bool) -> None:
-        """``text`` is what ``text_of`` says; ``with_content``: the event tells it, and the record's ``extra``."""
+        """``text`` is the result of ``text_of``; ``with_content``: the event has it, and the record's ``extra``."""
         self._record = record
         self._text = text
         self._with_content = with_content
 
     def add_to(self, event: Event) -> None:
-        """What the program has set gives way in the context ``logging``, and not in the tags."""
+        """Add the content to ``event``. It overrides the program's context ``logging``, but not the program's tags."""
         tags = {LOGGER_TAG: clean(name_of(self._record), MAX_NAME)}
         level = _text(self._record.levelname)
         if level and level not in _LEVEL_NAMES:
@@ -254,12 +258,14 @@ class Logged:
         return {**content, "message": self._text} if is_exception else content
 
     def origin(self, kind: str) -> Origin:
-        """The line that logged it, as ``logging`` found it."""
+        """Return the line that logged the record, as ``logging`` found it."""
         return Origin(kind, clean(_text(self._record.pathname), MAX_FILE), int(_number(self._record.lineno)))
 
     def stack(self, reader: StackReader) -> list[Frame]:
-        """The stack that ends in the line that logged it; that line alone where it is not on this stack, since a thread
-        of its own, such as loguru's, passes records on.
+        """Return the stack that ends in the line that logged the record.
+
+        If that line is not on this stack, because another thread (for example loguru's) passes records on, return only
+        a frame for that line.
         """
         file, line = _text(self._record.pathname), int(_number(self._record.lineno))
         frame = _calling_frame(file, line)
@@ -271,7 +277,7 @@ class Logged:
 
 
 def _calling_frame(called_in: str, at: int) -> Optional[FrameType]:
-    """The frame of the line that logged it; the one that called ``logging`` or us, where the record names no line."""
+    """Return the frame of the line that logged it, or the caller of ``logging`` or us if the record names no line."""
     caller: Optional[FrameType] = None
     frame: Optional[FrameType] = sys._getframe()
     own = os.path.dirname(sys.modules["logging"].__file__ or "") + os.sep

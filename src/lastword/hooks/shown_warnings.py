@@ -1,9 +1,8 @@
 """The hook for warnings that the program shows.
 
-Where ``warnings.showwarning`` is not Python's own, Python gives no ``source`` to it, and a ResourceWarning is shown
-without the place of its allocation. So as long as it is Python's own, we listen at what that calls to print
-(``_showwarnmsg_impl``, which ``catch_warnings`` exchanges as well); where the program shows its warnings itself, at
-``showwarning``.
+If ``warnings.showwarning`` is not Python's own, Python passes no ``source`` to it, and a ResourceWarning is shown
+without the place of its allocation. So as long as it is Python's own, we hook ``_showwarnmsg_impl``, which it calls to
+print (``catch_warnings`` replaces that too); if the program has replaced ``showwarning``, we hook ``showwarning``.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from lastword.interruption import anything
 MAX_TEXT = 1024
 MAX_FILE = 1024
 
-#: Takes the text of a warning, with its class, and where it was shown for: file and line.
+#: Takes the text of a warning, with its class, and the file and line that it is about.
 Tell = Callable[[str, str, int], None]
 
 
 def install(tell: Tell) -> None:
-    """Tell of each warning that is shown from now on; the latest ``tell`` wins."""
+    """Call ``tell`` for each warning that is shown from now on; the latest ``tell`` wins."""
     shown_by_python = warnings.showwarning is getattr(warnings, "_showwarning_orig", None)
     if not shown_by_python:
         _printed.uninstall()
     if getattr(warnings.showwarning, "__module__", "") == "logging":
-        _shown.uninstall()  # captureWarnings: each one comes by the logger ``py.warnings``
+        _shown.uninstall()  # captureWarnings: each warning arrives through the logger ``py.warnings``
     elif shown_by_python and hasattr(warnings, "_showwarnmsg_impl"):
         _printed.install(_listener_of_messages(tell))
     else:
@@ -37,7 +36,7 @@ def install(tell: Tell) -> None:
 
 
 def uninstall() -> None:
-    """Tell of none, and put back what was there, where nobody has hooked in since."""
+    """Stop reporting warnings, and restore the previous functions where no other hook was installed since."""
     _printed.uninstall()
     _shown.uninstall()
 

@@ -1,10 +1,10 @@
-"""Places where Python keeps a function that anybody may replace by one that calls the one before it.
+"""Slots where Python keeps a hook function that any code may replace by one that calls the previous one.
 
-A hook that somebody else has put on top of ours cannot be undone from below: it stays, and ours becomes a mere link of
-the chain, that calls the one before it and tells nobody.
+A hook that other code has installed above ours cannot be removed by us: it stays, and ours becomes a mere link of the
+chain, which calls the previous hook and reports nothing.
 
-Programs look whether a hook is still Python's own (``sys.excepthook is sys.__excepthook__``), and print something else
-where it is not. So where ours stands on Python's own, it stands in the place of that as well.
+Programs check whether a hook is still Python's own (``sys.excepthook is sys.__excepthook__``), and print something else
+if it is not. So if our hook directly replaces Python's own, it also replaces the attribute that names Python's own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Link:
 
     Attributes:
         previous: the hook that was there before.
-        listener: who is told of what the hook hears; None: nobody any more.
+        listener: the function called with the hook's arguments; None if the hook is switched off.
     """
 
     def __init__(self, previous: Hook) -> None:
@@ -33,7 +33,7 @@ class Link:
 
 
 def tell_then_pass_on(link: Link) -> Hook:
-    """A hook whose listener is told what the hook is given, and then the previous one, whatever happened."""
+    """Return a hook that calls its listener and then always the previous hook, with the same arguments."""
 
     def hook(*arguments: Any, **options: Any) -> None:
         try:
@@ -49,10 +49,9 @@ def tell_then_pass_on(link: Link) -> Hook:
 
 
 class HookSlot:
-    """Such a place: the attribute ``name`` of ``owner``, a module or a class.
+    """One slot: the attribute ``name`` of ``owner``, a module or a class.
 
-    ``chain`` makes the function that is put there, out of the link that it serves; ``own`` is the attribute by which
-    Python's own function is known, if any.
+    ``chain`` makes our hook function from its link; ``own`` is the attribute that names Python's own function, if any.
     """
 
     def __init__(self, owner: Any, name: str, chain: Callable[[Link], Hook] = tell_then_pass_on, own: str = "") -> None:
@@ -66,9 +65,9 @@ class HookSlot:
         self._inherited = False
 
     def install(self, listener: Hook) -> None:
-        """Tell ``listener`` from now on, and nobody else, however often this is called."""
+        """Call ``listener``, and no earlier listener, from now on; repeated calls are safe."""
         if self._link is None or not self._is_on_top():
-            # A later hook may or may not call ours. Ours goes on top, and the one below falls silent for good.
+            # A later hook may or may not call ours. A new one goes on top, and our old one is switched off for good.
             self._silence()
             self._inherited = self._name not in vars(self._owner)
             self._link = Link(getattr(self._owner, self._name))
@@ -78,7 +77,7 @@ class HookSlot:
         self._link.listener = listener
 
     def uninstall(self) -> None:
-        """Tell nobody, and put back what was there, where nobody has hooked in since."""
+        """Stop calling the listener, and restore the previous hook if no other hook was installed since."""
         if self._link is not None and self._is_on_top():
             if self._inherited:
                 delattr(self._owner, self._name)

@@ -1,8 +1,8 @@
-"""Children that ``multiprocessing`` starts anew, by spawn or a fork server, are set up like their parent.
+"""Set up children that ``multiprocessing`` spawns, directly or by a fork server, like their parent.
 
-A process hands a copy of ``current_process()._config`` to each child that it makes, by whatever class of whatever
-library, and so on to grandchildren. What lies in there for us sets the child up by being unpickled, which happens after
-the child has loaded the main module and before it does anything else.
+A process passes a copy of ``current_process()._config`` to each child that it makes, with any class of any library, and
+so on to grandchildren. Our entry in it sets the child up when it is unpickled, which happens after the child has loaded
+the main module and before it does anything else.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _LOADED_BEHIND_PROCESS = "multiprocessing.reduction"
 
 
 def carry(name: str, begin: Callable[..., object], *arguments: object) -> None:
-    """Have ``begin(*arguments)`` called in each child that is started anew; the last call for a ``name`` counts.
+    """Have ``begin(*arguments)`` called in each spawned child; the last call for a ``name`` counts.
 
-    ``begin`` is a function of a module. What cannot be pickled is noted when a child is started, which then is started
-    without. multiprocessing is not imported for this.
+    ``begin`` is a module-level function. If something cannot be pickled, this is noted when a child is started, and the
+    child starts without it. multiprocessing is not imported for this.
     """
     _carried[_KEY + name] = _Carrier(name, begin, arguments)
     _place()
@@ -32,7 +32,7 @@ def carry(name: str, begin: Callable[..., object], *arguments: object) -> None:
 
 
 def drop(name: str) -> None:
-    """Carry no more to children what was carried by that name."""
+    """Stop calling the function of ``name`` in children."""
     _carried.pop(_KEY + name, None)
     try:
         _config().pop(_KEY + name, None)
@@ -57,7 +57,7 @@ class _Carrier:
 
 
 class _Packed:
-    """What a child got, for its own children."""
+    """The data that a child received, for its own children."""
 
     def __init__(self, *packed: object) -> None:
         self._packed = packed
@@ -67,7 +67,7 @@ class _Packed:
 
 
 def _begun(name: str, packed: bytes) -> _Packed:
-    """Runs in the child. Whatever it raised would end the child."""
+    """Call the carried function, in the child. Catches its exceptions, which would end the child."""
     try:
         if packed:
             begin, arguments = _pickle().loads(packed)
@@ -78,7 +78,7 @@ def _begun(name: str, packed: bytes) -> _Packed:
 
 
 class _Waiting:
-    """A finder that finds nothing: it is told when multiprocessing has made the process that it is in."""
+    """An import finder that finds nothing: it only notices when multiprocessing has made its process object."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name == _LOADED_BEHIND_PROCESS:

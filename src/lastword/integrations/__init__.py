@@ -1,9 +1,9 @@
-"""What frameworks do with an exception that a view, a route or a consumer lets out, heard where they do it.
+"""Report exceptions that leave a view, a route or a consumer, at the point where the framework handles them.
 
-``install`` covers Django, Flask, FastAPI and Channels, whether the program has imported them already or does so later;
-none of them is imported for it, and an application object is not needed. Each exception is reported once, with the
-request that it came of, and goes on its way as it would have gone. What is set for one request (``set_user``,
-``set_tag``, breadcrumbs …) is forgotten with it. So are exceptions heard that end a child process of multiprocessing.
+``install`` covers Django, Flask, FastAPI and Channels, imported already or later; it imports none of them and needs no
+application object. Each exception is reported once, with its request, and then propagates as it would without lastword.
+Data set for one request (``set_user``, ``set_tag``, breadcrumbs …) is dropped at its end. Exceptions that end a child
+process of multiprocessing are reported, too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lastword.integrations.reporting import Report, listen, report_to_lastword
 
 
 def install(report: Report = report_to_lastword) -> None:
-    """Let ``report``, and nobody else, hear of exceptions in requests, however often this is called."""
+    """Have ``report`` alone called for each exception in a request; repeated calls replace it."""
     listen(report)
     django.install()
     flask.install()
@@ -22,5 +22,5 @@ def install(report: Report = report_to_lastword) -> None:
 
 
 def uninstall() -> None:
-    """Tell nobody any more. What was put into the frameworks stays there, and does nothing."""
+    """Stop reporting. The wrappers stay in the frameworks and do nothing."""
     listen(None)

@@ -1,6 +1,6 @@
-"""ASGI: exceptions that leave an application while it serves a request or a websocket. FastAPI and Channels by name.
+"""ASGI: report exceptions that leave an application while it serves a request or a websocket.
 
-Any other application is heard through ``ReportingMiddleware``, put around it.
+FastAPI and Channels are covered by ``install``; any other application must be wrapped in ``ReportingMiddleware``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 def install() -> None:
-    """All FastAPI applications are heard, and all Channels routers, those that exist already and later ones."""
+    """Report from all FastAPI applications and Channels routers, existing and later ones."""
     when_imported("fastapi.applications", lambda module: _hear(module, "FastAPI"))
     when_imported("channels.routing", lambda module: _hear(module, "ProtocolTypeRouter"))
 
@@ -37,7 +37,7 @@ def _hear(module: ModuleType, name: str) -> None:
 
 
 class ReportingMiddleware:
-    """``app = ReportingMiddleware(app)``."""
+    """Reports from the application that it wraps: ``app = ReportingMiddleware(app)``."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -78,7 +78,7 @@ def _read_request(scope: Scope) -> Request:
 
 
 def _origin(scope: Scope, headers: dict[str, str]) -> str:
-    """By the server's own address, not by what the client calls it; a Unix socket has none to show."""
+    """Return scheme and address of the server; on a Unix socket, the Host that the client named, or ''."""
     server = scope.get("server")
     where = f"{server[0]}:{server[1]}" if server and server[1] is not None else headers.get("host", "")
     return f"{scope.get('scheme', 'http')}://{where}" if where else ""

@@ -1,6 +1,6 @@
-"""multiprocessing: what ends a child process. It prints that by itself, and ``sys.excepthook`` never hears of it.
+"""multiprocessing: report exceptions that end a child process; it prints these without calling ``sys.excepthook``.
 
-Children that begin as a new interpreter (spawn, forkserver) are heard where ``install`` is called there, too.
+In children that start as a new interpreter (spawn, forkserver), ``install`` must be called, too.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ MECHANISM = "multiprocessing"
 
 
 def install() -> None:
-    """Whoever is ``sdk.current_client`` when a child fails reports it."""
+    """Have the ``sdk.current_client`` of the child report the exception that ends it."""
     when_imported("multiprocessing.process", _hear)
 
 
 def _hear(module: ModuleType) -> None:
     def around(original: Function) -> Function:
         def _bootstrap(self: Any, *arguments: Any, **options: Any) -> Any:
-            self.run = _Reporting(self.run)  # of the instance: a subclass has a run of its own
+            self.run = _Reporting(self.run)  # on the instance, because a subclass overrides run
             return original(self, *arguments, **options)
 
         return _bootstrap
@@ -33,7 +33,7 @@ def _hear(module: ModuleType) -> None:
 
 
 class _Reporting:
-    """``run``, and a report of what it raises."""
+    """Call ``run``, and report the exception that it raises."""
 
     def __init__(self, run: Function) -> None:
         self._run = run

@@ -1,6 +1,6 @@
-"""Django: where it makes a response out of an exception that a view or a middleware let out, sync or async.
+"""Django: report an exception of a view or a middleware, sync or async, where Django turns it into a response.
 
-``Http404`` is no error. Everything else is, also what Django answers with 400 and 403.
+``Http404`` is not reported. All other exceptions are, including those that Django answers with 400 and 403.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MECHANISM = "django"
 
 
 def install() -> None:
-    """Whether Django is configured, or imported, does not matter."""
+    """Report from Django, now or once it is imported; it need not be configured."""
     when_imported("django.core.handlers.exception", _hear_responses)
     when_imported("django.core.handlers.base", _scope_requests)
 
@@ -38,7 +38,7 @@ def _hear_responses(module: ModuleType) -> None:
 
 
 def report(error: BaseException, request: Any) -> None:
-    """Raises nothing."""
+    """Report ``error`` with its request. Never raises."""
     tell(Failure(error, None, MECHANISM, lambda: read_request(request)))
 
 
@@ -64,7 +64,7 @@ def _in_a_scope_async(original: Function) -> Function:
 
 
 def read_request(request: Any) -> Request:
-    """Who is asking is looked up, in the database, where nobody has done so for this request."""
+    """Read the request; its user is read from the database unless the program has already read it."""
     meta = request.META
     return Request(
         method=part(lambda: str(request.method or ""), ""),
@@ -85,7 +85,7 @@ def _headers(meta: Any) -> dict[str, str]:
 
 
 def _user(request: Any) -> dict[str, Any]:
-    """The database may be what failed: then nobody is told."""
+    """Return the authenticated user; raises if, for instance, the database has failed."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {}

@@ -1,6 +1,6 @@
-"""Flask: where it answers 500 to an exception that no error handler of the program has dealt with.
+"""Flask: report an exception that no error handler of the program handles, where Flask answers 500 to it.
 
-An ``HTTPException`` below 500 is no error; one of 500 and more is, unless the program has a handler for it.
+An ``HTTPException`` is reported if its code is 500 or more and the program has no handler for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MECHANISM = "flask"
 
 
 def install() -> None:
-    """All applications are heard, those that exist already and later ones."""
+    """Report from all applications, existing and later ones."""
     when_imported("flask.app", _hear)
 
 
@@ -54,14 +54,14 @@ def _hear(module: ModuleType) -> None:
 def _is_server_error(error: Any) -> bool:
     try:
         return bool((error.code or 0) >= 500)
-    except anything():  # an HTTPException of the program's
+    except anything():  # the program's own HTTPException class
         return False
 
 
 def _has_handler(app: Any, error: Any, module: ModuleType) -> bool:
     try:
         return app._find_error_handler(error, module.request.blueprints) is not None
-    except anything():  # it is private, and may go
+    except anything():  # a private method, which Flask may remove
         return False
 
 

@@ -1,7 +1,7 @@
-"""To be told when a module is imported, without importing it.
+"""Call a function when a module is imported, without importing it.
 
-A finder stands in front of ``sys.meta_path`` as long as somebody waits. It finds nothing itself: it asks the finders
-behind it, and has what they find tell us once the module has run.
+While a call is pending, a finder is first in ``sys.meta_path``. It finds nothing itself: it asks the finders after it,
+and wraps the loader that they return, which makes the call once the module has been executed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _waiting: dict[str, Told] = {}
 
 
 def when_imported(name: str, told: Told) -> None:
-    """Call ``told`` with the module ``name``: at once where it is there, else as soon as the program has imported it.
+    """Call ``told`` with the module ``name``: at once if it is loaded, else once the program has imported it.
 
-    Of several calls for one module that is not there yet, the last counts. What ``told`` raises is noted.
+    Until then, a second call for the same module replaces the first. Exceptions of ``told`` become a diagnostic note.
     """
     module = sys.modules.get(name)
     if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
@@ -38,12 +38,12 @@ def when_imported(name: str, told: Told) -> None:
 def _tell(told: Told, module: ModuleType) -> None:
     try:
         told(module)
-    except failures() as trouble:  # another version of the framework: it works as it would without us
+    except failures() as trouble:  # another version of the framework; it works as without lastword
         diagnostics.note("integrations", f"errors in {module.__name__} are not heard of: {describe(trouble)}")
 
 
 class _Finder:
-    """Stands aside for every module that nobody waits for."""
+    """Finds only the modules for which a call is pending."""
 
     def find_spec(
         self, name: str, path: Optional[Sequence[str]] = None, target: Optional[ModuleType] = None
@@ -61,7 +61,7 @@ class _Finder:
 
 
 class _Loader:
-    """The module's own loader, which it has again before anybody else sees it."""
+    """A wrapper of the module's own loader; it restores that loader before the module's code runs."""
 
     def __init__(self, own: Any) -> None:
         self._own = own

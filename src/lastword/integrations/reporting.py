@@ -1,4 +1,4 @@
-"""From a framework to whoever reports: an exception, and the request that it came of."""
+"""Pass an exception and its request from a framework to the function that reports it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lastword.capture.safe_text import describe
 from lastword.interruption import anything, failures
 from lastword.scope.context import new_scope, set_context
 
-#: The name of the context that holds the request; formats that have a place for a request know it by this.
+#: The name of the context with the request; formats with a field for the request take it from this context.
 REQUEST_CONTEXT = "request"
 
 
 class Request(NamedTuple):
-    """As the framework has it: nothing is scrubbed yet.
+    """A request as the framework gives it, not scrubbed yet.
 
-    ``user`` is who the framework says is asking: some of ``id``, ``email``, ``username``, ``ip_address``.
+    ``user`` is the requesting user according to the framework: some of ``id``, ``email``, ``username``, ``ip_address``.
     """
 
     method: str
@@ -28,14 +28,14 @@ class Request(NamedTuple):
     user: dict[str, Any]
 
     def as_context(self) -> dict[str, Any]:
-        """All but the user."""
+        """Return all fields but the user."""
         return {name: value for name, value in self._asdict().items() if name != "user"}
 
 
 class Failure(NamedTuple):
-    """An exception that left the program's part of a request.
+    """An exception that left the program's code for a request.
 
-    ``traceback`` is None where it is the exception's own; ``read_request`` may run the program's code, and may raise.
+    A ``traceback`` of None means the exception's own. ``read_request`` may run the program's code, and may raise.
     """
 
     error: BaseException
@@ -45,9 +45,10 @@ class Failure(NamedTuple):
 
 
 def traceback_inside(error: BaseException) -> Optional[TracebackType]:
-    """The traceback of an exception that was caught in the calling function, without that function's own frame.
+    """Return the traceback of an exception caught in the calling function, without that function's own frame.
 
-    It must not keep it in a variable: its frame, which is in the exception's traceback, would hold all those behind it.
+    The caller must not keep it in a variable: its frame is in the exception's traceback, so this would be a cycle that
+    keeps all inner frames alive.
     """
     own: Optional[TracebackType] = _traceback_of(error)
     return own and own.tb_next
@@ -63,13 +64,13 @@ _report: Optional[Report] = None
 
 
 def listen(report: Optional[Report]) -> None:
-    """Let ``report`` hear of failures, and nobody else; None: nobody."""
+    """Have ``report`` alone called for each failure; with None, no function is called."""
     global _report
     _report = report
 
 
 def tell(failure: Failure) -> None:
-    """Raises nothing."""
+    """Pass ``failure`` to the reporting function. Never raises."""
     report = _report
     if report is None:
         return
@@ -83,7 +84,7 @@ def tell(failure: Failure) -> None:
 
 
 def part(take: Callable[[], _T], default: _T) -> _T:
-    """What ``take`` returns, or ``default`` where it raises: a part of a request that fails costs only itself."""
+    """Return ``take()``, or ``default`` if it raises: only the failing part of a request is lost."""
     try:
         return take()
     except anything():
@@ -91,7 +92,7 @@ def part(take: Callable[[], _T], default: _T) -> _T:
 
 
 def request_of(failure: Failure) -> Optional[Request]:
-    """None where it cannot be read."""
+    """Return the request of ``failure``; None if it cannot be read."""
     try:
         return failure.read_request()
     except anything() as trouble:
@@ -100,7 +101,7 @@ def request_of(failure: Failure) -> Optional[Request]:
 
 
 def report_to_lastword(failure: Failure) -> None:
-    """With the request, scrubbed like every context, and without the user: ``set_user`` is for the program to call."""
+    """Report with the request, scrubbed like every context, but not its user: the program calls ``set_user`` itself."""
     client = sdk.current_client()
     if client is None:
         return

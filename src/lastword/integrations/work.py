@@ -1,4 +1,4 @@
-"""One request, or one websocket, with all the threads and tasks that serve it."""
+"""One request or websocket, with all the threads and tasks that serve it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from lastword.scope.context import NewScope, shared_in_scope
 
 
 class Work:
-    """What is known of it in all of its contexts: whoever runs in a copy of one, such as a route in a thread pool, can
-    leave something here for those who report its failure.
+    """State shared by all contexts of one request or websocket.
+
+    Code that runs in a copy of the context, such as a route in a thread pool, leaves data here for the report of a
+    failure.
 
     Attributes:
-        user: as JSON; None where nobody has said who it is, ``{}`` where it is nobody.
+        user: the user as JSON; None if it was not set, ``{}`` if it was set to no user.
     """
 
     def __init__(self) -> None:
@@ -25,7 +27,7 @@ def current_work() -> Optional[Work]:
 
 
 class WorkScope(NewScope):
-    """A new scope (``lastword.new_scope``) for a piece of work of its own."""
+    """A new scope (``lastword.new_scope``) with a ``Work`` of its own."""
 
     def __init__(self) -> None:
         super().__init__(Work())

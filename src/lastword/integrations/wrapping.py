@@ -1,4 +1,4 @@
-"""Functions of a framework, replaced by ones that call them, once."""
+"""Wrap functions of a framework, each at most once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Function = Callable[..., Any]
 
 
 def wrap(owner: Any, name: str, around: Callable[[Function], Function]) -> None:
-    """Replace ``owner.name`` by what ``around`` makes of it, unless that was done before.
+    """Replace ``owner.name`` by ``around(owner.name)``, unless that was done before.
 
-    Raises AttributeError where there is none.
+    Raises AttributeError if ``owner`` has no ``name``.
     """
     original = getattr(owner, name)
     if getattr(original, _MARK, False):

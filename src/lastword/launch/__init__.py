@@ -1,8 +1,8 @@
-"""Starting a flusher: see that nobody leads, then start a detached process or a thread, as it was chosen (``mode``).
+"""Start a flusher if there is no leader: a detached process or a thread, as ``mode`` chooses.
 
-Every process that has something to say probes ``flusher.lock`` after it has written (3 µs). If nobody holds it, the
-holder of ``start.lock`` starts a helper (``detached``), as nobody's child (``child``). During a pause that helper
-waits, so that whoever has captured something need not come back. Where none can be started, a thread sends.
+Every process that records an event probes ``flusher.lock`` afterwards (3 µs). If the lock is free, the holder of
+``start.lock`` starts a helper (``detached``) that is not a child of the program (``child``). During a pause that helper
+waits, so that the process that captured the event need not try again. If no process can be started, a thread sends.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from lastword.spool.leader import is_outdated
 from lastword.spool.lock import LifetimeLock, holder
 from lastword.spool.start import StartState
 
-#: How long a capture waits for another thread that is starting a flusher, in seconds.
+#: Seconds that a capture waits for another thread that is starting a flusher.
 _THREAD_WAIT = 0.005
 
-#: How long a process waits with its next start where it cannot write down that it made one, in seconds.
+#: Seconds that a process waits before its next start if it could not record the last one.
 _UNTOLD_WAIT = 1.0
 
-#: How long the first start of an interpreter, and one after a failure, is given to say that it begins well, in seconds.
+#: Seconds that an interpreter's first start, and a start after a failure, has to report that it begins well.
 _ANSWER_WITHIN = 1.0
 
-#: What may be otherwise in a moment: no room for another process, for its memory, for another descriptor.
+#: Errors that may be temporary: no room for another process, for its memory, for another descriptor.
 _PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class Launcher:
-    """Starts flushers. Safe to inherit over a fork. ``load`` imports what leads in a thread, and is called there."""
+    """Starts flushers. Safe to inherit over a fork. ``load`` imports the flusher of a thread, and is called there."""
 
     def __init__(self, load: Callable[[], Lead]) -> None:
         self._began = time.time()
         self._children = Children()
-        self._not_before = 0.0  # where start.json cannot be written; by the monotonic clock
-        self._failed = False  # the last start that this process made could not be made at all
-        self._compared_with = (0, 0, 0)  # (pid of the process that looked, pid of the leader, minute)
+        self._not_before = 0.0  # used if start.json cannot be written; by the monotonic clock
+        self._failed = False  # neither process nor thread could be started the last time
+        self._compared_with = (0, 0, 0)  # (pid of the process that checked, pid of the leader, minute)
         self._threads = ThreadStarter(load)
 
     def ensure_flusher(self, layout: Layout, choice: Choice) -> bool:
         """Start a flusher unless one leads, one is being started, or starting failed a moment ago. Never raises.
 
-        Whether one leads, or may come to lead in a moment.
+        Return whether one leads, or may lead in a moment.
         """
         self._children.reap()
         try:
@@ -66,7 +66,7 @@ class Launcher:
             if choice.mode is Mode.THREAD:
                 self._failed = not self._threads.ensure(layout)
                 return not self._failed
-        except failures() as error:  # whatever it is, what was captured is safe already
+        except failures() as error:  # whatever fails here, the captured event is already on disk
             self._failed = True
             what = "process" if choice.mode is Mode.PROCESS else "thread"
             diagnostics.note("start", f"no {what} could be started to send events (they stay in the spool): {error}")
@@ -74,19 +74,19 @@ class Launcher:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the last start could not be made at all: neither that of a process nor that of a thread."""
+        """Whether the last start failed completely: neither a process nor a thread could be started."""
         return self._failed
 
     def make_way(self) -> None:
-        """This process ends: have a thread of it that leads write down what it did, and let go."""
+        """Have a leading thread of this process write its checkpoint and leave, because the process ends."""
         self._threads.leave()
 
     def go_on(self) -> None:
-        """There is another ``init`` after a ``close``: threads may lead again."""
+        """Allow threads to lead again, after an ``init`` that follows a ``close``."""
         self._threads.stay()
 
     def _start(self, layout: Layout, if_starts_fail: Mode, now: float) -> bool:
-        """Have a process lead, or a thread where no process can; whether one may in a moment, and not after a pause."""
+        """Have a process lead, or a thread if no process can; true if one may lead in a moment, without a pause."""
         state = start.load(layout).for_process(self._began)
         if start.is_coming(layout, state, now):
             return state.may_come_soon(now)
@@ -110,7 +110,7 @@ class Launcher:
         return not self._failed
 
     def _start_process(self, layout: Layout, place: str, now: float) -> None:
-        """Start one, by whoever gets ``start.lock``, unless somebody has the lock ``place`` that it is to take."""
+        """Start a process if this thread gets ``start.lock``, and ``place``, the lock that it will take, is free."""
         lock = LifetimeLock.acquire(layout.start_lock)
         if lock is None:
             _wait_for_a_thread_of_ours(layout)
@@ -145,7 +145,7 @@ class Launcher:
             _tell(layout, after)
 
     def _is_outdated(self, layout: Layout, leads: int) -> bool:
-        """Whether an older version than ours leads; asked once a minute of each leader that can be told apart."""
+        """Return whether an older version leads; checks each leader once a minute, and returns false in between."""
         seen = (os.getpid(), leads, int(time.monotonic() // 60))
         if self._compared_with == seen:
             return False
@@ -153,7 +153,7 @@ class Launcher:
         return is_outdated(layout)
 
     def _may_start_after_telling(self, layout: Layout, state: StartState) -> bool:
-        """Say that a start is being made. On a full disk this process alone keeps count: only a flusher makes room."""
+        """Record a start; return whether to make it. On a full disk, allow one a second: only a flusher makes room."""
         if _tell(layout, state):
             return True
         now = time.monotonic()
@@ -172,9 +172,8 @@ def _tell(layout: Layout, state: StartState) -> bool:
 
 
 def _wait_for_a_thread_of_ours(layout: Layout) -> None:
-    """Give another thread of this process the time to start one, so that a kill after this capture comes too late.
-
-    Not so for another process: a capture waits for none.
+    """Give another thread of this process the time to start a flusher, so that a kill after this capture cannot
+    prevent it. A capture does not wait for another process.
     """
     deadline = time.monotonic() + _THREAD_WAIT
     while holder(layout.start_lock) == os.getpid() and time.monotonic() < deadline:

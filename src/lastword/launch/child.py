@@ -1,12 +1,13 @@
-"""Starting a process that is a child of the program for a millisecond or two, and of which the program hears nothing.
+"""Start a process that is a child of the program for only a millisecond or two, without the program noticing.
 
-A direct child is told to whoever calls ``os.wait()``, and its end to a handler of SIGCHLD. So the child is ``/bin/sh``,
-which starts the process proper in the background, ends at once and is reaped here; where there is no shell, the process
-itself has to end soon. The thread that does this blocks SIGCHLD meanwhile and takes it back, so that a program of one
-thread hears nothing. Of several, another thread may: it finds no child to wait for.
+A direct child would show up in the program's ``os.wait()``, and its end in a SIGCHLD handler. So the child is
+``/bin/sh``, which starts the actual process in the background, ends at once and is reaped here; without a shell, the
+process itself must end soon. The thread that does this blocks SIGCHLD meanwhile and consumes it, so that a
+single-threaded program does not notice. In a program with several threads another thread may get the signal, and then
+finds no child to wait for.
 
-``posix`` has what gevent and eventlet replace in ``os``: theirs leave the child to their loop, which stands still as
-long as a capture does.
+This module uses ``posix`` because gevent and eventlet replace functions in ``os``: theirs leave the child to their
+loop, which stands still during a capture.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from lastword.native import native
 
 _SHELL = "/bin/sh"
 
-#: How long its end is waited for, in seconds; one that takes longer is reaped at a later start.
+#: Seconds to wait for the end of the child; one that takes longer is reaped at a later start.
 _PATIENCE = 0.25
 
 _LOOK = 0.0005
 
-#: (pid of the process that started it, its pid) of each child that is not reaped yet.
+#: (pid of the starting process, pid of the child) for each child that is not reaped yet.
 _Children = list[tuple[int, int]]
 
 
 class Children:
-    """The children of this process that were started here and not seen to end. Safe to inherit over a fork."""
+    """The children started here by this process and not yet reaped. Safe to inherit over a fork."""
 
     def __init__(self) -> None:
         self._left: list[tuple[int, int]] = []
@@ -43,12 +44,12 @@ class Children:
     def start(
         self, arguments: list[str], environment: dict[str, str], *, log: Optional[int], answer_within: float
     ) -> None:
-        """Start a process with ``arguments``, in a group of its own, its errors going to the descriptor ``log``.
+        """Start a process with ``arguments`` in a group of its own, with its stderr on the descriptor ``log``.
 
-        It writes a byte to its output when it is well; that is waited for ``answer_within`` seconds (0: not at all).
-        Raises OSError: EAGAIN where there may be room for one in a moment, ENOEXEC where it ended without that byte.
+        It writes a byte to its stdout when it begins well; wait for it ``answer_within`` seconds (0: do not wait).
+        Raises OSError: EAGAIN if there may be room for a process in a moment, ENOEXEC if it ended without that byte.
         """
-        before = _mask_to_restore()  # before it is changed: an interruption may come right behind that
+        before = _mask_to_restore()  # before it changes: an interruption may follow at once
         try:
             if before is not None:
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
@@ -60,7 +61,7 @@ class Children:
             _unblock_sigchld(before)
 
     def reap(self) -> None:
-        """Take note of those that have ended."""
+        """Reap the children that have ended."""
         for starter, pid in list(self._left):
             if starter != os.getpid() or _status(pid) is not None:
                 self._forget(starter, pid)
@@ -74,7 +75,7 @@ class Children:
             try:
                 pid = self._spawn(arguments, environment, writing, log)
             finally:
-                os.close(writing)  # in one place: an interruption right behind it must have nothing closed again
+                os.close(writing)  # once only, even if an interruption follows at once
             self._await(pid, reading, answer_within)
         finally:
             os.close(reading)
@@ -93,7 +94,7 @@ class Children:
         return pid
 
     def _await(self, pid: int, reading: Optional[int], answer_within: float) -> None:
-        """Reap the child, and read its answer from ``reading``, as long as both come in time."""
+        """Reap the child, and read its answer from ``reading``, if both come in time."""
         sleep, began = native("time", "sleep"), time.monotonic()
         reaped = False
         answer: Optional[bytes] = None
@@ -113,12 +114,12 @@ class Children:
             sleep(_LOOK)
 
     def _forget(self, starter: int, pid: int) -> None:
-        with suppressed(ValueError):  # by another thread already
+        with suppressed(ValueError):  # another thread has removed it
             self._left.remove((starter, pid))
 
 
 def _status(pid: int) -> Optional[int]:
-    """The exit status of a child that has ended, 0 where somebody who waits for every child was told it; else None."""
+    """Return the exit status of an ended child (0 if other code has reaped it), or None while it runs."""
     try:
         found, status = posix.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
@@ -127,7 +128,7 @@ def _status(pid: int) -> Optional[int]:
 
 
 def _mask_to_restore() -> Optional[Iterable[int]]:
-    """What this thread blocks; None where the program does not hear of SIGCHLD, so that it need not be blocked."""
+    """Return the signals that this thread blocks; None if there is no need to block SIGCHLD."""
     if not hasattr(signal, "sigtimedwait"):
         return None
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -136,9 +137,9 @@ def _mask_to_restore() -> Optional[Iterable[int]]:
 
 
 def _unblock_sigchld(before: Optional[Iterable[int]]) -> None:
-    """Take back a SIGCHLD that waits for this process, and block what was blocked ``before``.
+    """Consume a pending SIGCHLD of this process, and restore the mask ``before``.
 
-    Several that wait are one: where a child of the program has ended too, its signal is sent again.
+    Several pending SIGCHLD are merged into one: if a child of the program has ended too, the signal is sent again.
     """
     if before is None:
         return
@@ -158,12 +159,12 @@ def _another_has_ended() -> bool:
 
 
 def _posix_spawn(arguments: list[str], environment: dict[str, str], output: Optional[int], log: Optional[int]) -> int:
-    streams = [  # the last one first, for ``log`` has a lower number where the program has no standard streams
+    streams = [  # the last one first: without standard streams ``log`` may have a lower number
         (os.POSIX_SPAWN_OPEN, its, os.devnull, os.O_RDWR, 0) if mine is None else (os.POSIX_SPAWN_DUP2, mine, its)
         for its, mine in ((2, log), (1, output), (0, None))
     ]
     catchable = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-    # A group of its own from the first moment: whoever kills the program's process group does not mean the flusher.
+    # A group of its own from the start: a kill of the program's process group is not meant for the flusher.
     options: dict[str, Any] = {"file_actions": streams, "setpgroup": 0, "setsigmask": [], "setsigdef": catchable}
     return posix.posix_spawn(arguments[0], arguments, environment, **options)
 
@@ -172,7 +173,7 @@ def _fork_and_exec(arguments: list[str], environment: dict[str, str], output: Op
     """For PyPy, which has no ``posix_spawn``."""
     pid = posix.fork()
     if pid:
-        with suppressed(OSError):  # done here and there, since either may come first
+        with suppressed(OSError):  # done in parent and child, since either may come first
             os.setpgid(pid, pid)
         return pid
     try:

@@ -1,10 +1,10 @@
-"""The detached process that sends: with which interpreter, path and environment it is started.
+"""Start the detached process that sends: choose its interpreter, its import path and its environment.
 
-``python -I -c …`` with input and output to /dev/null, its errors to ``flusher.log``, no inherited descriptor, a new
-session, cwd ``/``, and an environment by allow-list. It first looks whether it finds what it has to import, and says
-so. Then it forks and its first half ends with status 0, so that it is no child of the program where there is no shell
-(``child``). Next it locks ``helper.lock``: who looks can tell one that is slow to come, on a machine that is busy, or
-that waits for a pause to end, from one that has died.
+It is ``python -I -c …`` with stdin and stdout on /dev/null, stderr on ``flusher.log``, no inherited descriptors, a new
+session, cwd ``/``, and an environment by allow-list. It first checks that it finds the modules it has to import, and
+reports that. Then it forks, and the parent ends with status 0, so that it is not a child of the program if there is no
+shell (``child``). Next it locks ``helper.lock``, which distinguishes a helper that has died from one that is slow on a
+busy machine or waits for a pause to end.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from lastword.spool.layout import Layout, open_private
 
 _OWN_PLACE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# Every exit status is 0: a program that is PID 1 inherits the flusher, and gunicorn 20.1 as PID 1 took the status of an
-# orphan for one of its workers'. The path of `python -I` comes first, and stays as it is: what else lies in directories
-# of the program's, beside the packages that are taken from there, is not found. lastword itself is the program's own,
-# also where another version is installed beside the interpreter. What takes long to import comes after the fork.
+# Every exit status is 0: a program that is PID 1 inherits the flusher, and gunicorn 20.1 as PID 1 mistook the status of
+# an orphan for that of a worker. The path of `python -I` comes first and is not changed: only the listed packages are
+# imported from the program's directories. lastword itself is always the program's own, even if another version is
+# installed beside the interpreter. Modules that take long to import come after the fork.
 _HELPER = """\
 import os, sys
 try:
@@ -114,14 +114,14 @@ _KEPT_VARIABLES = frozenset(
 def spawn(
     layout: Layout, children: Children, interpreter: str, *, not_before: float = 0.0, answer_within: float = 0.0
 ) -> None:
-    """Start the helper, which waits until ``not_before`` (Unix seconds), if that is still to come.
+    """Start the helper, which waits until ``not_before`` (Unix seconds) if that is in the future.
 
-    Whether it begins well is waited for ``answer_within`` seconds. Raises OSError, see ``Children.start``.
+    Wait ``answer_within`` seconds for its report that it begins well. Raises OSError, see ``Children.start``.
     """
     told = [layout.spool, layout.helper_lock, as_it_is(interpreter), repr(not_before), *what_to_import(sys.path)]
     try:
         log = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    except failures(OSError):  # no room, or no file
+    except failures(OSError):  # no room, or not a regular file
         log = None
     try:
         arguments = [interpreter, "-I", "-c", _HELPER, *told]
@@ -132,7 +132,7 @@ def spawn(
 
 
 def the_interpreter() -> str:
-    """``find_interpreter``; raises OSError where there is none."""
+    """Return ``find_interpreter()``; raises OSError if there is none."""
     found = find_interpreter()
     if found is None:
         raise OSError(errno.ENOENT, f"no Python interpreter was found (sys.executable is {sys.executable!r})")
@@ -140,7 +140,7 @@ def the_interpreter() -> str:
 
 
 def as_it_is(interpreter: str) -> str:
-    """This interpreter, told from the same one after it, or what is installed beside lastword, was changed."""
+    """Return an id of the interpreter that changes if it, or the directory where lastword is installed, is changed."""
     times = []
     for path in (interpreter, _OWN_PLACE):
         with suppressed(OSError):
@@ -149,7 +149,7 @@ def as_it_is(interpreter: str) -> str:
 
 
 def find_interpreter() -> Optional[str]:
-    """The Python that runs this program, as a file that can be executed (under uWSGI, ``sys.executable`` is uwsgi)."""
+    """Return the path of the Python that runs this program (under uWSGI, ``sys.executable`` is uwsgi), or None."""
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     guesses = [
         sys.executable,
@@ -163,10 +163,10 @@ def find_interpreter() -> Optional[str]:
 
 
 def what_to_import(search_path: Iterable[object]) -> list[str]:
-    """What the helper is told of that: lastword's own place, then ``PACKAGE=PLACE`` for each package of others."""
+    """Return the helper's arguments for imports: lastword's own place, then ``PACKAGE=PLACE`` for each package."""
     return [_OWN_PLACE, *(f"{package}={place}" for package, place in places_of_packages(search_path, _OWN_PLACE))]
 
 
 def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the flusher is given of the program's environment: nothing that could be a secret or change its Python."""
+    """Return the part of the environment for the flusher: nothing that could be secret or change its Python."""
     return {name: value for name, value in environ.items() if name in _KEPT_VARIABLES or name.startswith("LC_")}

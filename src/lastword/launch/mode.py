@@ -1,4 +1,4 @@
-"""Which way the flusher runs: rules as a pure function of what can be seen of the program and its surroundings."""
+"""Choose how the flusher runs: a pure function of the observed program and its environment."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from lastword.spool.lock import IN_SUBINTERPRETER
 class Mode(Enum):
     """How events get from the spool to the tracker."""
 
-    PROCESS = "process"  # a detached process, started by whoever has something to say and finds nobody leading
-    THREAD = "thread"  # a thread of whoever has something to say and finds nobody leading
-    EXTERNAL = "external"  # somebody else sees to it: `lastword flusher` under a supervisor
-    IN_FLUSH = "in flush"  # nothing runs on its own; flush() sends
+    PROCESS = "process"  # a detached process, started by a process that records an event and finds no leader
+    THREAD = "thread"  # a thread of a process that records an event and finds no leader
+    EXTERNAL = "external"  # run by the user: `lastword flusher` under a supervisor
+    IN_FLUSH = "in flush"  # no background flusher; flush() sends
     HOLD = "hold"  # nothing is sent
 
 
 class Circumstances(NamedTuple):
-    """What the choice depends on."""
+    """The facts that the choice depends on."""
 
     has_dsn: bool = True
-    is_frozen: bool = False  # an executable made by PyInstaller and the like: there is no Python to start
+    is_frozen: bool = False  # an executable made by PyInstaller or similar: there is no Python to start
     has_interpreter: bool = True
-    threads_run: bool = True  # beside the code of the program, while it is busy or waits
-    stops_between_calls: bool = False  # a function as a service: all processes stand still until the next call
+    threads_run: bool = True  # beside the program's code, while it is busy or waits
+    stops_between_calls: bool = False  # function as a service: all processes are frozen until the next call
 
 
 class Choice(NamedTuple):
-    """What was chosen; ``if_starts_fail`` takes its place after three starts of a process that came to nothing.
+    """The chosen mode; ``if_starts_fail`` replaces it after three failed starts of a process.
 
-    ``remark`` is what the user should know of it, or ''.
+    ``remark`` is a note about the choice for the user, or ''.
     """
 
     mode: Mode
@@ -45,7 +45,7 @@ class Choice(NamedTuple):
 
 
 def choose(asked: str, seen: Circumstances) -> Choice:
-    """The mode for ``flusher=asked``. An explicit choice is obeyed where it can work at all."""
+    """Return the mode for ``flusher=asked``. An explicit choice is followed if it can work at all."""
     if not seen.has_dsn or asked == "hold":
         return _only(Mode.HOLD)
     if asked == "external":
@@ -79,7 +79,7 @@ def _thread_if_possible(seen: Circumstances, why: str) -> Choice:
 
 
 def observe(has_dsn: bool, environ: Mapping[str, str] = os.environ) -> Circumstances:
-    """Look at this program and its surroundings."""
+    """Return the circumstances of this program."""
     return Circumstances(
         has_dsn=has_dsn,
         is_frozen=bool(getattr(sys, "frozen", False)),
@@ -90,7 +90,7 @@ def observe(has_dsn: bool, environ: Mapping[str, str] = os.environ) -> Circumsta
 
 
 def threads_run_under(uwsgi: Optional[ModuleType]) -> bool:
-    """Whether the server lets threads run; ``uwsgi`` is the module that it puts into its programs, None elsewhere.
+    """Return whether the server lets threads run; ``uwsgi`` is the module that uWSGI provides, None elsewhere.
 
     Without ``enable-threads`` an older uWSGI keeps the interpreter's lock while it waits for requests: a thread there
     was seen to run 2 times in 2 s.
@@ -105,5 +105,5 @@ def threads_run_under(uwsgi: Optional[ModuleType]) -> bool:
 
 
 def stops_between_calls(environ: Mapping[str, str]) -> bool:
-    """Whether this is AWS Lambda or a Google Cloud Function, which stop every process once a call is answered."""
+    """Return whether this is AWS Lambda or a Google Cloud Function, which freeze all processes between calls."""
     return "AWS_LAMBDA_FUNCTION_NAME" in environ or ("FUNCTION_TARGET" in environ and "K_SERVICE" in environ)

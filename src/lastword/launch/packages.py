@@ -1,11 +1,11 @@
-"""From where the flusher imports ``requests`` and what that needs, where its interpreter has none by itself.
+"""Find where the flusher imports ``requests`` and its dependencies from, if its interpreter does not have them.
 
-A directory of the program's path gives these packages and nothing else: what they import if it happens to be there
-(``brotli``, ``zstandard``, ``simplejson`` …) the flusher takes from its own interpreter alone. It has to hold the
-package, and the metadata of its installation beside that: a ``requests.py`` that lies about never counts. Nor does a
-directory that others may write to, or that is named by where the program happens to be (``""``, ``lib``).
+Only these packages are imported from directories of the program's path: their optional imports (``brotli``,
+``zstandard``, ``simplejson`` …) come only from the flusher's own interpreter. A directory must hold the package and,
+beside it, the metadata of its installation: a stray ``requests.py`` never counts. Directories that other users may
+write to, and relative ones (``""``, ``lib``), do not count either.
 
-Told by names and modes of files: nothing is imported, and nobody's import hooks are asked.
+All this is decided by names and modes of files: nothing is imported, and no import hooks are called.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Optional
 
 from lastword.interruption import failures
 
-#: The packages by the names of their distributions, as they stand in those of metadata. Debian's urllib3 takes ``six``
-#: from beside it.
+#: The packages, by the names of their distributions in the names of metadata. Debian's urllib3 imports a separate
+#: ``six``.
 PACKAGES = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "chardet", "six")
 
 _SUFFIXES = (".dist-info", ".egg-info")
 
 
 def places_of_packages(search_path: Iterable[object], own_place: str) -> list[tuple[str, str]]:
-    """Each of ``PACKAGES`` with the directory in which an import by ``search_path`` would find it, where one counts.
+    """Return each of ``PACKAGES`` found, with the directory from which an import by ``search_path`` would take it.
 
-    ``own_place`` is that of lastword itself, a directory or an archive: whoever may write there needs no ``requests``.
-    What is in an archive nobody can tell before it is read, so that may be the place of all, before any other.
+    ``own_place`` is that of lastword itself, a directory or an archive. It counts with any owner, because a user who
+    may write there can change lastword anyway. An archive is not read, so it is named first, for all packages.
     """
     places = dict.fromkeys(PACKAGES, "")
     owners = _owners(own_place)
@@ -42,7 +42,7 @@ def places_of_packages(search_path: Iterable[object], own_place: str) -> list[tu
 
 
 def _owners(own_place: str) -> frozenset[int]:
-    """Whose directories count: root's, ours, and those of whoever owns lastword."""
+    """Return the users whose directories count: root, this user, and the owner of lastword."""
     try:
         return frozenset((0, os.geteuid(), os.stat(own_place).st_uid))
     except failures(OSError):
@@ -57,19 +57,19 @@ def _is_same(place: str, own_place: str) -> bool:
 
 
 def _installed_in(place: str, owners: Optional[Collection[int]]) -> list[str]:
-    """Those of ``PACKAGES`` that are installed there; ``owners`` is None where it does not matter whose it is."""
+    """Return those of ``PACKAGES`` that are installed in ``place``; if ``owners`` is None, any owner is accepted."""
     try:
         names = os.listdir(place)
         if owners is not None and not _is_theirs(place, owners):
             return []
-    except failures(OSError, ValueError):  # no directory
+    except failures(OSError, ValueError):  # not a directory
         return []
     told = {_distribution(name) for name in names if name.endswith(_SUFFIXES)}
     return [package for package in PACKAGES if package in told and _has(place, package, owners)]
 
 
 def _distribution(metadata: str) -> str:
-    """``Requests-2.32.3.dist-info``; ``requests.egg-info`` of a development tree has no version."""
+    """Return the name from ``Requests-2.32.3.dist-info``, or from ``requests.egg-info`` of a development tree."""
     return os.path.splitext(metadata)[0].partition("-")[0].lower().replace(".", "_")
 
 

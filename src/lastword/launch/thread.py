@@ -1,7 +1,7 @@
-"""The flusher as a thread of the program: a native one, in an empty context, that a fork leaves behind.
+"""The flusher as a thread of the program: a native thread in an empty context, which a fork does not copy.
 
-``threading`` is not asked for it: what instruments a program wraps its threads, hands them its context, and would take
-our requests for the program's.
+It is not started with ``threading``: instrumentation tools wrap those threads, give them the program's context, and
+would mistake our requests for the program's.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from lastword.per_process import PerProcess
 from lastword.spool import start
 from lastword.spool.layout import Layout
 
-#: How long the end of a process waits for a thread that leads, in seconds: it looks around every quarter of one.
+#: Seconds that the end of a process waits for a leading thread, which checks every quarter of a second.
 _LEAVE_WAIT = 0.5
 
-#: How often a thread looks whether a pause is over, or the process ends, in seconds.
+#: Seconds between two checks whether a pause is over or the process ends.
 _PAUSE_LOOK = 0.1
 
 
 class Lead(Protocol):
-    """Leads a spool, if nobody else does, until there is nothing more to do, or until ``until()``. Never raises."""
+    """Leads a spool, unless another flusher does, until nothing is left to do or ``until()`` is true. Never raises."""
 
     def __call__(self, layout: Layout, until: Callable[[], bool] = ...) -> None: ...
 
 
 class ThreadStarter:
-    """Starts at most one thread for a spool in this process. Safe to inherit over a fork, which takes no thread along.
+    """Starts at most one thread for a spool in this process. Safe to inherit over a fork, which copies no thread.
 
-    ``load`` imports what leads, and is called in the thread: requests alone takes 80 ms.
+    ``load`` imports the flusher, and is called in the thread: requests alone takes 80 ms.
     """
 
     def __init__(self, load: Callable[[], Lead]) -> None:
@@ -43,10 +43,10 @@ class ThreadStarter:
         self._leaving = 0  # the pid of a process that is about to end
 
     def ensure(self, layout: Layout) -> bool:
-        """Have a thread lead ``layout``; false where it has to wait first, since a flusher broke down a moment ago, or
-        where this process ends.
+        """Have a thread lead ``layout``; false if it must wait first, because a flusher broke down a moment ago, or if
+        this process ends.
 
-        Raises RuntimeError where no thread can be started.
+        Raises RuntimeError if no thread can be started.
         """
         if self._is_leaving():
             return False
@@ -55,12 +55,12 @@ class ThreadStarter:
         running = threads.get(key)
         if running is not None:
             running.wanted = True
-            if threads.get(key) is running:  # else it has gone meanwhile, perhaps without a look at that
+            if threads.get(key) is running:  # else it has ended meanwhile, perhaps without reading ``wanted``
                 return comes
         mine = _Running()
         if threads.setdefault(key, mine) is mine:
             try:
-                _fork_guard()  # made by whoever comes first, and not in the thread
+                _fork_guard()  # created here, not in the new thread
                 start_new_thread = native("_thread", "start_new_thread")
                 start_on_own_stack(lambda: start_new_thread(self._run, (layout, threads, mine)))
             except BaseException:
@@ -69,12 +69,12 @@ class ThreadStarter:
         return comes
 
     def runs(self, layout: Layout) -> bool:
-        """Whether this process has a thread that leads ``layout``, or is about to."""
+        """Return whether this process has a thread that leads ``layout``, or is about to."""
         return layout.spool in self._running.get()
 
     def leave(self) -> None:
-        """Have the threads of this process leave, and wait for that a moment: one that was cut off in the middle of
-        sending would look to the next flusher as if an event had killed it.
+        """Have the threads of this process leave, and wait a moment for that: if one were cut off while sending, the
+        next flusher would suspect that an event had killed it.
         """
         self._leaving = os.getpid()
         deadline = time.monotonic() + _LEAVE_WAIT
@@ -82,7 +82,7 @@ class ThreadStarter:
             time.sleep(0.005)
 
     def stay(self) -> None:
-        """This process goes on after all: threads may be started again."""
+        """Allow threads to be started again, because this process goes on."""
         self._leaving = 0
 
     def _is_leaving(self) -> bool:
@@ -98,7 +98,7 @@ class ThreadStarter:
             if _wait_left(layout) and not self._is_leaving():
                 continue  # it broke down
             del threads[layout.spool]
-            # Whoever came while it was about to leave counted on it.
+            # A caller of ``ensure`` may have relied on this thread while it was about to leave.
             if not mine.wanted or threads.setdefault(layout.spool, mine) is not mine:
                 return
 
@@ -115,14 +115,14 @@ class ThreadStarter:
 
 
 class _Running:
-    """One thread; ``wanted`` says that somebody has counted on it since it began to lead."""
+    """One thread; ``wanted`` is true if ``ensure`` has relied on it since it began to lead."""
 
     def __init__(self) -> None:
         self.wanted = False
 
 
 def _wait_left(layout: Layout) -> float:
-    """Seconds of a pause that are still to come; 0 where there is none, or where only the start of a process waits."""
+    """Return the seconds left of a pause; 0 if there is none, or if only starts of processes must wait."""
     state, now = start.load(layout), time.time()
     return 0.0 if state.failures or state.allows(now) else state.not_before - now
 
@@ -131,10 +131,10 @@ _guards: list[Any] = []
 
 
 def _fork_guard() -> Any:
-    """A lock that every fork of this process takes for its instant.
+    """Return a lock that every fork of this process holds while it forks.
 
-    Python's locks of modules that are being imported stay locked in a forked child for ever: one that was forked while
-    the thread imported requests hung in its own ``import requests``, 12 times of 12.
+    Python's import locks that are held during a fork stay locked in the child for ever: a child forked while the thread
+    imported requests hung in its own ``import requests``, 12 times of 12.
     """
     if not _guards:
         guard = native("_thread", "RLock")()

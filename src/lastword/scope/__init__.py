@@ -1,1 +1,1 @@
-"""Scope: what the program says of its work, for every event that it captures meanwhile."""
+"""Scope: data that the program sets about its current work, added to every event captured meanwhile."""

@@ -1,7 +1,7 @@
-"""Files and data that go with an event: copied into its record, as far as there is room for them beside the event.
+"""Attachments: files and data copied into the record of an event, as far as there is room beside the event.
 
-So an event and its attachments are safe, or refused, together, and a file may be gone a moment later. A regular file
-is read, and nothing else: nobody waits for the other end of a pipe.
+So an event and its attachments are recorded or refused together, and a file may be deleted right after the capture.
+Only regular files are read: reading a pipe would wait for its other end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lastword.interruption import failures
 
 MAX_ATTACHMENTS = 10
 
-#: Bytes of data kept by one context for its events, all together: no record has room for more.
+#: Total bytes of data kept by one context for its events: no record has room for more.
 MAX_DATA = 768 * 1024
 
 _MAX_NAME = 200
@@ -32,21 +32,21 @@ _BYTES = "application/octet-stream"
 _NO_ROOM = "there was no room for it"
 _UNREADABLE = "it could not be read"
 
-_AROUND = 4096  # bytes of a record around its event, and more
+_AROUND = 4096  # bytes, more than a record has around its event
 
 
 class Wanted(NamedTuple):
-    """An attachment that events are to take with them."""
+    """An attachment to be added to events."""
 
     name: str
     type: str = _BYTES
     path: Optional[str] = None  # absolute, of a file to be read
     size: int = 0
-    content: Optional[str] = None  # base64; None where it is a file's, or is more than would ever fit
-    by_flusher: bool = False  # a file for which there is no room is left to the flusher; one that is none, not told of
+    content: Optional[str] = None  # base64; None for a file, or if it is too large to ever fit
+    by_flusher: bool = False  # a file that does not fit is left to the flusher; an unreadable one is omitted silently
 
     def named(self, name: object, media_type: object) -> Wanted:
-        """The same under another name, and of another type, where they are given."""
+        """Return a copy with this name and media type, where they are given."""
         return self._replace(
             name=self.name if name is None else text_of(name, _MAX_NAME) or _UNNAMED,
             type=self.type if media_type is None else text_of(media_type, _MAX_NAME),
@@ -54,18 +54,19 @@ class Wanted(NamedTuple):
 
 
 def wanted_file(path: Any, *, by_flusher: bool = False) -> Wanted:
-    """A file, to be read later. Raises TypeError for what is no path."""
+    """Return the attachment of a file, which is read later. Raises TypeError if ``path`` is not a path."""
     whole = absolute_path(os.fsdecode(path))
     return Wanted(clean(os.path.basename(whole), _MAX_NAME) or _UNNAMED, path=whole, by_flusher=by_flusher)
 
 
 def wanted_data(data: Any, others: Iterable[Wanted]) -> Wanted:
-    """A copy of ``data``; its size alone, where it does not fit beside ``others``. Raises TypeError for what is neither
-    a text nor bytes.
+    """Return the attachment of a copy of ``data``, or of its size only if it does not fit beside ``others``.
+
+    Raises TypeError for anything but text and bytes.
     """
     room = MAX_DATA - sum(other.size for other in others if other.content is not None)
     if issubclass(type(data), str):
-        if len(data) > room:  # as bytes it has no fewer
+        if len(data) > room:  # encoded, it is at least as long
             return Wanted(_UNNAMED, size=len(data))
         data = str.encode(data, "utf-8", "backslashreplace")
     view = memoryview(data)
@@ -75,10 +76,10 @@ def wanted_data(data: Any, others: Iterable[Wanted]) -> Wanted:
 
 
 def attach(event: Event, wanted: Sequence[Wanted], most: int, largest: int = 0) -> None:
-    """Put ``wanted`` into ``event``, beside what it has, so that a record of ``most`` bytes holds it.
+    """Add ``wanted`` to the attachments of ``event`` so that it still fits into a record of ``most`` bytes.
 
-    What does not fit, or cannot be read, the event says to be left out, if there is room for that. ``largest``: bytes
-    that a file may have to be left to the flusher. Raises no Exception.
+    An attachment that does not fit or cannot be read is marked as left out, if there is room for the mark. ``largest``:
+    bytes up to which a file can be left to the flusher. Raises no Exception.
     """
     try:
         room = most - _AROUND - len(to_json(event))
@@ -132,19 +133,19 @@ def _copy(wanted: Wanted, room: int, largest: int) -> Optional[Attachment]:
 def _note(what: str) -> None:
     try:
         diagnostics.note("attachment", f"an event went without {what}")
-    except RecursionError:  # no room on the stack even for that
+    except RecursionError:  # no room on the stack even for a note
         pass
 
 
 def _cost(attachment: Attachment) -> int:
-    """Characters of JSON, and a comma; a content, which may be long, is counted as it stands."""
+    """Return its characters of JSON, with a comma; a content, which may be long, is counted without encoding it."""
     content = attachment["content"] or ""
     return len(encode_value({**attachment, "content": ""})) + len(content) + 3
 
 
 def _read(path: str, most: int) -> tuple[FileFound, Optional[bytes]]:
-    """A regular file and its content; no content where it has more than ``most`` bytes. Raises OSError."""
-    _check_regular(os.stat(path))  # before, for opening wakes whoever waits at the other end of a pipe
+    """Return a regular file and its content, or None instead of more than ``most`` bytes. Raises OSError."""
+    _check_regular(os.stat(path))  # before opening, which would wake the process at the other end of a pipe
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         status = os.fstat(descriptor)
@@ -158,7 +159,7 @@ def _read(path: str, most: int) -> tuple[FileFound, Optional[bytes]]:
         if status.st_size > most:
             return found, None
         with open(descriptor, "rb", closefd=False) as file:
-            # What the kernel makes as it is read, /proc/self/maps, has no size. Nothing may be there yet: then None.
+            # A file that the kernel makes while it is read (/proc/self/maps) has size 0. ``read`` may return None.
             return found, file.read(status.st_size or most) or b""
     finally:
         os.close(descriptor)

@@ -1,8 +1,8 @@
-"""Breadcrumbs: what happened before, in the context that captures.
+"""Breadcrumbs: what happened before the capture, in the same context.
 
 The trail of a context is a tuple that is replaced, never changed: a copied context or a forked child starts with the
-breadcrumbs that were there, and those that either adds are its own. Copying 100 references costs some 1 of the 9 µs of
-an addition; what a structure that shares the rest would spare, it would pay for by holding on to what is old.
+breadcrumbs that were there, and from then on each adds its own. Copying 100 references takes about 1 of the 9 µs of an
+addition; a structure that shares its parts would save this, but keep old breadcrumbs in memory.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ MAX_TRAIL = 64 * 1024  # characters of JSON, all of an event's breadcrumbs toget
 
 
 class Block:
-    """A ``with new_scope()`` block, by which what is set inside tells where it was set.
+    """A ``with new_scope()`` block. Values that are set inside refer to it.
 
     Attributes:
-        is_closed: whether it was left, and what was set in it may stand in a context where it does not count any more;
-            whoever reads goes on to what there was outside.
-        outside: the trail before it; ``scope``: what else was set.
+        is_closed: whether the block was left. Values set in it may remain in some context, where they do not count any
+            more; readers then use the values from outside the block.
+        outside: the trail before the block.
+        scope: the other values set before the block.
     """
 
     __slots__ = ("is_closed", "outside", "scope")
@@ -46,31 +47,31 @@ class Block:
         self.scope = scope
 
 
-#: The breadcrumbs, and the block in which the last of them was added. Each is the JSON of a Breadcrumb, so it cannot
-#: change, has a known size, and an event takes it as it is.
+#: The breadcrumbs, and the block in which the last one was added. Each is the JSON of a Breadcrumb, so it cannot
+#: change, has a known size, and goes into an event unchanged.
 Trail = tuple[Optional[Block], tuple[str, ...]]
 
 NO_TRAIL: Trail = (None, ())
 
 trail: ContextVar[Trail] = ContextVar("lastword_breadcrumbs", default=NO_TRAIL)
 
-#: Where garbage is collected in the midst of ``ContextVar.set`` (see ``nesting``).
+#: Whether garbage may be collected within ``ContextVar.set`` (see ``nesting``).
 _COLLECTS_ANYWHERE = sys.implementation.name == "cpython" and sys.version_info < (3, 12)
 
-# The phases of garbage collection, the latest one last. Told by two callables of C: in a function of Python a signal
-# handler could run, and what it raises, such as KeyboardInterrupt, the collector would swallow.
+# The phases of garbage collection, the latest one last. Two C callables record them: in a Python function a signal
+# handler could run, and the collector would swallow its exception, for example KeyboardInterrupt.
 _phases: dict[str, object] = {}
 _WATCHERS = (_phases.pop, _phases.setdefault)
 
 
 def watch_collections() -> None:
-    """From now on what is logged while garbage is collected is not kept, where that could crash the program."""
+    """Stop keeping breadcrumbs during garbage collections, on Pythons where keeping them could crash the program."""
     if _COLLECTS_ANYWHERE and _WATCHERS[0] not in gc.callbacks:
         gc.callbacks.extend(_WATCHERS)
 
 
 def unwatch_collections() -> None:
-    """The opposite."""
+    """Undo ``watch_collections``."""
     callbacks: list[Any] = getattr(gc, "callbacks", [])  # PyPy has none
     for watcher in _WATCHERS:
         if watcher in callbacks:
@@ -79,7 +80,7 @@ def unwatch_collections() -> None:
 
 
 def is_collecting() -> bool:
-    """Whether garbage is being collected, where a variable must not be set then."""
+    """Return whether garbage is being collected, if it is watched because context variables must not be set then."""
     return [*_phases][-1:] == ["start"]  # copied in one step: another thread may collect meanwhile
 
 
@@ -91,23 +92,22 @@ def add_breadcrumb(
     data: Optional[Mapping[str, Any]] = None,
     type: str = "default",
 ) -> None:
-    """Remember something that happened, for the events that this context captures later. Never raises.
+    """Keep a breadcrumb for the events that this context captures later. Never raises.
 
-    Before Python 3.12 nothing is kept while garbage is collected, by finalizers above all; which context that would be
-    in is chance anyway.
+    Before Python 3.12 no breadcrumb is kept during a garbage collection (most come from finalizers then, in a context
+    that is random anyway).
 
-    The last 100 of a context are kept; an event carries those of them, the newest, that fit into 64 KiB
-    of JSON.
+    The last 100 of a context are kept; an event has the newest of them that fit into 64 KiB of JSON.
 
     Args:
         message: what happened; at most 1,024 characters are kept.
-        category: where, such as ``auth`` or the name of a logger; at most 200 characters are kept.
-        level: fatal, error, warning, info or debug, in any case, or a number of logging; any other counts as info,
-            and is said.
-        data: more about it; bounded as ``set_context`` does, and to 4 KiB of JSON.
-        type: such as ``http``, ``navigation``, ``log`` or ``user``, for trackers that show these differently.
+        category: where, for example ``auth`` or the name of a logger; at most 200 characters are kept.
+        level: fatal, error, warning, info or debug (case is ignored), or a logging number; any other value counts as
+            info, and is noted.
+        data: more values; bounded like those of ``set_context``, and to 4 KiB of JSON.
+        type: for example ``http``, ``navigation``, ``log`` or ``user``, for trackers that show these differently.
     """
-    # Nothing that waits is told from here: a logging handler may be what calls.
+    # Does not log the waiting notes: the caller may be a logging handler.
     try:
         if is_collecting():
             return
@@ -121,14 +121,14 @@ def add_breadcrumb(
         )
         block, crumbs = open_trail()
         trail.set((block, crumbs[1 - MAX_BREADCRUMBS :] + (crumb,)))  # noqa: RUF005 (what it proposes takes longer)
-    except RecursionError:  # no room on the stack to say so
+    except RecursionError:  # no room on the stack for a note
         pass
     except anything() as error:
         diagnostics.note("add_breadcrumb", f"a breadcrumb was not kept: {describe(error)}")
 
 
 def open_trail() -> Trail:
-    """That of the current context, of blocks that are open."""
+    """Return the trail of the current context, without that of closed blocks."""
     found = trail.get()
     while found[0] is not None and found[0].is_closed:
         found = found[0].outside
@@ -136,7 +136,7 @@ def open_trail() -> Trail:
 
 
 def current() -> Sequence[Breadcrumb]:
-    """The breadcrumbs of the current context, the oldest first; those of them, the newest, that fit into an event."""
+    """Return the newest breadcrumbs of the current context that fit into an event, the oldest first."""
     return EncodedList(_newest_that_fit(open_trail()[1]))
 
 

@@ -1,13 +1,13 @@
-"""Who and what the current work is about: what the program says of it, for every event that it captures meanwhile.
+"""The scope: user, tags and other data that the program sets about its current work, for all events captured meanwhile.
 
-All of it lives in two context variables, one of them for breadcrumbs, so each thread, each asyncio task and each
-greenlet has its own. A task starts with a copy of what its creator had, and a forked child with what the code had that
-forked. A new thread or greenlet starts with nothing, unless it is run in a copied context
-(``contextvars.copy_context().run``) or Python was told to have threads inherit. What is set is made JSON-safe, bounded
-and copied at once: a later change of the caller's object does not show, and a capture has nothing left to fail at. An
-attached file alone is read at the capture, and may be missing then.
+The data is in two context variables, one of them for breadcrumbs, so each thread, each asyncio task and each greenlet
+has its own. A task starts with a copy of its creator's data, and a forked child with the data of the code that forked.
+A new thread or greenlet starts with nothing, unless it is run in a copied context
+(``contextvars.copy_context().run``) or Python is configured to let threads inherit. Values are made JSON-safe, bounded
+and copied at once: a later change of the caller's object has no effect, and a capture cannot fail because of them. Only
+an attached file is read at the capture, and may be missing then.
 
-These calls work before ``init`` as well. None of them raises, and None always forgets.
+These calls also work before ``init``. No call raises, and the value None always removes the previous value.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _GENERATES = 0x20 | 0x200  # flags of code objects: generators and async generat
 
 
 class _Scope(NamedTuple):
-    """Replaced, never changed, and so are the mappings in it; what may be nested is kept as JSON."""
+    """The data of one scope. It and its mappings are replaced, never changed; nested values are kept as JSON."""
 
     user: Optional[str] = None
     tags: Mapping[str, str] = {}
@@ -64,7 +64,7 @@ class _Scope(NamedTuple):
     level: Optional[Level] = None
     attachments: tuple[Wanted, ...] = ()
     block: Optional[breadcrumbs.Block] = None  # in which it was set
-    shared: Optional[object] = None  # by all contexts of one piece of work
+    shared: Optional[object] = None  # shared by all contexts of one piece of work
 
 
 _NOTHING = _Scope()
@@ -74,14 +74,14 @@ _Call = TypeVar("_Call", bound=Callable[..., None])
 
 
 def _context_call(call: _Call) -> _Call:
-    """Has what waits told, for the user makes these calls on purpose; and notes what ``call`` raises."""
+    """Decorate ``call``: log the waiting notes (the user calls it on purpose) and note the exceptions it raises."""
 
     @functools.wraps(call)
     def guarded(*arguments: Any, **options: Any) -> None:
         try:
             call(*arguments, **options)
             diagnostics.tell()
-        except RecursionError:  # no room on the stack to say so
+        except RecursionError:  # no room on the stack for a note
             pass
         except anything() as error:
             diagnostics.note(call.__name__, f"lastword.{call.__name__} failed: {describe(error)}")
@@ -91,14 +91,14 @@ def _context_call(call: _Call) -> _Call:
 
 @_context_call
 def set_user(user: Any) -> None:
-    """Name who is using the program, for the events of the current context; None forgets.
+    """Set the user of the program, for the events of the current context; None removes it.
 
     Args:
-        user: a mapping such as ``{"id": "42", "email": …}``, or just an id. Texts are kept to 1,024 characters, 50
-            items on each of 3 levels, and what goes beyond 16 KiB of JSON is replaced by ``(left out)``. A namedtuple
-            counts as a mapping; other objects are kept as their ``str``, which is scrubbed like any text.
+        user: a mapping, for example ``{"id": "42", "email": …}``, or just an id. At most 1,024 characters of a text and
+            50 items on each of 3 levels are kept; values beyond 16 KiB of JSON are replaced by ``(left out)``. A
+            namedtuple counts as a mapping; other objects are kept as their ``str``, which is scrubbed like any text.
 
-    Never raises: a mapping that cannot be read counts as None, for the previous user would be wrong.
+    Never raises: a mapping that cannot be read counts as None, because the previous user would be wrong.
     """
     _scope.set(_open_scope()._replace(user=None))
     if user is not None:
@@ -111,7 +111,7 @@ def set_user(user: Any) -> None:
 def set_tag(key: str, value: object) -> None:
     """Tag the events of the current context; None removes the tag.
 
-    Key and value become texts of at most 200 characters; of more than 50 tags the later ones are not kept. Never
+    Key and value become texts of at most 200 characters; at most 50 tags are kept, later ones are ignored. Never
     raises.
     """
     _set_tags([(key, value)])
@@ -119,16 +119,16 @@ def set_tag(key: str, value: object) -> None:
 
 @_context_call
 def set_tags(tags: Mapping[str, object]) -> None:
-    """The same for several tags at once."""
+    """Set several tags at once. See ``set_tag``."""
     _set_tags([(key, tags[key]) for key in tags])
 
 
 @_context_call
 def set_extra(key: str, value: Any) -> None:
-    """Add a value to the events of the current context, of which trackers do not search; None removes it.
+    """Add a value, which trackers do not search, to the events of the current context; None removes it.
 
-    Any value, bounded like an item of a user. At most 50 keys are kept, and 32 KiB of JSON of all of them: a value for
-    which there is no room reads ``(left out)``. Never raises.
+    It may be any value, bounded like an item of a user. At most 50 keys are kept, with 32 KiB of JSON in total: a value
+    that does not fit is replaced by ``(left out)``. Never raises.
     """
     scope = _open_scope()
     text = None if value is None else value_json(value, MAX_EXTRA)
@@ -137,10 +137,10 @@ def set_extra(key: str, value: Any) -> None:
 
 @_context_call
 def set_context(name: str, context: Optional[Mapping[str, Any]]) -> None:
-    """Add a named group of values to the events of the current context, such as ``set_context("order", {"id": 7})``.
+    """Add a named group of values to the events of the current context: ``set_context("order", {"id": 7})``.
 
-    None removes the group. Bounded like a user; at most 50 groups are kept, and 32 KiB of JSON of all of them: a group
-    for which there is no room is empty. Never raises.
+    None removes the group. It is bounded like a user; at most 50 groups are kept, with 32 KiB of JSON in total: a group
+    that does not fit becomes empty. Never raises.
     """
     scope = _open_scope()
     text = None if context is None else mapping_json(context, MAX_CONTEXTS)
@@ -149,10 +149,10 @@ def set_context(name: str, context: Optional[Mapping[str, Any]]) -> None:
 
 @_context_call
 def set_fingerprint(fingerprint: Optional[Iterable[object]]) -> None:
-    """Say which events belong together: those of the current context with an equal list; None leaves it to the tracker.
+    """Group the current context's events: those with an equal list belong together; None lets the tracker decide.
 
-    At most 20 parts of 200 characters are kept. ``{{ default }}`` stands for the tracker's own grouping, where a
-    tracker knows of such a thing. Never raises.
+    At most 20 parts of 200 characters are kept. ``{{ default }}`` stands for the tracker's own grouping, if the tracker
+    supports it. Never raises.
     """
     parts = [fingerprint] if type(fingerprint) is str else fingerprint or ()
     kept = tuple([text_of(part, MAX_TAG) for part in islice(parts, MAX_FINGERPRINT)])
@@ -161,7 +161,7 @@ def set_fingerprint(fingerprint: Optional[Iterable[object]]) -> None:
 
 @_context_call
 def set_transaction(name: Optional[str]) -> None:
-    """Name what the program is doing in the current context, such as ``POST /checkout``; None forgets.
+    """Name the program's work in the current context, for example ``POST /checkout``; None removes the name.
 
     At most 200 characters are kept. Never raises.
     """
@@ -170,11 +170,11 @@ def set_transaction(name: Optional[str]) -> None:
 
 @_context_call
 def set_level(level: Optional[LevelLike]) -> None:
-    """The level of events of the current context whose capture names none; None forgets.
+    """Set the level of the current context's events, unless their capture names one; None removes it.
 
-    It holds for exceptions that the program caught and for messages; what nobody caught stays ``fatal``. ``level`` is
-    one of fatal, error, warning, info, debug, in any case, or a number of logging; any other changes nothing, and is
-    said. Never raises.
+    It applies to messages and to exceptions that the program caught; uncaught ones stay ``fatal``. ``level`` is one of
+    fatal, error, warning, info, debug (case is ignored), or a logging number; any other value changes nothing, and is
+    noted. Never raises.
     """
     known = known_level(level)
     if level is None or known is not None:
@@ -191,17 +191,17 @@ def add_attachment(
     name: Optional[str] = None,
     content_type: Optional[str] = None,
 ) -> None:
-    """Attach a file, or ``data``, to the events of the current context; ``new_scope`` forgets what was attached inside.
+    """Attach a file, or ``data``, to the events of the current context, until the end of the ``new_scope`` block.
 
     Args:
-        path: a regular file. It is read at each capture, and may be gone a moment later.
+        path: a regular file. It is read at each capture, and may be deleted afterwards.
         data: a text or bytes, copied at once.
-        name: what the tracker shows; without one, that of the file.
-        content_type: its media type, such as ``text/plain``.
+        name: the name that the tracker shows; by default the file's.
+        content_type: its media type, for example ``text/plain``.
 
-    At most 10 are kept; further ones are not attached. An event takes those with it for which its record, of 1 MiB, has
-    room: some 700 KB of all of them together, less where the event itself is large. It says which were left out. What
-    is in them is not scrubbed. Never raises.
+    At most 10 are kept; further ones are not attached. An event takes the attachments for which its record, of 1 MiB,
+    has room: about 700 KB in total, less if the event itself is large. It lists those that were left out. Their
+    contents are not scrubbed. Never raises.
     """
     scope = _open_scope()
     if (path is None) is (data is None):
@@ -215,27 +215,27 @@ def add_attachment(
 
 
 def new_scope() -> AbstractContextManager[None]:
-    """A ``with`` block that starts with what is set, and behind which everything set inside is forgotten.
+    """Return a ``with`` block that starts with the current data and forgets, at its end, everything set inside.
 
-    Breadcrumbs are, too, and also where the block is left in another context or out of order, as in a generator that
-    its consumer abandons. A task that was started inside has a context of its own, and keeps what was set there; not if
-    the block is a generator's, for its consumer may have started the task. Never raises.
+    This includes breadcrumbs, and works also if the block is left in another context or out of order, as in a generator
+    that its consumer abandons. A task that was started inside has its own context, and keeps the data set in the block;
+    not if the block is in a generator, because its consumer may have started the task. Never raises.
     """
     return NewScope()
 
 
 def in_new_scope() -> bool:
-    """Whether the caller is inside of a ``new_scope``."""
+    """Return whether the caller is inside a ``new_scope`` block."""
     return _open_scope().block is not None
 
 
 def shared_in_scope() -> Optional[object]:
-    """What the innermost ``NewScope`` that was given something to share was given."""
+    """Return the shared object of the innermost ``NewScope`` that has one."""
     return _open_scope().shared
 
 
 def _open_scope() -> _Scope:
-    """What is set in the current context, and in blocks that are open."""
+    """Return the data of the current context, without that of closed blocks."""
     scope = _scope.get()
     while scope.block is not None and scope.block.is_closed:
         scope = scope.block.scope
@@ -243,9 +243,9 @@ def _open_scope() -> _Scope:
 
 
 class NewScope(AbstractContextManager[None]):
-    """``new_scope``, with an object that all contexts share which are copied inside.
+    """``new_scope``, with an object that is shared by all contexts copied inside the block.
 
-    Not a generator: that would stand in the traceback of what is raised inside.
+    It is not a generator, which would appear in the traceback of exceptions raised inside.
     """
 
     def __init__(self, shared: Optional[object] = None) -> None:
@@ -262,10 +262,10 @@ class NewScope(AbstractContextManager[None]):
         )
 
     def __exit__(self, *_: object) -> None:
-        # Not kept, for tokens hold the context and all that is set in it.
+        # Popped, not kept: tokens hold the context and all its values.
         block, scope, trail, is_generators = self._entered.pop()
         if _open_scope().block is block and not breadcrumbs.is_collecting():
-            with suppressed(ValueError):  # this context is a copy of that in which the block was entered
+            with suppressed(ValueError):  # this context is a copy of the one that entered the block
                 _scope.reset(scope)
                 breadcrumbs.trail.reset(trail)
                 if not is_generators:
@@ -274,7 +274,7 @@ class NewScope(AbstractContextManager[None]):
 
 
 class _Entered(NamedTuple):
-    """What is needed to leave a block."""
+    """The state that is needed to leave a block."""
 
     block: breadcrumbs.Block
     scope: Token[_Scope]
@@ -283,8 +283,9 @@ class _Entered(NamedTuple):
 
 
 def _is_generators(frame: Optional[FrameType]) -> bool:
-    """Whether this is a generator's code, so that a context that is copied meanwhile may be its consumer's. One that
-    contextlib has made a context manager of is part of who uses that.
+    """Return whether ``frame`` runs a generator, so that a context copied meanwhile may be its consumer's.
+
+    A generator that contextlib runs as a context manager counts as part of the code that uses the manager.
     """
     while frame is not None and frame.f_code.co_flags & _GENERATES:
         frame = frame.f_back
@@ -296,7 +297,7 @@ def _is_generators(frame: Optional[FrameType]) -> bool:
 
 
 class Current(NamedTuple):
-    """What is set, as an event has it."""
+    """The data of a scope in the form that events have."""
 
     user: Optional[dict[str, Any]]
     tags: dict[str, str]
@@ -311,7 +312,7 @@ def nothing() -> Current:
 
 
 def current() -> Current:
-    """What is set in the current context, breadcrumbs apart; the caller's to keep and to change."""
+    """Return a copy of the data of the current context, without breadcrumbs."""
     scope = _open_scope()
     if scope is _NOTHING:
         return nothing()
@@ -326,12 +327,12 @@ def current() -> Current:
 
 
 def attachments() -> tuple[Wanted, ...]:
-    """What events of the current context are to take with them."""
+    """Return the attachments for the events of the current context."""
     return _open_scope().attachments
 
 
 def level_or(default: Level) -> Level:
-    """The level that ``set_level`` chose for the current context."""
+    """Return the level that ``set_level`` chose for the current context, else ``default``."""
     return _open_scope().level or default
 
 
@@ -352,7 +353,7 @@ def _set_tags(items: Iterable[tuple[object, object]]) -> None:
 def _with_json(
     items: Mapping[str, str], call: str, key: object, text: Optional[str], limit: int, left_out: str
 ) -> dict[str, str]:
-    """``items`` with one more, or one less where ``text`` is None; ``left_out`` stands for what is too much."""
+    """Return ``items`` with ``key`` set to ``text``, or without it if None; ``left_out`` replaces a too long text."""
     changed = dict(items)
     name = text_of(key, MAX_KEY)
     changed.pop(name, None)

@@ -1,8 +1,8 @@
-"""Whose failure it is that an event loop of asyncio tells of.
+"""Find the context of the task or callback whose failure an asyncio event loop logs.
 
-A task whose exception nobody asked for is told of when it goes: while another one runs, or no one at all. A callback
-that failed is told of outside of its context. What the loop knows of them it hands to ``call_exception_handler``, and
-that is where it is found: in the frame of that function, below whoever is told.
+The exception of a task that was never retrieved is logged when the task is deleted: while another task runs, or none.
+A failed callback is logged outside of its context. The loop passes the failed object to ``call_exception_handler``, so
+we find it in the frame of that function, further out on the stack than the handler that logs.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from lastword.scope.breadcrumbs import is_collecting
 _MODULE = "asyncio.base_events"
 _TELL = frozenset(("default_exception_handler", "call_exception_handler"))
 
-#: Calls between them and us. What is captured further below has little to do with what was told.
+#: Calls between these functions and us. A capture that is nested deeper has little to do with the logged failure.
 _MAX_CALLS = 20
 
 
 def context_of_failure() -> Optional[Context]:
-    """A copy of the context of the task or callback that failed, which may be entered wherever that is; an empty one
-    where the failure is of neither (a future), or no loop says. None where no loop is telling of anything.
+    """Return a copy of the context of the task or callback that failed; the copy can be entered in any context.
+
+    The context is empty if the failure is of neither (a future), or the loop does not say. None if no loop is logging a
+    failure.
     """
-    # Looking costs 1 to 3 % of a capture, so it is left where no loop runs, though a task may go there, too; not while
-    # garbage is collected, as far as that is known, for that is where tasks go in threads of others.
+    # The search takes 1 to 3 % of a capture, so it is skipped where no loop runs, although a task may be deleted there.
+    # It is not skipped during a garbage collection (if we know of it), which deletes tasks in unrelated threads.
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
     if running_loop is None or (running_loop() is None and not is_collecting()):
         return None
@@ -38,8 +40,9 @@ def context_of_failure() -> Optional[Context]:
 
 
 def context_of_asyncio() -> Context:
-    """The same for what the logger ``asyncio`` says: empty also where the loop is not Python's own (uvloop), and nobody
-    knows what it tells of.
+    """Return the same for a record of the logger ``asyncio``; empty also if the loop is not Python's own (uvloop).
+
+    Such a loop does not show which object failed.
     """
     return _context_in(_told() or {})
 
@@ -66,14 +69,14 @@ def _told() -> Optional[dict[str, Any]]:
 
 
 def _context_of(failed: Any) -> Optional[Context]:
-    """That of a task or of a handle; None of anything else."""
+    """Return the context of a task or of a handle; None for anything else."""
     try:
         known = failed.get_context() if hasattr(failed, "get_context") else None  # since Python 3.12
         if known is None:
-            known = getattr(failed, "_context", None)  # of a handle, and of a task that is not C
+            known = getattr(failed, "_context", None)  # of a handle, and of a task not implemented in C
         if known is None and isinstance(failed, sys.modules["asyncio.tasks"].Task):
-            # It has no attribute for it, but tells the garbage collector of it, before those of its callbacks.
+            # A C task has no attribute for it, but reports it to the garbage collector, before its callbacks' contexts.
             known = next((one for one in gc.get_referents(failed) if type(one) is Context), None)
         return known if type(known) is Context else None
-    except failures():  # an object of another kind of loop
+    except failures():  # an object of another event loop implementation
         return None

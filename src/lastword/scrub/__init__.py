@@ -1,8 +1,8 @@
-"""Scrubbing: an event without its secrets, before the disk is touched. Pure: no state but what was worked out before.
+"""Scrubbing: remove the secrets from an event before the disk is touched. Pure: its only state is caches.
 
-What a secret is, is told by names (``names.py``), and inside texts by pairs of a name and a value (``pairs.py``) and by
-what secrets look like (``values.py``, ``commands.py``). ``texts.py`` looks for all of these in all texts of an event at
-once, ``event.py`` knows where an event has texts, and ``rules.py`` is what the program made of it by its options.
+Secrets are recognised by names (``names.py``), and inside texts by pairs of a name and a value (``pairs_in_text.py``)
+and by their form (``values.py``, ``commands.py``). ``texts.py`` searches for all of these in all texts of an event at
+once, ``whole_event.py`` knows where an event has texts, and ``rules.py`` holds the program's options.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Passwords that a command is given behind a short flag, in the commands where that means one: ``curl -u ann:x``."""
+"""Passwords passed to a command behind a short flag, for the commands whose flag takes one: ``curl -u ann:x``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lastword.scrub.texts import LatePattern, Span
 
 
 class _Command(NamedTuple):
-    """How a command is told its password.
+    """How a command takes its password.
 
     Attributes:
-        word: is part of its name, or one of its arguments.
-        flags: behind these.
-        glued: without anything in between (``-px``).
-        apart: as the next argument.
-        named: behind the name of a user and a colon.
+        word: part of its name, or one of its arguments.
+        flags: the flags that take the password.
+        glued: whether it may follow the flag directly (``-px``).
+        apart: whether it may be the next argument.
+        named: whether a user name and a colon precede it.
     """
 
     word: str
@@ -30,7 +30,7 @@ class _Command(NamedTuple):
 
 _COMMANDS = (
     _Command("curl", ("-u", "-U", "--user", "--proxy-user"), glued=True, apart=True, named=True),
-    _Command("mysql", ("-p",), glued=True, apart=False),  # apart it would be a database
+    _Command("mysql", ("-p",), glued=True, apart=False),  # the next argument is a database
     _Command("mariadb", ("-p",), glued=True, apart=False),
     _Command("sshpass", ("-p",), glued=True, apart=True),
     _Command("mongo", ("-p",), glued=True, apart=True),
@@ -40,12 +40,12 @@ _COMMANDS = (
     _Command("login", ("-p",), glued=False, apart=True),  # docker, podman, oc
 )
 
-_WINDOW = 500  # characters before a flag in which its command stands
+_WINDOW = 500  # characters before a flag in which its command is searched for
 
-#: What follows the ``-`` of one of these flags.
+#: The character behind the ``-`` of one of these flags.
 A_FLAG = r"""[apPuUw-](?<=[\s'"]-.)"""
 
-# A variable of the shell, or a place in a format, is no password.
+# A shell variable or a format placeholder is not a password.
 _NO_PLACEHOLDER = r"(?! \$\{?[A-Za-z_(] | \{ | %[s(] | < | \*\*\* | \[filtered\] )"
 _BARE = r"""(?: [^\s'"\\] | \\ (?! ['"] ) )+"""
 
@@ -60,7 +60,7 @@ _FLAG = LatePattern(
 
 
 def passwords_of_commands(text: str) -> Iterator[Span]:
-    """Finds them; the command stands in the 500 characters before its flag."""
+    """Yield where passwords are; the command stands in the 500 characters before its flag."""
     known = [command for command in _COMMANDS if command.word in text]
     search = _FLAG.compiled().search
     found = search(text) if known else None
@@ -72,7 +72,7 @@ def passwords_of_commands(text: str) -> Iterator[Span]:
 
 
 def _start_of_password(text: str, found: Match[str], known: list[_Command]) -> Optional[int]:
-    """None where no command is told one by this flag."""
+    """Return where the password starts; None if no command takes one with this flag."""
     at = found.start()
     for command in known:
         fits = found["flag"] in command.flags and (command.apart if found["gap"] else command.glued)

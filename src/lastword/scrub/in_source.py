@@ -1,17 +1,18 @@
-"""Secrets in lines of Python source: every literal that a secret name is given, is passed, or is compared with.
+"""Secrets in lines of Python source: every literal that is assigned to, passed to or compared with a secret name.
 
-``password = form["password"]`` shows how a secret came about, and stays; only literals go. Which these are is told by
-where a name stands:
+``password = form["password"]`` shows where a secret came from, and stays; only literals are removed. The position of
+the name decides which ones:
 
-* what a statement assigns to: all literals behind the ``=``;
+* the target of an assignment: all literals behind the ``=``;
 * a keyword, a parameter or the key of a dict: all up to the next comma of that bracket, or its end;
 * a literal with the name, and a comma behind it (``getenv("PASSWORD", "x")``, ``["--password", "x"]``): the next one;
 * a name in a comparison: all between the commas, ``and`` and ``or`` around it;
-* a function, or the object of a method (``set_password("x")``, ``TOKENS.append("x")``): all its arguments. Not an
-  exception that is raised, whose text is the event's, nor a method of a session (``session.get("https://…")``).
+* a function, or the object of a method (``set_password("x")``, ``TOKENS.append("x")``): all its arguments. Exceptions
+  that are raised are exempt, because the event has their text; so are methods of a session
+  (``session.get("https://…")``).
 
-A literal that is itself a name in brackets, or what is asked for (``os.environ["API_KEY"]``), stays. What is left, and
-comments, are looked at as texts. The lines are an excerpt, so a statement may have lost its beginning.
+A literal that is the name being looked up (``os.environ["API_KEY"]``) stays. The other literals, and comments, are
+scanned as texts. The lines are an excerpt, so a statement may have lost its beginning.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class _Token(NamedTuple):
 
 
 def literals_of_secrets(is_sensitive: Callable[[str], bool], in_texts: Sequence[Finder]) -> Finder:
-    """Finds them in source; ``in_texts`` find secrets in the texts and comments of it."""
+    """Return a finder of these literals in source; ``in_texts`` find secrets in its texts and comments."""
 
     def spans_from(source: str, start: int) -> Iterator[Span]:
         for statement in _statements(source, start):
@@ -83,7 +84,7 @@ def literals_of_secrets(is_sensitive: Callable[[str], bool], in_texts: Sequence[
     def spans(source: str) -> Iterator[Span]:
         found = [*spans_from(source, 0)]
         for quotes in ('"""', "'''"):
-            if source.count(quotes) % 2:  # it begins, or ends, within such a text: nobody knows
+            if source.count(quotes) % 2:  # it begins or ends within a text in these quotes; which is unknown
                 found += spans_from(source, source.index(quotes) + len(quotes))
         return _apart(sorted(found))
 
@@ -91,7 +92,7 @@ def literals_of_secrets(is_sensitive: Callable[[str], bool], in_texts: Sequence[
 
 
 def _apart(spans: Iterable[Span]) -> Iterator[Span]:
-    """Those that overlap, as one."""
+    """Merge spans that overlap."""
     last: Optional[Span] = None
     for span in spans:
         if last is not None and span.start < last.end:
@@ -105,7 +106,7 @@ def _apart(spans: Iterable[Span]) -> Iterator[Span]:
 
 
 def _statements(source: str, start: int) -> Iterator[list[_Token]]:
-    """The tokens of each, without its end; the head of a compound one is a statement of its own."""
+    """Yield the tokens of each statement, without its end; the head of a compound one counts as a statement."""
     statement: list[_Token] = []
     depth = 0
     for found in _TOKEN.compiled().finditer(source, start):
@@ -142,20 +143,20 @@ def _in_text(token: _Token, finders: Sequence[Finder]) -> Iterator[Span]:
 
 
 def _hidden(statement: list[_Token], is_sensitive: Callable[[str], bool]) -> set[int]:
-    """The places of the literals that are, or may be, secrets."""
+    """Return the places of the literals that are, or may be, secrets."""
     if not any(token.kind in ("name", "text") and is_sensitive(token.text) for token in statement):
         return set()
     return _Statement(statement, is_sensitive).hidden()
 
 
 class _Statement:
-    """Where the literals of one statement are that may be secrets. Takes a time in proportion to its length."""
+    """Finds the literals of one statement that may be secrets, in time proportional to its length."""
 
     def __init__(self, tokens: list[_Token], is_sensitive: Callable[[str], bool]) -> None:
         self._tokens = tokens
         self._is_sensitive = is_sensitive
         self._brackets = _Brackets(tokens)
-        self._marks = [0] * (len(tokens) + 1)  # how many more stretches begin than end there
+        self._marks = [0] * (len(tokens) + 1)  # stretches that begin at a place, minus those that end there
 
     def hidden(self) -> set[int]:
         self._look_at_assignment()
@@ -173,7 +174,7 @@ class _Statement:
         }
 
     def _look_at_assignment(self) -> None:
-        """What stands before the last ``=`` outside of brackets is assigned to."""
+        """Hide assigned literals; everything before the last ``=`` outside of brackets is a target."""
         assigned = [place for place in self._brackets.outside if self._tokens[place].kind == "assigned"]
         if assigned and any(
             self._is_sensitive(token.text) if token.kind == "name" else token.kind == "text" and self._is_name(token)
@@ -226,7 +227,7 @@ class _Statement:
         return token.kind == "text" and not self._is_asked_for(place)
 
     def _is_asked_for(self, place: int) -> bool:
-        """Whether a literal is the name of what is looked up."""
+        """Whether a literal is a name being looked up."""
         if place < 2 or self._kind(place - 1) != "open" or not self._is_name(self._tokens[place]):
             return False
         before, opening = self._tokens[place - 2 : place]
@@ -250,12 +251,12 @@ class _Brackets:
     """How the tokens of a statement belong together.
 
     Attributes:
-        outside: the places of those in no bracket.
-        end: for each token the place of the comma or bracket that ends what it is in.
+        outside: the places of the tokens outside of brackets.
+        end: for each token the place of the comma or bracket that ends its member.
         opening: for each token the place of the bracket that it is in, or -1.
-        closed_by: for each of these the place of the closing one.
-        part: for each token the number of the operand, between commas, ``and`` and ``or``, that it is in.
-        comparison: the stretch of each part in which something is compared.
+        closed_by: for each opening bracket the place of the closing one.
+        part: for each token the number of its operand; commas, ``and`` and ``or`` separate operands.
+        comparison: start and end of each part that contains a comparison.
     """
 
     def __init__(self, tokens: list[_Token]) -> None:
@@ -309,7 +310,7 @@ class _Brackets:
 
 
 class _Level:
-    """A bracket that is open, or none: what of its tokens belongs to the member, and to the part, at hand."""
+    """An open bracket, or the top level: which of its tokens belong to the current member and part."""
 
     def __init__(self, opening: int, part_start: int, part: int) -> None:
         self.opening = opening

@@ -1,4 +1,4 @@
-"""Values of JSON: texts, numbers, or dicts and lists of any depth; and texts that are such a value."""
+"""Scrub JSON: values (texts, numbers, or dicts and lists of any depth), and texts that are JSON."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lastword.scrub.texts import MAX_GROWN
 
 Clean = Callable[[str], str]
 
-_SHORT_NUMBER = 10**12  # shorter than that of any card
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # no text may have one; escaped it may
+_SHORT_NUMBER = 10**12  # card numbers are longer
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # allowed in a text only as an escape
 _INDENT = re.compile(r"[\[{]\r?\n( {1,8})")
 
 
 def by_names(value: Any, is_sensitive: Optional[IsSensitive], texts: list[str]) -> Any:
-    """A copy in which the values of sensitive names are filtered; all other texts, and long numbers, go to `texts`."""
+    """Return a copy with the values of sensitive names filtered; append other texts, and long numbers, to ``texts``."""
 
     def collected(text: str) -> str:
         texts.append(text)
@@ -30,8 +30,8 @@ def by_names(value: Any, is_sensitive: Optional[IsSensitive], texts: list[str]) 
 
 
 def by_values(value: Any, clean: Clean, is_sensitive: Optional[IsSensitive] = None) -> Any:
-    """A copy in which each text is what ``clean`` makes of it, and each long number that is a secret is filtered; so
-    are the values of names for which ``is_sensitive``, wherever these stand (see ``named_values``).
+    """Return a copy with each text passed through ``clean`` and each long number that is a secret filtered; so are the
+    values of sensitive names, wherever they stand (see ``named_values``).
     """
     kind = type(value)
     if kind is str:
@@ -56,9 +56,10 @@ def by_values(value: Any, clean: Clean, is_sensitive: Optional[IsSensitive] = No
 
 
 def scrub_json(text: str, clean: Clean, is_sensitive: IsSensitive) -> Optional[str]:
-    """A text that is JSON without its secrets, and JSON of the same structure; None where it is none.
+    """Return a JSON text without its secrets, with the same structure; None if ``text`` is not JSON.
 
-    It is no longer than it was, or 200 characters: the mark, or at last all of it, goes where there is no room for it.
+    It has at most the length of ``text``, or 200 characters: without room the marks are removed, and if that is not
+    enough, one mark replaces all of it.
     """
     try:
         value = json.loads(text)

@@ -1,9 +1,9 @@
-"""Secrets in a text that stand beside their name: ``{"name": "password", "value": "x"}``, and what else has that shape.
+"""Secrets in a text that stand beside their name: ``{"name": "password", "value": "x"}``, and similar forms.
 
-Reprs (``Header(name='X-Api-Key', value='x')``), XML (``<property name="password" value="x"/>``,
+These are reprs (``Header(name='X-Api-Key', value='x')``), XML (``<property name="password" value="x"/>``,
 ``<entry key="password">x</entry>``, ``<key>password</key><string>x</string>``), YAML, parts of forms, errors of
-pydantic, SQL with columns and values, MySQL's ``Duplicate entry``. Each pattern looks at a fixed number of characters
-around a name, but for those that it takes out.
+pydantic, SQL with columns and values, MySQL's ``Duplicate entry``. Each pattern reads a fixed number of characters
+around a name, plus those that it removes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lastword.scrub.texts import Finder, LatePattern, Span
 
 _WINDOW = 300
 
-# A name, as the value of a key that holds names; pydantic has the way to it.
+# A name, as the value of a key that holds names; pydantic gives the path to it.
 _NAMED = LatePattern(
     rf"""(?<![A-Za-z0-9_]) (?i: {NAME_KEYS} ) (?: {QUOTE} )? \s{{0,3}} [:=] \s{{0,3}}
     (?: [(\[] (?: ["']?[\w.-]{{1,60}}["']?,\s? ){{0,6}} )? b? (?: {QUOTE} )? (?P<name> [A-Za-z0-9_.:/-]{{3,100}} )
@@ -46,15 +46,15 @@ _INSERT = LatePattern(
     re.VERBOSE,
 )
 _PARAMETERS = LatePattern(r"\[parameters:[ ] (?P<secret> (?!\[filtered) [\[(] .* )", re.VERBOSE)
-# What is selected, and the names of tables.
+# Selected columns and the names of tables.
 _NO_PARAMETERS = LatePattern(
     r"""\bselect\b[\s\S]{0,3000}?\bfrom\b|\b(?:into|update|from|join)\s{1,5}[\w."`]{1,100}|[\w"`]{1,60}\.""",
     re.IGNORECASE,
 )
-_MOST_STATEMENTS = 20  # are looked at; of further ones all parameters go
-_STATEMENT = 4000  # characters in which a statement stands before its parameters
+_MOST_STATEMENTS = 20  # are checked; all parameters of later ones are removed
+_STATEMENT = 4000  # characters before the parameters in which their statement is searched for
 
-# One of them is in each text, in lower case, that has what the patterns look for: they take a hundred times as long.
+# Each text that the patterns match contains one of these in lower case; the patterns take a hundred times as long.
 _BEGIN_NAME_KEYS = (
     "name",
     "key",
@@ -76,7 +76,7 @@ _BEGIN_STATEMENTS = (" into ", "duplicate entry", "\ninto ")
 
 
 def values_beside_names(is_sensitive: Callable[[str], bool]) -> Finder:
-    """Finds the values of objects with a name and a value."""
+    """Return a finder of the values of objects with a sensitive name and a value."""
 
     def spans(text: str) -> Iterator[Span]:
         kept_to = 0
@@ -122,7 +122,7 @@ def _span_of_value(text: str, at: int, end: int) -> Optional[Span]:
 
 
 def values_of_columns(is_sensitive: Callable[[str], bool]) -> Finder:
-    """Finds the values of SQL statements with a column whose name is sensitive; of one such column all go."""
+    """Return a finder of the values of SQL statements; one column with a sensitive name removes all values."""
 
     def spans(text: str) -> Iterator[Span]:
         if not _has_any(text, _BEGIN_STATEMENTS):
@@ -135,7 +135,7 @@ def values_of_columns(is_sensitive: Callable[[str], bool]) -> Finder:
 
 
 def parameters_of_statements(is_sensitive: Callable[[str], bool]) -> Finder:
-    """Finds the parameters that SQLAlchemy shows behind a statement."""
+    """Return a finder of the parameters that SQLAlchemy shows behind a statement with a sensitive name."""
 
     def spans(text: str) -> Iterator[Span]:
         if "[parameters: " not in text:

@@ -1,4 +1,4 @@
-"""Parts of an event that are kept as JSON: of its breadcrumbs only those are read that may hold a secret."""
+"""Scrub the parts of an event that are kept as JSON; only breadcrumbs that may hold a secret are decoded."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lastword.scrub.json_values import Clean, by_values
 from lastword.scrub.rules import Rules
 from lastword.scrub.texts import SecretsInTexts, Suspicion
 
-# The four letters that match one of ASCII where case is ignored, in JSON: a folded text has them as they are.
+# The JSON escapes of the four letters that match an ASCII letter if case is ignored; folding leaves them unchanged.
 _ALSO_ASCII = re.compile(r"\\u(?:0130|0131|017f|212a)")
 
 
 def scrub_encoded(items: EncodedList, rules: Rules, suspicion: Suspicion) -> EncodedList:
-    """``items`` without what ``rules`` find; only those of them are read that may hold any.
+    """Return ``items`` without what ``rules`` find; only items that may hold a secret are decoded.
 
-    ``suspicion`` is what their JSON, and other texts, may hold. JSON escapes no character of a literal, so it has each
-    that the texts in it have, if ``rules.are_ascii``; what is found in JSON alone is not found again once it is read.
+    ``suspicion`` is what their JSON, and other texts, may hold. JSON escapes no character of a literal, so it contains
+    each literal of its texts, if ``rules.are_ascii``; a literal that only the JSON contains is gone after decoding.
     """
     may_be = [*suspicion, *rules.names.suspect(items.texts)]
     look_at_all = any(map(_ALSO_ASCII.search, items.texts))
@@ -35,7 +35,7 @@ def scrub_encoded(items: EncodedList, rules: Rules, suspicion: Suspicion) -> Enc
 
 
 class _Cleaner:
-    """Remembers what became of a text, since categories, levels and addresses come again and again."""
+    """Caches cleaned texts, because categories, levels and addresses repeat."""
 
     def __init__(self, secrets: Optional[SecretsInTexts], suspicion: Suspicion) -> None:
         self._secrets = secrets

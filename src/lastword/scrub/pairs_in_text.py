@@ -1,14 +1,14 @@
-"""Secrets that stand in a text behind their name: ``password='x'``, ``?token=x``, ``"api_key": "x"``, ``Cookie: x``.
+"""Secrets in a text that stand behind their name: ``password='x'``, ``?token=x``, ``"api_key": "x"``, ``Cookie: x``.
 
-The name stays and the whole value goes, to its closing quote or bracket, else to the next blank, quote or delimiter.
-What has lost its end, since the text was cut, goes to the end. Behind a colon a name counts if it is quoted, has ``-``
-or ``_`` in it, or can hardly be anything else (``password: x``): "invalid token: unexpected end" stays as it is. So do
-sentences ("--password is required") and measures (``max_tokens=512``).
+The name stays. The value is removed up to its closing quote or bracket, else up to the next blank, quote or delimiter;
+if the text was cut before that, up to the end. Behind a colon a name counts if it is quoted, contains ``-`` or ``_``,
+or is unambiguous (``password: x``): "invalid token: unexpected end" stays unchanged. So do sentences
+("--password is required") and measures (``max_tokens=512``).
 
-Other things than ``=`` and ``:`` between the two: ``'--password', 'x'``, ``--password x``, ``('password', 'x')``,
+Separators other than ``=`` and ``:`` are found in ``'--password', 'x'``, ``--password x``, ``('password', 'x')``,
 ``PASSWORD 'x'``, ``Key (api_token)=(x)`` of PostgreSQL, ``<password>x</password>``, pydantic's ``input_value=``.
 
-Each pattern looks at no more than a fixed number of characters behind a name, but for those that it takes out.
+Each pattern reads at most a fixed number of characters behind a name, plus those that it removes.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from typing import Callable, Optional
 from lastword.scrub.names import WORDS, pattern_of
 from lastword.scrub.texts import Finder, LatePattern, Span
 
-#: In the midst of a sentence these say nothing yet.
+#: In a sentence these words alone do not show that a value follows.
 _EVERYDAY = ("token", "auth", "private", "session", "cookie", "dsn")
 
-#: Headers whose value is all of the line.
+#: Headers whose value is the rest of the line.
 _WHOLE_LINE = ("authorization", "cookie")
 
-#: What a quoted text behind nothing but a blank is the value of, as in SQL.
+#: Names whose value may be a quoted text behind only a blank, as in SQL.
 _BEFORE_QUOTED = ("password", "passwd", "pwd", "apikey", "api_key", "api-key")
 
 _NO_VALUE = ("--no-", "--without-")
 
 _MAX_NAME = 200
 _MAX_BEFORE = 100
-_MAX_ELEMENT = 8192  # characters in which the end of an XML element is looked for
+_MAX_ELEMENT = 8192  # characters in which the end of an XML element is searched for
 _NAME_CHARACTERS = string.ascii_letters + string.digits + "_-"
 
-# In a lookahead and then named: what it took is never given back, so "tokentokentoken…" is not tried in pieces.
+# A lookahead and a backreference: its match is never backtracked, so "tokentokentoken…" is not tried in pieces.
 _REST_OF_NAME = r"(?= (?P<rest> [A-Za-z0-9_-]{0,60} ) ) (?P=rest)"
 
-# A quote, escaped once for each text inside a text, or as HTML and URLs have it.
+# A quote, escaped once for each text inside a text, or as in HTML and URLs.
 QUOTE = r"""(?: \\{0,8}["'`] | \\{1,8}u002[27] | &(?:quot|apos|\#34|\#39|\#x27); | %(?:25){0,3}2[27] )"""
 
 _BETWEEN = rf"""(?:
@@ -71,10 +71,10 @@ _BARE = r"""[^\s&"'<>)\]};,] (?: [^\s&"'<>)\]};,] | [,;] (?! \s | \Z | [A-Za-z0-
 
 _BLOCK = r"[|>][-+0-9]{0,2} [ ]* \n (?: [ ]+ [^\n]* (?: \n | \Z ) )+"  # of YAML
 
-#: A value: a text, a block, a list, a call as reprs have it (``Login('ann', 'x')``), or all up to the next delimiter.
+#: A value: a text, a block, a list, a call as in reprs (``Login('ann', 'x')``), or everything up to the next delimiter.
 VALUE = rf"{QUOTED} | {_BLOCK} | (?: [A-Za-z_][\w.]{{0,100}} )? {BRACKETED} | {_BARE}"
 
-# With quoted values in it, as headers have them: ``Digest username="ann", response="x"``.
+# May contain quoted values, as in headers: ``Digest username="ann", response="x"``.
 _REST_OF_LINE = r"""(?: = (?P<inner> \\{0,8} ["'] ) [^"'\\\r\n]* (?: (?P=inner) | \Z ) | [^\r\n\\"'] )+"""
 _LIKE_A_KEY = r"(?= [A-Za-z._~+/-]*[0-9] ) (?= [0-9._~+/-]*[A-Za-z] ) [A-Za-z0-9._~+/=-]{8,}"
 _OF_COLUMNS = r"\[filtered\] | \( .* \) (?= [ ](?:already|is|conflicts)[ ] | $ ) | .*"
@@ -94,7 +94,7 @@ _VALUES = {
     )
 }
 
-# What follows a flag, or a colon, in a sentence about it: ``--password is required``, ``password: required``.
+# The word behind a flag, or a colon, in a sentence about it: ``--password is required``, ``password: required``.
 _SENTENCE = LatePattern(
     r"""(?: is | was | are | must | may | should | can(?:not|'t)? | has | have | had | needs? | requires? | does
         | doesn't | isn't | wasn't | not | no | and | or | if | when | with(?:out)? | for | to | in | as | instead
@@ -105,7 +105,7 @@ _SENTENCE = LatePattern(
     re.VERBOSE | re.IGNORECASE,
 )
 
-# Names of what is counted and measured, and numbers as these have: ``max_tokens=512``.
+# Names of counts and measures, and the numbers that are their values: ``max_tokens=512``.
 _MEASURE = LatePattern(
     r"""(?i: tokens \Z | (?: \A | [_-] ) (?: max | min | num | total | count | len | length | limit | size | timeout
         | ttl | age | expir[a-z]* | lifetime | retries | attempts | usage | used ) (?: [_-] | \Z ) )
@@ -123,7 +123,7 @@ _OPENS_AN_ELEMENT = LatePattern(r"(?: < | &lt; ) [\w.:]{0,60} \Z", re.VERBOSE)
 
 
 def pairs_in_text(is_sensitive: Callable[[str], bool], more: Iterable[str]) -> Finder:
-    """Finds the values in a text; ``more``: words beside lastword's own."""
+    """Return a finder of the values in a text; ``more``: words in addition to lastword's own."""
     word = pattern_of((*WORDS, *more)).replace(" ", r"\ ")
     pair = LatePattern(f"(?i: {word} ) {_REST_OF_NAME} {_BETWEEN}", re.VERBOSE)
 
@@ -133,7 +133,7 @@ def pairs_in_text(is_sensitive: Callable[[str], bool], more: Iterable[str]) -> F
         while found is not None:
             at = found.end()
             name = _whole_name(text, found)
-            # Where it is no pair, its value is not even looked for: it may be the next name, and a long text.
+            # If this is not a pair, its value is not matched: it may be the next name, and a long text.
             end = _end_of_value(text, found, name) if is_sensitive(name) else None
             if end is None:
                 if found["gap"] or found["cell"] or found["column"] or found["element"] or found["loc"]:
@@ -157,7 +157,7 @@ def _before(text: str, found: Match[str], name: str) -> str:
 
 
 def _end_of_value(text: str, found: Match[str], name: str) -> Optional[int]:
-    """Where the value ends that begins where ``found`` does; None where there is none."""
+    """Return the end of the value that begins where ``found`` ends; None if there is no value."""
     if found["element"]:
         return _end_of_element(text, found, name)
     kind = _kind_of_value(text, found, name)
@@ -166,14 +166,14 @@ def _end_of_value(text: str, found: Match[str], name: str) -> Optional[int]:
     secret = None if kind is None else _VALUES[kind].compiled().match(text, found.end())
     if secret is None or secret.end() == found.end():
         return None
-    # Of two in a list the first may be a name; of more, all are.
+    # In a list of two the first may be the name of the second; in a longer list all are names.
     in_list = found["comma"] and not name.startswith("-") and _opens_a_pair(text, found, name) == "["
     is_last = text[secret.end() : secret.end() + 3].lstrip()[:1] in ("]", "")
     return secret.end() if is_last or not in_list else None
 
 
 def _is_no_value(text: str, found: Match[str], name: str) -> bool:
-    """Whether what stands there is a sentence about the name, or how much there is of it."""
+    """Whether the text there is a sentence about the name, or a count or measure of it."""
     if (found["gap"] or found["colon"]) and _SENTENCE.compiled().match(text, found.end()):
         return True
     return bool(_SMALL_NUMBER.compiled().match(text, found.end()) and _MEASURE.compiled().search(name))
@@ -206,19 +206,19 @@ def _kind_of_value(text: str, found: Match[str], name: str) -> Optional[str]:
         if "-" in name or "_" in name:
             return "value"
         if found["rest"] not in ("", "s"):
-            return "like a key" if name.endswith("Key") else None  # not a class of exceptions
+            return "like a key" if name.endswith("Key") else None  # else it may be an exception class
         return "like a key" if lowered.rstrip("s").endswith(_EVERYDAY) else "value"
     return "value"
 
 
 def _opens_a_pair(text: str, found: Match[str], name: str) -> str:
-    """The bracket before a quoted name."""
+    """Return the bracket before a quoted name; empty if there is none."""
     opening = _OPENS_A_PAIR.compiled().search(_before(text, found, name))
     return opening["bracket"] if opening is not None else ""
 
 
 def _end_of_element(text: str, found: Match[str], name: str) -> Optional[int]:
-    """Where ``</name>`` stands; the end where the text was cut before it."""
+    """Return where ``</name>`` stands; where the text was cut, if it was cut before that."""
     at = found.end()
     if _OPENS_AN_ELEMENT.compiled().search(_before(text, found, name)) is None:
         return None
@@ -231,12 +231,12 @@ def _end_of_element(text: str, found: Match[str], name: str) -> Optional[int]:
     elif text.endswith(("…", "…'", '…"', "left out)")):
         end = len(text)
     else:
-        end = text.find("…", at, at + _MAX_ELEMENT)  # of a text of which both ends are kept
+        end = text.find("…", at, at + _MAX_ELEMENT)  # of a text with its middle cut out
     return end if end > at else None
 
 
 def _json_quote(text: str, found: Match[str]) -> str:
-    """The quote that makes of what stands for a value a text again, as JSON has it."""
+    """Return the quote that the mark needs to be a text in JSON; empty outside of JSON."""
     closing: str = found["closing"] or ""
     if not closing.endswith('"') or text[found.end("closing") : found.end()].strip() != ":":
         return ""

@@ -1,4 +1,4 @@
-"""What is scrubbed, as the options of ``init`` have it, or those of the destination that an event goes to."""
+"""What is scrubbed, by the options of ``init`` or of the destination of an event."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lastword.scrub.values import value_rules
 
 
 class Rules:
-    """The options ``scrub``, ``scrub_names`` and ``keep_names``, made ready for use once.
+    """The options ``scrub``, ``scrub_names`` and ``keep_names``, prepared once.
 
     Attributes:
         off: nothing is scrubbed.
-        texts: what is looked for in texts; None where texts are let alone.
-        names: what tells that JSON may have a sensitive name, where ``texts`` does not look for it already.
-        are_ascii: whether what they look for is the same in JSON.
+        texts: finds secrets in texts; None if texts are not scrubbed.
+        names: finds JSON that may have a sensitive name, by the literals that ``texts`` does not search for already.
+        are_ascii: whether all words are ASCII, so that they read the same in JSON.
     """
 
     def __init__(self, options: Union[Config, Destination]) -> None:
@@ -52,18 +52,18 @@ class Rules:
         self.names = SecretsInTexts([Rule(tuple(sorted(literals)), ())])
 
     def is_sensitive(self, name: str) -> bool:
-        """Whether the value of a variable, key or tag of that name is not to be shown."""
+        """Whether the value of a variable, key or tag of that name must not be shown."""
         return not self.off and self._names.is_sensitive(name)
 
     def scrub_text(self, text: str) -> str:
-        """``text`` with ``[filtered]`` for each secret in it."""
+        """Return ``text`` with ``[filtered]`` in place of each secret."""
         return text if self.texts is None else self.texts.without_secrets(text, self.texts.suspect([text]))
 
     def _scrub_json(self, text: str, clean: Clean) -> Optional[str]:
         return scrub_json(text, clean, self._names.is_sensitive_in_text)
 
     def scrub_source(self, lines: Sequence[str]) -> list[str]:
-        """Lines of Python source likewise, as many as they were; of what a name is given only literals go."""
+        """Scrub lines of Python source and keep their number; of the values of sensitive names only literals go."""
         if self._source is None:
             return list(lines)
         suspicion = self._source.suspect(lines)
@@ -71,7 +71,7 @@ class Rules:
 
 
 def _literals_of(words: Iterable[str]) -> set[str]:
-    """One of them is in each folded name that contains one of ``words``: a dot is the only thing left to chance."""
+    """Return literals: each folded name with one of ``words`` contains one. Of separators, folding keeps only dots."""
     literals: set[str] = set()
     for word in words:
         first, *others = re.split("[-_. ]", word)

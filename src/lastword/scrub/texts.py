@@ -1,9 +1,7 @@
-"""Secrets in texts, by any number of rules, at the price of one look at all texts where there are none.
+"""Find secrets in texts by any number of rules; texts without secrets cost only one scan of them all.
 
-Regular expressions that are compiled when they are first needed.
-
-All those of the rules together take some ten milliseconds, which every start of a program would pay for; most events
-hold nothing that would have any of them looked for.
+Regular expressions are compiled when they are first needed: all of them together take some ten milliseconds, which
+every program start would pay for, and most events hold nothing that needs any of them.
 """
 
 from __future__ import annotations
@@ -17,14 +15,14 @@ from typing import Callable, NamedTuple, Optional
 
 from lastword.event import FILTERED
 
-# PyPy has it too; where the system has none, other work of the machine counts.
+# PyPy has thread_time too; on a system without it, other work of the machine counts as well.
 processor_time = getattr(time, "thread_time", time.perf_counter)
 
 
 class LatePattern:
-    """``compiled()`` is the pattern. Two threads may compile it at once; either result will do.
+    """A pattern, compiled by the first ``compiled()``. Two threads may compile it at once; either result will do.
 
-    ``seconds``: of the processor's time, that went into all of them.
+    ``seconds``: processor time spent on compiling all of them.
     """
 
     seconds = 0.0
@@ -45,12 +43,12 @@ class LatePattern:
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", b"abcdefghijklmnopqrstuvwxyz0000000000")
 _IGNORED = b" -_"
 
-#: Characters that a text may come to have: an event is bounded before it is scrubbed, and ``pwd=a`` gets longer by it.
+#: Characters to which a text may grow: an event is bounded before it is scrubbed, and scrubbing lengthens ``pwd=a``.
 MAX_GROWN = 200
 
 
 class Span(NamedTuple):
-    """Where a secret is in a text; ``quote``: what stands around the mark in its place."""
+    """Where a secret is in a text; ``quote`` is put around the mark that replaces it."""
 
     start: int
     end: int
@@ -58,7 +56,7 @@ class Span(NamedTuple):
 
 
 def folded(text: str) -> str:
-    """``text`` as literals are looked for in it: in lower case, each digit a 0, without blanks, ``-`` and ``_``."""
+    """Return ``text`` as it is searched for literals: lower case, each digit a 0, without blanks, ``-`` and ``_``."""
     return text.encode("utf-8", "surrogatepass").translate(_FOLD, _IGNORED).decode("latin-1")
 
 
@@ -69,10 +67,11 @@ class Rule(NamedTuple):
     """One kind of secret.
 
     Attributes:
-        literals: one of them is in the folded form of each text that has such a secret.
-        finders: each tells where secrets of a text are, in order; a later one looks at what an earlier one has left.
-        look_closer: whether texts that have one of the literals may have such a secret indeed. Asked once for all of
-            them, joined by newlines, plain or as JSON, where the literals alone would find too much.
+        literals: the folded form of each text with a secret of this kind contains one of them.
+        finders: each yields where the secrets of a text are, in order; a later one gets the text scrubbed by the
+            earlier ones.
+        look_closer: whether texts that contain one of the literals may really have a secret. Called once for all of
+            them, joined by newlines, plain or as JSON; for rules whose literals alone would match too often.
     """
 
     literals: tuple[str, ...]
@@ -80,14 +79,14 @@ class Rule(NamedTuple):
     look_closer: Callable[[str], bool] = lambda texts: True
 
 
-#: What a text, or several, may hold: literals that are in it, each with its rule.
+#: What one or more texts may hold: the literals found in them, each with its rule.
 Suspicion = Sequence[tuple[str, Rule]]
 
 
 class SecretsInTexts:
-    """Takes out of texts what any of its rules finds.
+    """Removes from texts what any of its rules finds.
 
-    ``json_without``: what to make of a text that is JSON, given the text and how to clean those in it; see
+    ``json_without`` scrubs a text that is JSON, given the text and a function that cleans the texts in it; see
     ``json_values.scrub_json``.
     """
 
@@ -100,22 +99,22 @@ class SecretsInTexts:
         self._json_without = json_without
 
     def suspect(self, texts: Iterable[str], among: Optional[Suspicion] = None) -> Suspicion:
-        """What may be in any of ``texts``, of all or of ``among``; nothing at all in nearly all cases."""
+        """Return which literals, of all or of ``among``, any of ``texts`` may hold; nearly always none."""
         all_of_them = "\n".join(texts)
         in_folded = folded(all_of_them).__contains__
         found = [one for one in (self._literals if among is None else among) if in_folded(one[0])]
         return [one for one in found if one[1].look_closer(all_of_them)] if found else found
 
     def without_secrets(self, text: str, suspicion: Suspicion) -> str:
-        """``text`` with ``[filtered]`` in the place of each secret; no longer than it was, or 200 characters.
+        """Return ``text`` with ``[filtered]`` in place of each secret; no longer than before, or 200 characters.
 
-        Where it is JSON, it stays JSON.
+        JSON stays JSON.
         """
         rules = self._rules_for(text, suspicion)
         if not rules:
             return text
         opening = text.lstrip()[:2]
-        if opening[:1] in ("{", "[") and opening[1:] != "'":  # Python's own has that
+        if opening[:1] in ("{", "[") and opening[1:] != "'":  # {' begins a Python repr
             as_json = self._json_without(text, partial(self.without_secrets, suspicion=suspicion))
             if as_json is not None:
                 return as_json
@@ -124,7 +123,7 @@ class SecretsInTexts:
         return scrubbed if len(scrubbed) <= most else scrubbed[: most - 1] + "…"
 
     def lines_without_secrets(self, lines: Sequence[str], suspicion: Suspicion) -> list[str]:
-        """``lines`` likewise, and as many; a secret may begin in one and end in another."""
+        """Scrub ``lines`` and keep their number; a secret may begin in one and end in another."""
         source = "\n".join(lines)
         return _without_secrets(source, self._rules_for(source, suspicion), keep_lines=True).split("\n")
 

@@ -1,11 +1,11 @@
-"""What secrets look like, wherever they stand: private keys, tokens with a known prefix, credentials and signatures in
-URLs, bearer tokens, card numbers.
+"""Secrets recognised by their form, wherever they stand: private keys, tokens with a known prefix, credentials and
+signatures in URLs, bearer tokens, card numbers.
 
-Texts may have been cut, so what has lost its end counts to the end, or to the mark of the cut. No pattern looks at a
-character more than a fixed number of times, whatever the text.
+Texts may have been cut, so a secret without its end extends to the end, or to the mark of the cut. Each pattern reads
+each character at most a fixed number of times, whatever the text.
 
-What a rule has no literal for (``""``) is told by a pattern that begins with one rare character: ``re`` looks for that
-as fast as for a literal, and no more than a few such patterns stand for all prefixes.
+A rule without a literal (``""``) uses patterns that begin with one rare character: ``re`` searches for that as fast as
+for a literal, and a few of these patterns cover all prefixes.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from lastword.scrub.texts import Finder, LatePattern, Rule, Span, folded
 _PRIVATE_KEY = r"""(?P<secret> ----[- ]BEGIN[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?[- ]----
     [\s\S]*? (?: ----[- ]END[ ][A-Z0-9 ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?[- ]---- | \Z ) )"""
 
-# Up to the last @ before the path, since passwords have an @ in them more often than they should. Where the password
-# was cut off there is no @ any more, only the mark of the cut: of what stood there nobody knows whether it was a host.
+# Up to the last @ before the path, because passwords contain an @ more often than they should. If the password was cut
+# off there is no @, only the mark of the cut; whether the text before it was a host is unknown.
 _URL_CREDENTIALS = r"""://
     (?P<secret> [^\s/?\#@:"'<>]* : [^\s/"'<>]* (?= @ | … ) | [^\s/?\#"'<>…]+ (?= @ | … ) )"""
 
-# A character that ends the credentials, as such or in JSON, before anything that cannot be in them.
+# A character that ends the credentials, plain or in JSON, before any character that they cannot contain.
 _MAY_HAVE_CREDENTIALS = LatePattern(r"""://[^\s/"'<>@…]*(?:[@…]|\\u2026)""")
 
-# Real ones have a digit somewhere, if only behind a cut; the words of a sentence ("bearer authentication") have not.
+# Real tokens contain a digit, if only behind a cut; the words of a sentence ("bearer authentication") do not.
 _BEARER_TOKEN = r"""(?<![A-Za-z]) (?i:bearer) \s{1,3}
     (?P<secret> (?= [A-Za-z._~+/-]*[0-9…] ) [A-Za-z0-9._~+/=-]{8,} )"""
 _BASIC_CREDENTIALS = r"""(?<![A-Za-z]) (?i:basic) \s{1,3}
@@ -41,7 +41,7 @@ _START = r"(?: (?<![A-Za-z0-9]) | (?<=\\[nrt]) | (?<=%[2-7][0-9A-Fa-f]) )"
 
 _WORD, _WORDS = "[A-Za-z0-9]{16,}", "[A-Za-z0-9_-]{16,}"
 
-#: How tokens begin whose issuers give them a prefix, and what follows. A name that begins so goes on in another way.
+#: The prefixes that issuers give their tokens, and the rest of each token. Names with these prefixes have another rest.
 _TOKENS = {
     **dict.fromkeys(("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), _WORD),  # GitHub
     "github_pat_": "[A-Za-z0-9_]{16,}",
@@ -61,7 +61,7 @@ _TOKENS = {
     **dict.fromkeys(("dop_v1_", "doo_v1_", "dor_v1_"), _WORD),  # DigitalOcean
     **dict.fromkeys(("shpat_", "shpca_", "shppa_", "shpss_"), _WORD),  # Shopify
     "AGE-SECRET-KEY-": _WORD,
-    "AKIA": "[A-Z0-9]{16} (?![A-Za-z0-9])",  # AWS: no secret, but whose it is
+    "AKIA": "[A-Z0-9]{16} (?![A-Za-z0-9])",  # AWS: not secret, but identifies the owner
     "ASIA": "[A-Z0-9]{16} (?![A-Za-z0-9])",
     # JSON Web Tokens, signed or encrypted
     "eyJ": r"[A-Za-z0-9_-]{8,} \.{1,2} [A-Za-z0-9_-]{4,} (?: \. [A-Za-z0-9_-]* ){0,3}",
@@ -69,8 +69,8 @@ _TOKENS = {
 _TOKEN = rf"""{_START} (?P<secret> {" | ".join(prefix + rest for prefix, rest in _TOKENS.items())} )
     | AccountKey= (?P<key> [A-Za-z0-9+/=]{{16,}} )"""
 
-# One of them finds something in each text that has such a token, or a command with a flag that may have a password.
-# Each begins with the character that it stands behind.
+# Each text with one of these tokens, or a command with a flag that may take a password, matches one of these patterns.
+# The key is the first character of its pattern.
 _MAY_HAVE_TOKEN = {
     "_": LatePattern("_[A-Za-z0-9]{16}"),
     "-": LatePattern(
@@ -83,13 +83,13 @@ _MAY_HAVE_TOKEN = {
 }
 _MAY_HAVE_PRIVATE_KEY = {"K": LatePattern("KEY(?<=PRIVATE KEY)")}
 
-# They open what they lead to, for whoever has them.
+# These URLs give access to anyone who has them.
 _SECRET_URL = r"""://(?: hooks\.slack\.com/(?:services|workflows|triggers)/
     | (?:\w{1,20}\.)?discord(?:app)?\.com/api/webhooks/ | [\w-]{1,60}\.webhook\.office\.com/ | api\.telegram\.org/bot )
     (?P<secret> [^\s"'<>?\#]+ )"""
 _MAY_BE_SECRET_URL = {":": LatePattern(_SECRET_URL, re.VERBOSE)}
 
-# What signs a URL, or can be exchanged for a token. A code that is a word, or as short as a status, is something else.
+# Parameters that sign a URL, or are exchanged for a token. A code that is a word, or as short as a status, is neither.
 _EQUALS = "(?: = | %(?:25){0,3}3[dD] )"
 _IN_QUERY = rf"""(?: (?<=[?&;\#]) | (?<=%3[fF]) | (?<=%26) | (?<=253[fF]) | (?<=2526)
         | (?<![\w.%&;?=-]) (?= code= [^\s"'<>&]{{1,300}} & ) )
@@ -103,7 +103,7 @@ _MAY_BE_IN_QUERY = {
     ),
 }
 
-# By the first digits that issuers have, so that clocks and most counters are none: Visa, Mastercard, Discover and JCB,
+# By the issuers' first digits, so that clocks and most counters do not match: Visa, Mastercard, Discover and JCB,
 # American Express, Diners; in one piece, or in the groups that are printed on the card.
 _CARD_NUMBER = r"""(?<![\w.]) (?: (?P<secret>
       4[0-9]{12}(?:[0-9]{3}){0,2}
@@ -115,7 +115,7 @@ _CARD_NUMBER = r"""(?<![\w.]) (?: (?P<secret>
     ) (?! \w | \.[0-9] )
     | (?P<cut> (?:4[0-9]|5[1-5]|2[2-7]|3[04-8]|6[0245]) [0-9]{2} [ -]? [0-9]{2,4} [0-9 -]{2,12} (?=…) ) )"""
 
-# In folded texts; a card number that was cut off has lost what it could be told by.
+# In folded texts; a card number that was cut off has lost its check digit.
 _MANY_DIGITS = ("0" * 13, "0" * 8 + "…", "0" * 8 + r"\u2026")
 _FOLDED_DIGITS = tuple(map(folded, _MANY_DIGITS))
 
@@ -124,7 +124,7 @@ _LONG_FRACTION = LatePattern(r"\.[0-9]{13,}")
 
 
 def value_rules() -> list[Rule]:
-    """The rules of this file."""
+    """Return the rules of this file."""
     return [
         Rule(("",), _finders(_PRIVATE_KEY), partial(_any_finds, _MAY_HAVE_PRIVATE_KEY)),
         Rule(("://",), _finders(_URL_CREDENTIALS), _may_have_credentials),
@@ -172,7 +172,7 @@ def _card_numbers(pattern: LatePattern, text: str) -> Iterator[Span]:
 
 
 def _is_luhn(number: str) -> bool:
-    """Whether the last digit is the check digit of the others, as it is of every card number."""
+    """Whether the last digit is the check digit of the other digits, as in every card number."""
     digits = [int(character) for character in reversed(number) if character not in " -"]
     doubled = [2 * digit - 9 if digit > 4 else 2 * digit for digit in digits[1::2]]
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0

@@ -1,4 +1,4 @@
-"""Where an event has names and texts, and what becomes of them."""
+"""Scrub an event: where it has names and texts, and how each is scrubbed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lastword.scrub.open_json import scrub_encoded
 from lastword.scrub.rules import Rules
 from lastword.scrub.texts import LatePattern, SecretsInTexts, Suspicion, processor_time
 
-#: Seconds of the processor's time for the texts of one event; what is left then of its variables goes.
+#: Seconds of processor time for the texts of one event; variables not scanned by then are removed.
 TIME_LIMIT = 0.010
 OUT_OF_TIME = "[filtered: there was no time to look at it]"
 
 _OPEN_PARTS = ("user", "tags", "extra", "contexts", "breadcrumbs", "transaction", "fingerprint")
 
-# No text of a variable that has fewer characters, or is an object's class and address, can hold a secret.
+# A variable's text with fewer characters, or with only an object's class and address, cannot hold a secret.
 _MIN_TEXT = 7
 
-# What else stands in its place is a text like any other: an object's own, or a JSON.
+# An id of any other form (an object's text, or JSON) is scrubbed like other texts.
 _ID = re.compile(r"[\w@.+|-]+")
 _OBJECT = "<"
 
@@ -31,11 +31,11 @@ _processor_time = processor_time
 
 
 def scrub(event: Event, rules: Rules) -> Event:
-    """``event`` without what ``rules`` find; a copy where it differs, except for variables filtered at capture.
+    """Return ``event`` without what ``rules`` find; a copy where it differs, except for variables filtered at capture.
 
-    The values of sensitive names, and secrets within texts, read ``[filtered]``. Ids are left alone: that of the event,
-    and the ``id`` of the user where it is a number or a word. At most 10 ms go into it: then variables not looked at
-    yet are taken out, and say so.
+    The values of sensitive names, and secrets within texts, become ``[filtered]``. Ids stay: that of the event, and the
+    ``id`` of the user if it is a number or a word. After 10 ms, variables not scanned yet are replaced by a text that
+    says so.
     """
     if rules.off:
         return event
@@ -46,11 +46,11 @@ def scrub(event: Event, rules: Rules) -> Event:
     scrubbed["breadcrumbs"] = [] if encoded.texts else [*crumbs]
     for part in _OPEN_PARTS:
         if scrubbed.get(part):
-            # A fingerprint has no names: of two words the first may be ``auth``.
+            # A fingerprint has no names, but the first of two words may be ``auth``.
             names = rules.is_sensitive if part != "fingerprint" else None
             scrubbed[part] = by_names(scrubbed[part], names, texts)
     for name, items in scrubbed["contexts"].items():
-        if items == FILTERED:  # a context stays one
+        if items == FILTERED:  # a context stays a dict
             scrubbed["contexts"][name] = dict.fromkeys(event["contexts"][name], FILTERED)
     suspicion: Suspicion = ()
     if rules.texts is not None:
@@ -79,8 +79,8 @@ def _texts_of_variables(frame: Frame) -> Sequence[str]:
 
 
 def _clean_texts(scrubbed: dict[str, Any], secrets: SecretsInTexts, suspicion: Suspicion) -> None:
-    """What is read first is cleaned first, so that it is not what the time runs out for; variables come last."""
-    # Compiling patterns, once a process, does not count.
+    """Clean what users read first, so that the time does not run out before it is clean; variables come last."""
+    # Compiling patterns, once per process, does not count.
     deadline = _processor_time() + TIME_LIMIT - LatePattern.seconds
     clean: Clean = partial(secrets.without_secrets, suspicion=suspicion)
     user_id = (scrubbed["user"] or {}).get("id")

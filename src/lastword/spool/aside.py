@@ -1,9 +1,9 @@
-"""Setting aside: what no tracker will take, and what is no record any more, kept for a human to look at.
+"""Setting aside: events that no tracker accepts, and damaged records, are kept for a human to inspect.
 
-A file in ``set_aside/`` is two parts: one line of JSON, ``{"why":…,"reason":…,"at":…,"to":…,"writer":…,
-"segment":…,"offset":…,"length":…}``, then the bytes of the segment as they were, the first MiB of them. ``why`` is what
-it is counted under (refused, failed, poison, damaged), ``reason`` is for people, ``to`` is the destination that it was
-to go to, redirects obeyed. It is named after the event id, or, where there is none, after its place.
+A file in ``set_aside/`` has two parts: one line of JSON, ``{"why":…,"reason":…,"at":…,"to":…,"writer":…,
+"segment":…,"offset":…,"length":…}``, then the original bytes of the segment, the first MiB of them. ``why`` is the
+reason it is counted under (refused, failed, poison, damaged), ``reason`` is for people, ``to`` is its destination after
+redirects. The file is named after the event id or, if there is none, after its place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lastword.spool.layout import UNFINISHED_SUFFIX, Layout, read_small_file, wr
 from lastword.spool.reader import read_bytes
 from lastword.spool.record import MAX_RECORD
 
-#: Bytes within which the first line ends, and of a whole file. Of a reason so many characters are kept, for that.
+#: The most bytes of the first line and of a whole file, and the most characters of a reason, so that the line fits.
 _MOST_HEAD = 8192
 MOST_OF_A_FILE = _MOST_HEAD + MAX_RECORD
 _MOST_REASON = 500
@@ -42,8 +42,9 @@ def put(
     end: int,
     to: Optional[str] = None,
 ) -> int:
-    """Copy bytes ``start`` to ``end`` of a segment there; again with the same name replaces it. Returns the size of the
-    file in bytes. Raises OSError.
+    """Copy bytes ``start`` to ``end`` of a segment to a file in ``set_aside/``; a file of the same name is replaced.
+
+    Return the size of the file in bytes. Raises OSError.
     """
     content = read_bytes(os.path.join(layout.writer(writer_id), segment), start, end)
     place = {"writer": writer_id, "segment": segment, "offset": start, "length": end - start}
@@ -61,7 +62,7 @@ def put(
 
 
 def sweep(layout: Layout) -> None:
-    """Remove what is left of a file that was being written by a flusher that was killed. Only for who leads."""
+    """Remove unfinished files left by a flusher that was killed. Only the leader may call this."""
     with suppressed(OSError):
         for name in inside.listdir(layout.set_aside):
             if name.endswith(UNFINISHED_SUFFIX):
@@ -69,7 +70,7 @@ def sweep(layout: Layout) -> None:
 
 
 class Head(NamedTuple):
-    """What the first line of such a file says."""
+    """The first line of a file in ``set_aside/``."""
 
     why: str = "refused"
     reason: str = "its file does not say why"
@@ -78,7 +79,7 @@ class Head(NamedTuple):
 
     @classmethod
     def decode(cls, line: bytes) -> Head:
-        """Read it; one that is none stands for a refusal."""
+        """Decode the line; an unreadable line counts as a refusal."""
         try:
             told, unsaid = checked.mapping(checked.json_value(line)), cls()
             to = told.get("to")
@@ -93,5 +94,5 @@ class Head(NamedTuple):
 
 
 def head_of(path: str) -> Head:
-    """The first line of the file set aside at ``path``; raises OSError."""
+    """Return the decoded first line of the file set aside at ``path``. Raises OSError."""
     return Head.decode(read_small_file(path, _MOST_HEAD).partition(b"\n")[0])

@@ -1,12 +1,12 @@
-"""The black box: what a process has to tell besides its records, readable after any death.
+"""The black box: a process's state besides its records, readable after any death.
 
 Specification (format v1)
 -------------------------
 64 KiB, preallocated, changed by ``pwrite`` only (an mmap of a full disk's file kills its process by SIGBUS).
 
-* bytes 0–4095 and 4096–8191: two copies of the writer's state, written in turn; the valid one of the higher generation
-  counts. A copy is one line, ``<crc> {"generation":…,"sealed_upto":…,"refused":{reason:count}}\\n``, the rest is zeros;
-  ``crc`` is 8 hex digits, the CRC-32 of what stands between the blank and the newline.
+* bytes 0–4095 and 4096–8191: two copies of the writer's state, written in turn; the valid copy with the higher
+  generation counts. A copy is one line, ``<crc> {"generation":…,"sealed_upto":…,"refused":{reason:count}}\\n``, the
+  rest is zeros; ``crc`` is 8 hex digits, the CRC-32 of the bytes between the blank and the newline.
 * bytes 8192–65535: reserved for activities and breadcrumbs.
 
 ``sealed_upto`` is the number of the last segment that will never be written again. ``refused`` counts, by reason, the
@@ -31,7 +31,7 @@ _COPY = 4096
 
 
 class WriterState:
-    """The state part, as read back or as kept by its writer."""
+    """The state of one writer, as kept by it or as read back."""
 
     def __init__(self, generation: int = 0, sealed_upto: int = 0, refused: Optional[dict[str, int]] = None) -> None:
         self.generation = generation
@@ -62,12 +62,14 @@ def store(descriptor: int, state: WriterState) -> None:
 
 
 def load(path: str) -> WriterState:
-    """The state of the writer whose black box this is; an empty one when there is none. Never raises."""
+    """Return the state of the writer whose black box this is; an empty one if there is none. Never raises."""
     return read(path) or WriterState()
 
 
 def read(path: str) -> Optional[WriterState]:
-    """The same, but None where no state is to be read, not even that nothing was stored yet."""
+    """Return the state, or None if the black box is unreadable or damaged. If nothing was stored yet, the state is
+    empty.
+    """
     newest, content = WriterState(), b""
     try:
         descriptor = open_private(path, os.O_RDONLY)
@@ -80,20 +82,20 @@ def read(path: str) -> Optional[WriterState]:
             if copy.generation > newest.generation:
                 newest = copy
     except failures(OSError):
-        pass  # what could be read counts
+        pass  # use what could be read
     finally:
         os.close(descriptor)
     return newest if newest.generation or content == bytes(2 * _COPY) else None
 
 
 def finished_upto(directory: str, numbers: tuple[int, ...], *, dead: bool) -> int:
-    """The highest of the ``numbers`` of a writer's segments that nobody will write to again; 0 where there is none."""
+    """Return the highest of a writer's segment ``numbers`` that will not be written to again; 0 if there is none."""
     if dead or not numbers:
         return numbers[-1] if numbers else 0
     if len(numbers) == 1:
         return 0
     sealed_upto = load(os.path.join(directory, BLACKBOX)).sealed_upto
-    # The black box may be damaged. A later segment is written to only once those before it are done with.
+    # The black box may be damaged. A later segment is written to only once those before it are finished.
     paths = ((number, os.path.join(directory, segment_name(number))) for number in reversed(numbers))
     written_to = next((number for number, path in paths if size_of(path)), 0)
     return min(max(sealed_upto, written_to - 1), numbers[-1] - 1)

@@ -1,7 +1,7 @@
-"""Destination files: what a record's ``to`` names, kept beside the records so that any later flusher can send them.
+"""Destination files: the destinations that records name in ``to``, kept so that any later flusher can send the records.
 
-``destinations/<key>.json`` is ``Destination.encode()``; the key is part of the content's own SHA-256, so a file is
-written once, by whoever needs it first, and never changed; who finds it damaged writes it again.
+``destinations/<key>.json`` is ``Destination.encode()``; the key is part of the content's own SHA-256. So a file is
+written once, by the first process that needs it, and never changed; a process that finds it damaged writes it again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lastword.interruption import failures
 from lastword.spool import inside
 from lastword.spool.layout import Layout, move_away, read_small_file, write_whole_file
 
-_MOST_KEY = 40  # characters; one of ours has 12
+_MOST_KEY = 40  # characters; our keys have 12
 
 
 def store(layout: Layout, destination: Destination) -> None:
@@ -25,14 +25,14 @@ def store(layout: Layout, destination: Destination) -> None:
     try:
         if read_small_file(path) == content:
             return
-    except failures(OSError):  # there is none, or something that is none
+    except failures(OSError):  # missing, or not a file of ours
         if inside.is_directory(path):
             move_away(path)
     write_whole_file(path, content, by=f".{new_id()}")
 
 
 def load(layout: Layout, key: str) -> Destination:
-    """Read the destination named ``key``; raises ConfigError when it is missing, damaged or not what its name says."""
+    """Read the destination named ``key``; raises ConfigError if it is missing, damaged or has another key."""
     path, key_told = layout.destination(os.path.basename(key)), one_line(key, _MOST_KEY)
     try:
         destination = Destination.decode(read_small_file(path))

@@ -1,15 +1,15 @@
-"""Which process a writer is: ``who.json``.
+"""Which process a writer belongs to: ``who.json``.
 
 ``{"pid":…,"start_time":…,"stack":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"directory":…,"arguments":…,"uid":…,
-"lastword":…,"born":…,"modules":…}``, and from its writer ``"role"`` (empty, or what a flusher made it for) and
-``"limits"`` (``spool.limits``).
-``modules`` are name and version of what is installed where the program imports from (``spool.installed``).
-``arguments`` is a checksum of the command line's: they may hold secrets, and are only compared.
+"lastword":…,"born":…,"modules":…}``, and from its writer ``"role"`` (empty, or the purpose that a flusher made it
+for) and ``"limits"`` (``spool.limits``).
+``modules`` are names and versions of the distributions where the program imports from (``spool.installed``).
+``arguments`` is a checksum of the command-line arguments: they may hold secrets, and are only compared.
 
 The random writer id alone is the identity: two containers had pid 1 with the same start time, and namespace inodes are
-used again. Pid, start time (clock ticks since boot), boot id and namespace only answer whether the process may still be
-alive when its lock is free, which happens to programs that close every descriptor or archive their own spool. A process
-that has replaced itself by ``exec`` keeps all of these, but not the address of its stack, which each image gets anew.
+reused. Pid, start time (clock ticks since boot), boot id and namespace only answer whether the process may still be
+alive although its lock is free, which happens to programs that close every descriptor or archive their own spool. A
+process that replaced itself by ``exec`` keeps all of these, but its new image has another stack address.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_object
 from lastword.spool.lock import holder
 from lastword.version import __version__
 
-#: What two processes have to agree in to count as the same program.
+#: Two processes in which these fields are equal count as the same program.
 _PROGRAM_FIELDS = ("host", "program", "directory", "arguments", "uid")
 
 
@@ -52,8 +52,8 @@ def describe_this_process() -> dict[str, Any]:
 
 
 def program_of(who: dict[str, Any]) -> Optional[tuple[Any, ...]]:
-    """Equal for processes of one program: of the same user, machine, command line and working directory. None where
-    that does not name one: a console, ``python -c`` or ``-m``, a writer of an older version.
+    """Return a value that is equal for processes of one program: same user, machine, command line and working
+    directory. None if these name no program: a console, ``python -c`` or ``-m``, a writer of an older version.
     """
     told = tuple(who.get(name) for name in _PROGRAM_FIELDS)
     program = who.get("program")
@@ -68,7 +68,7 @@ def encode(who: dict[str, Any]) -> bytes:
 
 
 def read_who(path: str) -> dict[str, Any]:
-    """What a writer said of itself; {} when the file is missing or garbage, never an error."""
+    """Return the content of a ``who.json``; {} if the file is missing or garbage, never an error."""
     try:
         return read_object(path)
     except failures(OSError, ValueError, RecursionError):
@@ -76,11 +76,11 @@ def read_who(path: str) -> dict[str, Any]:
 
 
 def may_be_alive(who: dict[str, Any]) -> bool:
-    """Whether the process described by ``who`` can be seen alive from here: same boot, same namespace, same start, and
-    no other program since.
+    """Return whether the process described by ``who`` is visibly alive from here: same boot, same namespace, same start
+    time, and no other program since.
 
-    False when it cannot be told: the free lock then decides. And for a writer with a role: a flusher lets go of it long
-    before it ends itself.
+    False if that cannot be determined: the free lock then decides. Also False for a writer with a role: a flusher lets
+    go of it long before it ends itself.
     """
     if who.get("role") or who.get("boot_id") != boot_id() or who.get("pid_namespace") != pid_namespace():
         return False
@@ -92,11 +92,11 @@ def may_be_alive(who: dict[str, Any]) -> bool:
 
 
 def is_dead(directory: str, who: Optional[dict[str, Any]] = None) -> bool:
-    """Whether the process whose writer's directory this is has ended: its lock is free, and it is not seen alive.
-    ``who``: what ``who.json`` says, from those who have read it.
+    """Return whether the process of this writer's directory has ended: its lock is free, and it is not visibly alive.
+    ``who``: the content of ``who.json``, if the caller has read it.
 
-    A lock that is free while the process lives was lost (it archived its own spool, it closed every descriptor). Where
-    its file was lost, what can be seen of the process decides alone. False when it cannot be told just now.
+    A lock that is free while the process lives was lost (the process archived its own spool, or closed every
+    descriptor). If the lock's file was lost, only ``may_be_alive`` decides. False if it cannot be determined just now.
     """
     try:
         if holder(os.path.join(directory, ALIVE_LOCK)) is not None:
@@ -108,7 +108,7 @@ def is_dead(directory: str, who: Optional[dict[str, Any]] = None) -> bool:
 
 
 def start_time(pid: int) -> Optional[int]:
-    """When a process started, in clock ticks since boot; None when there is no such process, or no ``/proc``.
+    """Return when a process started, in clock ticks since boot; None if there is no such process, or no ``/proc``.
 
     A zombie counts as gone: it will never write again.
     """
@@ -120,8 +120,8 @@ def start_time(pid: int) -> Optional[int]:
 
 
 def _stack(pid: int) -> int:
-    """Where the stack of a process began when its program was started; 0 where that is not told (to other users, and of
-    a process that has changed its user).
+    """Return where the stack of a process began when its program was started; 0 if the kernel does not show it (to
+    other users, and for a process that has changed its user).
     """
     try:
         return int(_stat(pid)[25])

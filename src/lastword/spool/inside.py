@@ -1,16 +1,16 @@
-"""Acts on what lies in a spool, each done below a descriptor of it.
+"""Operations on the files of a spool, each relative to a directory descriptor.
 
-A path that was looked at may lead elsewhere by the time it is used: who may write above the spool exchanges it, or puts
-a link in its place. So nothing in a spool is opened, changed or removed by its whole path. The directories on the way
-are opened one after the other, none through a link; those from the spool's own down, and what is opened in the last of
-them, must belong to one user: to this one, or, where root only looks, to whoever owns the spool. A name enters a path
-only if it is one that a spool has.
+A path that was checked may lead elsewhere by the time it is used: a user who may write to a directory above the spool
+can exchange the spool or put a link in its place. So nothing in a spool is opened, changed or removed by its whole
+path. The directories on the way are opened one after the other, none through a link. Those from the spool's own down,
+and the file opened in the last of them, must belong to one user: to this one or, where root only reads, to the owner of
+the spool. A name enters a path only if it is one that a spool has.
 
-Who leads works below the descriptor that it began with (``kept``): a spool that is exchanged meanwhile is not touched.
-Who does many things in a directory opens the way there once (``kept_to_look``).
+The leader works below the descriptor that it opened first (``kept``): if the spool is exchanged meanwhile, the new one
+is not touched. Code that does many things in a directory opens the way there once (``kept_to_look``).
 
-Paths are as ``layout.Layout`` makes them, and are taken apart here. All of these raise OSError. A path that can be none
-in a spool is a PermissionError.
+Paths have the form that ``layout.Layout`` gives them; this module splits them. Errors are OSError; a path that cannot
+be in a spool raises PermissionError.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from lastword.descriptors import beside_standard_streams
 from lastword.interruption import failures, suppressed
 from lastword.spool.ownership import open_without_links, private_directory
 
-#: The directory in the spool that everything lies in.
+#: The directory in the spool that holds everything.
 FORMAT = "v1"
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A FIFO in a file's place must keep nobody waiting: hence O_NONBLOCK, which regular files know nothing of.
+# O_NONBLOCK: opening a FIFO in a file's place must not block. Regular files ignore it.
 _SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _CHANGES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -47,7 +47,7 @@ def is_writer_id(name: str) -> bool:
 
 
 class _Directory(NamedTuple):
-    """One that is kept open: its path, descriptor, identity and owner, and the process that opened it."""
+    """A directory that is kept open: its path, descriptor, identity and owner, and the process that opened it."""
 
     path: str
     descriptor: int
@@ -57,9 +57,9 @@ class _Directory(NamedTuple):
 
 
 class _Kept(_thread._local):
-    """What this thread works below, outermost first.
+    """The directories that this thread works below, outermost first.
 
-    Of the thread alone: others of the program come by the path, to a spool that was removed and made anew, too.
+    Per thread: other threads of the program go by the path, also to a spool that was removed and made anew.
     """
 
     directories: tuple[_Directory, ...] = ()
@@ -70,7 +70,7 @@ _kept = _Kept()
 
 @contextmanager
 def kept(path: str) -> Iterator[None]:
-    """Have this thread do everything in a directory of a spool, and in those in it, below one descriptor of it."""
+    """Make this thread do everything in a spool directory, and in those below it, relative to one descriptor of it."""
     before = _kept.directories
     one = _keep(path, changes=True)
     try:
@@ -80,8 +80,9 @@ def kept(path: str) -> Iterator[None]:
 
 
 class kept_to_look:  # noqa: N801 (as ``kept``; a class costs half of what a generator does)
-    """The same, to do many things there in less time. Where it cannot be opened, each act comes by the path, and says
-    what is wrong. Not for a generator that yields meanwhile: what others do then would be done there, too.
+    """Like ``kept``, to do many things in a directory in less time. If it cannot be opened, each operation goes by the
+    path and raises its own error. Not for a generator that yields meanwhile: operations of the code that runs then
+    would be done there, too.
     """
 
     def __init__(self, path: str) -> None:
@@ -108,13 +109,13 @@ def _keep(path: str, *, changes: bool) -> _Directory:
 
 def _let_go(one: _Directory, before: tuple[_Directory, ...]) -> None:
     _kept.directories = before
-    if _is_still(one):  # a program that closes every descriptor gives the number to another file
+    if _is_still(one):  # else the program closed it, and the number may be another file's
         os.close(one.descriptor)
 
 
 class directory:  # noqa: N801
-    """Open a directory of a spool, for its descriptor. Root may look at that of another user, unless it ``changes``
-    anything; ``anew`` comes by the path also where this thread works below a descriptor that it keeps.
+    """Open a directory of a spool and yield its descriptor. Root may open that of another user unless it ``changes``
+    anything; ``anew`` goes by the path even if this thread keeps a descriptor on the way.
     """
 
     def __init__(self, path: str, *, changes: bool = False, anew: bool = False) -> None:
@@ -128,14 +129,14 @@ class directory:  # noqa: N801
 
 
 def open_directory(path: str, *, changes: bool = False, anew: bool = False) -> int:
-    """The same for who closes it himself."""
+    """Open a directory as ``directory`` does; the caller closes the descriptor."""
     descriptor, _, is_kept = _reached(path, changes, anew)
     return beside_standard_streams(os.open(".", _DIRECTORY, dir_fd=descriptor)) if is_kept else descriptor
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a regular file of a spool, which belongs to whom the spool belongs to; one that is made has mode 0600,
-    whatever the umask. ELOOP says that it is a link, ENXIO that it is something else.
+    """Open a regular file of a spool, owned by the spool's owner; a new file gets mode 0600, whatever the umask. ELOOP
+    means that it is a link, ENXIO that it is another kind of file.
     """
     with _Place(path, changes=bool(flags & _CHANGES)) as place:
         descriptor = beside_standard_streams(os.open(place.name, flags | _SAFELY, 0o600, dir_fd=place.within))
@@ -143,8 +144,8 @@ def open_private(path: str, flags: int) -> int:
 
 
 def open_to_probe(path: str) -> int:
-    """Open a file to ask about its lock, and for nothing else: neither it nor its directory is read or changed. Each
-    capture does that, so it takes one step where nobody leads from this thread.
+    """Open a file only to query its lock: neither it nor its directory is read or changed. Each capture does this, so
+    it takes one step unless this thread leads.
     """
     if _kept.directories and path.startswith(_kept.directories[0].path):
         return open_private(path, os.O_RDONLY)
@@ -153,8 +154,9 @@ def open_to_probe(path: str) -> int:
 
 
 def identities_by_path(path: str) -> tuple[tuple[int, int], ...]:
-    """What the path leads to just now: the identities of the spool, of its ``v1`` and of the file. Takes no descriptor,
-    of which the program may have none left. FileNotFoundError says that a link stands in the place of a directory, too.
+    """Return the identities of what the path leads to just now: the spool, its ``v1`` and the file. Opens no
+    descriptor, because the program may have none left. FileNotFoundError also means that a link stands in the place of
+    a directory.
     """
     base, _ = _taken_apart(os.path.dirname(path))
     spool, v1, file = os.lstat(os.path.dirname(base)), os.lstat(base), os.lstat(path)
@@ -164,13 +166,13 @@ def identities_by_path(path: str) -> tuple[tuple[int, int], ...]:
 
 
 def lstat(path: str) -> os.stat_result:
-    """What lies there, links not followed."""
+    """Return the status of what is at ``path``; links are not followed."""
     with _Place(path, changes=False) as place:
         return os.lstat(place.name, dir_fd=place.within)
 
 
 def lexists(path: str) -> bool:
-    """Whether anything is there, a link included."""
+    """Return whether anything is there, a link included."""
     try:
         lstat(path)
     except failures(OSError):
@@ -179,7 +181,7 @@ def lexists(path: str) -> bool:
 
 
 def is_directory(path: str) -> bool:
-    """Whether it is a directory, and no link to one."""
+    """Return whether it is a directory, not a link to one."""
     try:
         return stat.S_ISDIR(lstat(path).st_mode)
     except failures(OSError):
@@ -187,13 +189,15 @@ def is_directory(path: str) -> bool:
 
 
 def listdir(path: str) -> list[str]:
-    """The names in a directory."""
+    """Return the names in a directory."""
     with entries(path) as found:
         return [one.name for one in found]
 
 
 class entries:  # noqa: N801
-    """What is in a directory. In it no other look at the same one begins: both would share a place there."""
+    """The entries of a directory, for a ``with`` block. Do not scan the same directory again inside the block: both
+    scans would share one position.
+    """
 
     def __init__(self, path: str) -> None:
         self._descriptor, _, self._is_kept = _reached(path, changes=False)
@@ -224,31 +228,31 @@ def unlink(path: str) -> None:
 
 
 def rmdir(path: str) -> None:
-    """Remove a directory that is empty."""
+    """Remove an empty directory."""
     with _Place(path) as place:
         os.rmdir(place.name, dir_fd=place.within)
 
 
 def rename(old: str, new: str) -> None:
-    """Give it another name, in the place of what has that name."""
+    """Rename ``old`` to ``new``, replacing a file that has that name."""
     with _Place(old) as before, _Place(new) as after:
         os.rename(before.name, after.name, src_dir_fd=before.within, dst_dir_fd=after.within)
 
 
 def make_directory(path: str) -> None:
-    """Make a directory of ours if it is missing, and close it to others; raises SpoolError too."""
+    """Make a directory of ours if it is missing, and close it to other users; raises SpoolError too."""
     with _Place(path) as place, private_directory(path, place.within, make=True):
         pass
 
 
 def touch(path: str, times: Optional[tuple[float, float]] = None) -> None:
-    """Set the times of a file or a directory (Unix seconds), to now where none are given."""
+    """Set the times of a file or a directory (Unix seconds); None sets them to now."""
     with _Place(path) as place:
         os.utime(place.name, times, dir_fd=place.within, follow_symlinks=False)
 
 
 def take_back(path: str, mode: int) -> None:
-    """Give this user the rights to a file or a directory that somebody took away."""
+    """Give this user back the rights to its file or directory that somebody took away."""
     with _Place(path) as place:
         found = os.lstat(place.name, dir_fd=place.within)
         if found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode):
@@ -256,7 +260,7 @@ def take_back(path: str, mode: int) -> None:
 
 
 class _Place:
-    """The directory that a file or another directory lies in, open, whose it is, and the name there."""
+    """The open directory that a file or another directory lies in, its owner, and the name in it."""
 
     def __init__(self, path: str, *, changes: bool = True) -> None:
         above, _, self.name = path.rpartition("/")
@@ -269,19 +273,19 @@ class _Place:
         return self
 
     def __exit__(self, kind: object, error: Optional[BaseException], _: object) -> None:
-        _say_the_path(error, self._path)
+        _name_the_path(error, self._path)
         if not self._is_kept:
             os.close(self.within)
 
 
-def _say_the_path(error: Optional[BaseException], path: str) -> None:
-    """Have what the kernel says of a name in a directory said of its path, for people."""
+def _name_the_path(error: Optional[BaseException], path: str) -> None:
+    """Make an error of the kernel name the whole path, where it names an entry of the directory only."""
     if isinstance(error, OSError) and error.filename is not None:
         error.filename = path
 
 
 def _taken_apart(path: str) -> tuple[str, list[str]]:
-    """The path of ``v1``, and the names of the directories below it on the way to ``path``, which is one itself."""
+    """Return the path of ``v1``, and the names of the directories from there to the directory ``path``."""
     if path.endswith(f"/{FORMAT}"):
         return path, []
     above, found, below = path.rpartition(f"/{FORMAT}/")
@@ -295,7 +299,7 @@ def _taken_apart(path: str) -> tuple[str, list[str]]:
 
 
 def _reached(path: str, changes: bool, anew: bool = False) -> tuple[int, int, bool]:
-    """A descriptor of a directory, the user whom it belongs to, and whether it is kept: if not, it is to be closed."""
+    """Return a descriptor of a directory, its owner, and whether it is kept; if not, the caller closes it."""
     one = None if anew or not _kept.directories else _kept_on_the_way_to(path)
     if one is None:
         base, names = _taken_apart(path)
@@ -313,7 +317,7 @@ def _reached(path: str, changes: bool, anew: bool = False) -> tuple[int, int, bo
         try:
             descriptor, is_kept = _checked(os.open(name, _DIRECTORY, dir_fd=above), path, owner), False
         except OSError as error:
-            _say_the_path(error, path)
+            _name_the_path(error, path)
             raise
         finally:
             if closes:
@@ -322,8 +326,9 @@ def _reached(path: str, changes: bool, anew: bool = False) -> tuple[int, int, bo
 
 
 def _kept_on_the_way_to(path: str) -> Optional[_Directory]:
-    """The innermost that this thread keeps, of the same spool: one spool may lie in another. It is asked for each act,
-    mostly for one in the innermost itself, or in a directory there: then no path has to be taken apart.
+    """Return the innermost directory that this thread keeps on the way to ``path``, in the same spool: one spool may
+    lie in another. Each operation calls this, mostly for the innermost directory itself or one in it: then no path has
+    to be split.
     """
     base, pid = "", os.getpid()
     above, _, name = path.rpartition("/")
@@ -344,7 +349,7 @@ def _kept_on_the_way_to(path: str) -> Optional[_Directory]:
 
 
 def _is_directory_in(above: str, name: str) -> bool:
-    """Whether a spool has a directory of this name in its directory ``above``."""
+    """Return whether a spool has a directory of this name in its directory ``above``."""
     return (
         is_writer_id(name) if above.endswith(_ABOVE_WRITERS) else name in _DIRECTORIES and above.endswith(f"/{FORMAT}")
     )
@@ -367,7 +372,7 @@ def _may_be_used(owner: int, path: str, changes: bool) -> None:
 
 
 def _checked(descriptor: int, path: str, owner: int) -> int:
-    """The same, if it belongs to ``owner``."""
+    """Return the descriptor if it belongs to ``owner``; otherwise close it and raise PermissionError."""
     descriptor = beside_standard_streams(descriptor)
     found = os.fstat(descriptor)
     if found.st_uid != owner:
@@ -377,7 +382,7 @@ def _checked(descriptor: int, path: str, owner: int) -> int:
 
 
 def _regular(descriptor: int, path: str, owner: int, flags: int) -> int:
-    """The same, if it is a file of ``owner``."""
+    """Return the descriptor if it is a regular file of ``owner``; otherwise close it and raise OSError."""
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):

@@ -1,4 +1,4 @@
-"""What is installed beside a program, told by the names of directories alone: no file is read, nothing is imported."""
+"""List the distributions installed beside a program, by directory names alone: no file is read, nothing is imported."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from itertools import islice
 
 from lastword.interruption import failures
 
-#: Distributions that are told.
+#: Distributions that are listed at most.
 MAX_DISTRIBUTIONS = 500
 
-#: Entries of the path that are looked at, and names in each: the directory of a script may hold anything.
+#: Entries of the path that are scanned at most, and names in each: a script's directory may hold anything.
 MAX_PLACES = 50
 MAX_ENTRIES = 3000
 
@@ -20,9 +20,10 @@ _SUFFIXES = (".dist-info", ".egg-info")
 
 
 def installed_distributions(path: Iterable[object]) -> dict[str, str]:
-    """Name to version of each distribution in the directories of ``path``, in the order of an import: the first counts.
+    """Map the name of each distribution in the directories of ``path`` to its version; the first one found counts, as
+    in an import.
 
-    ``.egg-info`` of a development tree has no version in its name: "". What cannot be listed is passed over.
+    A development tree's ``.egg-info`` has no version in its name: "". Directories that cannot be listed are skipped.
     """
     found: dict[str, str] = {}
     for place in islice(path, MAX_PLACES):

@@ -1,31 +1,31 @@
-"""The names of everything in the spool directory, and how its files come into being.
+"""The names of everything in the spool directory, and how its files are made.
 
 Everything lies in ``<spool>/v1``, a directory of ours with mode 0700; every file has mode 0600, whatever the umask.
-What is not named here is not ours and is left alone, except for files in a writer's directory, which go with it::
+Files not named here are not ours and are left alone, except those in a writer's directory, which are removed with it::
 
     destinations/<key>.json      where records go; the key is part of the content's SHA-256; never changed
-    flusher.lock                 held by the process that sends
-    successor.lock               held by a newer version's flusher while it waits for the one that leads to leave
-    start.lock, start.json       held by the process that starts one; failures so far and not-before
-    helper.lock                  held by the one that was started, from its second act until it leads
-    ledger.a, ledger.b           what was settled (``spool.ledger``)
+    flusher.lock                 held by the flusher that leads
+    successor.lock               held by a newer version's flusher while it waits for the leader to leave
+    start.lock, start.json       held by the process that starts a flusher; failures so far and not-before
+    helper.lock                  held by the helper that was started, from its second act until it leads
+    ledger.a, ledger.b           which records are settled (``spool.ledger``)
     birth/<id>/, writers/<id>/   one per process, built aside, then renamed into place
         alive.lock               held by that process for its life
         who.json                 which process that is (``spool.identity``)
-        blackbox                 what it has to tell besides records (``spool.blackbox``)
+        blackbox                 its state besides its records (``spool.blackbox``)
         000001.seg …             its records (``spool.record``), at most 1 MiB each
-        x-<random>.seg           one record, written past the append lock
+        x-<random>.seg           one record, written without the append lock
         d-<number>-<offset>-<random>.seg   one record that waits alone, copied from there by the flusher
-    orders/                      what a command asks of the flusher (``spool.orders``)
-    redirects/                   what goes elsewhere than its record says (``spool.redirects``)
+    orders/                      requests of commands to the flusher (``spool.orders``)
+    redirects/                   records that go elsewhere than they say (``spool.redirects``)
     cli.lock                     held, as a flock, by a command that changes the spool: one at a time
-    probe.lock                   there for a moment, to see whether locks work here
+    probe.lock                   exists for a moment, to test whether locks work here
     refused/<reason>             refusals of processes that have no writer (``spool.refused``)
-    flusher.json                 who leads: pid and version (``spool.leader``)
-    in_flight.json               what the flusher is sending at this moment (``flusher.strikes``)
-    set_aside/                   refused for good, or damaged, each with its reason
-    flusher.log                  the flusher's own trouble, capped
-    <name>.<random>.moved        what stood in the place of one of these and was none
+    flusher.json                 the leader: pid and version (``spool.leader``)
+    in_flight.json               events that the flusher is sending at this moment (``flusher.strikes``)
+    set_aside/                   records refused for good, or damaged, each with its reason
+    flusher.log                  the flusher's own errors, capped
+    <name>.<random>.moved        a foreign file found under one of these names
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ from lastword.spool.ownership import MOVED_SUFFIX, private_directory, secure_way
 ALIVE_LOCK, WHO, BLACKBOX = "alive.lock", "who.json", "blackbox"
 EXTRA_PREFIX, DEFERRED_PREFIX, SEGMENT_SUFFIX = "x-", "d-", ".seg"
 
-#: How the name of a file ends that is being written, or was when somebody was killed.
+#: Suffix of a file that is being written, or was when its process was killed.
 UNFINISHED_SUFFIX = ".aside"
 
 #: Seconds within which two changes of a directory may have the same mtime: mtimes are coarse.
 _MTIME_GRAIN = 1.0
 
-#: What opening says of a thing that is no file which this user may open, and that will say so the next time too.
+#: Errors of opening that mean: this is not a file that this user may open. Another try would give the same.
 NO_FILE_OF_OURS = (errno.ENXIO, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM)
 
 _NUMBERED = re.compile(r"(?!000000)(?:[0-9]{6}|[1-9][0-9]{6,8})\.seg")
@@ -64,7 +64,7 @@ _DEFERRED = re.compile(r"d-([0-9]{1,9})-([0-9]{1,9})-[0-9a-f]{32}\.seg")
 
 
 class Layout:
-    """Paths inside one spool directory. Makes nothing and checks nothing."""
+    """Paths inside one spool directory. Makes and checks nothing."""
 
     def __init__(self, spool: str) -> None:
         self.named = os.path.abspath(spool)  # it may lead through links
@@ -98,32 +98,32 @@ class Layout:
         return f"{self.destinations}/{key}.json"
 
     def writer(self, writer_id: str) -> str:
-        return f"{self.writers}/{writer_id}"  # whatever stands there, no path elsewhere comes of it: see ``inside``
+        return f"{self.writers}/{writer_id}"  # any text is safe here: ``inside`` accepts no path that leads elsewhere
 
     def writer_ids(self) -> set[str]:
-        """Every writer that has its place, dead or alive. What else lies there is not ours. Raises OSError."""
+        """Return the id of every writer in its place, dead or alive; other entries are not ours. Raises OSError."""
         with inside.entries(self.writers) as entries:
             return {entry.name for entry in entries if is_writer_id(entry.name) and entry.is_dir(follow_symlinks=False)}
 
     def wake_flusher(self) -> None:
-        """Touch the directory that a flusher looks at each time: it then looks at everything (``flusher.glance``)."""
-        with suppressed(OSError):  # it does so now and then by itself
+        """Touch the directory that the flusher checks each time: it then scans everything (``flusher.glance``)."""
+        with suppressed(OSError):  # the flusher scans everything now and then by itself
             inside.touch(self.writers)
 
     def hurry_flusher(self) -> None:
-        """Have whoever leads try at once what waits: it looks at the time of its lock's file (``flusher.haste``)."""
+        """Make the leader try waiting records at once: it checks the time of its lock file (``flusher.haste``)."""
         with suppressed(OSError):
             inside.touch(self.flusher_lock)
 
     def has_writers(self) -> bool:
-        """Whether any process has left something here, or still may."""
+        """Return whether any process has left something here, or still may."""
         try:
             return bool(self.writer_ids())
         except failures(OSError):
             return False
 
     def is_there(self) -> bool:
-        """Whether the path leads to a spool of ours."""
+        """Return whether the path leads to a spool of ours."""
         try:
             with inside.directory(self.base, changes=True, anew=True):
                 return True
@@ -131,10 +131,10 @@ class Layout:
             return False
 
     def prepare(self, *, is_default: bool = False, inner: tuple[str, ...] = ()) -> None:
-        """Make the directories that are missing and check that all are ours alone; raises SpoolError. ``inner``: others
-        in it than those that every spool has.
+        """Make missing directories and check that all are ours alone; raises SpoolError. ``inner``: directories to make
+        besides those that every spool has.
 
-        Where nobody named this spool (it is ``is_default`` for), nobody else may be able to exchange it either.
+        If nobody named this spool (``is_default``), no other user may be able to exchange it either.
         """
         with self._opened(make=True, is_default=is_default) as v1:
             for path in (*self._inner, *inner):
@@ -142,24 +142,24 @@ class Layout:
                     pass
 
     def check(self, *, is_default: bool = False) -> None:
-        """Check that a spool is there and is ours alone, as ``prepare`` does; makes nothing. Raises SpoolError."""
+        """Check that a spool is there and is ours alone, as ``prepare`` does, but make nothing. Raises SpoolError."""
         with self._opened(make=False, is_default=is_default):
             pass
 
     def unmake(self) -> None:
-        """Take back what ``prepare`` has made where nothing has come of it."""
+        """Remove what ``prepare`` made, if no writer has come to use it."""
         if self.has_writers():
             return
         for path in self._inner:
-            with suppressed(OSError):  # something is in there
+            with suppressed(OSError):  # it is not empty
                 inside.rmdir(path)
         with suppressed(OSError, SpoolError), self._opened_spool(make=False) as spool:
             os.rmdir(FORMAT, dir_fd=spool)
 
     def mend(self) -> None:
-        """Make what is missing inside a spool that is there and is ours; raises SpoolError where it is not.
+        """Make missing directories in an existing spool of ours; raises SpoolError if there is none, or it is not ours.
 
-        What cannot be mended costs only what lies there, and ``lastword status`` says so.
+        A directory that cannot be made costs only its own content, and ``lastword status`` reports it.
         """
         with self._opened(make=False) as v1:
             for path in self._inner:
@@ -168,7 +168,7 @@ class Layout:
 
     @contextmanager
     def _opened(self, *, make: bool, is_default: bool = False) -> Iterator[int]:
-        """A descriptor of ``base``: it, and the spool that it lies in, are the boundary."""
+        """Yield a descriptor of ``base``: it and the spool that it lies in are the boundary."""
         try:
             with (
                 self._opened_spool(make=make, is_default=is_default) as s,
@@ -194,32 +194,34 @@ def segment_name(number: int) -> str:
 
 
 def segment_number(name: str) -> Optional[int]:
-    """The number of a numbered segment; None for any other file name."""
+    """Return the number of a numbered segment; None for any other file name."""
     return int(name[: -len(SEGMENT_SUFFIX)]) if _NUMBERED.fullmatch(name) else None
 
 
 def is_extra_segment(name: str) -> bool:
-    """Whether it is a segment beside the numbered ones, of a record of its own or of one that waits alone."""
+    """Return whether it is an ``x-`` or ``d-`` segment, which holds one record."""
     written = name.startswith(EXTRA_PREFIX) and name.endswith(SEGMENT_SUFFIX)
     return written or _DEFERRED.fullmatch(name) is not None
 
 
 def deferred_name(number: int, offset: int) -> str:
-    """A new name for the segment of a record that waits alone, which was at ``offset`` of segment ``number``."""
+    """Return a new name for the segment of a record that waits alone, copied from ``offset`` of segment ``number``."""
     return f"{DEFERRED_PREFIX}{number:06d}-{offset}-{new_id()}{SEGMENT_SUFFIX}"
 
 
 def deferred_from(name: str) -> Optional[tuple[int, int]]:
-    """The place that a record that waits alone was copied from; None for any other file name."""
+    """Return the segment number and offset that a record that waits alone was copied from; None for other names."""
     found = _DEFERRED.fullmatch(name)
     return (int(found[1]), int(found[2])) if found else None
 
 
 def remove_directory(path: str) -> bool:
-    """Remove a writer's directory and its files, its lock last; true once it is gone. What cannot be removed stays."""
+    """Remove a writer's directory and its files, its lock last; return whether it is gone. Files that cannot be removed
+    stay.
+    """
     try:
         for name in sorted(inside.listdir(path), key=lambda name: name == ALIVE_LOCK):
-            with suppressed(OSError):  # a directory, which is not ours: the rest goes all the same
+            with suppressed(OSError):  # a directory, which is not ours: remove the rest
                 inside.unlink(os.path.join(path, name))
         inside.rmdir(path)
     except FileNotFoundError:
@@ -230,8 +232,8 @@ def remove_directory(path: str) -> bool:
 
 
 def open_in_place(path: str, flags: int) -> int:
-    """``open_private`` for a file that nobody else opens for writing meanwhile (its lock is held): whatever stands in
-    its place and is no file of ours is given another name.
+    """Open like ``open_private``, but first rename a foreign file in its place. No other process may open the file for
+    writing meanwhile (the caller holds its lock).
     """
     try:
         return open_private(path, flags)
@@ -243,12 +245,12 @@ def open_in_place(path: str, flags: int) -> int:
 
 
 def move_away(path: str) -> None:
-    """Give what stands at ``path`` another name, for a human to look at; raises OSError."""
+    """Rename what is at ``path``, so that a human can examine it; raises OSError."""
     inside.rename(path, f"{path}.{new_id()}{MOVED_SUFFIX}")
 
 
 def reserve(path: str, size: int) -> None:
-    """Make sure that the first ``size`` bytes of a file are there, as zeros where they were not. Best effort."""
+    """Allocate the first ``size`` bytes of a file, zeros where there were none. Best effort."""
     if not hasattr(os, "posix_fallocate"):
         return
     try:
@@ -269,7 +271,7 @@ def reserve(path: str, size: int) -> None:
 
 
 def read_small_file(path: str, limit: int = 1 << 20) -> bytes:
-    """The first ``limit`` bytes of a spool file; raises OSError."""
+    """Return the first ``limit`` bytes of a spool file; raises OSError."""
     descriptor = open_private(path, os.O_RDONLY)
     try:
         pieces = []
@@ -285,13 +287,13 @@ def read_small_file(path: str, limit: int = 1 << 20) -> bytes:
 
 
 def read_object(path: str, limit: int = 1 << 20) -> dict[str, Any]:
-    """The JSON object in a small spool file; raises OSError, or ValueError where it holds anything else."""
+    """Return the JSON object in a small spool file; raises OSError, or ValueError if it holds anything else."""
     return checked.mapping(checked.json_value(read_small_file(path, limit)))
 
 
 def write_in_place(path: str, content: bytes, size: int) -> None:
-    """Write ``content``, with blanks up to ``size`` bytes, over what a file holds: once that is there, it needs no room
-    on a full disk. Nobody else may write to it meanwhile. Raises OSError.
+    """Write ``content``, padded with blanks to ``size`` bytes, over a file's content: once the file has that size, this
+    needs no room on a full disk. No other process may write to it meanwhile. Raises OSError.
     """
     descriptor = open_in_place(path, os.O_WRONLY | os.O_CREAT)
     try:
@@ -303,11 +305,11 @@ def write_in_place(path: str, content: bytes, size: int) -> None:
 def write_whole_file(path: str, content: bytes, by: str = "") -> None:
     """Put ``content`` at ``path`` in one step; raises OSError.
 
-    ``by``: what tells it from a file that another process puts there at the same time, where that may be.
+    ``by``: a suffix for the temporary file, needed if another process may write the same file at the same time.
     """
     aside = f"{path}{by}{UNFINISHED_SUFFIX}"
     with suppressed(FileNotFoundError):
-        inside.unlink(aside)  # left by somebody who was killed in the midst of this
+        inside.unlink(aside)  # left by a process that was killed in the midst of this
     descriptor = open_private(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         try:
@@ -328,5 +330,7 @@ def write_all(descriptor: int, content: bytes) -> None:
 
 
 def may_have_changed(mtime: int, before: int, now: float) -> bool:
-    """Whether a directory may have, whose mtime (ns) is ``mtime`` and was ``before``; ``now`` in Unix seconds."""
+    """Return whether a directory may have changed whose mtime (ns) is ``mtime`` and was ``before``; ``now`` in Unix
+    seconds.
+    """
     return mtime != before or now - mtime / 1e9 < _MTIME_GRAIN

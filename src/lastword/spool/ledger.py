@@ -1,35 +1,35 @@
-"""The ledger: what became of every record. Written by the elected flusher alone, readable by anybody at any time.
+"""The ledger: what became of every record. Only the leader writes it; any process may read it at any time.
 
 Specification (format v1)
 -------------------------
-Two files, ``ledger.a`` and ``ledger.b``, made of 256 KiB of zeros with the first writer and written in place by turns;
-the valid copy of the higher generation counts. A copy is::
+Two files, ``ledger.a`` and ``ledger.b``, created as 256 KiB of zeros with the first writer and written in place
+alternately; the valid copy of the higher generation counts. A copy is::
 
     lastword ledger <generation, 20 digits> <length, 10 digits> <crc, 8 hex digits>\\n<length bytes of JSON>
 
 ``crc`` is the CRC-32 of the generation's digits and the JSON. The JSON is an object with
 
-* ``writers``: id → ``low`` [segment, offset, seq]: every record before that place is settled, ``seq`` being the number
+* ``writers``: id → ``low`` [segment, offset, seq]: every record before that place is settled, and ``seq`` is the number
   of the last of them; ``above``: places [segment, offset] settled beyond ``low``, at most 256; ``extras``: settled x-
-  and d- segments that may still be there; ``extras_seen``: how many x- records were ever settled; ``tries``: segment
-  of one record → how often that failed again after others had passed; ``tally``: outcome → count;
+  and d- segments that may still exist; ``extras_seen``: how many x- records were ever settled; ``tries``: segment
+  of one record → how often that record failed again after others had passed; ``tally``: outcome → count;
   ``interrupted``: unfinished lines left by kills; ``first_seen``: when a flusher first saw this writer (Unix seconds).
-* ``destinations``: key → how sending to it goes (``DestinationHealth``).
-* ``retired``: ids of writers whose figures are in ``totals`` already and whose files are being removed.
-* ``totals``: the figures of all retired writers together, and ``damage_removed``: how many files with damage were set
-  aside and went for want of room.
-* ``told``: losses that the tracker was told of, by reason, and ``told_at``, when (Unix seconds).
-* ``clock``: ``from``, what the clock that nobody sets counts from (``spool.clock``), and ``offset``, what had to be
-  added to it for Unix seconds when the times of this copy were written.
+* ``destinations``: key → the state of sending to it (``DestinationHealth``).
+* ``retired``: ids of writers whose figures are already in ``totals`` and whose files are being removed.
+* ``totals``: the sums over all retired writers; ``damage_removed``: how many files with damage were set aside and later
+  removed for want of room.
+* ``told``: losses reported to the tracker, by reason; ``told_at``: when they were reported (Unix seconds).
+* ``clock``: ``from``: the moment from which the clock of ``spool.clock`` counts; ``offset``: the seconds to add to that
+  clock for Unix seconds when this copy was written.
 
 An outcome is ``delivered``, ``set aside: <reason>`` or ``dropped: <reason>``.
 
-The order that loses nothing: a verdict is kept in memory, then checkpointed here, then files are unlinked. In-place
-writes, because on a full disk a rename over an old file gets ENOSPC like any new file. A copy that cannot grow any more
-forgets the places above ``low`` (those records are sent again), and writers of which nothing is settled; never ``low``.
-So does one that would have more than 16 MiB of JSON, for no more is read.
+The order that loses nothing: a verdict is kept in memory, then checkpointed here, then files are unlinked. Copies are
+written in place, because on a full disk a rename over an old file gets ENOSPC like any new file. A copy that cannot
+grow any more omits the places above ``low`` (those records are sent again) and the writers with nothing settled, but
+never ``low``. So does a copy that would have more than 16 MiB of JSON, because no more is read.
 
-The ledger for those who wait for an entry: read whole only when its generation has moved.
+``LedgerView`` is for callers that wait for an entry: it reads the whole ledger only when the generation has changed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ from lastword.spool.outcomes import (
     set_aside,
 )
 
-#: Whoever works with the ledger has its parts from here.
+#: Modules that work with the ledger import its parts from here.
 __all__ = [
     "DELIVERED",
     "INITIAL_SIZE",
@@ -87,18 +87,18 @@ MAX_ABOVE = 256
 
 _HEADER = b"lastword ledger %020d %010d %08x\n"
 _HEADER_SIZE = len(_HEADER % (0, 0, 0))
-_MAX_LENGTH = 16 << 20  # of the JSON: a hundred thousand writers. A length beyond it is a damaged one
+_MAX_LENGTH = 16 << 20  # of the JSON: a hundred thousand writers. A greater length is damage
 
-#: So many reasons of refusals have a count of their own; there are fewer than twenty.
+#: At most this many reasons of refusals are counted separately; lastword has fewer than twenty.
 _MOST_REASONS = 200
 _OTHER_REASONS = "other reasons"
 
-#: Seconds. A difference below it may have come from a pause between two looks at the clocks.
+#: Seconds. A smaller difference may come from a pause between reading the two clocks.
 _LEAST_STEP = 0.1
 
 
 class Totals:
-    """Figures of writers that are gone."""
+    """Sums over the writers that are gone."""
 
     def __init__(self) -> None:
         self.writers = 0
@@ -124,23 +124,24 @@ class Ledger:
 
     @classmethod
     def load(cls, layout: Layout) -> Ledger:
-        """The newest valid copy; an empty ledger when there is none. Never raises."""
+        """Return the newest valid copy, or an empty ledger if there is none. Never raises."""
         copies = sorted(filter(None, map(_read_copy, layout.ledger_copies)), reverse=True)
         ledger = next(filter(None, map(_decoded, copies)), None) or cls()
         ledger.follow_clock()
         return ledger
 
     def is_newest(self, layout: Layout) -> bool:
-        """Whether no later one has been stored since this was loaded."""
+        """Return whether no later ledger has been stored since this one was loaded."""
         return newest_generation(layout) == self.generation or Ledger.load(layout).generation == self.generation
 
     def now(self) -> float:
-        """Unix seconds, by a clock that goes on evenly between two calls of ``follow_clock``."""
+        """Return Unix seconds, by a clock that runs evenly between two calls of ``follow_clock``."""
         return self._offset + clock.ticks()
 
     def follow_clock(self) -> None:
-        """Where the system's clock was set since the last call, or since this was written in the same boot, move all
-        times along with it: what was a minute ago is a minute ago still, and what is due in a minute stays so.
+        """Move all times along with the system's clock if it was set, so that they stay as long ago, or as far ahead.
+
+        The first call after loading compares with the time of writing, if this ledger was written in the same boot.
         """
         offset, before = time.time() - clock.ticks(), self._offset
         if self._counted_from != clock.counted_from():
@@ -158,7 +159,7 @@ class Ledger:
 
     @staticmethod
     def is_whole(path: str) -> bool:
-        """Whether the copy at ``path`` is a ledger, or was made and not written yet."""
+        """Return whether the copy at ``path`` is a valid ledger, or was created and not written yet."""
         try:
             if read_small_file(path, _HEADER_SIZE) == bytes(_HEADER_SIZE):
                 return True
@@ -174,7 +175,7 @@ class Ledger:
         return self.destinations.setdefault(destination_key, DestinationHealth())
 
     def retire(self, writer_id: str, refused: dict[str, int]) -> None:
-        """Fold a writer's figures into the totals; its id is remembered until its files are gone."""
+        """Add a writer's figures to the totals; keep its id until its files are gone."""
         entry = self.writers.pop(writer_id, WriterEntry())
         self.totals.writers += 1
         self.totals.recorded += entry.recorded
@@ -186,7 +187,7 @@ class Ledger:
         self.retired.add(writer_id)
 
     def store(self, layout: Layout) -> None:
-        """Checkpoint. Raises SpoolError when neither the whole ledger nor one without ``above`` can be written."""
+        """Write a checkpoint. Raises SpoolError if even a ledger without ``above`` cannot be written."""
         self.generation += 1
         path = layout.ledger_copies[self.generation % 2]
         try:
@@ -224,7 +225,7 @@ class Ledger:
 
     @classmethod
     def _decode(cls, generation: int, content: bytes) -> Ledger:
-        """Raises ValueError for anything that this version, or an older one, would not have written."""
+        """Decode a copy. Raises ValueError for data that neither this version nor an older one writes."""
         data = checked.mapping(checked.json_value(content))
         ledger = cls()
         ledger.generation = generation
@@ -236,16 +237,16 @@ class Ledger:
         totals, told = ledger.totals, checked.mapping(data.get("totals"))
         totals.writers, totals.interrupted = checked.count(told.get("writers")), checked.count(told.get("interrupted"))
         totals.recorded = checked.count(told.get("recorded"))
-        totals.damage_removed = checked.count(told.get("damage_removed", 0))  # which older versions do not write
+        totals.damage_removed = checked.count(told.get("damage_removed", 0))  # older versions do not write it
         totals.tally, totals.refused = read_counts(told.get("tally")), read_counts(told.get("refused"))
         ledger.told, ledger.told_at = read_counts(data.get("told")), checked.seconds(data.get("told_at"))
-        told = checked.mapping(data.get("clock", {"from": "", "offset": 0.0}))  # which older versions do not write
+        told = checked.mapping(data.get("clock", {"from": "", "offset": 0.0}))  # older versions do not write it
         ledger._counted_from, ledger._offset = checked.text(told.get("from"), 200), checked.seconds(told.get("offset"))
         return ledger
 
 
 def newest_generation(layout: Layout) -> int:
-    """The highest generation that a copy claims, whole or not; 0 when there is none. Never raises."""
+    """Return the highest generation that a copy claims, valid or not; 0 if there is none. Never raises."""
     return max(map(_claimed_generation, layout.ledger_copies))
 
 
@@ -258,9 +259,9 @@ def _claimed_generation(path: str) -> int:
 
 
 def preallocate(layout: Layout) -> None:
-    """Take the room for both copies while there is some, so that a full disk can still be drained.
+    """Reserve disk space for both copies while there is some, so that the spool on a full disk can still be drained.
 
-    Changes no byte that is there, so anybody may do it at any time. What cannot be had is left for ``store``.
+    No existing byte is changed, so any process may call this at any time. Missing space is left for ``store``.
     """
     for path in layout.ledger_copies:
         reserve(path, INITIAL_SIZE)
@@ -282,7 +283,7 @@ def _write_copy(path: str, generation: int, text: bytes) -> None:
 
 
 def _read_copy(path: str) -> Optional[tuple[int, bytes]]:
-    """Its generation and its JSON, if that is as it was written."""
+    """Return the copy's generation and JSON; None if they are missing or damaged."""
     try:
         descriptor = open_private(path, os.O_RDONLY)
     except failures(OSError):
@@ -314,7 +315,7 @@ def _checksum(generation: int, text: bytes) -> int:
 
 
 def _pread_all(descriptor: int, length: int, offset: int) -> bytes:
-    """``length`` bytes, or fewer where the file ends; a claimed length beyond the file costs no memory."""
+    """Read ``length`` bytes, or fewer where the file ends; a claimed length beyond the file costs no memory."""
     length = min(length, max(os.fstat(descriptor).st_size - offset, 0))
     pieces = []
     while length > 0:
@@ -328,14 +329,14 @@ def _pread_all(descriptor: int, length: int, offset: int) -> bytes:
 
 
 class LedgerView:
-    """What the ledger of one spool says, at a cost of some 10 µs while it does not change."""
+    """A cached view of one spool's ledger; reading it costs some 10 µs while the ledger does not change."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._seen = Ledger()
 
     def look(self) -> Ledger:
-        """The ledger as it is now; to be read, not changed. Never raises."""
+        """Return the current ledger, to be read, not changed. Never raises."""
         if newest_generation(self._layout) != self._seen.generation:
             self._seen = Ledger.load(self._layout)
         return self._seen

@@ -1,14 +1,15 @@
-"""How much the spool may hold, and who goes first when it holds more.
+"""How much the spool may hold, and what is dropped first when it holds more.
 
 * All segments together: ``spool`` bytes; the oldest sealed segment goes first, by the time it was last written. A
-  living writer's open segment is never touched, so the spool stays below its limit plus one segment for each of them.
-  Where the flusher does not make room in time, writers stop there, give or take an event: what follows is refused.
-* One record: until it is ``age`` seconds old, by the event's clock *and* by the time since a flusher first saw its
-  writer: a clock that was wrong at either end throws nothing away.
-* Everything set aside: ``set_aside`` bytes of disk, where a file takes 4 KiB at least; damage goes first, then events,
-  of both the oldest. That holds at any moment, plus one file.
+  living writer's open segment is never touched, so the spool stays below its limit plus one segment for each living
+  writer. If the flusher does not make room in time, writers stop at that size, give or take an event, and refuse
+  further events.
+* One record: kept until it is ``age`` seconds old, both by the event's clock *and* by the time since a flusher first
+  saw its writer, so that a wrong clock at either end drops nothing.
+* Everything set aside: ``set_aside`` bytes of disk, where a file takes at least 4 KiB; damaged records go first, then
+  events, the oldest first in both. That holds at any moment, plus one file.
 
-What goes is counted in the ledger, events as dropped, with the reason.
+Dropped records are counted in the ledger, events as dropped, with the reason.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from lastword import checked
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
 
-#: Of the room that a file system has for us, used or free, the spool takes at most this part.
+#: The spool takes at most this part of the room that a file system has for us, used or free.
 SHARE_OF_FREE = 0.1
 MAX_SPOOL = 256 << 20
 MAX_SPOOL_IN_MEMORY = 32 << 20
 MIN_SPOOL = 1 << 20
 
-#: File systems that are the memory of the machine.
+#: File systems that are the machine's memory.
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 SPOOL_FULL, TOO_OLD = "spool full", "too old"
 
 
 class Limits(NamedTuple):
-    """What a writer asks for; each writer says so in its ``who.json``.
+    """The limits that a writer asks for; each writer stores them in its ``who.json``.
 
     Attributes:
         spool: bytes of all segments; None leaves it to the file system (``default_spool_limit``).
@@ -52,7 +53,7 @@ class Limits(NamedTuple):
 
     @classmethod
     def decode(cls, data: object) -> Limits:
-        """What ``encode`` gave; the default for whatever is missing or no number."""
+        """Read the result of ``encode``; a value that is missing or not a number gets its default."""
         told = data if isinstance(data, Mapping) else {}
         found: dict[str, Any] = {}
         for name in cls._fields:
@@ -62,7 +63,7 @@ class Limits(NamedTuple):
 
 
 def widest(asked: Iterable[Limits]) -> Limits:
-    """The limits of a spool that several programs share: for each figure the most generous one asked for."""
+    """Return the limits of a spool that several programs share: for each figure the most generous one asked for."""
     everyone = list(asked) or [Limits()]
     explicit = [limits.spool for limits in everyone if limits.spool is not None]
     return Limits(
@@ -73,7 +74,7 @@ def widest(asked: Iterable[Limits]) -> Limits:
 
 
 def default_spool_limit(*, free: int, used: int, in_memory: bool) -> int:
-    """The limit where nobody asked for one: at most a tenth of what is free or already ours.
+    """Return the limit if nobody asked for one: at most a tenth of the room that is free or already ours.
 
     Args:
         free: bytes that the file system has left for us.
@@ -85,7 +86,7 @@ def default_spool_limit(*, free: int, used: int, in_memory: bool) -> int:
 
 
 def spool_limit(asked: Optional[int], base: str, used: int) -> int:
-    """The limit in bytes for the spool whose ``v1`` is at ``base``, of which ``used`` bytes are used."""
+    """Return the limit in bytes for the spool whose ``v1`` is at ``base``, of which ``used`` bytes are used."""
     if asked is not None:
         return asked
     try:
@@ -98,7 +99,7 @@ def spool_limit(asked: Optional[int], base: str, used: int) -> int:
 
 
 def file_system_of(path: str) -> Optional[str]:
-    """The kind of the file system that ``path`` is on, as the kernel names it; None where that cannot be told."""
+    """Return the kind of the file system that ``path`` is on, as the kernel names it; None if that is unknown."""
     try:
         return _kind_of(os.stat(path).st_dev)
     except failures(OSError):
@@ -114,7 +115,7 @@ def _kind_of(device: int) -> Optional[str]:
 
 
 def kind_of_device(mounts: Iterable[str], device: str) -> Optional[str]:
-    """The file system of ``device`` (``major:minor``) in the lines of a ``mountinfo``."""
+    """Return the kind of file system of ``device`` (``major:minor``), from the lines of a ``mountinfo``."""
     for mount in mounts:
         before, _, after = mount.partition(" - ")
         if before.split()[2:3] == [device] and after.split():

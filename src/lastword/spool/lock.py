@@ -1,16 +1,17 @@
 """Lifetime locks: held by a process until it ends, however it ends.
 
 They are POSIX record locks on files of their own. The kernel drops them at any death, a forked child does not inherit
-them (a ``flock`` stays held while a forked child of the dead owner lives), and asking who holds one takes no lock. What
-they demand in return, and what this module sees to:
+them (a ``flock`` stays held while a forked child of the dead owner lives), and asking for the holder takes no lock.
+This module handles their limits:
 
-* closing *any* descriptor of the file drops the lock, so a file that this process has locked is not opened again here,
-  not even to probe it, and whoever locks one waits for the probes that have it open;
+* closing *any* descriptor of the file drops the lock, so this process does not open a file again that it has locked,
+  not even to probe it, and a thread that locks a file waits for the probes that have it open;
 * they do not exclude the threads of one process, so ``_claims`` does; nor its interpreters, each of which has its own
-  ``_claims``: from any but the main one the process's own descriptors are looked through first;
+  ``_claims``: any but the main one first checks the process's own descriptors;
 * only ``LOCK_NB``: a blocking wait can make an application's own ``lockf`` fail with EDEADLK.
 
-What nothing here can see is other code that opens the file: a program that archives its own spool. ``keep`` mends that.
+This module cannot see other code that opens the file, as a program does that archives its own spool. ``keep`` repairs
+that.
 """
 
 from __future__ import annotations
@@ -42,23 +43,23 @@ else:  # macOS and the BSDs
     _FLOCK, _TYPE_AT, _PID_AT = "qqihh", 3, 2  # l_start l_len l_pid l_type l_whence
     _ASK = struct.pack(_FLOCK, 0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
 
-#: (pid, path) of every file that this process has locked or is about to. A forked child finds its parent's claims under
-#: the parent's pid and so makes nothing of them; likewise with ``_probes``. Both change in single steps, without a lock
-#: that a fork could leave held: who probes enters here first and looks for claims then, who locks does the opposite.
+#: (pid, path) of every file that this process has locked or is about to. A forked child ignores its parent's claims,
+#: which have the parent's pid; likewise with ``_probes``. Both change in single steps, without a lock that a fork could
+#: leave held: a probe first enters itself and then checks for claims, locking first claims and then checks for probes.
 _claims: dict[tuple[int, str], object] = {}
 
 #: (pid, path, thread) of every probe that has the file open, or is about to.
 _probes: list[tuple[int, str, int]] = []
 
-#: How long a lock waits for the probes of other threads to close its file, in seconds, where the program waits for us.
+#: Seconds that a lock waits for the probes of other threads to close its file, where the program waits for us.
 _PROBE_WAIT = 0.005
 
-#: Whether this is another interpreter than the process's first. Only that one ever leads, or lasts.
+#: Whether this is not the process's first interpreter. Only the first one ever leads, or lasts.
 IN_SUBINTERPRETER = _interpreters is not None and _interpreters.get_current() != _interpreters.get_main()
 
 
 class LifetimeLock:
-    """A lock that this process holds. Drop it with ``release``, or by dying."""
+    """A lock that this process holds until ``release`` or its death."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         self.path = path
@@ -67,15 +68,15 @@ class LifetimeLock:
         self._identity = _identity(os.fstat(descriptor))
         try:
             self._place = inside.identities_by_path(path)
-        except failures(OSError):  # it was removed meanwhile, as another process's trial of locks is
+        except failures(OSError):  # removed meanwhile, as ``probe.lock`` is by other processes
             self._place = ()
 
     @classmethod
     def acquire(cls, path: str, patience: Optional[float] = None) -> Optional[LifetimeLock]:
-        """Take the lock at ``path``, making the file if it is missing; None when anybody has it, this process included,
-        or another thread goes on probing it for ``patience`` seconds (None: 5 ms).
+        """Take the lock at ``path``, making the file if it is missing. Return None if any process holds it, this one
+        included, or if another thread still probes it after ``patience`` seconds (None: 5 ms).
 
-        Raises OSError when the file cannot be opened or locked at all.
+        Raises OSError if the file cannot be opened or locked at all.
         """
         claim, mine = (os.getpid(), path), object()
         lock = None
@@ -91,7 +92,7 @@ class LifetimeLock:
     def _opened_and_locked(cls, path: str, patience: float) -> Optional[LifetimeLock]:
         if IN_SUBINTERPRETER and _locked_by_this_process(path):
             return None
-        # Before, for the end of one would drop the lock; later ones see our claim.
+        # Before locking, because the end of a probe would drop the lock. Later probes see our claim.
         if not _await_probes(path, patience):
             return None
         descriptor, lock = open_private(path, os.O_RDWR | os.O_CREAT), None
@@ -102,21 +103,22 @@ class LifetimeLock:
         except failures(BlockingIOError, PermissionError):
             return None
         finally:
-            if lock is None:  # an interruption, too, may come after the locking
+            if lock is None:  # also if an interruption came after the locking
                 os.close(descriptor)
 
     def moves_to(self, path: str) -> None:
-        """Say that the locked file is about to be renamed, so that nobody here opens it under its new name."""
+        """Note that the locked file is about to be renamed, so that this process does not open it by its new name."""
         _claims[self._pid, path] = self
         _claims.pop((self._pid, self.path), None)
         self.path = path
 
     def keep(self) -> bool:
-        """Make sure of the lock: False when it is lost, True when it is held, and the path still leads to its file,
-        in the same spool and through no link in its place.
+        """Return True if the lock is held and the path still leads to its file, in the same spool and through no link
+        in its place; False if the lock is lost.
 
-        Takes it again where other code of this process has dropped it and nobody else has taken it since. People also
-        remove spools, and close descriptors whose numbers then are somebody else's: what is there now is not ours.
+        Takes the lock again if other code of this process has dropped it and no other process has taken it since. The
+        file or the descriptor may be another one by now: people remove spools, and programs close descriptors, whose
+        numbers other files then get.
         """
         if os.getpid() != self._pid:
             return False
@@ -130,21 +132,22 @@ class LifetimeLock:
         return True
 
     def release(self) -> None:
-        """Drop the lock. In a forked child this only closes what was inherited; the parent keeps its lock."""
+        """Drop the lock. In a forked child this only closes the inherited descriptor; the parent keeps its lock."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor < 0:
             return
         try:
             close_if_same(descriptor, self._identity)
         finally:
-            if os.getpid() == self._pid:  # after the closing, which would drop the lock that another thread takes then
+            if os.getpid() == self._pid:  # after closing, which would drop a lock that another thread took meanwhile
                 _claims.pop((self._pid, self.path), None)
 
 
 def holder(path: str) -> Optional[int]:
-    """The pid of the process that holds the lock at ``path``; 0 if it is not visible from here; None if nobody does.
+    """Return the pid of the process that holds the lock at ``path``; 0 if its pid is not visible from here; None if no
+    process does.
 
-    Takes no lock. A missing file is held by nobody; other troubles raise OSError.
+    Takes no lock. A missing file has no holder; other errors raise OSError.
     """
     me = os.getpid()
     probe = (me, path, _thread.get_ident())
@@ -171,9 +174,11 @@ def _ask_kernel(path: str) -> Optional[int]:
 
 
 def _await_probes(path: str, patience: float) -> bool:
-    """Wait until no other thread has ``path`` open to probe it; false if that takes longer than ``patience`` seconds.
+    """Wait until no other thread has ``path`` open to probe it; return False if that takes longer than ``patience``
+    seconds.
 
-    A probe of this very thread, which a signal handler interrupted, goes on when the handler and its lock are done.
+    A probe of this thread itself, interrupted by a signal handler, continues only when the handler and its lock are
+    done.
     """
     deadline = time.monotonic() + patience
     while any(probe[:2] == (os.getpid(), path) and probe[2] != _thread.get_ident() for probe in tuple(_probes)):
@@ -184,7 +189,7 @@ def _await_probes(path: str, patience: float) -> bool:
 
 
 def _locked_by_this_process(path: str) -> bool:
-    """Whether any descriptor of this process, whichever interpreter opened it, holds the lock at ``path``."""
+    """Return whether any descriptor of this process, whichever interpreter opened it, holds the lock at ``path``."""
     try:
         wanted = _identity(inside.lstat(path))
         names = os.listdir("/proc/self/fd")
@@ -194,7 +199,9 @@ def _locked_by_this_process(path: str) -> bool:
 
 
 def _is_locked_by(number: str, wanted: tuple[int, int]) -> bool:
-    """Whether descriptor ``number`` is the ``wanted`` file, and a lock is held by it: the kernel's ``fdinfo`` tells."""
+    """Return whether descriptor ``number`` is the ``wanted`` file and holds a lock, according to the kernel's
+    ``fdinfo``.
+    """
     try:
         if _identity(os.stat(f"/proc/self/fd/{number}")) != wanted:
             return False
@@ -212,19 +219,21 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
 
 
 class KeptDescriptor:
-    """A descriptor that is kept for longer than a moment in a thread of the program, and may become somebody else's."""
+    """A descriptor that a thread of the program keeps open for longer than a moment. The program may close it, and its
+    number may then be another file's.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = number
         self._identity = _identity(os.fstat(number))
 
     def size(self) -> Optional[int]:
-        """The size of its file in bytes; None where the descriptor is closed, or is another file's by now."""
+        """Return the size of its file in bytes; None if the descriptor is closed, or is another file's by now."""
         found = self._found()
         return None if found is None else found.st_size
 
     def is_there(self) -> bool:
-        """Whether it still is the descriptor of its file, and that has not been removed."""
+        """Return whether it still is the descriptor of its file, and the file has not been removed."""
         found = self._found()
         return found is not None and found.st_nlink > 0
 
@@ -243,7 +252,7 @@ class KeptDescriptor:
 def close_if_same(descriptor: int, identity: tuple[int, int]) -> None:
     """Close ``descriptor`` if it still is the file of this (device, inode).
 
-    A program that daemonises closes every descriptor, and the number then becomes somebody else's.
+    A program that daemonises closes every descriptor, and another file may then get the number.
     """
     try:
         if _identity(os.fstat(descriptor)) == identity:

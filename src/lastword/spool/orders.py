@@ -1,10 +1,10 @@
-"""Orders: what a command asks of whoever leads, since only a leader changes anything in the spool.
+"""Orders: requests from a command to the leader, because only the leader changes anything in the spool.
 
 Specification: ``orders/<id>.json``, ``{"do":"replay" or "purge","ids":[event id, …] or null}``; null stands for
-everything that is set aside. Written by a command (tmp + rename). The leader carries it out, says in
-``orders/<id>.done`` what came of it, ``{"done":…,"trouble":[text, …]}``, and removes the order. An order whose leader
-was killed on the way is carried out again: what was done already is not there any more. The command removes the answer
-when it has read it.
+everything that is set aside. A command writes it (tmp + rename). The leader carries it out, writes the result to
+``orders/<id>.done``, ``{"done":…,"trouble":[text, …]}``, and removes the order. If the leader is killed on the way, the
+order is carried out again; the events already done are no longer there. The command removes the answer after reading
+it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lastword.spool.layout import Layout, read_object, write_whole_file
 
 REPLAY, PURGE = "replay", "purge"
 
-#: Bytes of an order or an answer, and ids in an order.
+#: The most bytes of an order or an answer, characters of one trouble, and ids in an order.
 _MOST = 4 << 20
 _LONGEST_TROUBLE = 1000
 MOST_IDS = 100_000
@@ -31,7 +31,7 @@ MOST_IDS = 100_000
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be done, with which events; ``ids`` is None for everything that is set aside."""
+    """What to do with which events; ``ids`` is None for everything that is set aside."""
 
     do: str
     ids: Optional[list[str]] = None
@@ -39,18 +39,18 @@ class Order:
 
 @dataclass(frozen=True)
 class Answer:
-    """How many events it was done with, and a sentence for each thing that could not be."""
+    """How many events the order was carried out for, and a sentence for each failure."""
 
     done: int = 0
     trouble: list[str] = field(default_factory=list)
 
 
 def give(layout: Layout, order: Order) -> str:
-    """Write it down; returns its id. The caller holds ``cli.lock``. Raises OSError or SpoolError."""
+    """Write the order and return its id. The caller holds ``cli.lock``. Raises OSError or SpoolError."""
     if order.ids is not None and len(order.ids) > MOST_IDS:
         raise SpoolError(f"{len(order.ids)} events are too many for one order: name {MOST_IDS} at most, or all")
     inside.make_directory(layout.orders)
-    for name in inside.listdir(layout.orders):  # of commands that were killed before they had read them
+    for name in inside.listdir(layout.orders):  # answers to commands that were killed before reading them
         if name.endswith(".done"):
             inside.unlink(_path(layout, name))
     order_id = new_id()
@@ -60,7 +60,7 @@ def give(layout: Layout, order: Order) -> str:
 
 
 def waiting(layout: Layout) -> list[str]:
-    """The ids of the orders that were not carried out yet."""
+    """Return the ids of the orders that are not carried out yet."""
     try:
         names = sorted(inside.listdir(layout.orders))
     except failures(OSError):
@@ -69,17 +69,17 @@ def waiting(layout: Layout) -> list[str]:
 
 
 def load(layout: Layout, order_id: str) -> Optional[Order]:
-    """The order, or None for what is none."""
+    """Return the order, or None if its file is not a valid order."""
     try:
         told = read_object(_path(layout, f"{order_id}.json"), _MOST)
-        ids = told.get("ids", "")  # everything is meant only where that is said
+        ids = told.get("ids", "")  # only an explicit null stands for everything
         return Order(checked.text(told.get("do"), 20), None if ids is None else [_id(id) for id in checked.items(ids)])
     except failures(OSError, ValueError):
         return None
 
 
 def answer(layout: Layout, order_id: str, what: Answer) -> None:
-    """Say what came of it, and remove it; where there is no room to say it, the removal alone says that it is done."""
+    """Write the result, and remove the order; without room for the result, the removal alone shows that it is done."""
     with suppressed(OSError):
         _write(layout, f"{order_id}.done", asdict(what))
     with suppressed(OSError):
@@ -87,7 +87,7 @@ def answer(layout: Layout, order_id: str, what: Answer) -> None:
 
 
 def take_answer(layout: Layout, order_id: str) -> Optional[Answer]:
-    """What came of it, and remove that; None while it waits. Never raises."""
+    """Return the result and remove its file; None while the order waits. Never raises."""
     if inside.lexists(_path(layout, f"{order_id}.json")):
         return None
     path = _path(layout, f"{order_id}.done")
@@ -101,7 +101,7 @@ def take_answer(layout: Layout, order_id: str) -> Optional[Answer]:
 
 
 def withdraw(layout: Layout, order_id: str) -> bool:
-    """Take an order back that nobody has carried out; whether it was there still."""
+    """Remove an order that is not carried out yet; return whether it was still there."""
     try:
         inside.unlink(_path(layout, f"{order_id}.json"))
     except failures(OSError):

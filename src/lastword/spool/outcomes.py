@@ -1,4 +1,4 @@
-"""Outcomes, and what was settled of one writer's records under each, as the ledger has it."""
+"""Outcomes, and the ledger's entry for one writer: which of its records are settled, and how many with each outcome."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def dropped(reason: str) -> str:
 
 
 def reasons_set_aside(tally: Counter[str]) -> dict[str, int]:
-    """The counts of what was set aside, by reason."""
+    """Return the counts of records set aside, by reason."""
     return _by_reason(tally, _SET_ASIDE)
 
 
 def reasons_of_dropped(tally: Counter[str]) -> dict[str, int]:
-    """The counts of what was dropped, by reason."""
+    """Return the counts of dropped records, by reason."""
     return _by_reason(tally, _DROPPED)
 
 
@@ -39,7 +39,7 @@ def _by_reason(tally: Counter[str], prefix: str) -> dict[str, int]:
 
 
 class WriterEntry:
-    """What was settled of one writer's records."""
+    """The ledger's entry for one writer: which of its records are settled, and how."""
 
     def __init__(self) -> None:
         self.segment = 1
@@ -55,7 +55,7 @@ class WriterEntry:
 
     @classmethod
     def decode(cls, told: dict[str, Any]) -> WriterEntry:
-        """What a ledger says, of which older versions wrote less. Raises ValueError."""
+        """Decode a ledger's data; older versions wrote fewer fields. Raises ValueError."""
         entry = cls()
         entry.segment, entry.offset, entry.seq = map(checked.integer, _several(told.get("low"), 3))
         entry.above = {_place(place) for place in checked.items(told.get("above"))}
@@ -71,19 +71,21 @@ class WriterEntry:
         return entry
 
     def has_settled(self, place: tuple[int, int]) -> bool:
-        """Whether the line at this (segment, offset) is settled."""
+        """Return whether the line at this (segment, offset) is settled."""
         return place < (self.segment, self.offset) or place in self.above
 
     def is_leftover(self, name: str) -> bool:
-        """Whether this segment is the copy of a record that was to wait alone, and no checkpoint says so: the record is
-        still where it was.
+        """Return whether this segment is a copy, made for a record to wait alone, that no checkpoint confirms.
+
+        The record then still waits in its original segment.
         """
         origin = deferred_from(name)
         return origin is not None and not self.has_settled(origin)
 
     def unsettled(self, segments: Segments) -> Iterator[tuple[str, Optional[int], int]]:
-        """Those of ``segments`` that may hold anything that is not settled: the name, the number (None for one beside
-        the numbered ones), and from which offset on.
+        """Yield each of ``segments`` that may hold unsettled lines, as (name, number, offset to read from).
+
+        The number is None for an x- or d- segment.
         """
         for number in segments.numbered:
             if number >= self.segment:
@@ -94,7 +96,7 @@ class WriterEntry:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nothing is known of this writer but when it was first seen."""
+        """Whether the time when this writer was first seen is all that is known of it."""
         return {**vars(self), "first_seen": 0.0} == vars(WriterEntry())
 
     @property
@@ -103,14 +105,14 @@ class WriterEntry:
 
     @property
     def recorded(self) -> int:
-        """How many records this writer is known to have written, once it is gone: at least those that were settled."""
+        """The number of records that a writer, once gone, is known to have written: at least those settled."""
         return max(self.seq + self.extras_seen, self.settled)
 
     def advance(self, segment: int, offset: int, seq: Optional[int], *, gone: bool = False) -> None:
-        """Move ``low`` to a place; the record numbered ``seq`` (None: none) was the last before it, or is ``gone``.
+        """Move ``low`` to a place; ``seq`` is the number of the last record before it, None if it has none.
 
-        Numbers that are missing in between were damaged, and are counted as dropped for it. A number that was there
-        before (somebody copied a segment) is counted like a record without one.
+        Records whose numbers are missing in between were damaged, and count as dropped for that reason; with ``gone``,
+        so does the record ``seq`` itself. A number seen before (a copied segment) counts like a record without one.
         """
         if seq is not None:
             if seq > self.seq + 1:
@@ -135,5 +137,5 @@ def _several(told: object, number: int) -> list[Any]:
 
 
 def read_counts(told: object) -> Counter[str]:
-    """A tally, or any other counts by their names. Raises ValueError."""
+    """Decode a tally, or other counts by name. Raises ValueError."""
     return Counter({checked.told(of, _LONGEST_OUTCOME): checked.count(n) for of, n in checked.mapping(told).items()})

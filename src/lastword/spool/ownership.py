@@ -1,10 +1,9 @@
 """Directories that are ours alone, and the way that leads to them.
 
-The boundary: whatever this user or root does to the spool is their own business; nobody else may be able to read it, to
-change it or to put something in its place. A directory of ours is therefore never one that a symbolic link leads to,
-belongs to us, and has mode 0700. Whoever may write to a directory above it could still exchange it (unless the sticky
-bit is set): ``secure_way`` looks at all of them, and goes down by descriptors, so that what was looked at is what is
-used.
+The boundary: this user and root may do anything to the spool; no other user may be able to read it, to change it or to
+put something in its place. A directory of ours is therefore never a symbolic link, belongs to us, and has mode 0700. A
+user who may write to a directory above it could still exchange it (unless the sticky bit is set): ``secure_way`` checks
+all of them, and goes down by descriptors, so that the directories checked are the ones used.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
 
-#: How the name ends of what was moved out of the way.
+#: Suffix of a file that was moved out of the way.
 MOVED_SUFFIX = ".moved"
 
-#: What helps where a directory cannot be used, whatever is wrong with it.
+#: Advice that helps whatever is wrong with a directory.
 ELSEWHERE = "name a directory of your own in LASTWORD_SPOOL"
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A directory on the way need not be readable: it is enough that one may go through it. PyPy has no O_PATH.
+# A directory on the way need not be readable: the right to go through it is enough. PyPy has no O_PATH.
 _THROUGH = getattr(os, "O_PATH", 0o10000000 if sys.platform.startswith("linux") else getattr(os, "O_SEARCH", 0))
 _STEP = _THROUGH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOKS = 10
@@ -38,7 +37,7 @@ _BY_EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
 
 class Link(NamedTuple):
-    """A symbolic link on the way to a spool, whose it is, and whose the directory is that it lies in (uids)."""
+    """A symbolic link on the way to a spool, its owner, and the owner of the directory that it lies in (uids)."""
 
     path: str
     owner: int
@@ -46,7 +45,7 @@ class Link(NamedTuple):
 
 
 def way_without_links(path: str) -> tuple[str, list[Link]]:
-    """``path``, an absolute one, as ``os.path.realpath`` has it, and the links that were followed for that."""
+    """Resolve the absolute ``path`` as ``os.path.realpath`` does; return the result and the links followed."""
     here, names = "/", path.split("/")[::-1]
     links: list[Link] = []
     while names:
@@ -59,7 +58,7 @@ def way_without_links(path: str) -> tuple[str, list[Link]]:
             found = os.lstat(step)
             target = os.readlink(step) if stat.S_ISLNK(found.st_mode) and len(links) < _MOST_LINKS else None
             owner_above = os.lstat(here).st_uid if target is not None else 0
-        except failures(OSError):  # it is not there, or not to be seen
+        except failures(OSError):  # missing, or not visible to this user
             target = None
         if target is None:
             here = step
@@ -72,11 +71,11 @@ def way_without_links(path: str) -> tuple[str, list[Link]]:
 
 @contextmanager
 def private_directory(path: str, within: int, *, make: bool, over_a_file: bool = True) -> Iterator[int]:
-    """Open a directory of ours, for the descriptor; where ``make`` says so, make it if it is missing and close it to
-    others. A file in its place is moved out of the way, unless it is not to be made ``over_a_file``.
+    """Open a directory of ours and yield its descriptor; with ``make``, make it if it is missing and close it to other
+    users. A file in its place is moved out of the way, unless ``over_a_file`` is false.
 
-    ``within`` is the descriptor of the directory that it lies in: what is done to the path meanwhile then leads nowhere
-    else. Raises OSError, and SpoolError for what is no directory of ours.
+    ``within`` is the descriptor of its parent directory, so changes to the path meanwhile have no effect. Raises
+    OSError, or SpoolError if it is not a directory of ours.
     """
     name = os.path.basename(path)
     try:
@@ -101,12 +100,13 @@ def private_directory(path: str, within: int, *, make: bool, over_a_file: bool =
 
 @contextmanager
 def secure_way(directory: str, links: Iterable[Link], *, strict: bool, make: bool) -> Iterator[int]:
-    """Go down to ``directory``, for a descriptor of it, and look at all that is on the way; what is missing is made
-    where ``make`` says so. ``links`` were followed to come to its path. Raises OSError or SpoolError.
+    """Check everything on the way to ``directory`` and yield a descriptor of it; with ``make``, make what is missing.
+    ``links`` were followed to resolve its path. Raises OSError or SpoolError.
 
-    Root goes through no directory or link of somebody else (``sudo`` keeps HOME). Everybody else is only as particular
-    where ``strict`` says so; then neither may others write to any of them, unless its sticky bit is set. The directory
-    for temporary files may have none (an emptyDir in a container), as long as nobody else has left anything there.
+    Root goes through no directory or link of another user (``sudo`` keeps HOME). Other users are held to this only if
+    ``strict`` is set; then no other user may be able to write to any of them either, unless its sticky bit is set. The
+    directory for temporary files may lack that bit (an emptyDir in a container), as long as no other user has left
+    anything there.
     """
     for link in links:
         _refuse_strange(link, strict)
@@ -141,7 +141,9 @@ def open_without_links(path: str, flags: int) -> int:
 
 
 def _refuse_strange(link: Link, strict: bool) -> None:
-    """The kernel follows no stranger's link in a directory that all may write to, either (``protected_symlinks``)."""
+    """Refuse a link of another user; the kernel does so, too, in a directory that everybody may write to
+    (``protected_symlinks``).
+    """
     if link.owner in (os.geteuid(), 0, os.stat("/").st_uid):
         return
     if strict or os.geteuid() == 0 or link.owner != link.owner_above:
@@ -158,7 +160,7 @@ def _problem(path: str, descriptor: int, strict: bool) -> Optional[str]:
 
 
 def _foreign(path: str, found: os.stat_result) -> Optional[str]:
-    # In a container that does not know the machine's root, the owner of / is whom we see in its stead.
+    # In a container that does not know the machine's root, files of that root show the owner of / instead.
     if found.st_uid in (os.geteuid(), 0) or found.st_uid == os.stat("/").st_uid:
         return None
     return f"{path} belongs to uid {found.st_uid}"
@@ -169,24 +171,24 @@ def _open_to_others(path: str, found: os.stat_result) -> Optional[str]:
         return None
     if found.st_mode & stat.S_IWOTH:
         return f"everybody may write to {path}, whose sticky bit is not set"
-    # Our own group and root's are trusted: with a umask of 002 every home is open to its user's own group.
+    # Our own group and root's are trusted: with a umask of 002 every home is writable for its user's own group.
     if found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getegid()):
         return f"group {found.st_gid} may write to {path}, whose sticky bit is not set"
     return None
 
 
 def temporary() -> str:
-    """The directory for temporary files."""
+    """Return the directory for temporary files."""
     return os.environ.get("TMPDIR") or "/tmp"
 
 
 def _is_ours_alone(path: str, descriptor: int) -> bool:
-    """Whether it is the directory for temporary files, and all in there belongs to this user or root."""
+    """Return whether it is the directory for temporary files, and everything in it belongs to this user or root."""
     if path != os.path.realpath(temporary()):
         return False
     readable = beside_standard_streams(os.open(".", _DIRECTORY, dir_fd=descriptor))
     try:
-        for _ in range(_LOOKS):  # what was renamed or removed under one look is seen by the next
+        for _ in range(_LOOKS):  # a file renamed or removed during one scan is handled by the next
             try:
                 owners = {os.lstat(name, dir_fd=readable).st_uid for name in os.listdir(readable)}
             except FileNotFoundError:
@@ -206,7 +208,7 @@ def _steps(directory: str) -> list[str]:
 
 
 def _step(path: str, above: int, make: bool) -> int:
-    """A descriptor of the directory at ``path``, which lies in the one that is open as ``above``."""
+    """Return a descriptor of the directory at ``path``, which lies in the directory open as ``above``."""
     name = os.path.basename(path)
     try:
         try:
@@ -214,7 +216,7 @@ def _step(path: str, above: int, make: bool) -> int:
         except FileNotFoundError:
             if not make:
                 raise
-        with suppressed(FileExistsError):  # by another process, meanwhile
+        with suppressed(FileExistsError):  # made by another process meanwhile
             os.mkdir(name, 0o755, dir_fd=above)
             _take_rights(name, above)
         return beside_standard_streams(os.open(name, _STEP, dir_fd=above))
@@ -225,7 +227,9 @@ def _step(path: str, above: int, make: bool) -> int:
 
 
 def _make(name: str, within: int, over_a_file: bool) -> bool:
-    """Make the directory if it is missing, also where a file is in its place that may be moved."""
+    """Make the directory if it is missing, with ``over_a_file`` also where a file is in its place; return whether it
+    was made.
+    """
     try:
         os.mkdir(name, 0o700, dir_fd=within)
     except FileExistsError:
@@ -234,8 +238,8 @@ def _make(name: str, within: int, over_a_file: bool) -> bool:
 
 
 def _take_rights(name: str, within: int) -> None:
-    """Give ourselves the rights to a directory that we have made, which a umask may take. Others may have put something
-    in its place: no link is followed, and what is not ours stays as it is.
+    """Give ourselves the rights to a directory that we made, which a umask may withhold. Another user may have put
+    something in its place: no link is followed, and another user's file is left as it is.
     """
     if os.chmod in os.supports_follow_symlinks:
         found = os.lstat(name, dir_fd=within)
@@ -252,7 +256,9 @@ def _take_rights(name: str, within: int) -> None:
 
 
 def _move_file_away(name: str, within: int) -> bool:
-    """Give a file another name. Neither step can hit a directory that another process makes in its place meanwhile."""
+    """Rename a file; return whether that worked. Neither step can affect a directory that another process makes in its
+    place meanwhile.
+    """
     try:
         if not stat.S_ISREG(os.lstat(name, dir_fd=within).st_mode):
             return False

@@ -1,4 +1,4 @@
-"""Where the spool is: the places that are tried, one after the other, for one that is ours alone and has locks."""
+"""Where the spool is: the directories that are tried in turn for one that is ours alone and where locks work."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lastword.spool import inside
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 
-#: What a try of a lock may meet besides: a disk that is full, or a process, is no reason to keep the spool elsewhere.
+#: Errors of trying a lock that are no reason to keep the spool elsewhere: a full disk, no descriptor or memory left.
 _OTHER_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class Place(NamedTuple):
-    """A directory where the spool may be. ``is_default``: nobody named it, so it has to be beyond doubt."""
+    """A directory where the spool may be. ``is_default``: nobody named it, so the checks are strict."""
 
     path: str
     is_default: bool = True
 
 
 def candidates(configured: Optional[str], environ: Mapping[str, str], euid: int) -> list[Place]:
-    """The directories where the spool may be, the preferred one first. A configured one stands alone, unless it is
-    root's, as that of a server's master is, whose workers are other users.
+    """Return the directories where the spool may be, the preferred one first. A configured directory is the only one,
+    unless it belongs to root and this user is not root: a server's master is root, and its workers are other users.
     """
     if configured:
         if not euid or not _belongs_to_root(configured):
@@ -58,7 +58,7 @@ def _belongs_to_root(path: str) -> bool:
 
 
 def existing(places: Iterable[Place]) -> Optional[Layout]:
-    """The first of ``places`` that holds a spool of ours; None when none does."""
+    """Return the first of ``places`` that holds a spool of ours; None if none does."""
     for place in places:
         layout = Layout(place.path)
         try:
@@ -70,12 +70,14 @@ def existing(places: Iterable[Place]) -> Optional[Layout]:
 
 
 def find(configured: Optional[str] = None) -> Optional[Layout]:
-    """The spool that a program with this configuration and environment uses, if it is there. Makes nothing."""
+    """Return the spool that a program with this configuration and environment uses, if it exists. Makes nothing."""
     return existing(candidates(configured, os.environ, os.geteuid()))
 
 
 def first_usable(places: Iterable[Place]) -> Layout:
-    """Prepare the first of ``places`` that can be used; raises SpoolError, naming each and its trouble, if none can."""
+    """Prepare and return the first of ``places`` that can be used. If none can, raise SpoolError, which names each
+    place and its error.
+    """
     troubles = []
     for place in places:
         layout = Layout(place.path)
@@ -95,10 +97,10 @@ def first_usable(places: Iterable[Place]) -> Layout:
 
 
 def try_a_lock(layout: Layout) -> None:
-    """Lock something in this spool for a moment; raises OSError where locks do not work."""
+    """Take a lock in this spool for a moment; raises OSError if locks do not work there."""
     try:
         lock = LifetimeLock.acquire(layout.probe_lock)
-        if lock is not None:  # else somebody has it, so they do
+        if lock is not None:  # else another process or thread has it, so locks work
             lock.release()
     finally:
         with suppressed(OSError):

@@ -1,4 +1,4 @@
-"""Reading segments: every record that is whole, from a given place on, and the damage in between, whatever it is."""
+"""Reading segments: every whole record from a given place on, and any damage in between."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lastword.spool import inside
 from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
 from lastword.spool.record import MAX_RECORD, NO_RECORD, Damage, Parser, Record, next_head, parse, parse_head, pieces
 
-#: A segment has at most 1 MiB. Bytes may have come in between; what lies beyond this place is not looked at.
+#: A segment has at most 1 MiB, but foreign bytes may have been inserted. Bytes beyond this offset are not read.
 MOST_READ = 8 << 20
 
 TORN = "torn"
@@ -21,7 +21,7 @@ _CHUNK = 256 << 10
 
 
 class Line(NamedTuple):
-    """A line of a segment, or a record or damage within one: bytes ``start`` to ``end``, a newline included."""
+    """A line of a segment, or a record or damage within a line: bytes ``start`` to ``end``, any newline included."""
 
     start: int
     end: int
@@ -29,15 +29,16 @@ class Line(NamedTuple):
 
 
 class Segments(NamedTuple):
-    """The segments in a writer's directory: the numbered ones in order, and the x- ones by name."""
+    """The segments in a writer's directory: the numbered ones in order, the x- and d- ones by name."""
 
     numbered: tuple[int, ...] = ()
     extras: tuple[str, ...] = ()
 
 
 def list_segments(directory: str) -> Segments:
-    """What is there now; nothing when the directory is gone. Other things by such names (directories, links) are not
-    segments. Raises OSError when the directory cannot be read.
+    """Return the segments that exist now; none if the directory is gone.
+
+    Directories and links with the name of a segment are ignored. Raises OSError if the directory cannot be read.
     """
     try:
         with inside.entries(directory) as entries:
@@ -53,12 +54,11 @@ def list_segments(directory: str) -> Segments:
 
 
 def read_lines(path: str, offset: int, *, finished: bool, parse: Parser = parse_head) -> Iterator[Line]:
-    """Every line of the segment at ``path`` from ``offset`` on, empty lines left out. Damage that lies together is one,
-    whatever it consists of.
+    """Yield every line of the segment at ``path`` from ``offset`` on, except empty lines; adjacent damage is one line.
 
-    What follows the last newline is left for later, or, where the segment is ``finished`` (its writer sealed it or is
-    dead), yielded too: the record that it is, or damage with the reason ``torn``. A missing file yields nothing; raises
-    OSError where there is something that cannot be read. ``parse`` is ``record.parse`` for those who want the content.
+    Bytes after the last newline are left for later or, if the segment is ``finished`` (its writer sealed it or is
+    dead), yielded too: as a record, or as damage with the reason ``torn``. A missing file yields nothing. Raises
+    OSError if an existing file cannot be read. ``parse`` is ``record.parse`` for callers that want the content.
     """
     try:
         descriptor = open_private(path, os.O_RDONLY)
@@ -71,8 +71,8 @@ def read_lines(path: str, offset: int, *, finished: bool, parse: Parser = parse_
 
 
 def read_lines_of(descriptor: int, offset: int, *, finished: bool, parse: Parser = parse_head) -> Iterator[Line]:
-    """The same for an open descriptor."""
-    run: Optional[Line] = None  # damage to which what comes next may belong
+    """Yield the lines as ``read_lines`` does, from an open descriptor."""
+    run: Optional[Line] = None  # damage that the next line may continue
     for line in _read_pieces(descriptor, offset, finished, parse):
         if isinstance(line.found, Damage) and line.found.reason != TORN:
             run = line if run is None else run._replace(end=line.end)
@@ -86,7 +86,7 @@ def read_lines_of(descriptor: int, offset: int, *, finished: bool, parse: Parser
 
 
 def _read_pieces(descriptor: int, offset: int, finished: bool, parse: Parser) -> Iterator[Line]:
-    """The same with damage in pieces, as they are read."""
+    """Yield the lines as they are read, with adjacent damage still in pieces."""
     buffer = b""  # the line that begins at ``offset``, as far as it is read
     broken_from: Optional[int] = None  # where that line really begins, if it is longer than a record can be
     while True:
@@ -96,7 +96,7 @@ def _read_pieces(descriptor: int, offset: int, finished: bool, parse: Parser) ->
         start, complete = 0, buffer.rfind(b"\n", searched) + 1
         while start < complete:
             skipped = _without_a_head(buffer, start, complete)
-            if skipped > start:  # many lines, or one
+            if skipped > start:  # one or more lines without a record
                 yield from _damage(buffer[start:skipped], offset + start, broken_from)
                 end = skipped
             else:
@@ -105,7 +105,7 @@ def _read_pieces(descriptor: int, offset: int, finished: bool, parse: Parser) ->
             broken_from, start = None, end
         offset, buffer = offset + start, buffer[start:]
         surplus = len(buffer) - MAX_RECORD
-        if surplus > 0:  # no record that begins in there can be whole
+        if surplus > 0:  # a record that begins in these bytes is too long
             broken_from = offset if broken_from is None else broken_from
             offset, buffer = offset + surplus, buffer[surplus:]
         if not chunk:
@@ -121,13 +121,16 @@ def _read_pieces(descriptor: int, offset: int, finished: bool, parse: Parser) ->
 
 
 def _without_a_head(buffer: bytes, start: int, end: int) -> int:
-    """Where the first line in ``buffer[start:end]`` begins in which a record may be; all are whole lines."""
+    """Return where the first line that may hold a record begins in ``buffer[start:end]``, which are whole lines.
+
+    Return ``end`` if there is none.
+    """
     head = next_head(buffer, start, end)
     return end if head is None else buffer.rfind(b"\n", start, head) + 1 or start
 
 
 def _damage(lines: bytes, offset: int, broken_from: Optional[int]) -> Iterator[Line]:
-    """What whole lines at ``offset`` are that no record is in: nothing, where all are empty."""
+    """Yield whole lines at ``offset`` that hold no record, as damage; nothing if all are empty."""
     content = lines.strip(b"\n")
     if content or broken_from is not None:
         start = offset + len(lines) - len(lines.lstrip(b"\n"))
@@ -139,9 +142,9 @@ def _damage(lines: bytes, offset: int, broken_from: Optional[int]) -> Iterator[L
 
 
 def _lines_in(text: bytes, offset: int, broken_from: Optional[int], parse: Parser, *, ended: bool) -> Iterator[Line]:
-    """What is in the bytes ``text`` at ``offset``, which a newline follows if they are ``ended``.
+    """Yield the records and damage in the bytes ``text`` at ``offset``; a newline follows them if ``ended``.
 
-    ``broken_from``, where it is not None, is where the damage in front of ``text`` begins.
+    ``broken_from``, if not None, is where the damage in front of ``text`` begins.
     """
     for start, end, found in pieces(text, parse):
         first, last = start == 0, end == len(text)
@@ -157,7 +160,7 @@ def _lines_in(text: bytes, offset: int, broken_from: Optional[int], parse: Parse
 
 
 def read_bytes(path: str, start: int, end: int) -> bytes:
-    """These bytes of a segment, at most as many as a record can have; raises OSError."""
+    """Return these bytes of a segment, at most as many as a record can have. Raises OSError."""
     descriptor = open_private(path, os.O_RDONLY)
     try:
         return os.pread(descriptor, min(end - start, MAX_RECORD), start)
@@ -166,12 +169,12 @@ def read_bytes(path: str, start: int, end: int) -> bytes:
 
 
 def read_record(path: str, start: int, end: int) -> Union[Record, Damage]:
-    """The record at these bytes, read anew and in full; raises OSError."""
+    """Read the record at these bytes again, in full. Raises OSError."""
     return parse(read_bytes(path, start, end).rstrip(b"\n"))
 
 
 def size_of(path: str) -> Optional[int]:
-    """The size of a segment in bytes; None when it is not there."""
+    """Return the size of a segment in bytes; None if it does not exist."""
     try:
         return inside.lstat(path).st_size
     except failures(OSError):
@@ -179,7 +182,9 @@ def size_of(path: str) -> Optional[int]:
 
 
 def occupied(found: os.stat_result) -> int:
-    """The bytes that a segment counts for: of a sparse file, which is none of ours, those that it takes up, for nothing
-    is to go for its sake.
+    """Return the bytes that a segment counts for.
+
+    For a sparse file, which lastword never writes, these are the bytes it takes up on disk, so that nothing is removed
+    because of its size.
     """
     return found.st_size if found.st_size <= MOST_READ else found.st_blocks * 512

@@ -7,32 +7,32 @@ A segment is a sequence of lines, each ended by one ``\\n``. A line is a record 
     {"c":"<crc>","n":<seq>,"to":"<destination>","id":"<id>","kind":"<kind>",<rest>}\\n
     {"c":"<crc>","to":"<destination>","id":"<id>","kind":"<kind>",<rest>}\\n            (in x- segments)
 
-* ``c`` comes first and is 8 lower-case hex digits: the CRC-32 (zlib) of every byte behind the comma that follows it, up
+* ``c`` comes first and is 8 lower-case hex digits: the CRC-32 (zlib) of every byte after the comma that follows it, up
   to and without the newline.
 * ``n`` counts the writer's numbered records from 1 without a gap. It comes second. Records in ``x-`` segments have
-  none.
-* ``to`` names a file in ``destinations/``; ``null`` where no DSN was configured, and such a record is held.
+  no ``n``.
+* ``to`` names a file in ``destinations/``; it is ``null`` if no DSN was configured, and the record is held.
 * ``id`` is the event id: 32 lower-case hex digits.
 * ``kind`` is ``event``: the rest is ``"event":{…}``, the neutral Event (``lastword.event``).
-* ``kind`` is ``rendered``: the rest is ``"rendered":{…}``, a body that is sent as it stands, in this order::
+* ``kind`` is ``rendered``: the rest is ``"rendered":{…}``, a body that is sent unchanged, in this order::
 
-      wire         the wire format that it is of, and the only one that it may be sent by
+      wire         the body's wire format, the only one by which it may be sent
       timestamp    of the capture, in Unix seconds
       type         its content type; all other headers follow from the destination
-      text         the body, where it is UTF-8
+      text         the body, if it is UTF-8
       base64       the body otherwise
 
-* An event begins with its ``id`` and its ``timestamp``, unless a hook put something before them. So what has to be
-  known of a record that waits is in its first bytes.
+* An event begins with its ``id`` and its ``timestamp``, unless a hook put something before them. So the first bytes of
+  a waiting record contain all that the flusher needs to know of it.
 * The JSON is ASCII and holds no newline, so damage never reaches beyond the line it hits.
 * A record, its newline included, has at most 1 MiB. It is written by one ``os.write`` to an ``O_APPEND`` descriptor.
 
-An empty line is no damage: a writer whose last write came up short starts its next record with a newline. Any other
-line that is not a record is damage, except for the records that are whole within it: where a newline was lost or bytes
-came in between, they are found by how a record begins and proved by their checksums.
+An empty line is not damage: a writer whose last write came up short starts its next record with a newline. Any other
+line that is not a record is damage, except for whole records within it: where a newline was lost or bytes were
+inserted, records are found by how they begin and verified by their checksums.
 
-What follows the last newline is unfinished: in the segment of a living writer it may still be being written. In that
-of a dead one it is a record that lacks nothing but its newline, or was torn by the kill and never acknowledged.
+Bytes after the last newline are unfinished: in a living writer's segment they may still be being written. In a dead
+writer's segment they are a record that lacks only its newline, or one torn by the kill and never acknowledged.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ from lastword.interruption import failures
 
 MAX_RECORD = 1 << 20
 
-#: The highest number that a record can have: no writer lives to give it, and the sum of many such can be kept.
+#: The highest number of a record: no writer lives long enough to reach it, and the sum of many can still be stored.
 MAX_SEQ = 10**12 - 1
 
-#: Of what ``encode_event`` returns: room is left for its number, the checksum and the newline.
+#: The most bytes of a body (``encode_event``): this leaves room for the number, the checksum and the newline.
 MAX_BODY = MAX_RECORD - 64
 
 EVENT, RENDERED = "event", "rendered"
@@ -73,7 +73,7 @@ _HEAD = re.compile(
 
 
 class Record(NamedTuple):
-    """A record as read back. ``seq`` is None in an x- segment, ``to`` is None when no DSN was configured."""
+    """A record as read back. ``seq`` is None in an x- segment, ``to`` is None if no DSN was configured."""
 
     seq: Optional[int]
     to: Optional[str]
@@ -83,7 +83,7 @@ class Record(NamedTuple):
 
     @property
     def captured_at(self) -> float:
-        """By the event's own clock, in Unix seconds; 0.0 where it says nothing that can be one."""
+        """The time of capture by the event's own clock, in Unix seconds; 0.0 if the event has no valid timestamp."""
         try:
             told = self.content.get("timestamp") if isinstance(self.content, dict) else None
             return float(checked.number(told, 0, checked.LATEST))
@@ -98,14 +98,14 @@ class Damage(NamedTuple):
 
 
 def encode_event(event_id: str, to: Optional[str], event: Mapping[str, Any]) -> bytes:
-    """The body of a record of kind ``event``: all that stands behind ``n``; raises ValueError for what is no JSON."""
+    """Return the body of a record of kind ``event``: all that follows ``n``. Raises ValueError if it cannot be JSON."""
     return f'"to":{encode_value(to)},"id":"{event_id}","kind":"event","event":{to_json(event)}}}'.encode("ascii")
 
 
 def encode_rendered(
     event_id: str, to: Optional[str], wire: str, body: bytes, content_type: str, captured_at: float
 ) -> bytes:
-    """The body of a record of kind ``rendered``."""
+    """Return the body of a record of kind ``rendered``."""
     rendered: dict[str, Any] = {"wire": wire, "timestamp": captured_at, "type": content_type}
     try:
         rendered["text"] = body.decode("utf-8")
@@ -116,7 +116,7 @@ def encode_rendered(
 
 
 def rendered_body(content: Mapping[str, Any]) -> bytes:
-    """What ``encode_rendered`` was given; raises ValueError for what it has not made."""
+    """Return the body that ``encode_rendered`` was given. Raises ValueError for content that it did not make."""
     text, base64 = content.get("text"), content.get("base64")
     if isinstance(text, str):
         return text.encode("utf-8")
@@ -126,24 +126,24 @@ def rendered_body(content: Mapping[str, Any]) -> bytes:
 
 
 def frame(body: bytes, seq: Optional[int]) -> bytes:
-    """The whole line for ``body``, newline included."""
+    """Return the whole line for ``body``, newline included."""
     rest = body if seq is None else b'"n":%d,%b' % (seq, body)
     return b'%b%08x",%b\n' % (_PREFIX, zlib.crc32(rest), rest)
 
 
 def body_of(line: bytes) -> bytes:
-    """The body that ``frame`` made this intact line of."""
+    """Return the body from which ``frame`` made this intact line."""
     rest = line.rstrip(b"\n")[_BODY_AT:]
     return rest.partition(b",")[2] if rest.startswith(b'"n":') else rest
 
 
 def readdressed(body: bytes, to: Optional[str]) -> bytes:
-    """The same body for another destination."""
+    """Return the same body for another destination."""
     return b'"to":%b,%b' % (encode_value(to).encode("ascii"), body.partition(b",")[2])
 
 
 def parse(line: bytes) -> Union[Record, Damage]:
-    """Read one line without its newline. Never raises."""
+    """Parse one line, given without its newline. Never raises."""
     if not line.startswith(_PREFIX) or line[_BODY_AT - 2 : _BODY_AT] != b'",':
         return Damage(NO_RECORD)
     if line[len(_PREFIX) : _BODY_AT - 2] != b"%08x" % zlib.crc32(line[_BODY_AT:]):
@@ -156,7 +156,7 @@ def parse(line: bytes) -> Union[Record, Damage]:
         seq, to = data.get("n"), data["to"]
         if not (seq is None or (type(seq) is int and 0 < seq <= MAX_SEQ)):
             return Damage("its number is no number")
-        if not _ID.fullmatch(event_id) or not (to is None or _KEY.fullmatch(to)):  # both become names of files
+        if not _ID.fullmatch(event_id) or not (to is None or _KEY.fullmatch(to)):  # both become file names
             return Damage("its id or its destination is none")
         return Record(seq=seq, to=to, id=event_id, kind=str(kind), content=data[kind])
     except failures(ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -164,8 +164,9 @@ def parse(line: bytes) -> Union[Record, Damage]:
 
 
 def parse_head(line: bytes) -> Union[Record, Damage]:
-    """The same in a third of the time, with the time of capture for its content: for those who only need to know what
-    is there. The checksum vouches for what is not decoded; what does not begin as we write it is read as a whole.
+    """Parse one line in a third of the time, for callers that need only the time of capture of its content.
+
+    The checksum covers the part that is not decoded. A line that does not begin as lastword writes it is parsed whole.
     """
     head = _HEAD.match(line, _BODY_AT)
     if (
@@ -185,7 +186,7 @@ def parse_head(line: bytes) -> Union[Record, Damage]:
 
 
 def next_head(text: bytes, start: int, end: int) -> Optional[int]:
-    """Where the next thing begins in ``text[start:end]`` that could be a record; None where nothing there can be."""
+    """Return where the next possible record begins in ``text[start:end]``; None if there is none."""
     found = _HEAD_OF_ANY.search(text, start, end)
     return found.start() if found else None
 
@@ -194,7 +195,7 @@ Parser = Callable[[bytes], Union[Record, Damage]]
 
 
 def pieces(line: bytes, parse: Parser = parse) -> Iterator[tuple[int, int, Union[Record, Damage]]]:
-    """The records that are whole within a line, and the damage around them, as (start, end, what it is), without gaps.
+    """Yield the whole records within a line and the damage around them, without gaps, as (start, end, found).
 
     A line that is a record is one piece.
     """

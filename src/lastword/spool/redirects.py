@@ -1,12 +1,12 @@
-"""Redirects: what was held for one destination at some moment goes to another one. Standing orders, of a human or of
-whoever leads (``flusher.corrections``).
+"""Redirects: standing orders, of a user or the leader (``flusher.corrections``), that send the events held for one
+destination at some moment to another one.
 
 Specification: ``redirects/<Unix time, 20 digits>-<id>.json``, ``{"old":…,"new":…,"upto":{writer:[segment, offset]},
-"extras":[name, …]}``; ``old`` and ``new`` are keys of destinations, ``old`` is null for records without one. It holds
-for every record that was there when it was given, which places say without a clock: those of a writer before its
-``upto``, and those in the named x- segments. What is recorded later for ``old`` goes there. Several count in the order
-of their names, so that what was redirected can be redirected again. Written by who gives it (tmp + rename), obeyed by
-whoever leads, who removes it when none of its writers is left.
+"extras":[name, …]}``; ``old`` and ``new`` are keys of destinations, ``old`` is null for records without one. It covers
+every record that existed when it was given; places identify these without a clock: those of a writer before its
+``upto``, and those in the named x- segments. Events recorded later for ``old`` go to ``old``. Redirects apply in the
+order of their names, so that a redirected event can be redirected again. The process that gives a redirect writes it
+(tmp + rename); the leader obeys it, and removes it when none of its writers is left.
 
 Nothing is copied, so a redirect costs no room and no event is in two places.
 """
@@ -36,12 +36,12 @@ from lastword.spool.layout import (
 )
 from lastword.spool.reader import list_segments, size_of
 
-#: So many are obeyed, and so many bytes of them all: the first ones. A hundred thousand writers fit in.
+#: The first redirects are obeyed, up to this number and this many bytes in all. A hundred thousand writers fit in.
 MOST_REDIRECTS, _MOST = 100, 8 << 20
 
 
 class Redirect(NamedTuple):
-    """One of them. ``upto``: writer id → (segment, offset)."""
+    """One redirect. ``upto``: writer id → (segment, offset)."""
 
     old: Optional[str]
     new: str
@@ -49,7 +49,7 @@ class Redirect(NamedTuple):
     extras: frozenset[str] = frozenset()
 
     def covers(self, writer_id: str, segment: str, start: int) -> bool:
-        """Whether the record at this place was there when it was given."""
+        """Return whether the record at this place existed when the redirect was given."""
         if segment in self.extras:
             return True
         number = segment_number(segment)
@@ -58,8 +58,9 @@ class Redirect(NamedTuple):
 
 
 def give(layout: Layout, old: Optional[str], new: str, of: Optional[Collection[str]] = None) -> None:
-    """Redirect what is held for ``old`` now to ``new``, whose file is there; of all writers, or those with the ids
-    ``of``. Raises OSError or SpoolError.
+    """Redirect the events now held for ``old`` to ``new``, whose file exists.
+
+    ``of``: the ids of the writers concerned; None for all. Raises OSError or SpoolError.
     """
     upto, extras = {}, []
     for writer_id in layout.writer_ids() if of is None else of:
@@ -81,14 +82,14 @@ def give(layout: Layout, old: Optional[str], new: str, of: Optional[Collection[s
 
 
 def obeyed(layout: Layout) -> list[str]:
-    """The names of those that count, in their order. Raises OSError."""
+    """Return the names of the redirects that are obeyed, in order. Raises OSError."""
     names = _names(layout)[:MOST_REDIRECTS]
     together = accumulate(_size(layout, name) for name in names)
     return [name for name, size in zip(names, together) if size <= _MOST]
 
 
 def count_ignored(layout: Layout) -> int:
-    """How many are there beside those that count. Raises OSError."""
+    """Return how many redirects exceed the limits and are not obeyed. Raises OSError."""
     return len(_names(layout)) - len(obeyed(layout))
 
 
@@ -97,7 +98,7 @@ def _names(layout: Layout) -> list[str]:
 
 
 def _size(layout: Layout, name: str) -> int:
-    with suppressed(FileNotFoundError):  # it was spent just now
+    with suppressed(FileNotFoundError):  # the leader has just removed it
         return inside.lstat(os.path.join(layout.redirects, name)).st_size
     return 0
 
@@ -111,7 +112,7 @@ class Redirects:
         self._mtime = -1
 
     def refresh(self, now: float) -> list[Redirect]:
-        """Look for new ones; returns those. ``now`` in Unix seconds. Never raises for what cannot be read."""
+        """Check for new redirects and return them. ``now`` is in Unix seconds. Never raises for unreadable files."""
         try:
             mtime = inside.lstat(self._layout.redirects).st_mtime_ns
             if not may_have_changed(mtime, self._mtime, now):
@@ -126,11 +127,11 @@ class Redirects:
         return new
 
     def resolve(self, to: Optional[str], writer_id: str, segment: str, start: int) -> Optional[str]:
-        """Where a record at this place goes, of which the record itself says ``to``."""
+        """Return where the record at this place goes, given the destination ``to`` that it names."""
         return resolve(tuple(self._known.values()), to, writer_id, segment, start)
 
     def forget_spent(self, writer_ids: Collection[str]) -> None:
-        """Remove those of whose writers none is left; the caller leads."""
+        """Remove the redirects that have no writer left. Only the leader may call this."""
         for name in [name for name, known in self._known.items() if known.upto.keys().isdisjoint(writer_ids)]:
             with suppressed(OSError):
                 inside.unlink(os.path.join(self._layout.redirects, name))
@@ -140,7 +141,7 @@ class Redirects:
 def resolve(
     redirects: Collection[Redirect], to: Optional[str], writer_id: str, segment: str, start: int
 ) -> Optional[str]:
-    """Where a record at this place goes by ``redirects``, of which it says ``to`` before them."""
+    """Return where ``redirects`` send the record at this place, given the destination ``to`` that it names."""
     for redirect in redirects:
         if redirect.old == to and redirect.covers(writer_id, segment, start):
             to = redirect.new
@@ -150,7 +151,7 @@ def resolve(
 def _load(path: str) -> Optional[Redirect]:
     try:
         told = read_object(path, _MOST)
-        old = told.get("old", "")  # which is no name
+        old = told.get("old", "")  # an empty name is invalid
         old = None if old is None else checked.name(old)
         upto = {checked.name(id): _place(place) for id, place in checked.mapping(told.get("upto")).items()}
         extras = frozenset(map(checked.name, checked.items(told.get("extras"))))
@@ -160,5 +161,5 @@ def _load(path: str) -> Optional[Redirect]:
 
 
 def _place(told: object) -> tuple[int, int]:
-    segment, offset = map(checked.integer, checked.items(told))  # ValueError where there are not two
+    segment, offset = map(checked.integer, checked.items(told))  # ValueError unless there are two
     return segment, offset

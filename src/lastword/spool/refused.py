@@ -1,8 +1,8 @@
-"""Refusals of processes that have no writer: where no spool can be used, or nothing was recorded yet.
+"""Refusals of processes that have no writer, because no spool can be used or nothing was recorded yet.
 
-Specification: ``refused/<reason>`` has one byte for each, and ``refused/<reason>.moved`` one for each that was counted
-elsewhere since, by the writer that its process came to have; the difference of their sizes is the count. Bytes are
-appended without a lock, for there may be none, and take a thousandth of the room of the events.
+Specification: ``refused/<reason>`` has one byte for each refusal, and ``refused/<reason>.moved`` one for each that was
+counted elsewhere since, by the writer that its process later made; the difference of their sizes is the count. Bytes
+are appended without a lock, because locks may not be available, and take a thousandth of the room of the events.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lastword.spool.places import Place
 
 _MOVED = ".moved"
 
-#: What a reason of ours looks like. So many files count at most; of ours there are fewer than forty.
+#: The form of our reasons. At most ``_MOST`` files count; fewer than forty are ours.
 _NAME = re.compile(r"[a-z_ ]{1,40}(?:\.moved)?")
 _MOST = 200
 
 
 def count(places: Iterable[Place], reason: str, number: int) -> Optional[str]:
-    """Count so many under ``reason`` in the first of ``places`` that can be written to; the directory that they are
-    counted in, None where none can be.
+    """Count ``number`` refusals under ``reason`` in the first of ``places`` that can be written to. Return the
+    directory that they are counted in, or None if no place can be written to.
     """
     for place in places:
         try:
@@ -43,7 +43,7 @@ def count(places: Iterable[Place], reason: str, number: int) -> Optional[str]:
 
 
 def move_away(directory: str, reason: str, number: int) -> bool:
-    """Say that so many that were counted in ``directory`` are counted elsewhere; false where that cannot be said."""
+    """Note that ``number`` refusals counted in ``directory`` are counted elsewhere; return False if that fails."""
     try:
         _append(directory, reason + _MOVED, number)
     except failures(OSError):
@@ -52,14 +52,14 @@ def move_away(directory: str, reason: str, number: int) -> bool:
 
 
 def counted(layout: Layout) -> Counter[str]:
-    """How many are counted in this spool, by reason."""
+    """Return the number of refusals counted in this spool, by reason."""
     sizes = {name: found.st_size for name, found in _files(layout)}
     counts = {name: size - sizes.get(name + _MOVED, 0) for name, size in sizes.items() if not name.endswith(_MOVED)}
     return Counter({reason: number for reason, number in counts.items() if number > 0})
 
 
 def last(layout: Layout, reason: str) -> float:
-    """When the last one under ``reason`` was (Unix seconds); 0 where there was none."""
+    """Return the time of the last refusal under ``reason`` (Unix seconds); 0 if there was none."""
     return max((found.st_mtime for name, found in _files(layout) if name == reason), default=0.0)
 
 

@@ -1,12 +1,12 @@
 """A writer: one process's own directory in the spool, and the only way into it.
 
-Appending is ``fstat → write → count → roll`` under one lock of this process's threads, and nothing else is. It waits
-for no other process. A thread that finds the lock taken by itself (a signal handler or a finalizer interrupted an
-append) does not wait, another one waits at most 5 ms; whoever does not get it writes a segment of its own,
+Appending is ``fstat → write → count → roll`` under one lock of this process's threads, and nothing more. It waits for
+no other process. A thread that finds the lock taken by itself (a signal handler or a finalizer interrupted an append)
+does not wait; another thread waits at most 5 ms. A thread that does not get the lock writes a segment of its own,
 ``x-<random>.seg``.
 
-The lock cannot be left out: without it two threads that rolled at once lost acknowledged records and wrote others into
-a file of the application.
+The lock is necessary: without it two threads that rolled at once lost acknowledged records and wrote others into a file
+of the application.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _NEW_SEGMENT = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
 
 
 class WriterLost(Exception):
-    """This writer can no longer be written to, through no fault of the record: make another one."""
+    """This writer can no longer be written to, for a reason other than the record: make another one."""
 
 
 class Writer:
@@ -71,16 +71,16 @@ class Writer:
         self._destinations: set[str] = set()
         self._lock = Turn(Writer.append, Writer.refuse, Writer.abandon)
         self._state = blackbox.WriterState()
-        self._box: Optional[KeptDescriptor] = None  # of the black box: what refuses events does so for each of many
-        self._stored_for = 1  # the number of the open segment when the state was last put into the black box
-        self._unposted: list[tuple[str, int]] = []  # reasons and numbers of refusals that did not get the lock
+        self._box: Optional[KeptDescriptor] = None  # of the black box; kept, because refusals come in large numbers
+        self._stored_for = 1  # the number of the open segment when the state was last stored in the black box
+        self._unposted: list[tuple[str, int]] = []  # reasons and numbers of refusals that are not in the state yet
         self._extras: list[None] = []  # one for each x- segment; appending to a list needs no lock
         self._number = 0  # of the open segment
         self._descriptor = -1
         self._identity = (0, 0)
         self._position = (0, 0)  # (seq of the last record, size of the segment): one value, so that both change at once
-        self._attempted = 0  # length of the last line that a write was begun for
-        self._attempt = self._newest = b""  # the beginnings of the last records begun, and written: they hold the id
+        self._attempted = 0  # length of the last line whose write was begun
+        self._attempt = self._newest = b""  # the heads of the last record begun and the last written; they hold the id
         self._torn = False  # the segment ends in the middle of a line
         self._path_checked = time.monotonic()
 
@@ -88,8 +88,8 @@ class Writer:
     def born(cls, layout: Layout, limits: Limits = DEFAULT_LIMITS, role: str = "") -> Writer:
         """Make this process's writer: built aside, locked, then renamed into place. Raises OSError or SpoolError.
 
-        ``limits`` are what this program asks of the spool. A ``role`` have those that a flusher makes beside its work,
-        and lets go of at once: ``flusher`` for its reports, ``replay``.
+        ``limits`` are the ones that this program asks for. A flusher gives a ``role`` to writers that it makes beside
+        its work and lets go of at once: ``flusher`` for its reports, ``replay``.
         """
         who = {**identity.describe_this_process(), "role": role, "limits": limits.encode()}
         trouble = None
@@ -103,7 +103,7 @@ class Writer:
             if writer._is_complete():
                 return writer
             writer.discard()
-        # Each time a flusher saw the cradle before its lock was there, and swept it away as that of a dead process.
+        # Each time a flusher saw the cradle before its lock was there, and removed it as that of a dead process.
         raise SpoolError(f"no writer could be made in {layout.birth}: its files disappear ({trouble})")
 
     @classmethod
@@ -146,7 +146,7 @@ class Writer:
 
     @property
     def recorded(self) -> int:
-        """How many records this writer has acknowledged."""
+        """The number of records that this writer has acknowledged."""
         return self._position[0] + len(self._extras)
 
     @property
@@ -156,11 +156,11 @@ class Writer:
 
     @property
     def written(self) -> int:
-        """Bytes in its numbered segments, each that is full counted as the largest there may be."""
+        """Bytes in its numbered segments; each full one counts as the largest possible."""
         return self._number * MAX_SEGMENT + self._position[1]
 
     def sync(self) -> None:
-        """Wait until the open segment is on the disk itself; troubles are left to the flusher's next look."""
+        """Wait until the open segment is on the disk itself; errors are left to the flusher's next scan."""
         try:
             found = os.fstat(self._descriptor)
             if (found.st_dev, found.st_ino) == self._identity:
@@ -169,7 +169,7 @@ class Writer:
             pass
 
     def append(self, body: bytes, to: Optional[Destination]) -> None:
-        """Put one record on disk; once this returns it survives the process.
+        """Append one record; once this returns, it survives the process.
 
         ``body`` comes from ``record.encode_event``. Raises RecordRefused with the reason to count it under, or
         WriterLost.
@@ -193,9 +193,9 @@ class Writer:
             raise _refusal(error) from None
 
     def has_just_written(self, event_id: str) -> bool:
-        """For the caller of an ``append`` that was interrupted: whether the record got onto the disk all the same.
+        """Return whether an ``append`` that was interrupted has recorded the event all the same.
 
-        What another thread appends meanwhile makes it say no.
+        Also False if another thread has appended meanwhile.
         """
         sought = event_id.encode("ascii")
         if sought in self._newest:
@@ -207,7 +207,7 @@ class Writer:
             return False
 
     def refuse(self, reason: str, count: int = 1) -> None:
-        """Count events that were captured and not recorded. Never raises."""
+        """Count events that were captured but not recorded. Never raises."""
         self._unposted.append((reason, count))
         self._stored_for = 0
         try:
@@ -216,14 +216,14 @@ class Writer:
                     self._store_state()
                 finally:
                     self._lock.give_back()
-        except RecursionError:  # it goes with the next record
+        except RecursionError:  # it is stored with the next record
             pass
 
     def abandon(self) -> None:
-        """Let go of what this process holds of it: inherited over a fork, lost, or not needed after all.
+        """Let go of what this process holds of the writer: inherited over a fork, lost, or not needed.
 
-        Another thread may be about to write: its descriptor is not closed under it, or the record would go into
-        whatever file gets the number next. If it does not come out in time, the descriptor stays open.
+        Another thread may be about to write: its descriptor is not closed under it, or the record would go into the
+        file that gets the number next. If that thread does not finish in time, the descriptor stays open.
         """
         if os.getpid() != self.pid:
             close_if_same(self._descriptor, self._identity)
@@ -238,7 +238,7 @@ class Writer:
         self._alive.release()
 
     def discard(self) -> None:
-        """Take back a writer that nobody has used: another thread of this process was born a writer first."""
+        """Remove a writer that nobody has used: another thread of this process made one first."""
         self.abandon()
         remove_directory(self._directory)
 
@@ -251,7 +251,7 @@ class Writer:
             size = 0
         elif self._torn:
             line = b"\n" + line
-        if self._stored_for != self._number:  # just rolled, or not stored the last time: no room on disk or stack
+        if self._stored_for != self._number:  # just rolled, or storing failed the last time (no room on disk or stack)
             self._store_state()
         self._attempted, self._attempt = len(line), body[:_HEAD]
         if os.write(self._descriptor, line) != len(line):
@@ -261,7 +261,7 @@ class Writer:
         self._torn = False
 
     def _check_descriptor(self) -> None:
-        """Make sure that the descriptor is still our segment's, and take stock of what the last write left there."""
+        """Make sure that the descriptor is still our segment's, and account for what the last write left there."""
         try:
             found = os.fstat(self._descriptor)
         except failures(OSError):
@@ -277,10 +277,10 @@ class Writer:
                 raise WriterLost("the lock that says this process lives was lost")
             self._path_checked = now
         seq, size = self._position
-        if found.st_size < size:  # truncated by others: those who read it remember a place beyond its end
+        if found.st_size < size:  # truncated by other code: its readers remember a position beyond its end
             self._roll()
         elif found.st_size != size:
-            # The last write was whole and its return was interrupted (a signal handler raised), or it came up short.
+            # The last write was complete but its return was interrupted (a signal handler raised), or it came up short.
             whole = found.st_size == size + self._attempted
             self._torn = not whole
             self._position = (seq + whole, found.st_size)
@@ -314,7 +314,7 @@ class Writer:
         self.layout.wake_flusher()
 
     def _store_state(self) -> None:
-        """Say in the black box which segments are sealed, and what was refused."""
+        """Store in the black box which segments are sealed, and the refusals."""
         number, refused = self._number, self._state.refused
         self._stored_for = 0
         self._state.sealed_upto = number - 1
@@ -328,7 +328,7 @@ class Writer:
             blackbox.store(self._box.number, self._state)
             self._stored_for = 0 if self._unposted else number
         except failures(OSError):
-            pass  # the state is kept and goes with the next record
+            pass  # the state is kept, and stored with the next record
 
     def _close_box(self) -> None:
         box, self._box = self._box, None
@@ -337,16 +337,16 @@ class Writer:
 
 
 def _make_cradle(path: str) -> None:
-    """Make the directory; raises SpoolError, or OSError: FileNotFoundError says that it was swept away again."""
+    """Make the directory; raises SpoolError or OSError. FileNotFoundError means that it was removed again."""
     try:
         inside.make_directory(path)
     except SpoolError:
-        inside.lstat(path)  # is it the directory that is not right, or is there none any more?
+        inside.lstat(path)  # raises FileNotFoundError if it was removed; else the directory itself is wrong
         raise
 
 
 def _write_new_file(path: str, content: bytes) -> None:
-    """Make a file in one write; raises OSError, and then leaves no half of it behind."""
+    """Make a file in one write; raises OSError, and then leaves no part of it behind."""
     descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         if os.write(descriptor, content) != len(content):

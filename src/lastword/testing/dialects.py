@@ -1,9 +1,9 @@
-"""What a tracker of each kind makes of a request: the event in it, and the answer it gets.
+"""Read a request as a tracker of each kind does: find its event and choose the answer.
 
-- **booboo**: ``POST /`` with the token in ``X-Booboo-DSN`` and one JSON object as the body; any 2xx means taken. A
-  handshake (``{"handshake": true, …}``) is answered likewise and is no event.
+- **booboo**: ``POST /`` with the token in ``X-Booboo-DSN`` and one JSON object as the body; any 2xx means
+  accepted. A handshake (``{"handshake": true, …}``) gets the same answer but is not an event.
 - **backtrace**: ``POST /post?token=…&format=json`` with a multipart form, whose file ``upload_file`` is one JSON object
-  and whose other files are attachments; taken means 200 and an object with ``_rxid``.
+  and whose other files are attachments; 200 and an object with ``_rxid`` mean accepted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MULTIPART = re.compile(r'multipart/form-data; *boundary="?([^";]{1,70})"?', re.
 
 @dataclass(frozen=True)
 class Reading:
-    """A request understood: its answer, and the event with its attachments if there is one."""
+    """The result of reading a request: the answer, and the event with its attachments if there is one."""
 
     reply: HttpReply
     body: Optional[dict[str, Any]] = None
@@ -72,7 +72,7 @@ def _read_backtrace(request: Request, token: str) -> Reading:
     return Reading(reply, body, {file.filename: file.content for file in files.values()}, is_event=True)
 
 
-#: Tracker's kind → ``(request, the right token) → Reading``.
+#: Kind of tracker → ``(request, correct token) → Reading``.
 READERS: dict[str, Callable[[Request, str], Reading]] = {"booboo": _read_booboo, "backtrace": _read_backtrace}
 
 
@@ -81,7 +81,7 @@ def _wrong_token(given: str) -> Reading:
 
 
 def _split(target: str) -> tuple[str, dict[str, str]]:
-    # Not urlsplit(): it takes what follows a leading // for a host.
+    # Not urlsplit(): it takes the text after a leading // for a host.
     path, _, query = target.partition("?")
     return path, {name: values[0] for name, values in parse_qs(query).items()}
 
@@ -100,7 +100,7 @@ class _File(NamedTuple):
 
 
 def _multipart_files(content_type: str, body: bytes) -> dict[str, _File]:
-    """The files of a ``multipart/form-data`` body by part name; ValueError where it breaks the format's rules."""
+    """Return the files of a ``multipart/form-data`` body by part name. Raises ValueError if the body is malformed."""
     boundary = _MULTIPART.fullmatch(content_type.strip())
     if boundary is None:
         raise ValueError(f"Content-Type is {content_type!r}")
@@ -120,7 +120,7 @@ def _multipart_files(content_type: str, body: bytes) -> dict[str, _File]:
 
 
 def _names(part_head: bytes) -> tuple[Optional[str], Optional[str]]:
-    """The name and the file name that a part's Content-Disposition gives."""
+    """Return the name and the file name in a part's Content-Disposition."""
     header = email.message.Message()
     for line in part_head.decode("utf-8", "replace").split("\r\n"):
         key, _, value = line.partition(":")

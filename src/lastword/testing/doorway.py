@@ -1,4 +1,4 @@
-"""A listening port that can be shut and opened again, with a thread for each connection."""
+"""A listening port that can be closed and opened again, with a thread for each connection."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ HOST = "127.0.0.1"
 
 
 class Doorway:
-    """A port of 127.0.0.1, opened and closed as often as wanted and held in between.
+    """A port of 127.0.0.1 that can be opened and closed repeatedly, and stays reserved in between.
 
-    ``converse`` is called with each connection, in a thread of its own, and may let an OSError through: it means that
-    the other side, or ``close``, has ended the connection.
+    ``converse`` is called with each connection, in a thread of its own. It may raise OSError, which means that the
+    other side, or ``close``, has ended the connection.
 
-    While the doorway is closed, a socket stays bound to the port without listening. Connections are refused all the
-    same; but no other program can be given the port, and a sender that tries again and again never connects to itself,
-    which TCP allows on a free port of the range from which the sender's own is drawn.
+    While the doorway is closed, a socket stays bound to the port without listening. Connections are still refused, but
+    no other program can get the port, and a sender that retries cannot connect to itself, which TCP allows on a free
+    port in the range from which the sender's own port is drawn.
     """
 
     def __init__(self, converse: Callable[[socket.socket], None]) -> None:
         self._converse = converse
         self._owner = os.getpid()
-        self._lifecycle = threading.Lock()  # one opening or closing at a time
+        self._lifecycle = threading.Lock()  # only one open() or close() at a time
         self._socket = _bind(0)
         self.port: int = self._socket.getsockname()[1]
         self._acceptor: Optional[threading.Thread] = None
@@ -34,17 +34,17 @@ class Doorway:
         self._guests: dict[threading.Thread, socket.socket] = {}
 
     def open(self) -> None:
-        """Listen; nothing if it does already."""
+        """Listen, unless it already does."""
         with self._lifecycle:
             if self._acceptor is None:
                 self._closing = False
                 self._socket.listen(128)
-                self._socket.settimeout(0.25)  # for systems on which shutdown() does not wake accept()
+                self._socket.settimeout(0.25)  # on some systems shutdown() does not wake accept()
                 self._acceptor = threading.Thread(target=self._accept, name="loopback tracker", daemon=True)
                 self._acceptor.start()
 
     def close(self) -> None:
-        """Stop listening and end every connection; returns when the last thread has left."""
+        """Stop listening and end every connection; return once the last thread has ended."""
         with self._lifecycle:
             if self._acceptor is not None:
                 self._turn_everyone_out(self._acceptor)
@@ -52,7 +52,7 @@ class Doorway:
                 self._socket = _bind(self.port)
 
     def abandon(self) -> None:
-        """Close for good. A forked child owns only copies, so there nothing happens that its parent could feel."""
+        """Close for good. In a forked child, which has only copies of the sockets, this does not affect the parent."""
         if os.getpid() == self._owner:
             self.close()
             self._socket.close()
@@ -93,7 +93,7 @@ class Doorway:
 
 
 def _end(connected: socket.socket) -> None:
-    """End it in every process: close() alone would leave it open where a forked child has a copy."""
+    """Shut the connection down in every process: after close() alone, a forked child's copy would keep it open."""
     with suppress(OSError):
         connected.shutdown(socket.SHUT_RDWR)
 

@@ -1,6 +1,6 @@
-"""HTTP/1.1 as a server speaks it: requests read from a stream, replies made into bytes.
+"""The server side of HTTP/1.1: read requests from a stream, encode replies as bytes.
 
-`http.server` would do, but it alters paths (``//post`` becomes ``/post``), writes to standard error, and sends an
+`http.server` is not used because it alters paths (``//post`` becomes ``/post``), writes to standard error, and sends an
 answer in two packets, of which the second waits 40 ms for an acknowledgement.
 """
 
@@ -22,7 +22,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 @dataclass(frozen=True)
 class Request:
-    """A request read whole, at Unix time ``at``; header names are in lower case, ``path`` has its query."""
+    """A complete request, read at Unix time ``at``; header names are lower case, ``path`` includes the query."""
 
     at: float
     method: str
@@ -32,7 +32,7 @@ class Request:
 
 
 class RequestError(Exception):
-    """What came is no request that can be read; ``status`` is the answer to it."""
+    """The bytes received are not a readable request; ``status`` is the status to answer with."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -40,7 +40,7 @@ class RequestError(Exception):
 
 
 def read_request(stream: BinaryIO, connection: socket.socket) -> Optional[Request]:
-    """The next request of ``connection``, whose bytes come from ``stream``; None when the sender has left."""
+    """Read the next request of ``connection`` from its ``stream``; return None if the sender has closed it."""
     line = stream.readline(65_537)
     if not line:
         return None
@@ -59,7 +59,7 @@ def read_request(stream: BinaryIO, connection: socket.socket) -> Optional[Reques
 
 
 def encode(reply: HttpReply) -> bytes:
-    """``reply`` as one block of bytes, with Date, Content-Type and Content-Length unless it brings its own."""
+    """Return ``reply`` as one block of bytes; Date, Content-Type and Content-Length are added if it lacks them."""
     body = b"" if reply.status in (204, 304) else reply.body
     headers = {
         "Date": email.utils.formatdate(usegmt=True),

@@ -1,4 +1,4 @@
-"""The tracker itself: what it keeps of each request, and what it was told to answer."""
+"""The tracker: the requests that it keeps, and the answers that a test orders."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from lastword.wire.http_message import HttpReply
 
 @dataclass(frozen=True)
 class Received:
-    """One request that the tracker read to its end.
+    """One request that the tracker has read completely.
 
     Attributes:
-        at: Unix time when its last byte was read.
+        at: Unix time at which its last byte was read.
         method: ``POST``, for every event.
-        path: path and query as they were sent.
+        path: path and query as sent.
         headers: names in lower case.
         raw: the body's bytes.
-        body: the event, a JSON object; None where there is none to read.
+        body: the event, a JSON object; None if there is no readable one.
         attachments: file name → content (backtrace only).
-        status: the status of the answer meant for it; None where that was to be cut.
-        stored: whether the tracker took it as an event.
-        why: the reason of a refusal, else ''.
+        status: the status of the answer chosen for it; None if the connection was to be cut instead.
+        stored: whether the tracker accepted it as an event.
+        why: the reason for a refusal, else ''.
     """
 
     at: float
@@ -45,13 +45,13 @@ class Received:
 
     @property
     def id(self) -> Optional[str]:
-        """The event's id on the wire: Backtrace's ``uuid``; None for booboo, whose events carry none."""
+        """The event's id on the wire: Backtrace's ``uuid``; None for booboo, whose events have no id."""
         value = (self.body or {}).get("uuid")
         return value if isinstance(value, str) else None
 
     @property
     def message(self) -> str:
-        """The message of the event or of its exception, wherever the format puts it; '' without one."""
+        """The message of the event or of its exception, in either format; '' if there is none."""
         body = self.body or {}
         attributes = body.get("attributes")
         value = attributes.get("error.message") if isinstance(attributes, dict) else body.get("message")
@@ -63,12 +63,12 @@ Condition = Union[int, Callable[[list[Received]], bool]]
 
 @dataclass(frozen=True)
 class _Order:
-    """What the tracker was told to do; the default is to answer normally."""
+    """The ordered behaviour; the default is to answer normally."""
 
     reply: Optional[HttpReply] = None
     cut: bool = False
     takes_events: bool = True
-    times: Optional[int] = None  # requests for which this still holds; None: all
+    times: Optional[int] = None  # the number of requests for which it still applies; None: all
 
     def after_one_request(self) -> _Order:
         if self.times is None:
@@ -77,12 +77,12 @@ class _Order:
 
 
 class LoopbackTracker:
-    """A tracker of kind ``"booboo"`` or ``"backtrace"`` on a free port of 127.0.0.1, alive inside a ``with`` block.
+    """A tracker of kind ``"booboo"`` or ``"backtrace"`` on a free port of 127.0.0.1, running within a ``with`` block.
 
     Args:
-        wire: the tracker's kind; ValueError for another one.
-        token: the token it wants to see, of characters that need no quoting in a URL.
-        max_body: the largest body it takes, in bytes; None for no limit.
+        wire: the tracker's kind; any other raises ValueError.
+        token: the token that it requires, of characters that need no quoting in a URL.
+        max_body: the largest body that it accepts, in bytes; None for no limit.
     """
 
     def __init__(self, wire: str = "booboo", *, token: str = "loopback-token", max_body: Optional[int] = None) -> None:
@@ -93,7 +93,7 @@ class LoopbackTracker:
         self.max_body = max_body
         self._doorway = Doorway(self._converse)
         self._closing = threading.Event()
-        self._changed = threading.Condition()  # guards all that follows
+        self._changed = threading.Condition()  # guards all attributes below
         self._requests: list[Received] = []
         self._events: list[Received] = []
         self._order = _Order()
@@ -122,36 +122,36 @@ class LoopbackTracker:
 
     @property
     def dsn(self) -> str:
-        """What to give to ``lastword.init`` or ``LASTWORD_DSN``."""
+        """The DSN for ``lastword.init`` or ``LASTWORD_DSN``."""
         if self.wire == "backtrace":
             return f"backtrace+http://{HOST}:{self.port}?token={self.token}"
         return f"booboo+http://{self.token}@{HOST}:{self.port}/loopback/tests"
 
     @property
     def events(self) -> list[Received]:
-        """The events taken so far, in the order of their arrival; a repeat counts again."""
+        """The events accepted so far, in order of arrival, including duplicates."""
         with self._changed:
             return list(self._events)
 
     @property
     def requests(self) -> list[Received]:
-        """Every request so far, whatever became of it."""
+        """All requests so far, accepted or not."""
         with self._changed:
             return list(self._requests)
 
     @property
     def max_overlap(self) -> int:
-        """The largest number of requests handled at the same moment."""
+        """The largest number of requests handled at the same time."""
         with self._changed:
             return self._max_overlap
 
     def go_down(self) -> None:
-        """Close the listening socket and all connections; when this returns, nothing more is taken or answered."""
+        """Close the listening socket and all connections; once this returns, no request is accepted or answered."""
         self._closing.set()
         self._doorway.close()
 
     def come_up(self) -> None:
-        """Listen (again), on the same port."""
+        """Listen (again) on the same port."""
         self._closing.clear()
         self._doorway.open()
 
@@ -165,10 +165,10 @@ class LoopbackTracker:
         times: Optional[int] = None,
         about: Optional[bytes] = None,
     ) -> None:
-        """Give this answer to every request, or to the next ``times``; the event is taken only with a 2xx.
+        """Give this answer to every request, or to the next ``times``; the event is accepted only with a 2xx.
 
-        ``retry_after`` is a number of seconds or an HTTP date. With ``about`` only requests are meant in whose body
-        these bytes occur, and all of them.
+        ``retry_after`` is a number of seconds or an HTTP date. With ``about``, the answer goes to all requests whose
+        body contains these bytes, and to no others.
         """
         extra = dict(headers or {})
         if retry_after is not None:
@@ -182,26 +182,26 @@ class LoopbackTracker:
                 self._orders_about[about] = order
 
     def cut_answers(self, *, stored: bool, times: Optional[int] = None) -> None:
-        """Close the connection where the answer should be; ``stored`` says whether the event is taken all the same."""
+        """Close the connection instead of answering; ``stored`` says whether the event is accepted nevertheless."""
         self._obey(_Order(cut=True, takes_events=stored, times=times))
 
     def be_slow(self, seconds: float) -> None:
-        """Wait so long before each answer. The event is taken at once: a sender that gives up cannot know."""
+        """Wait ``seconds`` before each answer. The event is accepted at once, even if the sender stops waiting."""
         with self._changed:
             self._delay = seconds
 
     def answer_normally(self) -> None:
-        """Forget what ``answer``, ``be_slow`` and ``cut_answers`` have ordered."""
+        """Undo ``answer``, ``be_slow`` and ``cut_answers``."""
         self.be_slow(0.0)
         self._obey(_Order())
         with self._changed:
             self._orders_about.clear()
 
     def wait_for(self, condition: Condition, timeout: float = 10.0) -> list[Received]:
-        """The events, as soon as there are ``condition`` of them or more, or ``condition(events)`` is true.
+        """Return the events once there are at least ``condition`` of them, or once ``condition(events)`` is true.
 
-        A condition that is a function is asked again at every request. Raises AssertionError, saying what was
-        received instead, after ``timeout`` seconds.
+        A function is called again after every request. After ``timeout`` seconds, AssertionError is raised, listing
+        what was received.
         """
         met = condition if callable(condition) else _at_least(condition)
         with self._changed:
@@ -222,7 +222,7 @@ class LoopbackTracker:
             self._order = order
 
     def _converse(self, connection: socket.socket) -> None:
-        """Answer the requests of one connection, until either side ends it."""
+        """Answer the requests of one connection until either side ends it."""
         with connection.makefile("rb") as stream:
             while True:
                 try:
@@ -240,7 +240,7 @@ class LoopbackTracker:
                     return
 
     def _handle(self, request: Request) -> Optional[HttpReply]:
-        """Keep ``request`` and decide its answer; None to give none."""
+        """Keep ``request`` and return its answer; None to give no answer."""
         with self._changed:
             self._busy += 1
             self._max_overlap = max(self._max_overlap, self._busy)
@@ -250,7 +250,7 @@ class LoopbackTracker:
                 reply, delay = self._keep(request, reading), self._delay
             return None if delay and self._closing.wait(delay) else reply
         finally:
-            # Before the answer goes out: whoever has read it may send the next request on another connection at once.
+            # Before the answer goes out: its reader may at once send the next request on another connection.
             with self._changed:
                 self._busy -= 1
 

@@ -1,1 +1,1 @@
-"""Transport: HTTP requests on their way to a tracker, each in bounded time."""
+"""Transport: send HTTP requests to a tracker, each in bounded time."""

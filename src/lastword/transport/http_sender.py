@@ -1,12 +1,12 @@
-"""The only file that opens a socket: one request out, one answer back.
+"""Send one HTTP request and return its answer; the only file that opens a socket.
 
-How the way goes is decided by the options of the destination; what they leave open comes from the environment, as
-every user of ``requests`` expects: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, and for the
-certificates to trust the first of ``CA_VARIABLES`` that is set. Certificates are always checked unless the destination
-itself says otherwise. Nothing else is taken from the environment or kept: no ``.netrc``, no cookies.
+The options of the destination decide the proxy and the certificates. Options that are not set come from the
+environment, as every user of ``requests`` expects: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, and
+for the certificates to trust the first of ``CA_VARIABLES`` that is set. Certificates are always checked unless the
+destination itself says otherwise. Nothing else is taken from the environment or kept: no ``.netrc``, no cookies.
 
-A redirect is followed only where it asks for the same request (307, 308) at the same scheme, host and port: the request
-holds a token, and nobody but the tracker is to see it.
+A redirect is followed only if it asks for the same request (307, 308) at the same scheme, host and port: the request
+holds a token that only the tracker may see.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from lastword.transport.timely_connections import TIMELY_POOLS
 from lastword.version import __version__
 from lastword.wire.http_message import HttpReply, HttpRequest
 
-#: Bytes of an answer that are read; what a tracker says fits in a fraction of it.
+#: Most bytes read of an answer; a tracker's answer fits in a fraction of this.
 MAX_REPLY_BYTES = 64 * 1024
 
-#: Redirects that are followed one after another.
+#: Most redirects followed one after another.
 MAX_REDIRECTS = 3
 
-#: Name a file or directory of CA certificates; the first that is set counts.
+#: Environment variables that name a file or directory of CA certificates; the first that is set counts.
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
-#: Bytes per second: a way that is slower than this for the whole of an upload counts as broken.
+#: Bytes per second: a connection that is slower than this over a whole upload counts as broken.
 SLOWEST_UPLOAD = 16 * 1024
 
 _SAME_REQUEST_ELSEWHERE = frozenset({307, 308})
@@ -57,8 +57,8 @@ class HttpSender:
     """Sends requests one after another over kept-alive connections. Each thread needs a sender of its own."""
 
     def __init__(self) -> None:
-        # A connection is never shared by two ways: one that was made without a look at the certificate would otherwise
-        # carry what is meant for a host that has shown it.
+        # Connections with different options are never shared: otherwise one made without checking the certificate would
+        # carry requests meant for a host with a checked certificate.
         self._sessions: dict[tuple[object, ...], requests.Session] = {}
 
     def __enter__(self) -> HttpSender:
@@ -70,20 +70,21 @@ class HttpSender:
         self.close()
 
     def close(self) -> None:
-        """Close the kept-alive connections. The sender may be used again and then opens new ones."""
+        """Close the kept-alive connections. The sender can be used again, and then opens new ones."""
         for session in self._sessions.values():
             session.close()
 
     def send(self, request: HttpRequest, destination: Destination) -> HttpReply:
-        """Post ``request`` the way that ``destination`` says and return the answer, whatever its status.
+        """Post ``request`` with the options of ``destination`` and return the answer, whatever its status.
 
         Connecting may take ``destination.connect_timeout`` seconds, and the answer, from its first byte to its last,
-        ``destination.timeout``; of the upload, each block of 16 KiB may, and the whole of it as long again at
-        SLOWEST_UPLOAD. An answer whose body is over MAX_REPLY_BYTES, is cut off or takes too long is returned with what
-        there is of it: its status was said. An answer given before the upload was complete counts as any other.
+        ``destination.timeout`` seconds. In the upload, each block of 16 KiB may take ``destination.timeout``, and the
+        whole that time plus the time it takes at SLOWEST_UPLOAD. If the body of an answer is over MAX_REPLY_BYTES, cut
+        off or too slow, the answer is returned with the part that came, because its status is known. An answer given
+        before the upload was complete counts like any other.
 
-        Raises SendError when no answer came; ``ambiguous`` is false as long as a part of the request was still unsent,
-        because then no tracker can have taken it.
+        Raises SendError if no answer came; ``ambiguous`` is false if a part of the request was still unsent, because
+        then no tracker can have accepted it.
         """
         url = request.url
         for _ in range(MAX_REDIRECTS):
@@ -106,7 +107,7 @@ class HttpSender:
                 allow_redirects=False,
                 stream=True,
             )
-        except Exception as error:  # the libraries choke on answers in more ways than they name
+        except Exception as error:  # the libraries fail on answers in more ways than they document
             secrets = _secrets(session, destination)
             raise _send_error(error, url, destination, secrets, ambiguous=upload.handed_over) from error
         with response:
@@ -124,8 +125,8 @@ class HttpSender:
 
 
 class _Session(requests.Session):
-    """A session that knows nothing of redirects: it would read the whole body of one, however long, to prepare the next
-    request, even when it is not to follow.
+    """A session that does not recognize redirects: ``requests`` would read the whole body of one, however long, to
+    prepare the next request, even if it must not follow.
     """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -133,13 +134,13 @@ class _Session(requests.Session):
 
 
 def _new_session(url: str, destination: Destination) -> requests.Session:
-    """A session for one way. The environment is read here, once: for each request it took a third of the time."""
+    """Create a session. It reads the environment once: doing so for each request took a third of the time."""
     session = _Session()
     session.trust_env = False
     session.verify = _trusted(destination)
     session.proxies = _proxies(url, destination)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # Compression could turn a small answer into an endless one, and an answer is a line or two anyway.
+    # Compression could turn a small answer into an endless one, and an answer has only a line or two anyway.
     session.headers.update({"User-Agent": f"lastword/{__version__}", "Accept-Encoding": "identity"})
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter())
@@ -147,9 +148,9 @@ def _new_session(url: str, destination: Destination) -> requests.Session:
 
 
 def _proxies(url: str, destination: Destination) -> dict[str, str]:
-    """The proxies for ``url``, by scheme; raises SendError where it would take one that speaks SOCKS.
+    """Return the proxies for ``url``, by scheme; raises SendError if the environment names a SOCKS proxy for it.
 
-    Our connections do not, and would pass it by if they were let.
+    Our connections do not speak SOCKS, and would bypass that proxy.
     """
     if destination.proxy:
         return {"http": destination.proxy, "https": destination.proxy}
@@ -163,19 +164,19 @@ def _proxies(url: str, destination: Destination) -> dict[str, str]:
 
 
 def _secrets(session: requests.Session, destination: Destination) -> tuple[str, ...]:
-    """What was sent and is not to be repeated, that of proxies of the environment too."""
+    """Return the secrets sent that no message may repeat, including those of proxies from the environment."""
     of_proxies = (secret for proxy in session.proxies.values() for secret in secrets_of_proxy(proxy))
     return tuple(dict.fromkeys((*destination.secrets, *of_proxies)))
 
 
 def _expect_no_warning_about(host: str) -> None:
-    """Who switches verification off knows it; in a program that makes errors of warnings it would stop the sender."""
+    """Ignore the warning about ``host``: the user chose not to verify, and as an error it would stop the sender."""
     about_it = f"Unverified HTTPS request is being made to host '{re.escape(host)}'"
     warnings.filterwarnings("ignore", about_it, urllib3.exceptions.InsecureRequestWarning)
 
 
 def _trusted(destination: Destination) -> Union[bool, str]:
-    """What ``requests`` is to check certificates with; raises SendError where that is not there."""
+    """Return the ``verify`` option for ``requests``; raises SendError if the CA file that is named does not exist."""
     if not destination.verify:
         return False
     variable = next((name for name in CA_VARIABLES if os.environ.get(name)), None)
@@ -187,7 +188,7 @@ def _trusted(destination: Destination) -> Union[bool, str]:
 
 
 def _redirected_to(url: str, reply: HttpReply) -> Optional[str]:
-    """Where the same request is to go instead; None where it is not to be sent again."""
+    """Return the URL to send the same request to, or None if it must not be sent again."""
     location = reply.headers.get("location")
     if reply.status not in _SAME_REQUEST_ELSEWHERE or not location:
         return None
@@ -205,8 +206,9 @@ def _origin(url: str) -> tuple[object, ...]:
 
 
 class _Upload(io.BytesIO):
-    """A body that knows whether all of it was handed to the connection, which asks for it only once it is made, block
-    by block, and which breaks off when that takes too long as a whole.
+    """A body that knows whether all of it was handed to the connection, and raises if the whole upload takes too long.
+
+    The connection reads it block by block, once it is established.
     """
 
     def __init__(self, body: bytes, timeout: float) -> None:
@@ -231,7 +233,7 @@ class _Upload(io.BytesIO):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """The adapter of ``requests`` with connections of ours, proxied or not."""
+    """The adapter of ``requests`` with our own connections, proxied or not."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
@@ -245,7 +247,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 def _read_body(response: requests.Response) -> bytes:
     body = b""
-    # Cut off, too slow or no HTTP: the status was said, and what is missing here is missed by the format if it matters.
+    # Cut off, too slow or not HTTP: the status is known, and the wire format notices a missing part that matters.
     with suppress(Exception):
         for piece in _as_it_comes(response):
             body += piece
@@ -255,7 +257,7 @@ def _read_body(response: requests.Response) -> bytes:
 
 
 def _as_it_comes(response: requests.Response) -> Iterator[bytes]:
-    """The body in pieces that wait for no byte but the first: a full read would wait for all, however slow they are."""
+    """Yield the body in pieces, each as soon as its first byte is there: a full read would wait for all bytes."""
     read_some = getattr(response.raw, "read1", None)
     if read_some is None:  # urllib3 before 2.2
         yield from response.iter_content(1)
@@ -267,7 +269,7 @@ def _as_it_comes(response: requests.Response) -> Iterator[bytes]:
 def _send_error(
     error: BaseException, url: str, destination: Destination, secrets: tuple[str, ...], *, ambiguous: bool
 ) -> SendError:
-    """What went wrong, for people. Never the text of ``requests``, which repeats the URL and so the token in it."""
+    """Describe the error for people, never with the text of ``requests``, which repeats the URL with the token."""
     place = _host_and_port(url)
     chain = list(_chain(error))
     where = _where_it_failed(chain, handed_over=ambiguous)
@@ -304,7 +306,7 @@ def _tls_advice(chain: list[BaseException]) -> str:
 
 
 def _proxy_in_use(url: str, destination: Destination) -> str:
-    """The proxy by host and port alone: the rest of its URL may be a password."""
+    """Return only host and port of the proxy: the rest of its URL may hold a password."""
     proxy = requests.utils.select_proxy(url, _proxies(url, destination)) or ""
     return _host_and_port(proxy if "://" in proxy else f"//{proxy}")
 
@@ -320,15 +322,15 @@ def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:
 
 
 def _wrapped_by(error: BaseException) -> Optional[BaseException]:
-    """What urllib3 2 wraps without saying so to the interpreter: the trouble with a certificate behind a proxy."""
+    """Return the error that urllib3 2 wraps without setting ``__cause__``: a certificate error behind a proxy."""
     inner = error.args[0] if error.args else None
     return inner if isinstance(inner, BaseException) else None
 
 
 def _detail(chain: list[BaseException]) -> str:
-    """The exception of the standard library behind those of ``requests`` and ``urllib3``, or the first of them."""
+    """Describe the first exception not raised by ``requests`` or ``urllib3``, or else the first of all."""
     cause = next((link for link in chain if not _is_of_the_library(link)), chain[0])
-    # Anything else may quote what it choked on: a header with the token in it, for one.
+    # Other exceptions may quote the data that they failed on, for example a header with the token.
     may_be_quoted = isinstance(cause, (OSError, http.client.HTTPException)) and not _is_of_the_library(cause)
     return f"{type(cause).__name__}: {cause}" if may_be_quoted else type(cause).__name__
 

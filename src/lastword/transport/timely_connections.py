@@ -1,7 +1,7 @@
-"""Connections whose answers come in time as a whole: a socket's timeout, meant for each wait, holds for all of them.
+"""Connections that limit the time of a whole answer: a socket's timeout, meant for each wait, limits all of them.
 
-So one that drips byte by byte keeps nobody for longer than one that says nothing. And connections that know whether
-their descriptor is still theirs: a flusher may be a thread of a program that becomes a daemon and closes them all.
+So an answer that comes byte by byte takes no longer than one that never comes. These connections also check that their
+descriptor is still theirs: a flusher may be a thread of a program that becomes a daemon and closes all descriptors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lastword.descriptors import beside_standard_streams
 
 
 class TimelyReader(io.RawIOBase):
-    """Reads from a socket whose timeout, meant for each wait, it spends on all of them together."""
+    """Reads from a socket, and applies its timeout, meant for each wait, to all waits together."""
 
     def __init__(self, raw: io.RawIOBase, connection: socket.socket) -> None:
         self._raw = raw
@@ -46,23 +46,23 @@ class TimelyReader(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             try:
-                self._connection.settimeout(self._timeout)  # it is kept alive
-            except OSError:  # it was not
+                self._connection.settimeout(self._timeout)  # the connection is kept alive
+            except OSError:  # it is closed
                 pass
             self._raw.close()
         super().close()
 
 
 class _TimelyResponse(http.client.HTTPResponse):
-    """An answer that comes within the time that one read of it may take, head and body, or not at all."""
+    """An answer whose head and body together must come within the timeout of one read, or it fails."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
         self.fp = io.BufferedReader(TimelyReader(self.fp.detach(), sock))
 
     def begin(self) -> None:
-        """Read the head. Lines of it that are no headers are let go: urllib3 would log them as they came, and beside
-        them the URL, which has the token.
+        """Read the head, and discard lines of it that are not headers: urllib3 would log them unchanged, together with
+        the URL, which holds the token.
         """
         super().begin()
         self.msg.defects.clear()
@@ -70,12 +70,12 @@ class _TimelyResponse(http.client.HTTPResponse):
 
 
 class _Guard:
-    """A socket that neither uses nor closes its descriptor once that is another's."""
+    """A socket that neither uses nor closes its descriptor number once that belongs to another file."""
 
     identity: tuple[int, int]
 
     def is_ours(self) -> bool:
-        """Whether the descriptor is still that of this connection."""
+        """Return whether the descriptor is still that of this connection."""
         try:
             return self.identity == _identity_of(self.fileno())  # type: ignore[attr-defined]
         except OSError:
@@ -87,8 +87,8 @@ class _Guard:
         super().close()  # type: ignore[misc]
 
     def __del__(self) -> None:
-        with suppress(Exception):  # the interpreter may be gone in part
-            self.close()  # else it is closed unasked
+        with suppress(Exception):  # the interpreter may be partly shut down
+            self.close()  # otherwise it would be closed without the check
 
     def sendall(self, *arguments: Any) -> None:
         self._check()
@@ -99,7 +99,7 @@ class _Guard:
         return super().recv_into(*arguments)  # type: ignore[misc]
 
     def settimeout(self, seconds: Optional[float]) -> None:
-        self._check()  # for it says to the descriptor whether it waits
+        self._check()  # because it sets the descriptor's blocking mode
         super().settimeout(seconds)  # type: ignore[misc]
 
     def _check(self) -> None:
@@ -108,7 +108,7 @@ class _Guard:
 
 
 class GuardedSocket(_Guard, socket.socket):
-    """A plain one. It takes no number of a standard stream: what a program without them prints would be sent."""
+    """A plain socket, never with a standard stream's number: a program without one would print into the connection."""
 
     def __init__(self, family: int = -1, kind: int = -1, protocol: int = -1, fileno: Optional[int] = None) -> None:
         super().__init__(family, kind, protocol, fileno)
@@ -118,11 +118,11 @@ class GuardedSocket(_Guard, socket.socket):
 
 
 class GuardedTlsSocket(_Guard, ssl.SSLSocket):
-    """What ``over_tls`` makes."""
+    """The socket that ``over_tls`` returns."""
 
 
 def over_tls(connection: socket.socket, identity: tuple[int, int]) -> socket.socket:
-    """The same one, guarded, if it is the standard library's; ``identity`` is that of its descriptor by right."""
+    """Guard ``connection`` if it is of the standard library; ``identity`` is that of its own descriptor."""
     if isinstance(connection, ssl.SSLSocket):
         connection.__class__ = GuardedTlsSocket
         vars(connection)["identity"] = identity
@@ -135,7 +135,7 @@ def _identity_of(descriptor: int) -> tuple[int, int]:
 
 
 def _connected(to: urllib3.connection.HTTPConnection) -> GuardedSocket:
-    """A connection as urllib3 makes it, but for the guard that it has from before it is connected."""
+    """Connect as urllib3 does, but with a socket that is guarded from the start."""
     trouble: OSError = OSError(errno.EADDRNOTAVAIL, "the host has no address")
     try:
         found = socket.getaddrinfo(to._dns_host.strip("[]"), to.port, 0, socket.SOCK_STREAM)
@@ -182,8 +182,8 @@ class _TlsConnection(urllib3.connection.HTTPSConnection):
             self.sock = over_tls(self.sock, self._identity)
 
     def _tunnel(self) -> None:
-        """Ask a proxy for the way, and let go of its answer: before Python 3.11 one that says no kept the socket
-        open as long as anybody kept the exception.
+        """Ask a proxy for a tunnel, and close its answer: before Python 3.11 an answer that refused kept the socket
+        open as long as the exception existed.
         """
         answers: list[_TimelyResponse] = []
 
@@ -208,5 +208,5 @@ class _TlsPool(urllib3.connectionpool.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-#: For the managers of urllib3 that are to make such connections.
+#: The pool classes, by scheme, for the managers of urllib3.
 TIMELY_POOLS = {"http": _Pool, "https": _TlsPool}

@@ -1,8 +1,7 @@
-"""Wire formats: pure translations from the neutral Event to what one kind of tracker expects.
+"""Wire formats: pure translations from the neutral Event to the requests of one kind of tracker.
 
-What each wire format wants capture to take, by the word that a DSN names it with.
-
-Apart from the formats themselves, which only the flusher loads.
+``NEEDS``: the data each wire format needs from capture, by the word that names the format in a DSN. It stands apart
+from the formats, which only the flusher loads.
 """
 
 from __future__ import annotations
@@ -14,5 +13,5 @@ NEEDS = {
     "booboo": Needs(),
 }
 
-#: Without a DSN nobody knows yet where events will go.
+#: Without a DSN the destination of events is not known yet.
 NEEDS_OF_NONE = Needs(message_stack=True)

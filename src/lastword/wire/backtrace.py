@@ -2,7 +2,7 @@
 
 Constraints first: a number is read as a double, so integers from 2**53 travel as strings; attribute values are
 scalars, anything else is an annotation; the tracker rejects a second report with the same uuid, so a refusal after an
-attempt whose answer was never seen may mean that the first one arrived (the documentation does not say how it answers).
+attempt without an answer may mean that the first report arrived (the documentation does not say how it answers).
 
 Request::
 
@@ -16,7 +16,7 @@ ASCII-escaped, NaN and infinities as ``null``, with these keys in this order (ex
     timestamp        whole Unix seconds
     lang             "python"
     langVersion      "<implementation> <version>-<release level>", as in "CPython 3.11.7-final"
-    agent, agentVersion    who sends
+    agent, agentVersion    the client that sends
     mainThread       id of the thread that captured, a string
     attributes       name to scalar; searchable, names below
     annotations      name to anything
@@ -27,45 +27,45 @@ ASCII-escaped, NaN and infinities as ``null``, with these keys in this order (ex
 Where there are breadcrumbs, a second part, ``name="attachment_bt-breadcrumbs-0"; filename="bt-breadcrumbs-0"`` with
 Content-Type application/octet-stream: a JSON array, the oldest first, of ``{id, timestamp, type, level, message,
 attributes}``; id from 1, timestamp in whole Unix milliseconds, type one of the names in ``_BREADCRUMB_TYPES``,
-attributes name to scalar. Where the program has attached something, one part each stands before that,
-``name="attachment_<name>"; filename="<name>"``, with its own Content-Type or the same. What had to be left out is told
-in the annotation ``Attachments left out``.
+attributes name to scalar. Each attachment of the program is one part before that,
+``name="attachment_<name>"; filename="<name>"``, with its own Content-Type or application/octet-stream. The annotation
+``Attachments left out`` lists those left out.
 
 A frame, innermost call first: funcName, line, library, sourceCode (both the absolute path; the latter is the key of
-``sourceCode``). One block of source per file; lines between two excerpts that nobody took are empty ones, so that
+``sourceCode``). One block of source per file; lines between two excerpts that were not captured are empty, so that
 every line keeps its number.
 
-``error.type`` is "Message", "Exception" (somebody caught it) or "Unhandled exception". Annotation ``Exception``:
-type, message, traceback (as ``traceback.format_tb`` words it, with its marks under the line: ``wire.carets``).
+``error.type`` is "Message", "Exception" (a caught one) or "Unhandled exception". Annotation ``Exception``: type,
+message, traceback (as ``traceback.format_tb`` formats it, with its marks under the line: ``wire.carets``).
 
 Answer: 200 with a JSON object that has ``_rxid`` acknowledges the report; a 200 without it does not. 403 is an invalid
-token, 400 a malformed report, 503 a wrong subdomain as well as overload. Another refusal, where an earlier attempt had
-no answer, is taken for that of a second report with the same uuid: delivered, uncertain. Not so 403, 404 and 413, which
-have a meaning of their own. The rest is read by ``wire.http_status``.
+token, 400 a malformed report, 503 a wrong subdomain as well as overload. If an earlier attempt had no answer, a refusal
+counts as that of a second report with the same uuid: delivered, uncertain. 403, 404 and 413 are exempt, because they
+have a meaning of their own. ``wire.http_status`` reads all other answers.
 
-Where this comes from: the released package backtracepython 0.4.3, its requests recorded on CPython 3.11.7 (see
+Sources: the released package backtracepython 0.4.3, its requests recorded on CPython 3.11.7 (see
 tests/wire/README.md); the page "Error Reporting API Endpoints" of Backtrace's documentation for required fields, the
 meaning of ``agent``, ``sourceCode`` and the uuid rule; Backtrace's SDKs for JavaScript, Unity and Android for the
 breadcrumbs and ``_mod_fingerprint``; proc(5) for the kernel's names.
 
-What differs from that package, and why:
+Differences from that package, and why:
 
 * ``agent`` and ``backtrace.agent`` name lastword: the page defines the field as the client that sends the report, and
   nothing documented depends on the value.
-* The thread that captured is the one blamed, whatever its name. The others are shown where the event has them: in a
-  burst not with each one (``capture.threads``).
+* The thread that captured is blamed, whatever its name. Other threads are shown if the event has them: in a burst not
+  every event does (``capture.threads``).
 * Added attributes ``process.parent``, ``process.role`` and ``process.command``, then ``environment``, ``release``,
-  ``level``, ``transaction``, ``user.<key>``, what was logged with it as ``logging.<key>`` (the text is
-  ``logging.message``), the scalars of ``extra`` and the tags stand where that package puts its
-  client-wide ones. Added annotations ``Notes``, ``Local variables`` and ``Chained exceptions`` hold what the format has
-  no field for, the latter the members of a group too, each with its parent; the contexts and the rest of ``extra``
-  stand beside them under their own names.
-* A fingerprint becomes ``_mod_fingerprint``, the SHA-256 of its parts; one with ``{{ default }}`` in it, which the
-  tracker knows nothing of, leaves the grouping to the tracker.
+  ``level``, ``transaction``, ``user.<key>``, the logged values as ``logging.<key>`` (the text is ``logging.message``),
+  the scalars of ``extra`` and the tags stand where that package puts its client-wide ones. Added annotations ``Notes``,
+  ``Local variables`` and ``Chained exceptions`` hold data for which the format has no field; the last also has the
+  members of a group, each with its parent. The contexts and the rest of ``extra`` stand beside them under their own
+  names.
+* A fingerprint becomes ``_mod_fingerprint``, the SHA-256 of its parts; one that contains ``{{ default }}``, which the
+  tracker does not know, leaves the grouping to the tracker.
 
 A report that the drop-in has prepared (``wire.backtrace_prepared``) is that package's own: it has its agent, its
-attributes and annotations, and nothing is added but what ``lastword.add_attachment`` has attached, and the annotation
-on what was left out.
+attributes and annotations. Only attachments from ``lastword.add_attachment`` are added, and the annotation on
+attachments left out.
 """
 
 from __future__ import annotations
@@ -100,19 +100,19 @@ from lastword.wire.trim import fit
 
 TAB_WIDTH = 8
 
-#: A run of equal frames longer than this is cut and counted, as Python's own tracebacks do.
+#: A run of equal frames longer than this is cut and counted, as in Python's own tracebacks.
 SHOWN_REPEATS = 3
 
 _ALSO_A_WRONG_SUBDOMAIN = 503
 
-#: Types of breadcrumbs that the tracker tells apart; any other is ``manual``.
+#: Types of breadcrumbs that the tracker distinguishes; any other becomes ``manual``.
 _BREADCRUMB_TYPES = frozenset(("manual", "log", "navigation", "http", "system", "user", "configuration"))
 
 
 def request(event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
-    """The request that delivers ``event``, trimmed to ``limit`` bytes of body; the same arguments, the same bytes.
+    """Return the request that delivers ``event``, trimmed to ``limit`` bytes of body; same arguments, same bytes.
 
-    Without a limit nothing is trimmed: no size is documented, so it is the tracker that says what is too large.
+    Without a limit nothing is trimmed: no size is documented, so the tracker decides which body is too large.
     """
     boundary = f"lastword-{event['id']}"
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
@@ -124,8 +124,8 @@ def request(event: Event, destination: Destination, limit: Optional[int] = None)
 
 
 def rendered(body: bytes, content_type: str, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
-    """The request that delivers ``body``, a multipart form. Where it is too large, its attachments go: the parts behind
-    the first one, which is the report.
+    """Return the request that delivers ``body``, a multipart form. If it is too large, its attachments are removed: the
+    parts behind the first one, which is the report.
     """
     if limit is not None and len(body) > limit:
         body = _without_attachments(body)
@@ -133,7 +133,7 @@ def rendered(body: bytes, content_type: str, destination: Destination, limit: Op
 
 
 def judge(reply: HttpReply, history: History) -> Verdict:
-    """What the tracker's answer means for the event."""
+    """Return the verdict on the tracker's answer."""
     if reply.status == 200 and _has_receipt(reply.body):
         return Delivered()
     if 200 <= reply.status < 300:
@@ -147,7 +147,7 @@ def judge(reply: HttpReply, history: History) -> Verdict:
 
 
 def _fitting(event: Event, body: Callable[[Event], bytes], limit: Optional[int]) -> bytes:
-    """First goes the wider source, then what is attached, and only then is anything trimmed."""
+    """Remove first the wider source, then the attachments, and trim only if the body is still too large."""
     rendered = body(event)
     if limit is None or len(rendered) <= limit:
         return rendered
@@ -159,7 +159,7 @@ def _fitting(event: Event, body: Callable[[Event], bytes], limit: Optional[int])
 
 
 def payload(event: Event) -> dict[str, Any]:
-    """The report object, before it becomes JSON."""
+    """Return the report object, before it becomes JSON."""
     told = prepared(event)
     if told is None:
         annotations = add_left_out_note(_annotations(event), event)
@@ -167,7 +167,7 @@ def payload(event: Event) -> dict[str, Any]:
         report["sourceCode"] = _source_code(shown_stack(event)[::-1])
         return report
     report = {**(told["report"] or report_without_source(event, told))}
-    # Who had the report in hand may have put anything in their place.
+    # The program, if it has had the report, may have put anything in their place.
     if isinstance(report.get("annotations"), dict):
         report["annotations"] = add_left_out_note(report["annotations"], event)
     trimmed = event["tags"].get(TRIMMED_TAG)
@@ -180,7 +180,7 @@ def payload(event: Event) -> dict[str, Any]:
 
 
 def report_without_source(event: Event, told: Prepared) -> dict[str, Any]:
-    """The report that a program has prepared, but for ``sourceCode``. Attributes and annotations are ``told``'s own."""
+    """Return a prepared report without ``sourceCode``. Attributes and annotations are ``told``'s own."""
     return _report(event, told["agent"], told["agent_version"], told["attributes"], told["annotations"])
 
 
@@ -208,7 +208,7 @@ def _report(
 
 
 def _threads(event: Event, stack: list[Frame]) -> dict[str, dict[str, Any]]:
-    """The one that captured, then the others."""
+    """Return the thread that captured, then the other threads."""
     shown = {
         str(other["id"]): {
             "name": other["name"],
@@ -227,7 +227,7 @@ def _json(value: Any) -> bytes:
 
 
 def _parts(event: Event) -> list[Part]:
-    """What goes with the report."""
+    """Return the parts that go with the report."""
     crumbs = event["breadcrumbs"]
     return [*parts(event), *([Part(BREADCRUMBS, BYTES, _json(_breadcrumbs(event)))] if crumbs else [])]
 
@@ -304,7 +304,7 @@ def _annotations(event: Event) -> dict[str, Any]:
 
 
 def exception_annotation(exception: ExceptionInfo, version: str) -> dict[str, Any]:
-    """The annotation ``Exception``; ``version`` is that of the Python that captured."""
+    """Return the annotation ``Exception``; ``version`` is that of the Python that captured."""
     return {
         "type": exception["type"],
         "message": exception["value"],
@@ -313,7 +313,7 @@ def exception_annotation(exception: ExceptionInfo, version: str) -> dict[str, An
 
 
 def _link(number: int, exception: ExceptionInfo, version: str) -> dict[str, Any]:
-    """An exception behind the reported one, which is number 0; ``parent`` is the number of the one it led to."""
+    """Return an exception behind the reported one, which is number 0; ``parent`` is the number of the one it led to."""
     return {
         "number": number,
         "relation": exception["kind"],
@@ -325,7 +325,7 @@ def _link(number: int, exception: ExceptionInfo, version: str) -> dict[str, Any]
 
 
 def _local_variables(frames: list[Frame]) -> list[dict[str, Any]]:
-    """The variables of each frame that has any, innermost call first like the stack beside which they are read."""
+    """Return the variables of each frame that has any, innermost call first like the stack beside them."""
     return [
         {
             "function": frame["function"],
@@ -340,7 +340,7 @@ def _local_variables(frames: list[Frame]) -> list[dict[str, Any]]:
 
 def _traceback(frames: list[Frame], version: str) -> list[str]:
     entries: list[str] = []
-    frames = [own_frame(frame) for frame in frames]  # each may be encoded, and is asked several things
+    frames = [own_frame(frame) for frame in frames]  # each may be encoded, and is read several times
     for _, run in groupby(frames, lambda frame: (frame["file"], frame["line"], frame["function"])):
         entries += [_traceback_entry(frame, version) for frame in islice(run, SHOWN_REPEATS)]
         if hidden := sum(1 for _ in run):
@@ -354,7 +354,7 @@ def _traceback_entry(frame: Frame, version: str) -> str:
 
 
 def _source_code(stack: list[Frame], tab_width: Any = TAB_WIDTH) -> dict[str, dict[str, Any]]:
-    """One block for each file, from the lowest line that a frame brought to the highest."""
+    """Return one block for each file, from the lowest line in its frames' excerpts to the highest."""
     files: dict[str, dict[int, str]] = {}
     for frame in stack:
         first = frame["first_source_line"]

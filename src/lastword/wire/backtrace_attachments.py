@@ -1,4 +1,4 @@
-"""What goes with a Backtrace report: parts of the form behind the report itself."""
+"""The attachments of a Backtrace report: parts of the form behind the report itself."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, Callable, NamedTuple, Optional, cast
 
 from lastword.event import TRIMMED_TAG, Attachment, Event, FileFound, attachments_left_out, told_of
 
-#: The annotation that names the attachments that did not go with a report.
+#: The annotation that names the attachments left out of a report.
 LEFT_OUT = "Attachments left out"
 
-#: The part that has the breadcrumbs.
+#: The name of the part with the breadcrumbs.
 BREADCRUMBS = "bt-breadcrumbs-0"
 
 BYTES = "application/octet-stream"
 
-#: What a name in a part's header cannot hold, as browsers write it.
+#: Characters that a name in a part's header cannot contain, escaped as browsers do.
 _QUOTED = {ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"}
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)?", re.ASCII)
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 def parts(event: Event) -> list[Part]:
-    """The attachments that the event has with it; a second one of a name gets a number."""
+    """Return the attachments whose content the event has; a second one with the same name gets a number."""
     found: list[Part] = []
     taken = {BREADCRUMBS}
     for one in event["attachments"]:
@@ -45,8 +45,8 @@ def parts(event: Event) -> list[Part]:
 
 
 def form(boundary: str, report: bytes, parts: list[Part]) -> bytes:
-    """The body. The boundary cannot occur in it: JSON text holds no line break, and a boundary follows one; nobody who
-    wrote an attached file knew the event's id, from which it is made.
+    """Return the body. The boundary cannot occur in it: it follows a line break, and JSON text has none; it is made of
+    the event's id, which was unknown to the author of an attached file.
     """
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="upload_file"; filename="upload_file"\r\n\r\n'
     pieces = [head.encode("ascii"), report]
@@ -59,7 +59,7 @@ def form(boundary: str, report: bytes, parts: list[Part]) -> bytes:
 
 
 def add_left_out_note(annotations: dict[str, Any], event: Event) -> dict[str, Any]:
-    """The annotations, with those attachments that the event goes without."""
+    """Return the annotations with a list of the attachments that were left out."""
     left_out = [told_of(one) for one in event["attachments"] if one["left_out"]]
     if not left_out:
         return annotations
@@ -68,16 +68,16 @@ def add_left_out_note(annotations: dict[str, Any], event: Event) -> dict[str, An
 
 
 def without_attachments(event: Event) -> Event:
-    """What is left of an event that its tracker finds too large; its tag says so."""
+    """Return an event, too large for its tracker, without its attachments; its tag names them."""
     gone = ", ".join(one["name"] for one in event["attachments"] if one["content"] is not None)
     smaller = attachments_left_out(event, "too large for the tracker")
     return {**smaller, "tags": {**event["tags"], TRIMMED_TAG: f"left out to fit: {gone}"}}
 
 
 def with_files_read(event: Event, read: Callable[[FileFound], Optional[bytes]]) -> Event:
-    """The event with the contents of those attachments that its record has no room for.
+    """Return the event with the contents of the attachments for which its record has no room.
 
-    ``read`` gives what a file was, None where that cannot be had any more.
+    ``read`` returns the content that a file had, None if that is no longer available.
     """
     if not any(one["file"] for one in event["attachments"]):
         return event
@@ -88,13 +88,13 @@ def with_files_read(event: Event, read: Callable[[FileFound], Optional[bytes]]) 
             continue
         content = read(one["file"])
         left_out = "changed or gone before it was sent" if content is None else None
-        # Bytes, which need not become base64 to be sent.
+        # Bytes: sending them needs no base64.
         complete.append({**one, "content": cast("Optional[str]", content), "left_out": left_out})
     return {**event, "attachments": complete}
 
 
 def _bytes_of(content: Any) -> bytes:
-    """A content as it is; what a hook has put there as a plain text, as that text."""
+    """Return a content as bytes; plain text that a hook has put there is encoded."""
     if isinstance(content, bytes):
         return content
     try:

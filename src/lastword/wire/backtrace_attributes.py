@@ -1,4 +1,4 @@
-"""The attributes of a Backtrace report: scalars by which the tracker searches, groups and counts."""
+"""The attributes of a Backtrace report: scalars by which the tracker searches, groups and counts reports."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def attributes(event: Event) -> dict[str, Scalar]:
 
 
 def default_attributes(process: ProcessInfo, host: HostInfo, agent: str, version: str) -> dict[str, Scalar]:
-    """Those that the released package sends of every process, by the names that it has for them."""
+    """Return the attributes that the released package sends for every process, under its names."""
     attributes: dict[str, Scalar] = {
         "application": process["name"],
         "process.id": process["pid"],
@@ -92,7 +92,7 @@ def _renamed(figures: dict[str, int], names: dict[str, str]) -> dict[str, int]:
 
 
 def _more_of_the_process(event: Event) -> dict[str, Scalar]:
-    """What is known of it: an older lastword knew less."""
+    """Return those attributes of the process that the event has; events of an older lastword have fewer."""
     told: dict[str, Any] = {**event["process"]}
     return {f"process.{name}": told[name] for name in ("parent", "role", "command") if told.get(name)}
 
@@ -121,7 +121,7 @@ def is_scalar(value: Any) -> bool:
 
 
 def _error(event: Event) -> tuple[str, str]:
-    """The values of ``error.type`` and ``error.message``."""
+    """Return the values of ``error.type`` and ``error.message``."""
     if not event["exceptions"]:
         return "Message", event["message"] or ""
     return "Exception" if event["handled"] else "Unhandled exception", event["exceptions"][0]["value"]

@@ -1,8 +1,8 @@
-"""What the drop-in for ``backtracepython`` has made of a report itself, beside the event in its record.
+"""The parts of a report that the drop-in for ``backtracepython`` has prepared, beside the event in its record.
 
-The calls of that package let a program say what stands in the attributes, the annotations and, by ``get_data()``,
-anywhere in the report. All of that is settled in the process that reports. Stacks, threads, the machine and the rest
-of what is large stay in the event, so that it is trimmed, shown and redirected like any other.
+The calls of that package let a program set the attributes, the annotations and, by ``get_data()``, anything in the
+report. All of that is decided in the process that reports. Stacks, threads, the machine and other large parts stay in
+the event, so that it is trimmed, shown and redirected like any other.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from lastword.event import Event, Frame
 #: The key of an event under which a ``Prepared`` stands.
 PREPARED = "backtrace"
 
-#: Lines that one block of source may span; of a file whose frames are further apart, the event's own excerpts are sent.
+#: Lines that one block of source may span; for a file whose frames are further apart, the event's excerpts are sent.
 MAX_BLOCK_LINES = 10_000
 
-#: The annotation that names the files of which only the few lines are shown that capture took.
+#: The annotation that names the files shown only by the few lines that capture took.
 LITTLE_SOURCE = "Source code shown in part"
 
 
 class Prepared(TypedDict):
-    """All texts and values are JSON as the tracker shall have it."""
+    """A prepared report; all its texts and values are JSON in the form that the tracker gets."""
 
     agent: str
     agent_version: str
     attributes: dict[str, Any]
     annotations: dict[str, Any]
-    tab_width: Any  # whatever the program has said it is
+    tab_width: Any  # any value, as the program has set it
     source_wanted: bool  # False: the report has no key ``sourceCode``
     lines_around: int  # above each frame's line, one more below it
-    source: dict[str, dict[str, Any]]  # blocks by path, as far as the files could be read; {} until then
-    report: Optional[dict[str, Any]]  # the whole report but ``sourceCode``, where the program has had hold of it
+    source: dict[str, dict[str, Any]]  # blocks by path, for files that could be read; {} until then
+    report: Optional[dict[str, Any]]  # the whole report without ``sourceCode``, if the program has had it
 
 
 def prepared(event: Event) -> Optional[Prepared]:
@@ -41,14 +41,14 @@ def prepared(event: Event) -> Optional[Prepared]:
 
 
 def with_prepared(event: Event, changes: Prepared) -> Event:
-    """The event with another ``Prepared``."""
+    """Return the event with another ``Prepared``."""
     return cast("Event", {**event, PREPARED: changes})
 
 
 def with_more_source(event: Event, read_lines: Callable[[str], Optional[list[str]]]) -> Event:
-    """The event with as many lines around each frame of the blamed thread as its report is to have.
+    """Return the event with as many lines around each frame of the blamed thread as its report asks for.
 
-    ``read_lines`` gives the lines of a source file by its absolute path, None where they are not what they were.
+    ``read_lines`` returns the lines of a source file by its absolute path, None if it has changed or is unreadable.
     """
     told = prepared(event)
     if told is None or not told["source_wanted"]:
@@ -67,13 +67,13 @@ def with_more_source(event: Event, read_lines: Callable[[str], Optional[list[str
 
 
 def without_wider_source(event: Event) -> Optional[Event]:
-    """The event without the source that was read for its report; None where there is none."""
+    """Return the event without the source that was read for its report; None if there is none."""
     told = prepared(event)
     return with_prepared(event, {**told, "source": {}}) if told and told["source"] else None
 
 
 def shown_stack(event: Event) -> list[Frame]:
-    """The stack of the thread that is blamed, outermost call first."""
+    """Return the stack of the blamed thread, outermost call first."""
     exceptions = event["exceptions"]
     return (exceptions and exceptions[0]["frames"]) or event["stack"]
 

@@ -1,6 +1,6 @@
-"""The event object of ``wire.booboo``, whose specification is there.
+"""The event object of ``wire.booboo``; its specification is there.
 
-Apart, and light, for a program that has a hook for these objects makes them where it captures.
+A separate, light module, because a program with a hook for these objects makes them where it captures.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CHAIN_TYPES = {None: None, "cause": "cause", "context": "context", "member": "c
 
 
 def payload(event: Event) -> dict[str, Any]:
-    """The documented event object, before it becomes JSON."""
+    """Return the documented event object, before it becomes JSON."""
     exceptions = event["exceptions"]
     raised = exceptions[0] if exceptions else None
     request = event["contexts"].get(REQUEST_CONTEXT)
@@ -46,7 +46,7 @@ def payload(event: Event) -> dict[str, Any]:
 
 
 def _attachments(event: Event) -> dict[str, str]:
-    """There is no place for them; what there was is said in a tag."""
+    """Return a tag that names the attachments; the format has no place for them."""
     told = "; ".join(told_of(one) for one in event["attachments"])
     return {ATTACHMENTS_TAG: f"not sent: {told}"[:MAX_TOLD]} if told else {}
 

@@ -1,8 +1,8 @@
-"""The marks under a line of source that show which part of it was at work, as Python's own tracebacks have them.
+"""The marks under a line of source that show which part of it was running, as in Python's own tracebacks.
 
-From Python 3.11 on: ``^`` under the expression; where it is an operation or an item, ``~`` under the rest of it. Python
-3.13 shows each line of an expression over several lines, marks the brackets of calls too, and leaves the marks out
-where they would tell nothing.
+From Python 3.11 on: ``^`` under the expression; if it is an operation or an item, ``~`` under the rest of it. Python
+3.13 shows each line of an expression over several lines, marks the brackets of calls too, and omits the marks where
+they would add nothing.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from lastword.event import FILTERED
 
 _FIRST_OF_SEVERAL_LINES = (3, 13)
 
-#: Would be an escape that Python warns of; whatever stands there, the places of all else are the same.
+#: May begin an escape that Python warns of; replaced by one character, it leaves all other places unchanged.
 _ESCAPE = re.compile(r"\\(?![\n'\"])")
 
 _Place = tuple[int, int]  # row and column, from 0, in characters
 
 
 class _Source(NamedTuple):
-    rows: tuple[str, ...]  # what is not there is not known
+    rows: tuple[str, ...]  # missing rows are unknown
     end_row: int
     start: int
     end: int
 
 
 def marked_source(frame: Mapping[str, Any], version: str) -> list[str]:
-    """The line of ``frame``, without its indentation, with the marks below; more lines where Python shows more.
+    """Return the line of ``frame``, without indentation, with the marks below; more lines where Python shows more.
 
-    ``version`` is that of the Python that captured. [] where no source is known, and no marks where there are no
-    columns, or where the source was changed, by scrubbing, for example.
+    ``version`` is that of the Python that captured. [] if no source is known, and no marks if there are no columns, or
+    if the source was changed, for example by scrubbing.
     """
     source, own = frame.get("source"), frame["line"] - frame["first_source_line"]
     if not source or not 0 <= own < len(source) or not source[own].strip():
@@ -66,7 +66,7 @@ def _marked(source: _Source, newer: bool) -> list[str]:
 
 
 def _as_in_3_11(line: str, start: int, end: Optional[int]) -> list[str]:
-    """``end`` is None where that is on another line."""
+    """``end`` is None if it is on another line."""
     shown = line.strip()
     middle = None if end is None else _middle([line[start:end]], of_calls=False)
     end = len(line.rstrip()) if end is None else max(end, start + 1)
@@ -106,7 +106,7 @@ def _as_since_3_13(original: tuple[str, ...], start: int, end: int) -> list[str]
 
 
 def _marks(text: str, first: int, last: int, row: int, start: int, middle: Optional[tuple[_Place, _Place]]) -> str:
-    """Below ``text``, which is row ``row`` of an expression that begins in column ``start`` of its first row."""
+    """Return the marks below ``text``, row ``row`` of an expression that begins in column ``start`` of row 0."""
     blank = len(text) - len(text.lstrip())
     marks = ""
     for column in range(last):
@@ -118,7 +118,7 @@ def _marks(text: str, first: int, last: int, row: int, start: int, middle: Optio
 
 
 def _tells_something(rows: list[str], start: int, end: int, middle: Optional[tuple[_Place, _Place]]) -> bool:
-    """Not a whole ``return name(…)`` or ``name = name(…)``; nor what is the whole line."""
+    """Whether marks add anything; False for a whole ``return name(…)``, ``name = name(…)`` or other whole line."""
     statement = _parsed("\n".join(rows))
     call: Any = None
     if isinstance(statement, ast.Return):
@@ -133,13 +133,13 @@ def _tells_something(rows: list[str], start: int, end: int, middle: Optional[tup
 
 
 def _middle(segment: list[str], *, of_calls: bool) -> Optional[tuple[_Place, _Place]]:
-    """Where the operator, or the brackets, of the expression that ``segment`` is begin and end; None of any other."""
+    """Return where the operator, or the brackets, of the expression in ``segment`` begin and end; None without them."""
     statement = _parsed("(\n" + "\n".join(segment) + "\n)")
     expression: Any = statement.value if isinstance(statement, ast.Expr) else None
     if isinstance(expression, ast.BinOp):
         right = expression.right
         row, column = _next(segment, expression.left, ") \t\f", is_among=False)
-        # Before 3.13 the second character is looked for behind a closing bracket, too.
+        # Before 3.13 Python searches the second character behind a closing bracket, too.
         first = (row, column) if of_calls else _next(segment, expression.left, " \t\f", is_among=False)
         second = segment[first[0]][first[1] + 1 : first[1] + 2]
         is_before_right = (first[0], first[1] + 1) < (
@@ -159,12 +159,14 @@ def _middle(segment: list[str], *, of_calls: bool) -> Optional[tuple[_Place, _Pl
 def _parsed(text: str) -> Optional[ast.stmt]:
     try:
         return ast.parse(_ESCAPE.sub("/", text)).body[0]
-    except Exception:  # part of a statement, of another Python, or too deep
+    except Exception:  # part of a statement, syntax of another Python, or nested too deep
         return None
 
 
 def _next(segment: list[str], before: Any, characters: str, *, is_among: bool) -> _Place:
-    """The first place behind ``before`` with one of ``characters``, or with another; comments are passed over."""
+    """Return the first place behind ``before`` with one of ``characters`` (or none of them, if not ``is_among``);
+    comments are skipped.
+    """
     row, column = _end_of(segment, before)
     while row < len(segment):
         if column >= len(segment[row]) or segment[row][column] in "\\#":
@@ -181,6 +183,6 @@ def _end_of(segment: list[str], node: Any) -> _Place:
 
 
 def _in_characters(segment: list[str], line: int, offset: int) -> int:
-    """``ast`` counts bytes of UTF-8, and lines from the bracket that was put before."""
+    """Convert a column of ``ast``, which counts bytes of UTF-8, and lines from the bracket put before the segment."""
     text = segment[line - 2]
     return offset if text.isascii() else len(text.encode()[:offset].decode(errors="replace"))

@@ -1,7 +1,7 @@
-"""What every wire format is: two pure functions, and the closed set of verdicts.
+"""The interface of every wire format: pure functions, and the closed set of verdicts.
 
-A format knows its vendor's field names and what its vendor's answers mean. It opens no socket, reads no clock, no
-file and no environment; the same event and destination always give the same request.
+A format knows its vendor's field names and the meaning of its vendor's answers. It opens no socket, and reads no clock,
+file or environment; the same event and destination always give the same request.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from lastword.wire.http_message import HttpReply, HttpRequest
 
 @dataclass(frozen=True)
 class History:
-    """What came before an attempt. ``ambiguous``: this event was sent before, and no answer was seen."""
+    """The history of an attempt. ``ambiguous``: this event was sent before, and no answer was seen."""
 
     ambiguous: bool = False
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """The tracker has the event; ``uncertain``: by all that is known, for it did not say so itself."""
+    """The tracker has the event; ``uncertain``: this is inferred, because the tracker did not say so itself."""
 
     uncertain: bool = False
 
 
 class Blame(Enum):
-    """What may be at fault where an event was not delivered."""
+    """The possible cause if an event was not delivered."""
 
-    EVENT = "the event"  # for what it is, or because the tracker breaks down at it
+    EVENT = "the event"  # its content is wrong, or the tracker fails on it
     ADDRESS = "the address or the key"
-    TRACKER = "the tracker"  # which has too much to do, or is in trouble
-    NETWORK = "the network"  # no way to the tracker, which knows nothing of the attempt
+    TRACKER = "the tracker"  # it is overloaded, or in trouble
+    NETWORK = "the network"  # the tracker was not reached and knows nothing of the attempt
 
 
 @dataclass(frozen=True)
 class _NotDelivered:
-    """``reason`` is for people, in one line: it may quote the tracker, or what is wrong with an event."""
+    """``reason`` is one line for people: it may quote the tracker, or say what is wrong with an event."""
 
     reason: str
 
@@ -51,10 +51,10 @@ class _NotDelivered:
 
 @dataclass(frozen=True)
 class Retry(_NotDelivered):
-    """Not now: keep the event and try again, after ``after`` seconds where the tracker named a time.
+    """Not now: keep the event and try again, after ``after`` seconds if the tracker named a time.
 
-    Where ``blame`` is the address, the tracker answers in this way to a wrong one as well; it counts as one if it has
-    never taken an event. Where it is the event, that waits alone once others pass.
+    If ``blame`` is the address, the tracker gives this answer for a wrong address as well; the address counts as wrong
+    if it has never taken an event. If ``blame`` is the event, only that event waits once other events pass.
     """
 
     after: Optional[float] = None
@@ -65,8 +65,8 @@ class Retry(_NotDelivered):
 class Refused(_NotDelivered):
     """Not this event, ever: set it aside and go on with the next.
 
-    Where ``blame`` is the address, the tracker answers in this way to a wrong address or key as well; three different
-    events in a row are taken for one. ``too_large``: a smaller body is worth one more try.
+    If ``blame`` is the address, the tracker gives this answer for a wrong address or key as well; it counts as wrong
+    after three different events in a row. ``too_large``: a smaller body is worth one more try.
     """
 
     blame: Blame = Blame.EVENT
@@ -75,24 +75,24 @@ class Refused(_NotDelivered):
 
 @dataclass(frozen=True)
 class Misconfigured(_NotDelivered):
-    """Nothing will pass with this address or key: keep everything and say so."""
+    """Nothing will pass with this address or key: keep everything and report it."""
 
 
 Verdict = Union[Delivered, Retry, Refused, Misconfigured]
 
 
 class WireFormat(Protocol):
-    """The shape of a wire module: ``wire.backtrace`` and ``wire.booboo`` are themselves of this type."""
+    """The interface of a wire module: ``wire.backtrace`` and ``wire.booboo`` are themselves of this type."""
 
     def request(self, event: Event, destination: Destination, limit: Optional[int] = None) -> HttpRequest:
-        """The request that delivers ``event``, trimmed to what the format takes, and to ``limit`` bytes of body."""
+        """Return the request that delivers ``event``, trimmed to the format's limit and to ``limit`` bytes of body."""
 
     def rendered(
         self, body: bytes, content_type: str, destination: Destination, limit: Optional[int] = None
     ) -> HttpRequest:
-        """The request that delivers ``body``, which is of this format already: as it stands, as long as it is no larger
-        than what the format takes, and ``limit``. Else trimmed as far as that is possible without the event.
+        """Return the request that delivers ``body``, which is of this format already: unchanged if it is within the
+        format's limit and ``limit``, else trimmed as far as that is possible without the event.
         """
 
     def judge(self, reply: HttpReply, history: History) -> Verdict:
-        """What the tracker's answer means for the event."""
+        """Return the verdict on the tracker's answer."""

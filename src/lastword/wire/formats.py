@@ -1,4 +1,4 @@
-"""Every wire format, by the word that a DSN names it with (``Dsn.wire``)."""
+"""Every wire format, by the word that names it in a DSN (``Dsn.wire``)."""
 
 from __future__ import annotations
 

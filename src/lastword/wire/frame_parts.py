@@ -1,4 +1,4 @@
-"""What every format reads out of a frame in the same way."""
+"""The parts of a frame that every format reads in the same way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lastword.event import FILTERED, Frame, Variable
 
 
 class SourceContext(NamedTuple):
-    """The line of a frame and its neighbours; ``""`` and empty lists where the source is unknown."""
+    """The line of a frame and its neighbours; ``""`` and empty lists if the source is unknown."""
 
     before: list[str]
     line: str
@@ -16,7 +16,7 @@ class SourceContext(NamedTuple):
 
 
 def source_context(frame: Frame, lines: int = 0) -> SourceContext:
-    """The source line that ``frame`` was in, with at most ``lines`` lines above and below."""
+    """Return the source line that ``frame`` was in, with at most ``lines`` lines above and below."""
     own = frame["line"] - frame["first_source_line"]
     source = frame["source"]
     if not 0 <= own < len(source):
@@ -25,7 +25,7 @@ def source_context(frame: Frame, lines: int = 0) -> SourceContext:
 
 
 def shown_value(variable: Variable) -> str:
-    """The text that stands for a variable's value: its repr, ``[filtered]``, or ``<TypeName>`` where repr failed."""
+    """Return the text shown for a variable's value: its repr, ``[filtered]``, or ``<TypeName>`` if repr failed."""
     _name, mark, text = variable
     if mark == "filtered":
         return FILTERED

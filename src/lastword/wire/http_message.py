@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A POST, complete: ``headers`` are exactly what the wire format adds to those that HTTP itself needs."""
+    """A complete POST: ``headers`` are only those that the wire format adds to the ones that HTTP itself needs."""
 
     url: str
     body: bytes
@@ -17,8 +17,8 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpReply:
-    """An answer: ``headers`` have lower-case names; ``body`` is cut at 64 KiB. ``secrets`` are what the request was
-    sent with, which nobody who quotes the answer repeats.
+    """An answer: ``headers`` have lower-case names; ``body`` is cut at 64 KiB. ``secrets`` are those that the request
+    was sent with; a quotation of the answer must not repeat them.
     """
 
     status: int

@@ -1,19 +1,19 @@
-"""What an answer that is no success means: the part that every HTTP tracker agrees on.
+"""The meaning of an unsuccessful answer, as far as all HTTP trackers agree on it.
 
 ========================  ==========================================================================================
-408, 425, 429             Retry, after ``Retry-After`` where it is given (at most a day)
-502, 503, 504             Retry likewise
-other 5xx                 Retry likewise, and perhaps the tracker stumbles over this one event
-3xx                       Misconfigured: the DSN should name the place that ``Location`` names
-401, 407                  Misconfigured: wrong key, or a proxy that wants a password
-403, 404                  Refused, and perhaps the key or the address is wrong: one event alone cannot tell
-413                       Refused, and a smaller body is worth a try
-other 4xx (400, 422 …)    Refused: this event, ever
-anything else             Retry: a 1xx, or a 2xx that its format does not take for an acknowledgement
+408, 425, 429             Retry, after ``Retry-After`` if it is given (at most a day)
+502, 503, 504             Retry in the same way
+other 5xx                 Retry in the same way; perhaps the tracker fails on this one event
+3xx                       Misconfigured: the DSN should name the address in ``Location``
+401, 407                  Misconfigured: wrong key, or a proxy that requires a password
+403, 404                  Refused; perhaps the key or the address is wrong: one event alone cannot show it
+413                       Refused; a smaller body is worth a try
+other 4xx (400, 422 …)    Refused: this event will never pass
+anything else             Retry: a 1xx, or a 2xx that its format does not accept as an acknowledgement
 ========================  ==========================================================================================
 
-Reasons carry the tracker's own words: the status and the first 200 characters of the body, on one line, without
-anything that steers a terminal and without the secrets that the request was sent with.
+Reasons quote the tracker: the status and the first 200 characters of the body, on one line, without terminal control
+characters and without the secrets that the request was sent with.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.wire.format import Blame, Misconfigured, Refused, Retry, Verdict
 from lastword.wire.http_message import HttpReply
 
-#: Seconds. A tracker that asks for more is asked again after a day.
+#: Seconds. If a tracker asks for a longer wait, the next attempt is made after a day.
 LONGEST_WAIT = 24 * 3600.0
 
 _TRY_AGAIN = frozenset({408, 425, 429})
-#: What stands before a tracker says these, or the tracker of itself; every other 5xx may be about the event.
+#: Sent by a proxy in front of a tracker, or by the tracker about itself; every other 5xx may be about the event.
 _NOT_THE_EVENT = frozenset({502, 503, 504})
 _WRONG_KEY = frozenset({401, 407})
 _PERHAPS_WRONG_ADDRESS_OR_KEY = frozenset({403, 404})
@@ -41,13 +41,13 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def verdict_without_success(reply: HttpReply) -> Verdict:
-    """The verdict on an answer in which the format found no acknowledgement."""
+    """Return the verdict on an answer in which the format found no acknowledgement."""
     status, said = reply.status, words(reply)
     if status in _TRY_AGAIN or status >= 500:
         about_event = status >= 500 and status not in _NOT_THE_EVENT
         return Retry(said, wait_asked_for(reply), Blame.EVENT if about_event else Blame.TRACKER)
     if 300 <= status < 400:
-        # Without its query, which says nothing of the place.
+        # Without its query, which is not part of the address.
         target = one_line(reply.headers.get("location", "").partition("?")[0], MOST_QUOTED, reply.secrets)
         return Misconfigured(f"HTTP {status}: redirected to {target or 'nowhere'}")
     if status in _WRONG_KEY:
@@ -59,15 +59,15 @@ def verdict_without_success(reply: HttpReply) -> Verdict:
 
 
 def words(reply: HttpReply) -> str:
-    """The answer in the tracker's own words, fit for one line of a terminal or a log."""
+    """Return the answer in the tracker's own words, as one line for a terminal or a log."""
     text = one_line(reply.body.decode("utf-8", "replace"), MOST_QUOTED, reply.secrets)
     return f"HTTP {reply.status}: {text}" if text else f"HTTP {reply.status}"
 
 
 def wait_asked_for(reply: HttpReply) -> float | None:
-    """Seconds to wait by ``Retry-After``, from 0 to LONGEST_WAIT; None where it says nothing that can be used.
+    """Return the seconds to wait by ``Retry-After``, from 0 to LONGEST_WAIT; None if the header is missing or unusable.
 
-    A date is measured against the ``Date`` of the same answer, so that no clock but the tracker's own is believed.
+    A date is measured against the ``Date`` of the same answer, so that only the tracker's own clock counts.
     """
     asked = reply.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(asked):
@@ -81,7 +81,7 @@ def wait_asked_for(reply: HttpReply) -> float | None:
 
 
 def _http_date(text: str) -> datetime | None:
-    """The preferred form of RFC 9110, section 5.6.7, by hand: ``strptime`` obeys the locale, ``email`` is heavy."""
+    """Parse the preferred form of RFC 9110, section 5.6.7; ``strptime`` obeys the locale, ``email`` is heavy."""
     parts = _HTTP_DATE.fullmatch(text)
     if parts is None or parts[2] not in _MONTHS:
         return None

@@ -1,20 +1,20 @@
-"""Trim to fit: a smaller event for a tracker that takes no more than so many bytes. Pure: no clock, no chance.
+"""Trim to fit: a smaller event for a tracker with a limit in bytes. Pure: no clock, no randomness.
 
-What goes, in this order; within a step, what is farthest from the raise goes first:
+Removed in this order; within a step, the parts farthest from the raise first:
 
 1. variables of library frames
 2. the stacks of threads that did not capture
 3. the lines around the source line of a frame
-4. breadcrumbs except the last ten: what happened long before tells least of why it failed
-5. frames in the middle of a stack, with a frame in their place that says how many
+4. breadcrumbs except the last ten: the older ones explain the failure least
+5. frames in the middle of a stack; a frame in their place says how many
 6. the middles of long texts
 7. all other variables
-8. items of the user, the tags, extra and the contexts, which the program chose to say; notes, attachments, the last
+8. items of the user, the tags, extra and the contexts, which the program chose to report; notes, attachments, the last
    breadcrumbs, figures of the machine, exceptions behind the raised one
 9. more frames, the source lines themselves, the middles of shorter texts
 
 The id, the time, type and value of the exception and the innermost frame always stay. The tag ``lastword.trimmed``
-says what went. Texts keep both ends and say how long they were.
+lists the removed parts. Texts keep both ends and say how many characters were left out.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Allowance:
     frames_per_end: int = _ALL  # of each stack
     characters: int = _ALL  # of each text
     variables: int = _ALL  # frames keep their variables below this distance
-    items: int = _ALL  # of user, tags, extra, contexts and each of these, attachments, and each exception's notes
+    items: int = _ALL  # of user, tags, extra, contexts and each context, attachments, and each exception's notes
     figures: int = _ALL  # of memory and of scheduling, each
     chained: int = _ALL  # exceptions behind the raised one
     source_line: int = _ALL  # frames keep their own source line below this distance
@@ -90,14 +90,14 @@ def _ladder() -> Iterator[Allowance]:
             yield allowance
 
 
-#: From next to nothing taken away to as much as can be.
+#: From almost nothing removed to as much as possible.
 LADDER = tuple(_ladder())
 
 
 def fit(event: Event, render: Callable[[Event], bytes], limit: Optional[int]) -> bytes:
-    """What ``render`` makes of ``event``, or of as much of it as fits into ``limit`` bytes (None: no limit).
+    """Return ``event``, or as much of it as fits into ``limit`` bytes (None: no limit), as ``render`` renders it.
 
-    The same event and limit give the same bytes. Where even the least is too much, that is what comes back.
+    The same event and limit give the same bytes. If even the smallest version is too large, that version is returned.
     """
     body = render(event)
     if limit is None or len(body) <= limit:
@@ -116,12 +116,12 @@ def fit(event: Event, render: Callable[[Event], bytes], limit: Optional[int]) ->
 
 
 def trimmed(event: Event, allowance: Allowance) -> Event:
-    """A copy of ``event`` with no more than ``allowance``, tagged with what was taken away. Shares what it kept."""
+    """Return a copy of ``event`` with at most ``allowance``, tagged with the removed parts; kept parts are shared."""
     return _Trimming(allowance).of(event)
 
 
 class _Trimming:
-    """One copy in the making, and the count of what was left out of it."""
+    """One copy in progress, and the counts of the parts left out of it."""
 
     def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance
@@ -140,7 +140,7 @@ class _Trimming:
         contexts = {name: self._items(context) for name, context in self._items(event["contexts"]).items()}
         breadcrumbs = self._breadcrumbs(event["breadcrumbs"])
         if self._allowance.characters < _ALL:
-            # These may be of any depth, unlike all the rest; and a fingerprint that is cut would be another.
+            # Unlike all other parts, these may be of any depth; and a cut fingerprint would be a different one.
             smaller.update({"user": None, "extra": {}, "contexts": {}, "breadcrumbs": [], "fingerprint": []})
             smaller["attachments"] = []
             smaller = self._cut_texts(smaller)
@@ -261,6 +261,6 @@ _COUNT = re.compile(r"\((\d{1,9}) frames left out\)", re.ASCII)
 
 
 def _stands_for(frame: Frame) -> int:
-    """How many frames that capture has left out ``frame`` stands for."""
+    """Return the number of frames, left out by capture, that ``frame`` stands for."""
     count = _COUNT.fullmatch(frame["function"]) if frame["file"] == LEFT_OUT else None
     return int(count[1]) if count else 0

@@ -1,8 +1,8 @@
-"""Trim to fit, of a body that was rendered where it was captured: what is known of it is that it is JSON.
+"""Trim to fit a body that was rendered where it was captured: all that is known of it is that it is JSON.
 
-What goes, in this order, from everywhere at once: variables of library frames, the lines around the source line, all
-variables, frames in the middle of a stack, the ends of long texts, the middle of long lists. A frame is an object
-with ``vars``. The tag ``lastword.trimmed`` says that something went, where the body has room for tags. Pure.
+Removed in this order, from the whole body at once: variables of library frames, the lines around the source line, the
+middle of long lists (a stack is one), the ends of long texts, all variables, more of lists and texts. A frame is an
+object with ``vars``. The tag ``lastword.trimmed`` says that something was removed, if the body has tags. Pure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Allowance(NamedTuple):
     library_variables: bool = True
     source_context: bool = True
     variables: bool = True
-    list_end: int = _ALL  # of a list, so many items at either end stay
+    list_end: int = _ALL  # items that stay at either end of a list
     characters: int = _ALL  # of a text
 
 
@@ -47,7 +47,7 @@ def _ladder() -> Iterator[_Allowance]:
 
 
 def fit_rendered(body: bytes, limit: int) -> bytes:
-    """``body``, or as much of it as fits into ``limit`` bytes; the whole of it where it is no JSON."""
+    """Return ``body``, or as much of it as fits into ``limit`` bytes; all of it if it is not JSON."""
     if len(body) <= limit:
         return body
     try:

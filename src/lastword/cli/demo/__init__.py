@@ -1,8 +1,8 @@
-"""``lastword demo``: the promise, shown on this machine.
+"""``lastword demo``: show on this machine that no acknowledged error is lost.
 
-A real gunicorn and a real Celery worker raise some hundred errors. Workers are killed (SIGKILL) when they have just
-answered, and the tracker, a loopback one, is away for some seconds in the middle. In the end every error that was
-acknowledged is looked for at the tracker.
+A real gunicorn and a real Celery worker raise some hundred errors. Workers are killed (SIGKILL) right after they have
+answered, and the loopback tracker is down for some seconds in the middle. At the end the demo checks that every
+acknowledged error arrived at the tracker.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NEEDED = ("gunicorn", "celery")
 
 
 def run(backtrace: bool = False, spool: Union[str, os.PathLike[str], None] = None, plan: Plan = FULL) -> int:
-    """Run the demo and print what it does and what came of it.
+    """Run the demo; print its progress and its result.
 
     Args:
         backtrace: use Backtrace's format instead of booboo's.
@@ -34,8 +34,8 @@ def run(backtrace: bool = False, spool: Union[str, os.PathLike[str], None] = Non
         plan: how much to do.
 
     Returns:
-        The exit status: 0 when every error was delivered; 1 when not, when none was raised, and when a server or the
-        spool failed; 2 when something is not installed; 128 + the signal's number when interrupted.
+        The exit status: 0 if every error was delivered; 1 if not, if none was raised, or if a server or the spool
+        failed; 2 if a package is not installed; 128 + the signal's number if interrupted.
     """
     missing = [module for module in _NEEDED if importlib.util.find_spec(module) is None]
     if missing:
@@ -46,7 +46,7 @@ def run(backtrace: bool = False, spool: Union[str, os.PathLike[str], None] = Non
             with _signals_end_it() as check:
                 from lastword.cli.demo.performance import (
                     perform,
-                )  # imports Celery, which may be missing and takes its time
+                )  # imports Celery, which may be missing and is slow to import
 
                 wire = "backtrace" if backtrace else "booboo"
                 report = perform(wire, None if spool is None else Path(spool), plan, screen, check)
@@ -76,9 +76,9 @@ class _Interrupted(Exception):
 
 @contextmanager
 def _signals_end_it() -> Iterator[Callable[[], None]]:
-    """Gives a function that raises _Interrupted after Ctrl-C or SIGTERM.
+    """Provide a function that raises _Interrupted after Ctrl-C or SIGTERM.
 
-    The signal itself raises nothing, so no server is ever half started or half stopped.
+    The signal itself raises nothing, so no server is left half started or half stopped.
     """
     received: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The way from the demo to its Celery worker: a folder of messages, which needs no server."""
+"""The demo's Celery broker: a folder of messages, which needs no server."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from celery import Celery  # type: ignore[import-untyped]
 
-#: Where the worker finds the path of the broker's folder.
+#: The environment variable with the path of the broker's folder.
 FOLDER = "DEMO_BROKER_FOLDER"
 READY, FAIL = "demo.ready", "demo.fail"
 
 
 def celery_application(folder: Path) -> Celery:
-    """The application for the worker, which takes its messages out of ``folder``/in."""
+    """Return the worker's application, which reads its messages from ``folder``/in."""
     return _application(folder, out="in")
 
 
 class TaskSender:
-    """Sends tasks by their names alone: this process does not import what the worker runs."""
+    """Send tasks by name: this process does not import the code that the worker runs."""
 
     def __init__(self, folder: Path) -> None:
         for name in ("in", "out", "control"):
@@ -28,8 +28,8 @@ class TaskSender:
     def send(self, task: str, *arguments: object) -> None:
         """Queue a task, as ``task.delay(*arguments)`` would.
 
-        kombu writes a message in the place where the worker looks for it, and the worker may find it half written.
-        So it is written aside and moved there whole.
+        kombu would write the message directly into the folder that the worker reads, which may then find it half
+        written. So kombu writes it to another folder, and this method moves the whole file.
         """
         self._application.send_task(task, arguments)
         for message in (self._folder / "out").iterdir():

@@ -1,7 +1,8 @@
-"""What the demo's web and task workers do: fail, report it to lastword, and only then say so in the ack file.
+"""The work of the demo's web and task workers: fail, report it to lastword, and only then append to the ack file.
 
-The ack file is the demo's measure of what lastword promised. A line stands in it if and only if ``capture_exception``
-has returned, so whatever it names has to reach the tracker, even if the worker is killed in the next instruction.
+The ack file lists the errors that lastword has promised to deliver. It has a line for an error if and
+only if ``capture_exception`` has returned, so this error must reach the tracker, even if the worker is killed in the
+next instruction.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from typing import Optional
 
 import lastword
 
-#: Where workers find the path of the ack file.
+#: The environment variable with the path of the ack file.
 ACK_FILE = "DEMO_ACK_FILE"
-#: What every error's message holds one of, so that it can be found at any tracker.
+#: Every error's message contains one match, by which the error is found at the tracker.
 MARKER = re.compile(r"demo-[0-9a-f]{8}-(?:web|task)-\d{4}")
 
 
 @dataclass(frozen=True)
 class Ack:
-    """One capture that has returned; ``id`` is None where lastword refused the event."""
+    """One capture that has returned; ``id`` is None if lastword refused the event."""
 
     marker: str
     id: Optional[str]
@@ -37,7 +38,7 @@ class PaymentError(Exception):
 
 
 def fail_and_report(marker: str) -> Ack:
-    """Raise an exception whose message holds ``marker``, catch and report it, and acknowledge that."""
+    """Raise an exception with ``marker`` in its message, catch and report it, and append its Ack to the ack file."""
     try:
         _pay(marker, basket={"book": 2, "pen": 1})
     except Exception:
@@ -63,7 +64,7 @@ def _price(article: str) -> int:
 
 
 def _append(path: Path, line: bytes) -> None:
-    """One write to an O_APPEND descriptor: a kill leaves the line whole or leaves none."""
+    """Append with one write to an O_APPEND descriptor: after a kill the whole line is there, or none of it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(descriptor, line)
@@ -80,7 +81,7 @@ class AckFile:
         self.acks: list[Ack] = []
 
     def read_new(self) -> list[Ack]:
-        """The acks that were added since the last call; ``acks`` has all."""
+        """Return the acks added since the last call; ``acks`` has all of them."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)

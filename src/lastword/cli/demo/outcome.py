@@ -1,4 +1,4 @@
-"""What the demo found out, and how it is told."""
+"""The result of the demo and its presentation."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from statistics import median
 
 from lastword.cli.demo.failures import Ack
 
-#: Name, value, remark.
+#: Name, value and remark.
 Row = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Every acknowledged capture is delivered, held or lost; one that lastword refused is lost."""
+    """The final counts: every acknowledged capture is delivered, held or lost; one that lastword refused is lost."""
 
     in_gunicorn: int
     in_celery: int
@@ -23,14 +23,14 @@ class Outcome:
     held: int
     lost: int
     duplicates: int
-    slowest: float  # milliseconds, as is the next
+    slowest: float  # milliseconds, like ``median``
     median: float
 
     @classmethod
     def reckon(cls, acks: Sequence[Ack], received: Counter[str], in_spool: int) -> Outcome:
-        """Compare what was acknowledged with how often each marker was received.
+        """Compare the acknowledged captures with how often each marker was received.
 
-        ``in_spool`` events are waiting in the spool, so that many of the missing are held; the others are nowhere.
+        ``in_spool`` is the number of events in the spool: that many missing captures are held, the rest are lost.
         """
         missing = sum(ack.id is None or not received[ack.marker] for ack in acks)
         held = min(missing, in_spool)
@@ -47,12 +47,12 @@ class Outcome:
 
     @property
     def raised(self) -> int:
-        """The number of captures that were acknowledged."""
+        """The number of acknowledged captures."""
         return self.in_gunicorn + self.in_celery
 
     @property
     def complaint(self) -> str:
-        """What is wrong; '' when all is as promised."""
+        """The problem found; '' if there is none."""
         if not self.raised:
             return "no error was raised"
         if self.lost:
@@ -62,7 +62,7 @@ class Outcome:
         return ""
 
     def rows(self) -> list[Row]:
-        """The table."""
+        """Return the rows of the table."""
         return [
             ("raised", str(self.raised), f"{self.in_gunicorn} in gunicorn, {self.in_celery} in Celery"),
             ("delivered", str(self.delivered), "found at the tracker"),

@@ -1,4 +1,4 @@
-"""One run of the demo, from the first process it starts to the last one it waits for."""
+"""One run of the demo, from the first process that it starts to the last one that it waits for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lastword.testing import LoopbackTracker
 
 _START_PATIENCE = 30.0
 _DRAIN_PATIENCE = 30.0
-#: gunicorn needs a fraction of this. Celery would wait 5 idle seconds for its pool (as it does with this broker).
+#: gunicorn needs a fraction of this. Celery, with this broker, would wait 5 idle seconds for its pool.
 _STOP_PATIENCE = 2.0
 _FLUSHER_PATIENCE = 6.0
 _TICK = 0.1
@@ -38,7 +38,7 @@ _TICK = 0.1
 
 @dataclass(frozen=True)
 class Report:
-    """``killed`` is the number of workers killed; ``unsettled`` what the accounts say of events that went wrong."""
+    """``killed``: the number of workers killed; ``unsettled``: the accounts' text on events that went wrong."""
 
     outcome: Outcome
     killed: int
@@ -46,10 +46,10 @@ class Report:
 
 
 def perform(wire: str, spool: Optional[Path], plan: Plan, screen: Screen, check: Callable[[], None]) -> Report:
-    """Run the demo with a tracker of kind ``wire``; raises ServerError where a server fails, and SpoolError.
+    """Run the demo with a tracker of kind ``wire``. Raises SpoolError, and ServerError if a server fails.
 
-    ``check`` is called ten times a second and ends the run by raising. All happens in a temporary directory, which is
-    gone afterwards, and so is every process. Only a ``spool`` that is given stays, and may keep its flusher.
+    ``check`` is called ten times a second and ends the run by raising. Everything happens in a temporary directory,
+    which is removed afterwards; all processes are ended. Only a given ``spool`` remains, and may keep its flusher.
     """
     with ExitStack() as cleaning:
         folder = cleaning.enter_context(_temporary_folder())
@@ -89,7 +89,7 @@ class _Demo:
         self._traffic: Optional[Traffic] = None
 
     def start(self) -> None:
-        """Start both servers and return when both answer."""
+        """Start both servers; return once both answer."""
         folder = self._folder
         self._screen.say(
             f"starting gunicorn (--preload, {servers.GUNICORN_WORKERS} workers), a Celery worker "
@@ -114,7 +114,7 @@ class _Demo:
         self._traffic = Traffic(self._plan, gunicorn, port, celery, sender, folder / "acks")
 
     def run(self) -> None:
-        """Raise the errors, with the tracker away in the middle; return when all has arrived, or will not."""
+        """Raise the errors, with the tracker down in the middle; return once all have arrived, or after a timeout."""
         plan, traffic = self._plan, self._running_traffic
         outage = ((plan.seconds - plan.outage) / 2, (plan.seconds + plan.outage) / 2)
         self._screen.say(
@@ -131,7 +131,7 @@ class _Demo:
             self._tick()
 
     def stop(self) -> None:
-        """End the traffic and both servers; harmless when repeated."""
+        """End the traffic and both servers; repeated calls are harmless."""
         self._screen.progress("stopping gunicorn and Celery")
         if self._traffic is not None:
             self._traffic.stop()
@@ -141,7 +141,7 @@ class _Demo:
             self._servers.pop().end(_STOP_PATIENCE)
 
     def report(self) -> Report:
-        """The final account, when nothing is running any more."""
+        """Return the final counts, once nothing is running any more."""
         self._count()
         accounts = read_accounts(self._spool)
         outcome = Outcome.reckon(self._acks.acks, self._received, max(0, accounts.held - self._held_before))
@@ -212,7 +212,7 @@ def _reasons(accounts: Accounts) -> str:
 
 
 def _wait_for_flusher(spool: Path) -> bool:
-    """Wait until nobody leads the spool; false when somebody still does."""
+    """Wait until no process leads the spool; return False if one still does at the timeout."""
     lock = Layout(str(spool)).flusher_lock
     deadline = time.monotonic() + _FLUSHER_PATIENCE
     while holder(lock) is not None:
@@ -223,7 +223,7 @@ def _wait_for_flusher(spool: Path) -> bool:
 
 
 def _end_flusher(spool: Path) -> None:
-    """See to it that nobody leads the demo's own spool any more."""
+    """End the flusher of the demo's own spool."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         pid = holder(Layout(str(spool)).flusher_lock)
         if pid:
@@ -235,7 +235,7 @@ def _end_flusher(spool: Path) -> None:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """A directory that is gone afterwards, even if a process that is just leaving still writes into it."""
+    """Provide a directory and remove it afterwards, even if a process that is just ending still writes into it."""
     folder = Path(tempfile.mkdtemp(prefix="lastword-demo-")).resolve()
     try:
         yield folder

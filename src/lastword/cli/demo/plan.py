@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """How much the demo does, and in how many seconds."""
+    """How much the demo does, and in what time."""
 
     requests: int
     request_kills: int
     tasks: int
     task_kills: int
     seconds: float
-    outage: float  # seconds without a tracker, in the middle
+    outage: float  # seconds without a tracker, in the middle of the run
 
 
 FULL = Plan(requests=420, request_kills=12, tasks=120, task_kills=4, seconds=14.0, outage=4.0)

@@ -1,6 +1,6 @@
-"""What the demo shows: one line that is kept up to date, and one table at the end.
+"""The demo's display: one progress line, and one table at the end.
 
-With rich and a terminal the line is redrawn in place; else it is printed once a second.
+With rich and a terminal the line is redrawn in place; otherwise it is printed once a second.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from lastword.foreign_text import printable
 
 
 class Screen(Protocol):
-    """Where the demo writes to."""
+    """The display that the demo writes to."""
 
     def say(self, text: str) -> None:
         """Write a line that stays."""
 
     def progress(self, text: str) -> None:
-        """Replace the line that tells how far things are."""
+        """Replace the progress line."""
 
     def table(self, rows: Sequence[Row]) -> None:
-        """Write the table; no progress after it."""
+        """Write the table; no progress may follow."""
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
 
 def open_screen() -> Screen:

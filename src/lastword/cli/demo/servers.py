@@ -1,4 +1,4 @@
-"""The demo's two servers: a real gunicorn and a real Celery worker, each started, watched and stopped for good."""
+"""The demo's two servers: start, watch and reliably stop a real gunicorn and a real Celery worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CELERY_WORKERS = 2
 
 
 class ServerError(Exception):
-    """A server did not start, or ended on its own; the message says what its log says."""
+    """A server did not start, or ended on its own; the message quotes its log."""
 
 
 class Server:
@@ -43,7 +43,7 @@ class Server:
             )
 
     def check(self) -> None:
-        """Raise ServerError if it has ended."""
+        """Raise ServerError if the server has ended."""
         status = self._process.poll()
         if status is not None:
             raise ServerError(f"{self.name} ended with status {status}. The end of its log:\n{self.log_tail()}")
@@ -53,7 +53,7 @@ class Server:
         return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (nothing)"
 
     def kill_worker(self, pid: int) -> bool:
-        """SIGKILL one of its workers; false if ``pid`` is no process of this server any more."""
+        """SIGKILL a worker; return False if ``pid`` is not a process of this server any more."""
         try:
             if os.getsid(pid) != self._process.pid or pid == self._process.pid:
                 return False
@@ -63,16 +63,16 @@ class Server:
         return True
 
     def ask_to_stop(self) -> None:
-        """Tell it that it may go."""
+        """Ask the server to stop."""
         with suppress(ProcessLookupError):
             self._process.terminate()
 
     def end(self, patience: float) -> None:
-        """Give it ``patience`` seconds to go, then see that it is gone with all that it has started."""
+        """Give the server ``patience`` seconds to end, then kill it with all processes that it started."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # no child escapes: fork() fails where this is pending
+            os.killpg(self._process.pid, signal.SIGKILL)  # no child escapes: fork() fails while SIGKILL is pending
         self._process.wait()
 
 
@@ -83,7 +83,7 @@ def start_gunicorn(
     workers: int = GUNICORN_WORKERS,
     python: Sequence[str] = (sys.executable,),
 ) -> tuple[Server, int]:
-    """gunicorn for ``app``, preloaded, on a free port of 127.0.0.1; returns it with the port. ``python`` runs it."""
+    """Start gunicorn with ``app`` preloaded on a free port of 127.0.0.1; return it and the port. ``python`` runs it."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         port: int = listener.getsockname()[1]
         command = [*python, "-m", "gunicorn", "--preload", "--workers", str(workers)]
@@ -98,7 +98,7 @@ def start_celery(
     app: str = "lastword.cli.demo.celery_app",
     workers: int = CELERY_WORKERS,
 ) -> Server:
-    """A Celery worker for ``app`` with a pool of forked processes."""
+    """Start a Celery worker for ``app`` with a pool of forked processes."""
     command = [
         sys.executable,
         "-m",
@@ -116,7 +116,7 @@ def start_celery(
 
 
 def server_environment(folder: Path, **more: str) -> dict[str, str]:
-    """This process's environment with a home in ``folder`` and without anything that would steer the servers."""
+    """Return this process's environment with HOME in ``folder`` and without variables that configure the servers."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -124,12 +124,12 @@ def server_environment(folder: Path, **more: str) -> dict[str, str]:
     }
     environment.update(HOME=str(folder), XDG_STATE_HOME=str(folder / "state"), TMPDIR=str(folder), **more)
     if site.ENABLE_USER_SITE and site.USER_BASE:
-        environment["PYTHONUSERBASE"] = site.USER_BASE  # found by HOME otherwise
+        environment["PYTHONUSERBASE"] = site.USER_BASE  # otherwise derived from HOME
     if _found_through_the_current_directory():
         inherited = os.environ.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), *([inherited] if inherited else [])])
     if os.geteuid() == 0:
-        environment["C_FORCE_ROOT"] = "1"  # else Celery refuses to run
+        environment["C_FORCE_ROOT"] = "1"  # otherwise Celery refuses to run
     return environment
 
 

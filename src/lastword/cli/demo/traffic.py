@@ -1,4 +1,4 @@
-"""The demo's load: errors at an even pace in both servers, and workers killed when they have just answered."""
+"""The demo's load: errors at an even pace in both servers, and kills of workers right after they have answered."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lastword.cli.demo.plan import Plan
 from lastword.cli.demo.servers import Server
 
 _CLIENTS = 3
-#: With every task sent and no new ack for so many seconds, no further one is expected.
+#: Seconds without a new ack after which, with all tasks sent, no more acks are expected.
 _QUIET = 5.0
 
 
 class Traffic:
-    """Requests and tasks, sent by threads from ``start`` until all are answered, or until ``stop``.
+    """Requests and tasks, which threads send from ``start`` until all are answered or ``stop`` is called.
 
-    ``killed`` counts the workers killed so far.
+    ``killed`` is the number of workers killed so far.
     """
 
     def __init__(self, plan: Plan, gunicorn: Server, port: int, celery: Server, sender: TaskSender, acks: Path) -> None:
@@ -51,7 +51,7 @@ class Traffic:
             thread.start()
 
     def stop(self) -> None:
-        """End early; returns when the threads have left."""
+        """End early; return once the threads have ended."""
         self._stopped.set()
         for thread in self._threads:
             if thread.ident is not None:
@@ -59,7 +59,7 @@ class Traffic:
 
     @property
     def running(self) -> bool:
-        """Whether more is to come; raises what a thread has failed with."""
+        """Whether a thread is still running; raises the exception that a thread failed with."""
         if self._trouble is not None:
             raise self._trouble
         return any(thread.is_alive() for thread in self._threads)
@@ -88,7 +88,7 @@ class Traffic:
                 self._kill(self._gunicorn, ack.pid)
 
     def _next_requests(self) -> Iterator[int]:
-        """The numbers that no other client has taken."""
+        """Yield numbers that no other client has taken."""
         while not self._stopped.is_set():
             with self._counting:
                 number = next(self._request_numbers, None)
@@ -102,7 +102,7 @@ class Traffic:
                 connection.request("GET", f"/{marker}")
                 return Ack(**json.loads(connection.getresponse().read()))
             except (OSError, http.client.HTTPException):
-                return None  # another client has had its worker killed
+                return None  # its worker was killed on behalf of another client
 
     def _queue_tasks(self) -> None:
         doomed = {self._task_marker(number) for number in _spread(self._plan.task_kills, self._plan.tasks)}
@@ -124,7 +124,7 @@ class Traffic:
         return f"{self._name}-task-{number:04d}"
 
     def _kill_those_who_acknowledged(self, doomed: set[str]) -> set[str]:
-        """Look for new acks, and kill the worker where the task is one of ``doomed``; returns their markers."""
+        """Read the new acks and kill each worker whose task is in ``doomed``; return the markers of all new acks."""
         new = self._acks.read_new()
         for ack in new:
             if ack.marker in doomed:
@@ -139,5 +139,5 @@ class Traffic:
 
 
 def _spread(count: int, total: int) -> set[int]:
-    """``count`` numbers below ``total``, evenly spread."""
+    """Return ``count`` numbers below ``total``, evenly spread."""
     return set(itertools.islice(range(total // count // 2, total, total // count), count)) if count else set()

@@ -1,4 +1,4 @@
-"""The demo's web application: a plain WSGI callable. ``gunicorn --preload`` imports it in the master."""
+"""The demo's web application: a plain WSGI callable, which ``gunicorn --preload`` imports in the master."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Callable
 import lastword
 from lastword.cli.demo.failures import fail_and_report
 
-lastword.init(flood_burst=0)  # this program does nothing but fail, at one line
+lastword.init(flood_burst=0)  # no flood limit: this program fails at one line, on purpose
 
 
 def application(
     environ: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], object]
 ) -> Iterable[bytes]:
-    """``/ready`` answers 204; any other path is the marker of an error to raise, answered with its Ack as JSON."""
+    """Answer ``/ready`` with 204; take any other path as the marker of an error to raise, and answer with its Ack."""
     marker = environ["PATH_INFO"].lstrip("/")
     if marker == "ready":
         start_response("204 No Content", [])

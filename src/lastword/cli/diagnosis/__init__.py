@@ -1,4 +1,4 @@
-"""What is found about one spool: for ``lastword status``, and for ``doctor``, which tries the trackers besides."""
+"""Findings on one spool, for ``lastword status`` and for ``doctor``, which also tests the trackers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lastword.spool.layout import Layout
 
 
 def look_at_spool(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
-    """Findings on a spool that is there; ``names`` says for people what the keys of destinations stand for."""
+    """Yield findings on a spool that exists; ``names`` maps destination keys to readable names."""
     yield from look_at_place(layout)
     yield from look_at_sending(layout, accounts, names)
     yield from findings(layout, [writer.id for writer in accounts.writers if not writer.is_told])

@@ -1,4 +1,4 @@
-"""The place that the spool is in: whose it is, what file system that is on, whether there is room."""
+"""Findings on the place of the spool: its owner, its file system, its free space."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from lastword.spool.layout import Layout
 from lastword.spool.limits import IN_MEMORY, file_system_of
 from lastword.spool.places import candidates, try_a_lock
 
-#: File systems whose locks and single writes are only as good as a server's.
+#: File systems on which locks and single writes depend on a server.
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "glusterfs", "9p", "beegfs", "fuse.sshfs"}
     | {"fuse.glusterfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone"}
 )
 
-#: Bytes: with less room than this captures are about to be refused.
+#: Bytes; with less free space, captures are about to be refused.
 LITTLE_ROOM = 16 << 20
 
 _ABOUT = "spool"
 _REMEDY = "name another directory in LASTWORD_SPOOL, or repair this one"
-_READ_ONLY = getattr(os, "ST_RDONLY", 1)  # PyPy has no name for it
+_READ_ONLY = getattr(os, "ST_RDONLY", 1)  # PyPy lacks the name
 
 
 def look_at_place(layout: Layout) -> Iterator[Finding]:
-    """Findings on the spool's directory, or on the nearest one above it that is there."""
+    """Yield findings on the spool's directory, or on its nearest parent that exists."""
     place = _nearest(layout.spool)
     yield from _privacy(layout)
     yield from _file_system(place)
@@ -40,7 +40,7 @@ def look_at_place(layout: Layout) -> Iterator[Finding]:
 
 
 def _elsewhere(layout: Layout) -> Iterator[Finding]:
-    """What belongs to the spool and does not lie in it."""
+    """Yield findings on other users' spools and on refusals counted outside this spool."""
     for other in other_spools(layout):
         yield Finding(
             "warning",
@@ -76,7 +76,7 @@ def _nearest(path: str) -> str:
 
 
 def _is_directory(path: str) -> bool:
-    """Whether it is one itself, and no link to one."""
+    """Return whether ``path`` is a directory; a link to one is not."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
@@ -84,7 +84,7 @@ def _is_directory(path: str) -> bool:
 
 
 def look_at_owner(layout: Layout, configured: Optional[str]) -> Iterator[Finding]:
-    """Whether programs of whoever looks can use it; ``configured`` is the one that was named."""
+    """Yield findings on whether this user's programs can use the spool; ``configured`` is the path that was named."""
     named = Layout(configured) if configured else layout
     if named.spool != layout.spool:
         owner = resolve_spool.owner_of(named)
@@ -123,7 +123,7 @@ def look_at_owner(layout: Layout, configured: Optional[str]) -> Iterator[Finding
 
 
 def _passed_over(configured: Optional[str]) -> Iterator[Finding]:
-    """What stands where a spool may be, and is none that this user can use: perhaps somebody else has put it there."""
+    """Yield findings on existing files at possible places of the spool that this user cannot use as a spool."""
     for place in candidates(configured, os.environ, os.geteuid()):
         if os.path.lexists(place.path):
             try:
@@ -135,7 +135,7 @@ def _passed_over(configured: Optional[str]) -> Iterator[Finding]:
 def _privacy(layout: Layout) -> Iterator[Finding]:
     try:
         modes = {path: os.lstat(path).st_mode for path in (layout.spool, layout.base)}
-    except OSError:  # one is not there, or just now no more
+    except OSError:  # one is missing, or was just removed
         return
     if not all(map(stat.S_ISDIR, modes.values())):
         return

@@ -1,4 +1,4 @@
-"""How sending goes, by what the spool tells: the flusher, the ledger, what waits and what was set aside."""
+"""Findings on sending, read from the spool: the flusher, the ledger, waiting events, set-aside events."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from lastword.spool.leader import stands_still, version_of
 from lastword.spool.ledger import DestinationHealth
 from lastword.version import __version__
 
-#: Seconds: what has waited longer than this will not go by itself.
+#: Seconds; an event that has waited longer will not be sent without help.
 TOO_LONG = 3600.0
 
-#: Seconds: what has waited longer than this should be in the hands of a flusher.
+#: Seconds; for an event that has waited longer, a flusher should be running.
 _OVERDUE = 5.0
 
 _REASONS_SHOWN = 3
-_MOST_READ = 100  # of what was set aside
+_MOST_READ = 100  # set-aside events
 _END_OF_LOG = 16 << 10  # bytes
 
 
 def look_at_sending(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
-    """Findings on one spool; ``names`` says for people what the keys of destinations stand for."""
+    """Yield findings on one spool; ``names`` maps destination keys to readable names."""
     now = time.time()
     yield _flusher(layout, accounts, now)
     yield from _starts(layout, accounts, now)
@@ -78,7 +78,7 @@ def _flusher(layout: Layout, accounts: Accounts, now: float) -> Finding:
 
 
 def one_is_coming(layout: Layout, now: float) -> str:
-    """In words, whether a flusher is on its way, and when it comes; '' where none is."""
+    """Return a text that a flusher is about to start, and when; '' if none is."""
     state = start.load(layout)
     if not start.is_coming(layout, state, now):
         return ""
@@ -87,7 +87,7 @@ def one_is_coming(layout: Layout, now: float) -> str:
 
 
 def _is_overdue(accounts: Accounts, now: float) -> bool:
-    """Whether what waits should have a flusher by now, and nothing else is found that tells why it waits."""
+    """Return whether waiting events should have a flusher by now and no other finding explains the wait."""
     oldest = accounts.oldest_sendable
     told = any(health.misconfigured for key, health in accounts.destinations.items() if accounts.held_for[key])
     return oldest is not None and _OVERDUE <= now - oldest <= TOO_LONG and not told
@@ -105,7 +105,7 @@ def _starts(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]
 
 
 def _last_line(path: str) -> str:
-    """Of the end of the flusher's log, which is capped."""
+    """Return the last line of the flusher's log, which is capped; only the end is read."""
     try:
         descriptor = open_private(path, os.O_RDONLY)
         try:

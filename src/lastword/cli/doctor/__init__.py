@@ -1,7 +1,7 @@
-"""``lastword doctor``: what ``lastword status`` finds, whether this user can use the spool, the way to the trackers.
+"""``lastword doctor``: the findings of ``lastword status``, whether this user can use the spool, the way to trackers.
 
-Changes nothing, and sends nothing but, if asked to, one test event to each tracker. Exit status 0: no problem, though
-there may be warnings; 1: at least one problem.
+It changes nothing, and sends no event unless asked to send one test event to each tracker. Exit status 0: no problem,
+though there may be warnings; 1: at least one problem.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from lastword.spool import destination as destinations
 from lastword.spool.layout import Layout
 from lastword.spool.places import candidates, find
 
-#: A destination that nothing was sent to for so long (seconds), and nothing waits for, is of the past.
+#: Seconds after which a destination without waiting events and without attempts to send is not checked any more.
 _OF_THE_PAST = 7 * 24 * 3600.0
 
 _MARKS: dict[str, str] = {"ok": "ok", "note": "note", "warning": "warning", "problem": "PROBLEM"}
 
 
 def run(dsn: Optional[str], *, spool: Optional[str], send: bool) -> int:
-    """Look at everything and print it. Raises ConfigError for settings that cannot be used."""
+    """Check everything, print the findings and return the exit status. Raises ConfigError for invalid settings."""
     config = Config.load({"dsn": dsn, "spool": spool})
     problems = 0
     for finding in _look(config, send=send):
@@ -59,7 +59,7 @@ def _look(config: Config, *, send: bool) -> Iterator[Finding]:
     if owner not in (
         None,
         os.geteuid(),
-    ):  # where they lead, and the files that they name (``ca_bundle``), is its choice
+    ):  # that user chose their addresses, and the files that they name (``ca_bundle``)
         known = {} if config.destination is None else {config.destination.key: config.destination}
         user = shlex.quote(user_name(owner or 0))
         yield Finding(
@@ -71,7 +71,7 @@ def _look(config: Config, *, send: bool) -> Iterator[Finding]:
 
 
 def _destinations(layout: Layout, config: Config, accounts: Accounts, now: float) -> dict[str, Destination]:
-    """Those worth a look: the configured one, and those that anything waits for or was sent to lately."""
+    """Return the destinations to check: the configured one, and those with waiting events or recent attempts."""
     found = {} if config.destination is None else {config.destination.key: config.destination}
     lately = {
         key
@@ -79,6 +79,6 @@ def _destinations(layout: Layout, config: Config, accounts: Accounts, now: float
         if now - max(health.last_success_at, health.last_error_at) < _OF_THE_PAST
     }
     for key in sorted(lately | {key for key in accounts.held_for if key is not None}):
-        with suppress(ConfigError):  # ``findings`` tells
+        with suppress(ConfigError):  # ``findings`` reports it
             found.setdefault(key, destinations.load(layout, key))
     return found

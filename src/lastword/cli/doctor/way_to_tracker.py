@@ -1,4 +1,4 @@
-"""The way to a tracker, tried: one request without a token to its address, or, if asked for, a test event."""
+"""Test the way to a tracker: send one request without a token to its address or, if asked to, a test event."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from lastword.wire.format import Blame, Delivered, History, Misconfigured, Refus
 from lastword.wire.formats import FORMATS
 from lastword.wire.http_message import HttpReply, HttpRequest
 
-#: Seconds for the whole of a trial, where the destination does not want less.
+#: Seconds for one whole test; a destination's shorter timeout takes precedence.
 PATIENCE = 10.0
 
-#: Seconds by which clocks may differ: certificates, ages and the times of events are wrong beyond it.
+#: Seconds by which clocks may differ; beyond that, certificates, ages and event times go wrong.
 CLOCK_DIFFERENCE = 300.0
 
 _REMEDIES: dict[WhereItFailed, str] = {
@@ -34,8 +34,8 @@ _REMEDIES: dict[WhereItFailed, str] = {
 
 
 def look_at_tracker(destination: Destination, *, send: bool) -> Iterator[Finding]:
-    """Findings on the way to ``destination``; with ``send``, by a test event that goes there, past the spool."""
-    # With requests: 80 ms that `lastword doctor` alone pays.
+    """Yield findings on the way to ``destination``; with ``send``, from a test event that bypasses the spool."""
+    # Imports requests: 80 ms that only `lastword doctor` pays.
     from lastword.transport.http_sender import HttpSender
 
     patience = min(destination.timeout, PATIENCE)
@@ -52,7 +52,7 @@ def look_at_tracker(destination: Destination, *, send: bool) -> Iterator[Finding
 
 
 def _plain_request(destination: Destination) -> HttpRequest:
-    """To the address alone, with an empty object: what it answers does not matter, that it does is enough."""
+    """Return a request without a token, with an empty JSON object as its body; any answer to it will do."""
     parts = urlsplit(destination.dsn.url)
     return HttpRequest(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/", b"{}")
 
@@ -74,11 +74,11 @@ def _verdict(name: str, destination: Destination, reply: HttpReply) -> Finding:
 
 
 def clock(date: Optional[str], now: float) -> Iterator[Finding]:
-    """This machine's clock against the ``Date`` of an answer; ``now`` in Unix seconds."""
+    """Compare this machine's clock with the ``Date`` of an answer; ``now`` is in Unix seconds."""
     try:
         difference = now - parsedate_to_datetime(date or "").timestamp()
     except (ValueError, TypeError, IndexError):
-        return  # it does not say
+        return  # no valid date
     if abs(difference) <= CLOCK_DIFFERENCE:
         yield Finding("ok", "clock", "this machine's clock agrees with the tracker's")
         return

@@ -1,6 +1,6 @@
 """Loaded by every Python that ``lastword run`` starts, and by their children: this directory is on their PYTHONPATH.
 
-It may be any interpreter, with lastword installed or without, old or new. Nothing is imported of lastword until the
+The interpreter may be of any version, with or without lastword installed. Nothing of lastword is imported until the
 program imports a package that has a drop-in.
 """
 # mypy: ignore-errors
@@ -21,10 +21,10 @@ class _Waiting(object):  # noqa: UP004
         packages, self.packages = self.packages, ()
         try:
             from lastword.compat import install
-        except ImportError:  # an environment without lastword: it has what it always had
+        except ImportError:  # an environment without lastword: import the package itself
             return None
         install(*packages)
-        for finder in sys.meta_path:  # whichever of those in front of this one was installed
+        for finder in sys.meta_path:  # the finder that install() put in front of this one, or any other
             spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
             if spec is not None:
                 return spec
@@ -32,7 +32,7 @@ class _Waiting(object):  # noqa: UP004
 
 
 def _load_the_next():
-    """The sitecustomize that this one stands in front of."""
+    """Load the sitecustomize that this one hides."""
     path = sys.path[:]
     sys.path[:] = [entry for entry in path if os.path.abspath(entry) != _HERE]
     mine = sys.modules.pop("sitecustomize", None)

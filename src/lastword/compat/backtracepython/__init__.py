@@ -1,7 +1,7 @@
 """Drop-in for ``backtracepython`` 0.4.3: ``import lastword.compat.backtracepython as backtracepython``.
 
-The same calls, the same reports at the tracker; they take lastword's way, over the disk, so a kill, a fork or an outage
-costs none. What is different on purpose stands in docs/compat.md.
+It has the same calls and sends the same reports, but through lastword's spool, so no kill, fork or outage loses one.
+docs/compat.md lists the intended differences.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What a program puts into a report, as JSON: a copy that nothing changes any more, by the rules of ``simplejson``.
+"""Copy a program's values into JSON types by the rules of ``simplejson``; later changes do not affect the copy.
 
-What has no place in JSON, over which ``backtracepython`` loses this report and all later ones, is shown as its text.
+Values that JSON cannot hold are shown as text; with one of these, ``backtracepython`` loses this report and all later
+ones.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ MAX_DEPTH = 50
 MAX_OBJECT_TEXT = 8192  # characters
 LEFT_OUT = "(left out)"
 
-_MOST_BITS = 4096  # an integer of more is not written in digits
-_LITTLE = 16  # characters of JSON around a value, or of a number
+_MOST_BITS = 4096  # a longer integer is not written in digits
+_LITTLE = 16  # JSON characters around a value, or of a number
 _MARK_ROOM = 60
 
 
 def json_copy(value: Any, room: Room) -> Any:
-    """A copy of ``value`` in JSON's own types, as large as ``room`` allows; what is cut off says so."""
+    """Return a copy of ``value`` in JSON types, as large as ``room`` allows; a cut is marked."""
     return _copy(value, room, MAX_DEPTH)
 
 
@@ -36,7 +37,7 @@ def _copy(value: Any, room: Room, depth: int) -> Any:
         return _copy_of(value, type(value), room, depth)
     except RecursionError:
         raise
-    except anything():  # a list, a number of the program's own class
+    except anything():  # for instance, the program's own list or number class
         return f"<unprintable {class_path(type(value))}>"
 
 
@@ -109,5 +110,5 @@ def _text(text: str, room: Room) -> str:
 
 
 def _is_decimal(kind: type) -> bool:
-    decimal: Any = sys.modules.get("decimal")  # who has one has imported it
+    decimal: Any = sys.modules.get("decimal")  # a program that has a Decimal has imported it
     return decimal is not None and issubclass(kind, decimal.Decimal)

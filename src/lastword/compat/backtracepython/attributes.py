@@ -1,4 +1,4 @@
-"""Attributes and annotations of every report: those of the process and the machine, then those of the program."""
+"""The attributes and annotations of every report: of the process and the machine, then the program's own."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ AGENT = "backtrace-python"
 
 _Values = dict[str, Any]
 
-#: The program's own dicts, not copies: what it changes in them later shows in later reports. Later ones win.
+#: The program's own dicts, not copies: later changes in them appear in later reports. Later dicts take precedence.
 _layers: list[Any] = []
 
 
 class _OwnLayer(dict[str, Any]):
-    """Values that were given one by one: a program that does so for each request must not pile up layers."""
+    """Values added one by one, in one layer, so that a program that adds some per request does not pile up layers."""
 
 
 def add_layer(values: Any) -> None:
-    """Add a dict of the program's own."""
+    """Add a dict that belongs to the program."""
     _layers.append(values)
 
 
 def add_value(name: str, value: Any) -> None:
     last = _layers[-1] if _layers else None
     if type(last) is _OwnLayer:
-        _layers[-1] = _OwnLayer({**last, name: value})  # replaced, since another thread may be reading it
+        _layers[-1] = _OwnLayer({**last, name: value})  # replaced, because another thread may be reading it
     else:
         _layers.append(_OwnLayer({name: value}))
 
 
 def of_now() -> tuple[_Values, _Values]:
-    """Attributes and annotations as they are now."""
+    """Return the current attributes and annotations."""
     return merged(process_info(with_status=True), host_info(with_memory=True))
 
 
 def merged(process: ProcessInfo, host: HostInfo) -> tuple[_Values, _Values]:
-    """Attributes and annotations, the defaults those of ``process`` and ``host``. A layer that raises is left out."""
+    """Return attributes and annotations, with defaults from ``process`` and ``host``; skip a layer that raises."""
     attributes: _Values = dict(default_attributes(process, host, AGENT, version_string))
     annotations: _Values = {}
     for layer in tuple(_layers):
@@ -54,7 +54,7 @@ def merged(process: ProcessInfo, host: HostInfo) -> tuple[_Values, _Values]:
 def _items(layer: Any) -> list[tuple[Any, Any]]:
     try:
         return list(layer.items())
-    except anything():  # None, or whatever else is no dict
+    except anything():  # None, or anything else that is not a dict
         return []
 
 

@@ -1,4 +1,4 @@
-"""The calls of ``backtracepython``."""
+"""The functions of ``backtracepython``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _DEFAULT_TIMEOUT = 4.0
 _DEFAULT_LINE_COUNT = 200
 
 _excepthook = HookSlot(sys, "excepthook")
-_last_client: Optional[Client] = None  # whose writer goes on if there is another initialize
+_last_client: Optional[Client] = None  # a later initialize takes over its writer
 _atexit_registered = False
 
 
@@ -57,22 +57,22 @@ def initialize(
     disable_global_handler: bool = False,
     exit_timeout: float = 4,
 ) -> None:
-    """Set reporting up; the last call counts, and an uncaught exception is reported once however often it was called.
+    """Set up reporting; the last call applies, and each uncaught exception is reported once even after several calls.
 
     Args:
         endpoint: the submission URL, or the host that ``token`` belongs to.
-        token: of the project; not used with submit.backtrace.io, whose URLs hold it.
-        debug_backtrace: say on standard error what becomes of each report.
-        attachments: paths of files that go with every report.
-        attributes: of every report; the dict itself is looked at each time.
-        timeout: seconds for the tracker's answer.
-        ignore_ssl_certificate: send to whoever answers.
-        tab_width: what the tracker is told of the source code.
+        token: the project's token; not used with submit.backtrace.io, whose URLs contain it.
+        debug_backtrace: write to standard error whether each report was recorded.
+        attachments: paths of files to send with every report.
+        attributes: a dict that is read anew for every report.
+        timeout: seconds that the tracker has to answer.
+        ignore_ssl_certificate: do not verify the server's certificate.
+        tab_width: the tab width of the source code, passed on to the tracker.
         context_line_count: lines of source above each frame's line, and one more below it.
-        collect_source_code: whether reports have source code.
-        disable_global_handler: leave ``sys.excepthook`` alone.
-        exit_timeout: seconds that the end of the process waits at most for what has not arrived yet; what has not by
-            then stays in the spool and is sent all the same.
+        collect_source_code: whether reports contain source code.
+        disable_global_handler: do not change ``sys.excepthook``.
+        exit_timeout: the most seconds that the end of the process waits for reports to arrive; those that have not
+            arrived stay in the spool and are sent later.
     """
     global _last_client
     url = construct_submission_url(endpoint, token)
@@ -99,7 +99,7 @@ def initialize(
 
 
 def finalize() -> None:
-    """Wait, ``exit_timeout`` seconds at most, for what has not arrived yet, and report no more."""
+    """Stop reporting, and wait at most ``exit_timeout`` seconds for reports to arrive."""
     handler, globs.handler = globs.handler, None
     if handler is None:
         return
@@ -110,7 +110,7 @@ def finalize() -> None:
 
 
 def send_last_exception(**kwargs: Any) -> None:
-    """Report the exception that is being handled, with ``attributes`` and ``annotations`` of its own. Never raises."""
+    """Report the exception being handled, with the given ``attributes`` and ``annotations``. Never raises."""
     error = sys.exc_info()
     if globs.handler is None or error[1] is None:
         return
@@ -125,7 +125,7 @@ def send_last_exception(**kwargs: Any) -> None:
 
 
 def send_report(msg: Any, **kwargs: Any) -> None:
-    """Report a message, with ``attributes`` and ``annotations`` of its own. Never raises."""
+    """Report a message, with the given ``attributes`` and ``annotations``. Never raises."""
     if globs.handler is None:
         return
     try:
@@ -139,14 +139,14 @@ def send_report(msg: Any, **kwargs: Any) -> None:
 
 
 def send(report: BacktraceReport, attachments: Optional[Sequence[Any]] = None) -> bool:
-    """Send ``report`` with more files; whether it is safe on disk, so False before ``initialize``."""
+    """Send ``report`` with more files; return whether it is safe on disk (False before ``initialize``)."""
     return keep(report, attachments or ()) is not None
 
 
 def create_and_send_report(
     ex_type: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]
 ) -> None:
-    """Report an exception that nobody catches."""
+    """Report an uncaught exception."""
     if globs.handler is None:
         return
     report = BacktraceReport()
@@ -156,34 +156,34 @@ def create_and_send_report(
 
 
 def bt_except_hook(ex_type: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]) -> None:
-    """What ``sys.excepthook`` does: report, then call the hook that was there before."""
+    """Do the same as the installed ``sys.excepthook``: report, then call the previous hook."""
     _hear_uncaught(ex_type, ex_value, ex_traceback)
     if globs.next_except_hook is not None:
         globs.next_except_hook(ex_type, ex_value, ex_traceback)
 
 
 def get_attributes() -> dict[str, Any]:
-    """Those of a report that is made now."""
+    """Return the attributes of a report made now."""
     return of_now()[0]
 
 
 def get_annotations() -> dict[str, Any]:
-    """Those of a report that is made now."""
+    """Return the annotations of a report made now."""
     return of_now()[1]
 
 
 def set_attribute(key: str, value: Any) -> None:
-    """Add an attribute to every report from now on; what is no text, number, boolean or None becomes an annotation."""
+    """Add an attribute to all later reports; a value other than str, number, bool or None becomes an annotation."""
     add_value(key, value)
 
 
 def set_attributes(attributes: dict[str, Any]) -> None:
-    """Add several, likewise. The dict itself is looked at each time."""
+    """Add several attributes in the same way; the dict itself is read anew for every report."""
     add_layer(attributes)
 
 
 def construct_submission_url(endpoint: str, token: Optional[str]) -> str:
-    """Where reports are posted: ``endpoint`` as it is, or with the token of its project."""
+    """Return the URL to post reports to: ``endpoint`` unchanged, or with the project's token."""
     if "submit.backtrace.io" in endpoint or token is None:
         return endpoint
     return f"{endpoint.rstrip('/')}/post?" + urlencode({"token": token, "format": "json"})
@@ -196,13 +196,13 @@ def _config(url: str, timeout: Any, ignore_ssl_certificate: bool, exit_timeout: 
         "connect_timeout": connecting if _is_duration(connecting) else None,
         "verify": not ignore_ssl_certificate,
         "shutdown_timeout": max(0.0, exit_timeout),
-        "scrub": os.environ.get("LASTWORD_SCRUB") or "off",  # reports stay what they were, unless somebody says so
+        "scrub": os.environ.get("LASTWORD_SCRUB") or "off",  # as in backtracepython, unless the user says otherwise
         "release": "",
         "ignore_errors": (),
         "sample_rate": 1.0,
         "flood_burst": 0,
     }
-    # Where reports go is said by the call, so a DSN for something else in this program may be anything.
+    # The call decides where reports go: LASTWORD_DSN may be meant for other code in the program, and may be invalid.
     environ = {name: value for name, value in os.environ.items() if name != "LASTWORD_DSN"}
     config = EndpointConfig.load(options, environ)
     assert isinstance(config, EndpointConfig)
@@ -222,14 +222,14 @@ def _add(report: BacktraceReport, said: dict[str, Any]) -> None:
 def _merge(add: Callable[[Any], None], said: dict[str, Any], name: str) -> None:
     try:
         add(said.get(name) or {})
-    except failures() as trouble:  # the report is worth more than what was to be added
+    except failures() as trouble:  # the report is sent without the additions
         diagnostics.note("compat", f"a report went without its {name}: {describe(trouble)}")
 
 
 def _hear_uncaught(ex_type: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]) -> None:
     try:
         create_and_send_report(ex_type, ex_value, ex_traceback)
-    except BaseException as trouble:  # the hook that comes next must run
+    except BaseException as trouble:  # the next hook must run
         _note_lost(trouble)
 
 

@@ -1,4 +1,4 @@
-"""Where reports go: what the last ``initialize`` has set up."""
+"""The handler set up by the last ``initialize``: it records reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ORIGIN = Origin("report", "", 0)
 
 
 def capture_settings(scrub_source: Callable[[Sequence[str]], list[str]] = list) -> CaptureSettings:
-    """Reports have no local variables; their other threads are taken apart from this."""
+    """Return the settings of reports: no local variables; other threads are captured separately."""
     needs = Needs(message_stack=True, memory=True)
     return CaptureSettings(
         needs=needs,
@@ -35,7 +35,7 @@ def _is_never_sensitive(name: str) -> bool:
 
 
 class EndpointConfig(Config):
-    """Options for an endpoint that is used as it is: it need not have the shape of a DSN."""
+    """Options for an endpoint URL that is used unchanged and need not fit a DSN."""
 
     submission_url = ""
 
@@ -45,13 +45,13 @@ class EndpointConfig(Config):
 
 
 class Handler:
-    """Takes reports to the spool.
+    """Records reports in the spool.
 
     Attributes:
-        client: what records and sends them.
-        tab_width, context_line_count, collect_source_code: as they were given to ``initialize``.
-        exit_timeout: seconds that ``finalize`` waits at most.
-        settings: how reports are taken.
+        client: the client that records and sends them.
+        tab_width, context_line_count, collect_source_code: as given to ``initialize``.
+        exit_timeout: the most seconds that ``finalize`` waits.
+        settings: the settings for capturing reports.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Handler:
         self._debug = debug
 
     def keep(self, read: Callable[[], Event]) -> Optional[str]:
-        """Record the event that ``read`` makes; its id once it is safe on disk, else None. Raises nothing."""
+        """Record the event that ``read`` makes; return its id once it is safe on disk, else None. Raises nothing."""
         try:
             event_id = self.client.capture(None, lambda: _ORIGIN, read)
         except RecursionError:
@@ -87,24 +87,24 @@ class Handler:
         return event_id
 
     def finish(self) -> None:
-        """Give what is pending its time to arrive. What has not arrived by then stays in the spool."""
+        """Wait at most ``exit_timeout`` seconds for pending reports to arrive; the others stay in the spool."""
         self.client.wait_at_end(max(0.0, self.exit_timeout))
         diagnostics.tell()
 
 
 class globs:  # noqa: N801
-    """The state of this process, under the names by which programs and their tests reach for it."""
+    """The state of this process, under the names that programs and their tests use."""
 
     next_except_hook: Optional[Callable[..., Any]] = None
-    attachments: Any = []  # noqa: RUF012  of paths; programs append to it
+    attachments: Any = []  # noqa: RUF012  a list of paths; programs append to it
     handler: Optional[Handler] = None
     endpoint: Optional[str] = None
     debug_backtrace = False
 
 
 def say(text: str) -> None:
-    """What ``debug_backtrace`` is for."""
-    with suppressed(Exception):  # there may be no standard error, or anything in its place
+    """Write ``text`` to standard error, for ``debug_backtrace``."""
+    with suppressed(Exception):  # standard error may be missing or replaced
         sys.stderr.write(f"backtracepython: {one_line(text, diagnostics.MOST_OF_NOTE)}\n")
 
 

@@ -1,4 +1,4 @@
-"""A report in the making."""
+"""``BacktraceReport``: a report that the program can change until it is sent."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ from lastword.spool.record import MAX_RECORD
 from lastword.wire.backtrace import exception_annotation, report_without_source
 from lastword.wire.backtrace_prepared import Prepared, with_prepared
 
-#: Characters of JSON for all that the program says in a report.
+#: The most JSON characters for the program's attributes and annotations in a report.
 SAID_ROOM = 300_000
 
-#: Bytes of a file that is sent at all.
+#: The largest file that is sent, in bytes.
 MAX_FILE = 64 << 20
 
-#: What a record has around an event, and what the report's own small parts take.
+#: Bytes reserved for the record around an event and for the report's own small parts.
 _AROUND = 4096
 
 _MAX_MESSAGE = 8192
 
 
-#: For those that are made before ``initialize``.
+#: The settings of reports made before ``initialize``.
 _EARLY = capture_settings()
 
 
 class BacktraceReport:
-    """What happened, as it was when this object was made: time, attributes, the stacks of all threads.
+    """The state of the program when this object was made: time, attributes, the stacks of all threads.
 
-    Can be made before ``initialize``. Its values may be changed until it is sent; what is sent is a copy.
+    It can be made before ``initialize``. Its values may be changed until it is sent; a copy is sent.
 
     Attributes:
-        faulting_thread_id: of the thread that is blamed, which is the one that made this object.
+        faulting_thread_id: the id of the faulting thread, which is the thread that made this object.
         attachments: paths of files.
-        log_lines: what ``log`` was told.
-        source_code, source_path_dict: empty; there for those who look at them.
+        log_lines: the lines given to ``log``, with their times.
+        source_code, source_path_dict: empty; kept for programs that read them.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class BacktraceReport:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The report itself, which may be changed at any depth; what is sent is what stands in it then."""
+        """The report itself. It may be changed at any depth; its state at the time of sending is sent."""
         if self._in_programs_hands is None:
             self._in_programs_hands = report_without_source(self._event, self._prepared())
         return self._in_programs_hands
@@ -91,7 +91,7 @@ class BacktraceReport:
     def set_exception(
         self, garbage: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]
     ) -> None:
-        """Make this the report of an exception. Nothing happens without one."""
+        """Make this the report of an exception; do nothing if ``ex_value`` is not one."""
         if not issubclass(type(ex_value), BaseException):
             return
         error = cast("BaseException", ex_value)
@@ -111,7 +111,7 @@ class BacktraceReport:
             self._in_programs_hands.update({key: fresh[key] for key in ("mainThread", "threads", "classifiers")})
 
     def capture_last_exception(self) -> None:
-        """Make this the report of the exception that is being handled, if there is one."""
+        """Make this the report of the exception being handled, if there is one."""
         self.set_exception(*sys.exc_info())
 
     def set_attribute(self, key: Any, value: Any) -> None:
@@ -121,21 +121,21 @@ class BacktraceReport:
         self.get_attributes().update(target_dict)
 
     def get_attributes(self) -> dict[Any, Any]:
-        """Those that will be sent, to be changed by whoever wants to."""
+        """Return the attributes that will be sent; the caller may change them."""
         return self._attributes if self._in_programs_hands is None else self._in_programs_hands["attributes"]
 
     def set_annotation(self, key: Any, value: Any) -> None:
         self.get_annotations()[key] = value
 
     def get_annotations(self) -> dict[Any, Any]:
-        """Those that will be sent, to be changed by whoever wants to."""
+        """Return the annotations that will be sent; the caller may change them."""
         return self._annotations if self._in_programs_hands is None else self._in_programs_hands["annotations"]
 
     def set_dict_annotations(self, target_dict: Any) -> None:
         self.get_annotations().update(target_dict)
 
     def log(self, line: Any) -> None:
-        """Add a line, with the time, to what arrives as the annotation ``Log``."""
+        """Add a line, with the time, to the annotation ``Log``."""
         self.log_lines.append({"ts": time.time(), "msg": line})
 
     def add_attachment(self, attachment_path: Any) -> None:
@@ -145,13 +145,13 @@ class BacktraceReport:
         return self.attachments
 
     def get_data(self) -> dict[str, Any]:
-        """The whole report, to be changed by whoever wants to."""
+        """Return the whole report; the caller may change it."""
         return self.report
 
     def send(self) -> None:
-        """Send the report as it is now; before ``initialize`` nothing happens.
+        """Send the report as it is now; before ``initialize``, do nothing.
 
-        A report that is sent again is another one, with a uuid of its own: a tracker refuses a second with the same.
+        Each repeat is a new report with its own uuid, because a tracker refuses a second report with the same uuid.
         """
         keep(self)
 
@@ -169,7 +169,7 @@ class BacktraceReport:
         }
 
     def _to_send(self, handler: Handler, attachments: Sequence[Any], level: Level) -> Event:
-        """The event as it stands now, which shares nothing with this report that could still change."""
+        """Return the current event; it shares no mutable data with this report."""
         attributes, annotations = self._what_is_said()
         if self.log_lines and "Log" not in annotations:
             annotations["Log"] = self.log_lines
@@ -190,7 +190,7 @@ class BacktraceReport:
             said = _scrubbed(said, event, handler)
             told["attributes"], told["annotations"] = said["attributes"], said.get("annotations", {})
         else:
-            event["threads"] = []  # they stand in the report
+            event["threads"] = []  # the report contains them
             room = MAX_RECORD - len(to_json(event)) - _AROUND
             report = json_copy({**self._in_programs_hands, **self._own_uuid(event)}, Room(room))
             told["report"] = _scrubbed(report, event, handler)
@@ -201,7 +201,7 @@ class BacktraceReport:
         return event
 
     def _what_is_said(self) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        """Attributes and annotations; who has the report in hand may have put anything in their place."""
+        """Return attributes and annotations; {} for those that the program has replaced by a non-dict."""
         if self._in_programs_hands is None:
             return self._attributes, self._annotations
         report: dict[str, Any] = self._in_programs_hands
@@ -219,7 +219,7 @@ class BacktraceReport:
 
 
 def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Level = "error") -> Optional[str]:
-    """Record ``report`` with its own files, those of the client and ``attachments``; its id once it is safe on disk."""
+    """Record ``report`` with its own files, the client's and ``attachments``; return its id, or None on failure."""
     handler = globs.handler
     if handler is None:
         return None
@@ -228,13 +228,13 @@ def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Lev
 
 
 def _scrubbed(said: dict[str, Any], event: Event, handler: Handler) -> dict[str, Any]:
-    """What the program says, without what the rules find; the event itself is scrubbed on its way to the disk."""
+    """Return ``said`` scrubbed by the rules; the event itself is scrubbed before it is written to disk."""
     rules = handler.client.recorder.rules
     return said if rules.off else scrub(cast("Event", {**event, "extra": said}), rules)["extra"]
 
 
 def _all_of(paths: Any) -> list[Any]:
-    """What a program has given as its list of paths: it may be a single one, or nothing of the kind."""
+    """Return the program's ``paths`` as a list; accept a single path, and return [] for anything else."""
     try:
         return [paths] if isinstance(paths, (str, bytes, os.PathLike)) else list(paths)
     except failures():
@@ -242,7 +242,7 @@ def _all_of(paths: Any) -> list[Any]:
 
 
 def _wanted(paths: Sequence[Any]) -> list[Wanted]:
-    """What is no path is passed over, as is later what is no file."""
+    """Return the files to attach, without values that are not paths; paths that are not files are skipped later."""
     wanted: list[Wanted] = []
     for path in paths:
         with suppressed(ValueError, TypeError):

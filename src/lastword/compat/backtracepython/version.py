@@ -1,4 +1,4 @@
-"""The version of ``backtracepython`` whose calls and reports these are."""
+"""The version of ``backtracepython`` that this package replaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In place of ``booboo``: the calls of booboo-sdk 0.16.0, and events that are not lost any more.
+"""Drop-in for ``booboo``: the calls of booboo-sdk 0.16.0, with events that are not lost.
 
 ::
 
@@ -6,7 +6,7 @@
 
     booboo.init("https://TOKEN@ingest.booboo.dev/ORGANISATION/PROJECT")
 
-What differs, and why, is in docs/compat.md. The calls of ``lastword`` work beside these (``lastword.flush``,
+docs/compat.md lists the differences and their reasons. The calls of ``lastword`` work, too (``lastword.flush``,
 ``set_tag``, ``new_scope`` …): there is one client, one spool, one sender.
 """
 
@@ -21,7 +21,7 @@ __version__ = VERSION
 
 __all__ = ["BoobooClient", "capture_exception", "capture_message", "init", "set_user"]
 
-#: What ``init`` made last; None before it. Tests set it to None, to begin anew. (It hides the submodule.)
+#: The client that ``init`` made last; None before. Tests set it to None to start afresh. (It hides the submodule.)
 _client: Optional[BoobooClient] = None
 
 
@@ -35,20 +35,20 @@ def init(
     before_send: Optional[Callable[[dict[str, Any]], Optional[dict[str, Any]]]] = None,
     debug: bool = False,
 ) -> None:
-    """Report unhandled exceptions, and those of Django, Flask, FastAPI and Channels, from now on.
+    """Report uncaught exceptions, and those of Django, Flask, FastAPI and Channels, from now on.
 
     Args:
         dsn: ``https://TOKEN@HOST/ORGANISATION/PROJECT``, or a bare token. With an empty one nothing is sent: events
-            stay in the spool, where ``lastword ls`` shows them.
-        app: a Flask or FastAPI application. Need not be given: all of them are heard.
-        environment: such as ``production``.
-        release: None takes ``BOOBOO_RELEASE``.
-        ignore_errors: exception classes that are not reported, subclasses included. Does not hold for messages.
-        endpoint: the URL to post to, instead of that of the DSN.
-        before_send: is given each event as it is to be sent, and returns what to send, or None. It runs in the process
-            and the thread that captured, before the disk is touched: what it takes out is nowhere. One that raises
-            costs the event.
-        debug: have the logger ``booboo`` say everything, as often as it happens.
+            stay in the spool, and ``lastword ls`` lists them.
+        app: a Flask or FastAPI application; not needed, because all of them are covered.
+        environment: for instance ``production``.
+        release: None means the value of ``BOOBOO_RELEASE``.
+        ignore_errors: exception classes that are not reported, nor are their subclasses. Messages are not affected.
+        endpoint: the URL to post to, instead of the DSN's.
+        before_send: called with each event as it would be sent; returns the event to send, or None to drop it. It runs
+            in the capturing process and thread, before the event is written to disk: data that it removes is stored
+            nowhere. If it raises, the event is dropped.
+        debug: have the logger ``booboo`` log everything, without limiting repeats.
 
     Raises:
         lastword.errors.ConfigError: an environment variable ``LASTWORD_…`` cannot be used.
@@ -73,10 +73,10 @@ def capture_message(message: str, level: str = "info") -> None:
 
 
 def set_user(user_data: Optional[dict[str, Any]]) -> None:
-    """Say who is using the program: ``{"id": …, "email": …, "username": …}``; None forgets.
+    """Set the user of the program: ``{"id": …, "email": …, "username": …}``; None clears it.
 
-    Called in a request, in an event loop or in a thread of the program's own, it holds there; called in the main thread
-    outside of those, it holds for the process. Does nothing before ``init``. Never raises.
+    Called in a request, in an event loop or in a thread that the program started, it applies only there; called in the
+    main thread outside of these, it applies to the process. Does nothing before ``init``. Never raises.
     """
     if _client is not None:
         _client.set_user(user_data)

@@ -1,4 +1,4 @@
-"""The client that programs may hold, of which ``init`` makes one."""
+"""The client that ``init`` makes; programs may also make one themselves."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from lastword.scope import context
 
 __all__ = ["DEFAULT_ENDPOINT", "VERSION", "BoobooClient"]
 
-#: Of the package that this stands in for.
+#: The version of booboo-sdk that this replaces.
 VERSION = "0.16.0"
 
-#: Characters.
+#: The longest level, in characters.
 MAX_LEVEL = 200
 
 _HANDSHAKE = b'{"handshake": true, "sdk": "python/%b"}' % VERSION.encode("ascii")
@@ -36,14 +36,14 @@ _HANDSHAKE = b'{"handshake": true, "sdk": "python/%b"}' % VERSION.encode("ascii"
 class BoobooClient:
     """Reports to one project; see ``booboo.init`` for the arguments.
 
-    Making one hooks nothing; ``install`` does.
+    The constructor installs no hooks; ``install`` does.
 
     Attributes:
-        dsn: the token alone; None where None was given.
-        endpoint: the URL that is posted to.
-        environment, release, ignore_errors, before_send, debug: as given; a release of None is "" or that of the
-            environment, and what is to be ignored a tuple.
-        is_reset: whether the program wants to hear no more of what frameworks tell.
+        dsn: the token alone; None if None was given.
+        endpoint: the URL to post to.
+        environment, release, ignore_errors, before_send, debug: as given; but a release of None becomes the value of
+            BOOBOO_RELEASE or "", and ignore_errors a tuple.
+        is_reset: returns whether exceptions from frameworks are to be ignored.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class BoobooClient:
             self._warnings.note("no-dsn", "no DSN configured, nothing is sent: events stay in the spool (lastword ls)")
 
     def install(self, app: Any = None) -> None:
-        """Hear what nobody catches, and what frameworks do; ``app`` need not be given. Tells the tracker so, once."""
+        """Report uncaught exceptions and those in frameworks; ``app`` is not needed. Sends one handshake."""
         sdk.start(self._reporting)
         if os.environ.get("BOOBOO_HANDSHAKE") not in ("0", "false", "no"):
             self._reporting.shake_hands(_HANDSHAKE)
@@ -87,7 +87,7 @@ class BoobooClient:
         self._reporting.tell()
 
     def capture_exception(self, exc: Optional[BaseException] = None) -> None:
-        """Report ``exc``, or the exception that is being handled. Never raises."""
+        """Report ``exc``, or the exception being handled. Never raises."""
         self._capture(exc, None)
 
     def capture_message(self, message: str, level: str = "info") -> None:
@@ -108,7 +108,7 @@ class BoobooClient:
             reporting.recorder.refuse_for_defect(trouble)
 
     def set_user(self, user_data: Optional[dict[str, Any]]) -> None:
-        """Say who is using the program (see ``booboo.set_user``); None forgets. Never raises."""
+        """Set the user of the program (see ``booboo.set_user``); None clears it. Never raises."""
         self._user.set(user_data)
         self._reporting.tell()
 
@@ -131,13 +131,13 @@ class BoobooClient:
         request_data: Optional[Mapping[str, Any]] = None,
         user_data: Optional[Mapping[str, Any]] = None,
     ) -> None:
-        """Report ``exc`` with a request and a user that the caller knows of."""
+        """Report ``exc`` with a request and a user given by the caller."""
         with context.new_scope():
             self._set_around(request_data, user_data)
             self._capture(exc, None)
 
     def _report_failure(self, failure: Failure) -> None:
-        """What a framework tells. Not from here are warnings told: the framework may be logging."""
+        """Report an exception from a framework. Logs no warnings here, because the framework may be logging."""
         if self.is_reset():
             return
         with context.new_scope():
@@ -158,19 +158,19 @@ class BoobooClient:
             diagnostics.note("request", f"an event went without its request: {describe(trouble)}")
 
     def _flush(self) -> None:
-        """Wait for what was captured to arrive, as the end of the process does: at most 5 s."""
+        """Wait at most 5 s for captured events to arrive, as the end of the process does."""
         self._reporting.wait_at_end(self._reporting.config.shutdown_timeout)
 
 
 def __getattr__(name: str) -> Any:
-    """``logger``, for who takes it from here: logging is not imported before."""
+    """Provide ``logger`` for code that imports it from here; only then is logging imported."""
     if name == "logger":
         return _warnings.logger()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _exception_classes(ignored: Iterable[Any]) -> tuple[type[BaseException], ...]:
-    """Of what was to be ignored, what can be; tuples of classes hold like their classes."""
+    """Return the exception classes in ``ignored``, also those in nested tuples; skip everything else."""
     classes: list[type[BaseException]] = []
     for one in ignored:
         if isinstance(one, tuple):

@@ -1,4 +1,4 @@
-"""What booboo-sdk takes for a DSN, read into a destination's address."""
+"""Parse the DSNs that booboo-sdk accepts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ DEFAULT_ENDPOINT = "https://ingest.booboo.dev/"
 
 
 class Address(NamedTuple):
-    """``token``: "" where there is none that can be sent in a header; then nothing is sent."""
+    """Token and URL; a token of "" means that the DSN has none usable in a header, and nothing is sent."""
 
     token: str
     endpoint: str
 
 
 def parse_dsn(dsn: object, endpoint: Optional[str] = None) -> Address:
-    """Read a DSN: ``http(s)://TOKEN@HOST[:PORT]/…``, of which only token and origin count, or a bare token.
+    """Read a DSN: ``http(s)://TOKEN@HOST[:PORT]/…``, of which only token and origin are used, or a bare token.
 
-    ``endpoint``, where given, stands as it is. Raises nothing.
+    ``endpoint``, if given, is used unchanged. Raises nothing.
     """
     token, origin = dsn if isinstance(dsn, str) else "", DEFAULT_ENDPOINT
     if token.startswith(("http://", "https://")):

@@ -1,4 +1,4 @@
-"""What users may have named in their own code: a Django middleware by its dotted path, an ASGI middleware."""
+"""The Django and ASGI middlewares that users' code may name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lastword.integrations.asgi import ReportingMiddleware
 
 
 class BoobooDjangoMiddleware:
-    """Puts nothing around a request: errors are heard where Django makes responses of them, listed here or not."""
+    """Does nothing: ``integrations.django`` reports errors whether or not this middleware is configured."""
 
     sync_capable = True
     async_capable = True
@@ -18,7 +18,7 @@ class BoobooDjangoMiddleware:
 
 
 class BoobooASGIMiddleware(ReportingMiddleware):
-    """For ASGI applications that are neither FastAPI's nor Channels'."""
+    """Reports from ASGI applications other than FastAPI and Channels."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)

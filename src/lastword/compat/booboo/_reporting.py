@@ -1,4 +1,4 @@
-"""lastword's client, reporting as booboo-sdk does: its variables, its event for ``before_send``, its warnings."""
+"""A client that reports as booboo-sdk does: its variables, its event for ``before_send``, its warnings."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from lastword.wire.json_text import encode
 
 WIRE, JSON = "booboo", "application/json"
 
-#: Seconds that the tracker has for an answer, and that the end of a process waits.
+#: Seconds that the tracker has to answer, and seconds that the end of a process waits.
 TIMEOUT = SHUTDOWN_TIMEOUT = 5.0
 
-#: How often the ledger is asked how sending goes, in seconds.
+#: Seconds between two checks of the ledger for failures to send.
 LOOK_INTERVAL = 1.0
 
 _DOCUMENTED_LEVELS = ("error", "warning", "info")
 
-#: Decided by the call, so no variable of the environment may.
+#: Environment variables that are ignored, because the arguments of ``init`` decide.
 _NOT_FROM_ENVIRONMENT = ("LASTWORD_DSN", "LASTWORD_IGNORE_ERRORS", "LASTWORD_REPR_OF")
 
 _STATUS = re.compile("HTTP ([0-9]{3})")
 
 
 class BoobooConfig(Config):
-    """The options of lastword by which it does what booboo-sdk does.
+    """lastword's options for behaving as booboo-sdk does.
 
     Attributes:
-        address: where to, since no DSN of lastword's can name a whole URL; its token is "" where nothing is sent.
+        address: where to send, because a DSN of lastword cannot name a whole URL; a token of "" means do not send.
     """
 
     address: Address
@@ -62,7 +62,7 @@ class BoobooConfig(Config):
 def config_for(
     address: Address, environment: str, release: str, ignored: tuple[type[BaseException], ...], debug: bool
 ) -> BoobooConfig:
-    """Raises ConfigError where a variable of the environment cannot be used."""
+    """Return the options. Raises ConfigError if an environment variable has an unusable value."""
     options = {
         "environment": environment,
         "release": release,
@@ -74,7 +74,7 @@ def config_for(
         "sample_rate": 1.0,
         "log_events": "off",
         "log_breadcrumbs": "off",
-        "scrub": "off",  # variables and requests have their own rules, and texts were never looked at
+        "scrub": "off",  # variables and requests have their own rules; booboo-sdk never scrubs texts
     }
     environ = {name: value for name, value in os.environ.items() if name not in _NOT_FROM_ENVIRONMENT}
     config = cast("BoobooConfig", BoobooConfig.load(options, environ))
@@ -112,7 +112,7 @@ class ReportingClient(Client):
         self._heard_at = time.time()
 
     def keep(self, event: Event) -> Optional[str]:
-        """Record it in lastword's own form; in the tracker's where only that can say what is to be sent."""
+        """Record the event in lastword's own form, or rendered for the tracker if a hook or a level requires it."""
         if event["user"] is None:
             event["user"] = self._process_user.get()
         if self._hook is None and (event["message"] is None or event["level"] in _DOCUMENTED_LEVELS):
@@ -130,7 +130,7 @@ class ReportingClient(Client):
         last_words = event["level"] == "fatal" and not event["handled"]
         try:
             body = self._body(event)
-        except failures() as error:  # whatever it is, it is not the application's
+        except failures() as error:  # must not reach the application
             self.recorder.refuse_for_defect(error)
             return None
         if body is None:
@@ -139,7 +139,7 @@ class ReportingClient(Client):
         return self._told(self.recorder.record_rendered(event["id"], WIRE, body, JSON, last_words=last_words))
 
     def _body(self, event: Event) -> Optional[bytes]:
-        """What is to be sent; None where the hook wants none of it, or could not do its work, which is said."""
+        """Return the body to send; None, with a text for the log, if the hook dropped the event or anything failed."""
         told: Any = payload(own_copy(event))
         if event["message"] is not None:
             told["level"] = event["level"]
@@ -159,10 +159,10 @@ class ReportingClient(Client):
             return None
 
     def shake_hands(self, body: bytes) -> None:
-        """Tell the tracker that there is somebody, unless it was told from this spool before."""
+        """Record a handshake for the tracker, unless this spool already knows the tracker."""
         if self.config.destination is not None and not self._is_known():
             self.recorder.record_rendered(new_id(), WIRE, body, JSON)
-            # A thread is started only by who has more to say: this may be a server that is about to fork its workers.
+            # A handshake alone starts no flusher thread: this may be a server that is about to fork its workers.
             if self.recorder.writer is not None and self.pending.choice.mode is Mode.PROCESS:
                 self.pending.ensure_flusher()
 
@@ -176,8 +176,8 @@ class ReportingClient(Client):
         self.tell()
 
     def tell(self) -> None:
-        """Say what there is to say: of captures, and of how sending goes."""
-        with suppressed(Exception):  # a spool that cannot be read has nothing to tell
+        """Log the waiting warnings, about captures and about sending."""
+        with suppressed(Exception):  # an unreadable spool gives no warnings
             if time.monotonic() - self._looked_at >= LOOK_INTERVAL:
                 self._looked_at = time.monotonic()
                 self._look_at_delivery()
@@ -198,5 +198,5 @@ class ReportingClient(Client):
 
 
 def merged(known: Optional[Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:
-    """A user that the program has set, with what a framework knows of it."""
+    """Return the user that the program has set, updated with the framework's data."""
     return {**(known or {}), **found}

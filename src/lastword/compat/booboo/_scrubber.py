@@ -1,4 +1,4 @@
-"""The names whose values booboo-sdk withholds; the headers it withholds, and those it should have."""
+"""Scrub the variables and headers that booboo-sdk scrubs, and the headers that it overlooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lastword.integrations.reporting import Request
 from lastword.interruption import anything
 from lastword.scrub import Rules
 
-#: Of local variables: a name in which any of these is found, in any case.
+#: A local variable is sensitive if its name contains one of these; case is ignored.
 SENSITIVE_PATTERN = re.compile(
     "password|passwd|secret|token|api_key|apikey|access_key|auth|credential|private", re.IGNORECASE
 )
@@ -24,7 +24,7 @@ SENSITIVE_HEADERS = frozenset(
 _MAX_NAMES = 50
 _MAX_TEXT = 200
 
-#: For requests, where that list has holes (``X-Api-Key``, ``?token=``): lastword's own.
+#: lastword's own rules, for requests: the list above misses ``X-Api-Key`` and ``?token=``.
 _requests = Rules(Config(scrub="all"))
 
 
@@ -33,7 +33,7 @@ def is_sensitive(name: str) -> bool:
 
 
 def scrub_headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    """A copy, as texts, with ``[filtered]`` for each value that may be a secret."""
+    """Return a copy with values as texts, and ``[filtered]`` for each value that may be a secret."""
     return {
         name: FILTERED if name.lower() in SENSITIVE_HEADERS or _requests.is_sensitive(name) else str(value)
         for name, value in headers.items()
@@ -41,7 +41,7 @@ def scrub_headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 
 def scrub_vars(local_vars: Mapping[str, Any]) -> dict[str, str]:
-    """The first 50 variables as texts of at most 200 characters; no dunder names."""
+    """Return the first 50 variables, without dunder names, as texts of at most 200 characters."""
     shown = [name for name in local_vars if not (name.startswith("__") and name.endswith("__"))]
     return {name: FILTERED if is_sensitive(name) else _text(local_vars[name]) for name in shown[:_MAX_NAMES]}
 
@@ -54,7 +54,7 @@ def _text(value: Any) -> str:
 
 
 def scrub_request(request: Request) -> Request:
-    """Without secrets in its headers, its URL and its query string."""
+    """Return ``request`` without secrets in headers, URL and query string."""
     return request._replace(
         url=_requests.scrub_text(request.url),
         headers=scrub_headers(request.headers),

@@ -1,4 +1,4 @@
-"""Who is using the program: for the process, and for the work at hand."""
+"""The user of the process, and of the current piece of work, such as a request."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from lastword.scope import context
 
 
 class ProcessUser:
-    """The user of work that has none of its own: it was set in the main thread, outside of requests and event loops."""
+    """The user of the process, for work without a user of its own.
+
+    It is set in the main thread, outside of requests and event loops.
+    """
 
     def __init__(self) -> None:
         self._json: Optional[str] = None
 
     def set(self, user: Any) -> None:
-        """Set, or forget (None), the user of what is going on: of the process, where that is no single piece of work.
+        """Set, or clear with None, the user of the current piece of work or, outside of one, of the process.
 
-        Never raises; what cannot be read counts as None.
+        Never raises; an unreadable ``user`` counts as None.
         """
         work = current_work()
         if work is None and _is_a_piece_of_work():
-            context.set_user({} if user is None else user)  # {}: nobody, whoever the process has
+            context.set_user({} if user is None else user)  # {}: no user, even if the process has one
             return
         context.set_user(None)
         if work is not None:
@@ -35,14 +38,14 @@ class ProcessUser:
             self._json = _as_json(user)
 
     def get(self) -> Optional[dict[str, Any]]:
-        """A copy of that of the work at hand, else of the process's."""
+        """Return a copy of the current work's user, or of the process's if the work has none."""
         work = current_work()
         known = self._json if work is None or work.user is None else work.user
         return None if known is None else json.loads(known)
 
 
 def _as_json(user: Any) -> Optional[str]:
-    """None for None, and for a mapping that cannot be read."""
+    """Return ``user`` as JSON; None for None, and for a mapping that cannot be read."""
     if user is None:
         return None
     try:
@@ -52,7 +55,7 @@ def _as_json(user: Any) -> Optional[str]:
 
 
 def _is_a_piece_of_work() -> bool:
-    """Whether this is one of several things that the process may be doing, rather than the program's main course."""
+    """Return whether this code runs in a new scope, in another thread than the main one, or in an event loop."""
     if context.in_new_scope() or threading.current_thread() is not threading.main_thread():
         return True
     events = sys.modules.get("asyncio.events")

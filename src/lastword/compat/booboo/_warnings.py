@@ -1,7 +1,7 @@
-"""What the logger ``booboo`` says, each cause at most once a minute.
+"""Log warnings with the logger ``booboo``, each cause at most once a minute.
 
-Captures run in hooks, finalizers and logging handlers, where nobody may log. So what there is to say waits until the
-program makes one of the public calls, from elsewhere than a logging handler, or ends.
+Captures run in hooks, finalizers and logging handlers, where logging is not allowed. So warnings wait until the program
+makes one of the public calls outside of a logging handler, or ends.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from lastword.diagnostics import MOST_OF_NOTE
 from lastword.foreign_text import one_line
 from lastword.interruption import failures
 
-#: Seconds between two warnings of one cause.
+#: Seconds between two warnings with the same cause.
 WARN_INTERVAL = 60.0
 
 NAME = "booboo"
 
 
 def logger() -> Any:
-    import logging  # 12 ms; programs that have nothing to hear do not pay for it
+    import logging  # 12 ms, which programs without warnings do not pay
 
     return logging.getLogger(NAME)
 
 
 class Warnings:
-    """Those of one client."""
+    """The waiting warnings of one client."""
 
     def __init__(self, every_time: bool) -> None:
         self._every_time = every_time
@@ -39,16 +39,16 @@ class Warnings:
         self._details: deque[str] = deque(maxlen=100)
 
     def note(self, cause: str, text: str) -> None:
-        """Have ``text`` said soon: one assignment, no lock. Of one cause, the newest is said."""
+        """Have ``text`` logged soon: one assignment, no lock. A newer text with the same cause replaces it."""
         self._waiting[cause] = text
 
     def detail(self, text: str) -> None:
-        """Have ``text`` said soon at the level DEBUG, where everything is said."""
+        """In debug mode, have ``text`` logged soon at level DEBUG."""
         if self._every_time:
             self._details.append(text)
 
     def tell(self) -> None:
-        """Say what waits, unless this is called from a logging handler. Raises nothing."""
+        """Log the waiting texts, unless called from a logging handler. Raises nothing."""
         if not (self._waiting or self._details) or _in_a_logging_handler():
             return
         self._tell_details()
@@ -60,19 +60,19 @@ class Warnings:
             self._last[cause] = now
             try:
                 logger().warning("booboo: %s", one_line(text, MOST_OF_NOTE))
-            except failures():  # a handler of the program's own
+            except failures():  # raised by the program's own handler
                 return
 
     def _tell_details(self) -> None:
         try:
             while self._details:
                 logger().debug("booboo: %s", one_line(self._details.popleft(), MOST_OF_NOTE))
-        except failures():  # a handler of the program's own, or another thread was faster
+        except failures():  # raised by the program's own handler, or another thread emptied the queue
             return
 
 
 def begin_debugging() -> None:
-    """Let the logger say everything, on stderr where the program has no place for it."""
+    """Have the logger log everything, to stderr if the program has no handler for it."""
     import logging
 
     own = logger()

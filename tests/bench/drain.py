@@ -29,6 +29,7 @@ from lastword.spool.writer import Writer
 from lastword.wire import booboo
 from tests.bench.printing import say
 from tests.support.events import message_event
+from tests.support.programs import PROGRAMS
 
 QUESTION = "how fast a flusher sends a backlog, against a plain loop of posts"
 
@@ -38,40 +39,6 @@ MOST_MEMORY = 80.0
 
 #: Events of one writer, so that they come from several.
 _EACH = 2_500
-
-_SERVER = """
-import asyncio, sys, time
-count, first, last = int(sys.argv[1]), 0.0, 0.0
-class Server(asyncio.Protocol):
-    def connection_made(self, transport):
-        self.transport, self.data, self.missing = transport, b"", -1
-    def data_received(self, data):
-        global count, first, last
-        self.data += data
-        while True:
-            if self.missing < 0:
-                end = self.data.find(b"\\r\\n\\r\\n")
-                if end < 0:
-                    return
-                head = self.data[:end].lower()
-                at = head.index(b"content-length:") + 15
-                self.missing = int(head[at:].split(b"\\r\\n", 1)[0])
-                self.data = self.data[end + 4:]
-            if len(self.data) < self.missing:
-                return
-            self.data, self.missing = self.data[self.missing:], -1
-            last = time.monotonic()
-            first = first or last
-            count -= 1
-            self.transport.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
-            if count == 0:
-                print(last - first, flush=True)
-async def main():
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-asyncio.run(main())
-"""
 
 #: Its own memory at its largest, in MB, and the seconds that it computed. (The kernel's ``ru_maxrss`` counts what was
 #: there before the exec.)
@@ -179,7 +146,8 @@ def _flusher(options: argparse.Namespace) -> Run:
 
 @contextmanager
 def _server(count: int) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    with subprocess.Popen([sys.executable, "-c", _SERVER, str(count)], stdout=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, str(PROGRAMS / "answering_server.py"), str(count)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
             yield server, int(server.stdout.readline())

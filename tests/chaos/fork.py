@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
-from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
+from tests.support.programs import PROGRAMS, run, wait_for_accounts, wait_until_no_flusher
 from tests.support.witness import WitnessTracker
 
 PROMISE = "a forked child reports as itself, whatever its parent's threads were doing, and never hangs"
@@ -21,72 +21,11 @@ FORKS = 2000
 #: The largest share of the children that may be lost to the interpreter.
 MOST_SPOILT = 0.2
 
-FORKING = """
-import ctypes, itertools, select
-from lastword import sdk
-
-forks, has_libc_fork = {arguments}
-hookless_fork = ctypes.PyDLL(None).fork if has_libc_fork else os.fork
-sys.setswitchinterval(1000)  # a thread that waits for the GIL does not ask for it: a request would outlive the fork
-over = False
-
-def capture_all_the_time():
-    while not over:
-        acked_by(os.getpid(), lastword.capture_message("from a thread"))
-        for _ in range(20):
-            lastword.flush(0)
-            sdk._client.pending.ensure_flusher()
-            time.sleep(0.001)
-
-def acked_by(pid, event_id):
-    assert event_id is not None
-    os.write(1, b"%d:%s\\n" % (pid, event_id.encode()))
-
-def child():
-    pid = os.getpid()
-    for _ in range(10):
-        os.write(out, b"")
-    os.write(out, b"!")
-    acked_by(pid, lastword.capture_message("from a child"))
-    os._exit(0)
-
-def end_of(pid, reading):
-    runs = select.select([reading], [], [], 0.5)[0]
-    deadline = time.monotonic() + 20
-    while runs and time.monotonic() < deadline:
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return "ended"
-        time.sleep(0.001)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return "hung" if runs else "spoilt"
-
-threads = [threading.Thread(target=capture_all_the_time) for _ in range(4)]
-for thread in threads: thread.start()
-try:
-    for fork in itertools.islice(itertools.cycle((os.fork, hookless_fork)), forks):
-        reading, out = os.pipe()
-        pid = fork()
-        if pid == 0:
-            try:
-                child()
-            finally:
-                os._exit(1)
-        os.close(out)
-        end = end_of(pid, reading)
-        os.close(reading)
-        if end != "ended":
-            os.write(1, end.encode() + b":\\n")
-finally:
-    over = True
-for thread in threads: thread.join()
-"""
-
 
 def prove(directory: Path, forks: int = FORKS, has_libc_fork: bool = True) -> str:
-    spool = directory / "spool"
+    spool, program = directory / "spool", PROGRAMS / "forking.py"
     with WitnessTracker() as tracker:
-        told = run(FORKING.format(arguments=(forks, has_libc_fork)), spool=spool, dsn=tracker.dsn, patience=900)
+        told = run(program, forks, "libc" if has_libc_fork else "none", spool=spool, dsn=tracker.dsn, patience=900)
         lines = [line.split(":") for line in told]
         captured = {event_id: int(pid) for pid, event_id in lines if event_id}
         troubles = [trouble for trouble, event_id in lines if not event_id]

@@ -12,6 +12,7 @@ import random
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from lastword.audit.accounts import Accounts
@@ -19,7 +20,7 @@ from lastword.flusher.outbox import MOST_IN_FLIGHT
 from lastword.flusher.schedule import CHECKPOINT_VERDICTS
 from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
-from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
+from tests.support.programs import PROGRAMS, run, wait_for_accounts, wait_until_no_flusher
 from tests.support.witness import WitnessTracker
 
 PROMISE = "what was acknowledged before a SIGKILL at any instant is delivered, and torn tails are accounted for"
@@ -27,53 +28,6 @@ KILLS = 1000
 
 #: Size of the records in bytes → (share of the kills, most records of one writer, seconds that writing these takes).
 SIZES = {1_000: (0.6, 12, 0.004), 40_000: (0.3, 12, 0.006), 900_000: (0.1, 4, 0.012)}
-
-#: Each writer records one event in the ordinary way and then others as fast as the disk takes them. One in five is
-#: killed at any moment from its birth on, the others when they have begun to write.
-WRITERS = """
-import random
-from lastword import sdk
-from lastword.capture import message_event
-from lastword.event import new_id
-from lastword.spool.record import encode_event
-
-kills, size, most, span, seed = {arguments}
-chance = random.Random(seed)
-client = sdk._client
-to = client.config.destination
-event = message_event("x", level="info", settings=client.settings)
-template = encode_event(event["id"], to.key, dict(event, message="x" * size))
-
-def write(begun):
-    acked(lastword.capture_message("the first of this writer"))
-    os.write(begun, b".")
-    for _ in range(most - 1):
-        fresh = new_id()
-        client.recorder.writer.append(template.replace(event["id"].encode(), fresh.encode()), to)
-        acked(fresh)
-        client.pending.ensure_flusher()
-
-until_nobody_lives, living = os.pipe()
-for _ in range(kills):
-    reading, begun = os.pipe()
-    writer = os.fork()
-    if writer == 0:
-        try:
-            os.close(living)
-            write(begun)
-            os.read(until_nobody_lives, 1)
-        finally:
-            os._exit(1)
-    if chance.random() > 0.2:
-        os.read(reading, 1)
-        time.sleep(chance.uniform(0, span))
-    else:
-        time.sleep(chance.uniform(0, 0.01))
-    os.kill(writer, signal.SIGKILL)
-    os.close(reading)
-    os.close(begun)
-    assert os.waitstatus_to_exitcode(os.waitpid(writer, 0)[1]) == -signal.SIGKILL
-"""
 
 
 def prove(directory: Path, kills: int = KILLS) -> str:
@@ -92,12 +46,8 @@ def _prove(directory: Path, kills: int, chance: random.Random) -> str:
                 (round(kills * share), size, most, span, chance.randrange(2**32))
                 for size, (share, most, span) in SIZES.items()
             ]
-            bodies = [WRITERS.format(arguments=repr(order)) for order in orders]
-            acked = {
-                id
-                for told in nurseries.map(lambda body: run(body, spool=spool, dsn=tracker.dsn, patience=900), bodies)
-                for id in told
-            }
+            nursery = partial(run, PROGRAMS / "killed_writers.py", spool=spool, dsn=tracker.dsn, patience=900)
+            acked = {id for told in nurseries.map(nursery, map(json.dumps, orders)) for id in told}
         killer.stop()
         acked.update(run("acked(lastword.capture_message('starts the last flusher'))", spool=spool, dsn=tracker.dsn))
         tracker.wait_for_all(acked)

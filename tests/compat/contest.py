@@ -69,10 +69,12 @@ def run_with(
 ) -> Outcome:
     """Run ``body`` as a program of ``directory``, which is made; give ``wait_for`` events time to arrive after its end.
 
+    It continues ``PRELUDE``, unless it is a whole program that imports booboo itself, as those in tests/programs.
     ``files`` stand beside the program; ``tracker_does`` is called with the tracker before the program starts.
     """
     directory.mkdir()
-    for name, text in {**(files or {}), "program.py": PRELUDE.format(package=package) + body}.items():
+    program = body if ORIGINAL in body.splitlines() else PRELUDE.format(package=package) + body
+    for name, text in {**(files or {}), "program.py": program}.items():
         (directory / name).write_text(text.replace(ORIGINAL + "\n", package + "\n"))
     with LoopbackTracker() as tracker:
         if tracker_does is not None:

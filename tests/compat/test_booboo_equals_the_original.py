@@ -9,16 +9,34 @@ import pytest
 
 import lastword.compat.booboo as drop_in
 from tests.compat.contest import Outcome, about, run_both
-from tests.compat.gallery import GALLERY, NAMES
-from tests.support import needs
+from tests.support import needs, programs
 
 pytestmark = needs.installed("booboo")
+
+#: The situations of the gallery, in order.
+NAMES = [
+    *(
+        "handled",
+        "chained",
+        "in_context",
+        "suppressed",
+        "of_three",
+        "sixty_locals",
+        "reprs",
+        "secrets",
+        "custom",
+        "deep",
+    ),
+    *("in_library", "no_text", "several_lines", "syntax_error", "in_a_thread", "without_source", "given", "message"),
+    *("warning", "error", "level_of_their_own", "fatal", "message_with_user", "exception_with_user", "without_user"),
+    "unhandled",
+]
 
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Outcome]:
     """One program with all situations, run once with each package."""
-    return run_both(GALLERY, tmp_path_factory.mktemp("gallery"))
+    return run_both((programs.PROGRAMS / "gallery.py").read_text("utf-8"), tmp_path_factory.mktemp("gallery"))
 
 
 @pytest.mark.parametrize("name", NAMES)

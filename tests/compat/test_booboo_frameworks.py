@@ -11,85 +11,15 @@ import pytest
 
 from tests.compat.contest import DROP_IN, ORIGINAL, Outcome, run_both, run_with
 from tests.support import needs
+from tests.support.programs import PROGRAMS
 
 pytestmark = needs.installed("booboo", "flask", "fastapi", "django", "channels")
 
-FLASK = """
-import flask
-app = flask.Flask("shop")
-class Mine(Exception): pass
-@app.route("/fail")
-def fail(): raise ValueError("flask " + flask.request.path)
-@app.route("/unavailable")
-def unavailable(): flask.abort(503)
-@app.route("/gone")
-def gone(): flask.abort(410)
-@app.route("/mine")
-def mine(): raise Mine
-@app.errorhandler(Mine)
-def handle(error): return "dealt with", 418
-booboo.init(dsn(), app=app)
-client = app.test_client()
-for path in ("/fail?a=1", "/unavailable", "/gone", "/nowhere", "/mine"):
-    answer = client.get(path, headers={"Authorization": "hunter2", "X-Forwarded-For": "9.9.9.9", "Accept": "text/x"})
-    print(path, answer.status_code, answer.data)
-app.testing = True
-try:
-    client.get("/fail?testing")
-except ValueError as error:
-    print("raised", error)
-"""
-
-LATER_FLASK = FLASK.replace("booboo.init(dsn(), app=app)\n", "").replace(
-    "import flask\n", "booboo.init(dsn())\nimport flask\n"
+FLASK = (PROGRAMS / "flask_shop.py").read_text("utf-8")
+FASTAPI = (PROGRAMS / "fastapi_shop.py").read_text("utf-8")
+LATER_FLASK = FLASK.replace('booboo.init(os.environ["TRACKER"], app=app)\n', "").replace(
+    "import flask\n", 'booboo.init(os.environ["TRACKER"])\nimport flask\n'
 )
-
-FASTAPI = """
-import asyncio
-from fastapi import FastAPI, HTTPException, WebSocket
-app = FastAPI()
-class Mine(Exception): pass
-@app.get("/fail")
-async def fail(): raise ValueError("fastapi")
-@app.get("/sync")
-def in_a_thread(): raise KeyError("sync")
-@app.get("/unavailable")
-async def unavailable(): raise HTTPException(503)
-@app.get("/mine")
-async def mine(): raise Mine
-@app.exception_handler(Mine)
-async def handle(request, error):
-    from fastapi.responses import PlainTextResponse
-    return PlainTextResponse("dealt with", 418)
-@app.websocket("/ws")
-async def talk(websocket: WebSocket): raise IndexError("websocket")
-booboo.init(dsn(), app=app)
-
-async def call(path, query=b"", kind="http"):
-    async def receive():
-        return {"type": "http.request", "body": b""} if kind == "http" else {"type": "websocket.connect"}
-    async def send(message):
-        if "status" in message:
-            print(path, message["status"])
-    scope = {"type": kind, "path": path, "raw_path": path.encode(), "query_string": query, "headers": HEADERS,
-             "scheme": "http", "server": ("127.0.0.1", 80), "client": ("1.2.3.4", 5), "http_version": "1.1",
-             "root_path": "", "asgi": {"version": "3.0"}}
-    if kind == "http":
-        scope["method"] = "GET"
-    try:
-        await app(scope, receive, send)
-    except Exception as error:
-        print(path, "raised", repr(error))
-HEADERS = [(b"host", b"shop"), (b"authorization", b"hunter2"), (b"accept", b"text/x")]
-async def main():
-    await call("/fail", b"a=1")
-    await call("/sync")
-    await call("/unavailable")
-    await call("/nowhere")
-    await call("/mine")
-    await call("/ws", kind="websocket")
-asyncio.run(main())
-"""
 
 SETTINGS = """
 import os

@@ -5,45 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.compat.contest import DROP_IN, run_with
-
-ODD_ERRORS = r"""
-booboo.init(dsn())
-class Silent(Exception):
-    def __str__(self): raise RuntimeError
-    __repr__ = __str__
-class NoText(Exception):
-    def __str__(self): return 42
-class Liar(Exception):
-    @property
-    def __class__(self): return int
-class Slotted(Exception):
-    __slots__ = ("__traceback__",)
-class Selfish:
-    def __repr__(self): return repr([self])
-class Huge:
-    def __repr__(self): return "x" * 5_000_000
-class Odd(dict):
-    def items(self): raise RuntimeError
-    __len__ = __iter__ = items
-
-def raised(error, **ballast):
-    try:
-        raise error
-    except BaseException as caught:
-        return caught
-
-loop = ValueError("bites its tail")
-loop.__cause__ = KeyError("the other")
-loop.__cause__.__cause__ = loop
-errors = [Silent("silent"), NoText("no text"), Liar("liar"), Slotted("slotted"), ValueError("lone \ud800"), loop,
-          ValueError("x" * 1_000_000), ValueError(b"\xff"), KeyboardInterrupt("enough"), SystemExit(1),
-          GeneratorExit("left")]
-for error in errors:
-    caught = raised(error, selfish=Selfish(), huge=Huge(), silent=Silent(), many={n: "y" * 1000 for n in range(10_000)},
-                    **{"name \ud800": "lone"})
-    assert booboo.capture_exception(caught) is None
-print(len(errors))
-"""
+from tests.support.programs import PROGRAMS
 
 ODD_ARGUMENTS = r"""
 class Odd:
@@ -69,7 +31,7 @@ booboo.capture_exception(IndexError("the last"))
 
 def test_odd_exceptions(tmp_path: Path) -> None:
     """Texts that raise or lie, cycles, what is no text or too long, variables of any kind."""
-    outcome = run_with(DROP_IN, ODD_ERRORS, tmp_path / "ours", wait_for=11)
+    outcome = run_with(DROP_IN, (PROGRAMS / "odd_errors.py").read_text("utf-8"), tmp_path / "ours", wait_for=11)
     assert (outcome.status, outcome.trouble) == (0, "")
     assert len(outcome.events) == int(outcome.output)
     assert all(len(raw) <= 102_400 for raw in outcome.raw)

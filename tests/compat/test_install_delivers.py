@@ -19,54 +19,15 @@ import pytest
 from lastword.cli.demo.servers import start_gunicorn
 from lastword.testing import LoopbackTracker
 from tests.support import needs
+from tests.support.programs import PROGRAMS
 
 pytestmark = needs.installed("booboo", "backtracepython")
 
-#: What arrives of it is what it writes.
-PROGRAM = """
-import multiprocessing, os, signal, subprocess, sys
-import booboo
-import backtracepython as bt
-from backtracepython.report import BacktraceReport
-from booboo._client import BoobooClient
-
-def tell(who):
-    os.write(1, f"{who} {os.getpid()}\\n".encode())
-    booboo.capture_message(f"{who} {os.getpid()}")
-    report = BacktraceReport()
-    report.set_attribute("error.message", f"{who} {os.getpid()}")
-    report.send()
-
-def child(number):
-    tell(f"child {number}")
-
-booboo.init(os.environ["BOOBOO"])
-bt.initialize(os.environ["BACKTRACE"], "TOKEN")
-
-def main():
-    assert type(booboo._client) is BoobooClient and bt.BacktraceReport is BacktraceReport
-    if sys.argv[1:]:
-        tell(sys.argv[1])
-        os.kill(os.getpid(), signal.SIGKILL)
-    tell("parent")
-    if os.fork() == 0:
-        tell("forked")
-        os._exit(0)
-    os.wait()
-    for method in ("fork", "spawn", "forkserver"):
-        with multiprocessing.get_context(method).Pool(1) as pool:
-            pool.map(child, [method])
-    if __name__ != "__main__":
-        return
-    subprocess.run([sys.executable, __file__, "python"])
-    subprocess.run([sys.executable, "-m", "program", "module"])
-    subprocess.run("exec python program.py shell", shell=True)
-
-if __name__ == "__main__":
-    main()
-"""
-
-INSTALL = "from lastword import compat\ncompat.install()\n"
+#: To have the drop-ins, a program says this before it imports the originals.
+INSTALLED = (
+    "import backtracepython as bt\n",
+    "from lastword import compat\ncompat.install()\nimport backtracepython as bt\n",
+)
 
 #: The main module of children that are started anew is this one, of which they run nothing.
 START = """
@@ -97,7 +58,8 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_all_processes_of_a_program_report(way: str, tmp_path: Path) -> None:
     """Forked, of a pool however started, and Pythons of their own, that are killed at once."""
-    (tmp_path / "program.py").write_text(INSTALL + PROGRAM if way == "install" else PROGRAM)
+    program = (PROGRAMS / "both_originals.py").read_text("utf-8")
+    (tmp_path / "program.py").write_text(program.replace(*INSTALLED) if way == "install" else program)
     (tmp_path / "start.py").write_text(START)
     with trackers(tmp_path) as (booboo, backtrace, environment):
         done = subprocess.run(

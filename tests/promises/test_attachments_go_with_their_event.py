@@ -113,7 +113,7 @@ def test_an_event_that_has_no_room_for_their_names_is_kept_without(tmp_path: Pat
 def test_an_event_without_any_costs_nothing_for_them(tmp_path: Path) -> None:
     """What copies them is not even called."""
     body = """
-from lastword.capture import attachments
+from lastword.scope import attachments
 attachments.attach = None
 acked(lastword.capture_message("hello"))
 """

@@ -11,7 +11,7 @@ import pytest
 from lastword.audit import kept_events
 from lastword.spool.layout import Layout
 from tests.support import needs
-from tests.support.programs import run
+from tests.support.programs import PROGRAMS, run
 
 #: One piece of work; ``pause`` lets others have their turn in the midst of it.
 WORK = """
@@ -101,118 +101,6 @@ def test_an_event_has_only_what_its_own_work_said(way: str, tmp_path: Path) -> N
             assert event["tags"] == {"program": "shop", "work": name}
 
 
-#: Failures that are told of late, while bob is served. Each says whose it is, and each of ada's has her breadcrumb.
-LATE = """
-import asyncio, contextvars, gc, logging
-logging.getLogger().addHandler(logging.NullHandler())
-log = logging.getLogger("shop")
-
-def begin(name):
-    lastword.set_user({"id": name})
-    lastword.set_tag("of", name)
-    lastword.add_breadcrumb(name)
-
-async def fails(whose):
-    begin("ada")
-    raise RuntimeError(whose)
-
-async def waits():
-    begin("ada")
-    await asyncio.get_running_loop().create_future()
-
-def divide():
-    raise RuntimeError("ada: a callback's")
-
-async def starts_callbacks():
-    begin("ada")
-    loop = asyncio.get_running_loop()
-    loop.call_soon(divide)
-    loop.call_later(0.001, divide)
-    asyncio.create_task(audits())
-
-async def audits():
-    raise RuntimeError("ada: of her request, in a task of its own")
-
-class PythonTask(asyncio.tasks._PyTask):
-    pass
-
-class OwnTask(asyncio.Task):
-    pass
-
-async def serve_bob():
-    begin("bob")
-    loop = asyncio.get_running_loop()
-    for make in (asyncio.create_task, lambda work: PythonTask(work, loop=loop), lambda work: OwnTask(work, loop=loop)):
-        # in contexts of their own, for tasks start with a copy of that of their creator
-        task = contextvars.Context().run(make, fails("ada: a task's"))
-        await asyncio.sleep(0.002)
-        del task
-    task = contextvars.Context().run(asyncio.create_task, fails("ada: seen by its callback"))
-    task.add_done_callback(lambda task: None)
-    await asyncio.sleep(0.002)
-    del task
-    contextvars.Context().run(asyncio.create_task, starts_callbacks())
-    await asyncio.sleep(0.01)
-    task = contextvars.Context().run(asyncio.create_task, waits())
-    task.add_done_callback(lambda task: None)
-    await asyncio.sleep(0.002)
-    del task
-    gc.collect()
-    future = loop.create_future()
-    future.set_exception(RuntimeError("nobody: a future's"))
-    del future
-    loop.call_exception_handler({"message": "from a transport", "exception": RuntimeError("nobody: a transport's")})
-    try: raise RuntimeError("nobody: of a loop that is not Python's")
-    except RuntimeError: logging.getLogger("asyncio").exception("told by C")
-    try: raise RuntimeError("bob: his own")
-    except RuntimeError: log.exception("his own")
-    own = [crumb["message"] for crumb in lastword.scope.breadcrumbs.current()]
-    assert own == ["bob", "his own"], own
-
-async def serve_in_a_shared_context():
-    loop = asyncio.get_running_loop()
-    shared = contextvars.Context()
-    shared.run(begin, "ada")
-    told = {"message": "in it", "exception": RuntimeError("ada: told in the very context in which it failed")}
-    shared.run(loop.call_exception_handler, {**told, "handle": asyncio.Handle(divide, (), loop, shared)})
-
-asyncio.run(serve_in_a_shared_context())
-asyncio.run(serve_bob())
-
-def handler(loop, told):
-    if "exception" in told: lastword.capture_exception(told["exception"])
-    else: log.error("ada: " + told["message"])
-
-async def serve_bob_in_a_thread():
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(handler)
-    task = contextvars.Context().run(asyncio.create_task, fails("ada: a task's, as garbage in bob's thread"))
-    await asyncio.sleep(0.002)
-    cycle = [task]
-    cycle.append(cycle)
-    del task, cycle
-    def collect():
-        begin("bob")
-        gc.collect()
-    await loop.run_in_executor(None, contextvars.Context().run, collect)
-
-gc.disable()
-asyncio.run(serve_bob_in_a_thread())
-gc.enable()
-
-async def serve_bob_with_a_handler_of_his_own():
-    asyncio.get_running_loop().set_exception_handler(handler)
-    await serve_bob()
-
-asyncio.run(serve_bob_with_a_handler_of_his_own())
-
-def handler(loop, told):
-    log.error("told", exc_info=told.get("exception"))
-    loop.default_exception_handler(told)
-
-asyncio.run(serve_bob_with_a_handler_of_his_own())
-"""
-
 #: By asyncio's handler, by one that captures, and by one that logs.
 THREE_TIMES = {
     "ada: a task's",
@@ -230,7 +118,7 @@ DESTROYED = {"Task was destroyed but it is pending!", "ada: Task was destroyed b
 @needs.capability(sys.implementation.name == "cpython", "reference counts, by which a task goes at once")
 def test_what_asyncio_tells_late_is_told_of_whose_it_is(tmp_path: Path) -> None:
     """Of a task's or a callback's own context; of nobody where none is known. No breadcrumb of others is there."""
-    run(LATE, spool=tmp_path / "spool")
+    run(PROGRAMS / "late_failures.py", spool=tmp_path / "spool")
     events = [one.event for one in kept_events.held(Layout(str(tmp_path / "spool")))]
     found = Counter[str]()
     for event in events:

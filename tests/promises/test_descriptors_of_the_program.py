@@ -14,68 +14,8 @@ from lastword.flusher.glance import Glance
 from lastword.spool.lock import KeptDescriptor
 from lastword.testing import LoopbackTracker
 from lastword.transport.timely_connections import GuardedSocket, over_tls
-from tests.support.programs import run
+from tests.support.programs import PROGRAMS, run
 from tests.support.spools import directory_of_a_writer
-
-#: A program that becomes a daemon while its flusher sends, waits for an answer, or only looks.
-DAEMON = """
-import fcntl, socket
-from lastword.flusher.leadership import Leadership
-from lastword.spool import glance
-turn = threading.Lock()
-def in_turn(act):
-    def in_its_turn(self):
-        with turn:
-            return act(self)
-    return in_its_turn
-for name in ("look", "work"):  # which open files for an instant, as any thread of a program may
-    setattr(Leadership, name, in_turn(getattr(Leadership, name)))
-glance.IDLE_AFTER = 0.0  # a descriptor is kept of a writer that is idle, at once
-lastword.init(os.environ["TEST_DSN"], spool=os.environ["TEST_SPOOL"], flusher="thread", shutdown_timeout=60)
-acked(lastword.capture_message("before"))
-ours = lambda: {int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2}
-if sys.argv[1] == "kept":
-    assert lastword.flush(60)
-    time.sleep(1)  # until it has looked again, and keeps a descriptor of the segment
-else:
-    while not any(name.startswith("socket:") for name in map(path_of, ours())):
-        time.sleep(0.01)
-with turn:
-    before = ours()
-    os.closerange(3, 256)
-    theirs, ends = {}, []
-    while not before <= set(theirs):
-        ends += socket.socketpair()
-        path = f"{os.environ['TEST_SPOOL']}-{len(theirs)}"
-        files = [os.open(path, os.O_CREAT | os.O_RDWR)]
-        os.pwrite(files[0], b"not ours", 0)
-        for number in files + [end.fileno() for end in ends[-2:]]:
-            theirs[number] = look(number)
-acked(lastword.capture_message("after"))
-assert lastword.flush(60)
-time.sleep(0.5)
-for number, then in theirs.items():
-    assert look(number) == then, (number, then, look(number))
-for end in ends:
-    end.setblocking(False)
-    try:
-        raise SystemExit(f"{end.fileno()} was sent {end.recv(100)}")
-    except BlockingIOError:
-        pass
-"""
-
-LOOKING = """
-def path_of(number):
-    try:
-        return os.readlink(f"/proc/self/fd/{number}")
-    except OSError:
-        return ""
-def look(number):
-    import fcntl, os
-    found = os.fstat(number)
-    offset = None if path_of(number).startswith("socket:") else os.lseek(number, 0, os.SEEK_CUR)
-    return found.st_dev, found.st_ino, found.st_size, offset, fcntl.fcntl(number, fcntl.F_GETFL)
-"""
 
 
 @pytest.mark.parametrize("when", ["kept", "on its way"])
@@ -84,8 +24,7 @@ def test_a_daemon_whose_flusher_is_a_thread(when: str, tmp_path: Path) -> None:
     with LoopbackTracker() as tracker:
         if when == "on its way":
             tracker.be_slow(0.5)
-        body = f"sys.argv[1:] = [{when!r}]\n" + LOOKING + DAEMON
-        run(body, spool=tmp_path / "spool", dsn=tracker.dsn, patience=120)
+        run(PROGRAMS / "becomes_a_daemon.py", when, spool=tmp_path / "spool", dsn=tracker.dsn, patience=120)
         assert {event.message for event in tracker.events} == {"before", "after"}
 
 

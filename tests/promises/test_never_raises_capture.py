@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from lastword.event import Event, Needs
 from lastword.event_json import own_copy, to_json
 from lastword.scrub import is_sensitive
 from tests.support import needs
-from tests.support.programs import run
+from tests.support.programs import PROGRAMS, run
 
 SETTINGS = CaptureSettings(needs=Needs(message_stack=True, memory=True), is_sensitive=is_sensitive)
 
@@ -323,38 +322,4 @@ def test_a_str_that_raises_what_is_no_exception(error: type[BaseException]) -> N
 
 def test_the_first_capture_imports_nothing_and_starts_nothing() -> None:
     """No import, thread, socket or process: a lock of any of them may be held by a thread that a fork left behind."""
-    program = """
-        import json, sys
-        from decimal import Decimal
-        from lastword.capture import CaptureSettings, breadcrumbs, context, exception_event, message_event
-        from lastword.config import Config
-        from lastword.event import Needs
-        from lastword.scrub import Rules, scrub
-
-        happened = []
-        watched = ("import", "socket.", "_thread.", "subprocess.", "os.fork", "os.exec", "os.posix_spawn", "os.system")
-
-        def watch(name, arguments):
-            if armed and name.startswith(watched):
-                happened.append((name, str(arguments)))
-
-        armed = False
-        sys.addaudithook(watch)
-        rules = Rules(Config())
-        settings = CaptureSettings(needs=Needs(message_stack=True, memory=True), is_sensitive=rules.is_sensitive)
-        before = set(sys.modules)
-        armed = True
-        try:
-            json.loads("{")
-        except ValueError as error:
-            context.set_user({"id": 1})
-            context.set_tag("a", "b")
-            context.set_context("a", {"b": {1: [Decimal(1), None]}})
-            breadcrumbs.add_breadcrumb("a", data={"b": object()})
-            scrub(exception_event(error, handled=True, mechanism="test", settings=settings), rules)
-            scrub(message_event("password=hello", level="info", settings=settings), rules)
-        armed = False
-        assert not happened, happened
-        assert set(sys.modules) == before, set(sys.modules) - before
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
+    subprocess.run([sys.executable, str(PROGRAMS / "imports_nothing.py")], check=True, timeout=60)

@@ -22,6 +22,7 @@ from lastword.testing import LoopbackTracker
 from tests.chaos import leader
 from tests.support import needs
 from tests.support.programs import (
+    PROGRAMS,
     Program,
     recorded_ids,
     run,
@@ -40,53 +41,7 @@ def test_rolling_under_six_threads_signals_and_finalizers(tmp_path: Path) -> Non
     application.
     """
     spool = tmp_path / "spool"
-    body = """
-import gc
-from lastword import sdk
-from lastword.capture import message_event
-
-class Cycle:
-    def __init__(self):
-        self.itself = self
-    def __del__(self):
-        acked(lastword.capture_message("from a finalizer"))
-
-def fill():
-    for _ in range(80):
-        event = message_event("x", level="info", settings=sdk._client.settings)
-        event["message"] = "x" * 60_000
-        acked(sdk._client.recorder.record(event))
-        Cycle()
-
-def use_files_of_its_own():
-    while not over:
-        with open(own, "w+b", buffering=0) as file:
-            file.write(b"mine")
-            time.sleep(0.001)
-            file.seek(0)
-            assert file.read() == b"mine"
-
-over, own = False, os.environ["TEST_SPOOL"] + "-own"
-if hasattr(gc, "set_threshold"):  # PyPy's collector comes when it likes
-    gc.set_threshold(20)
-
-def handler(*_):
-    acked(lastword.capture_message("from a signal handler"))
-    if not over:
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
-
-signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.01)
-threads = [threading.Thread(target=fill) for _ in range(6)]
-bystander = threading.Thread(target=use_files_of_its_own)
-for thread in [*threads, bystander]: thread.start()
-for thread in threads: thread.join()
-over = True
-signal.setitimer(signal.ITIMER_REAL, 0)
-bystander.join()
-gc.collect()
-"""
-    acked = run(body, spool=spool)
+    acked = run(PROGRAMS / "rolling.py", spool=spool)
     assert sorted(recorded_ids(spool)) == sorted(acked)
     assert len(acked) > 6 * 80 * 2
     accounts = read_accounts(spool)
@@ -99,30 +54,6 @@ def test_births_under_an_eager_scanner(tmp_path: Path) -> None:
     A look takes much longer than a birth, so another process does nothing but sweep.
     """
     spool, looks, births = tmp_path / "spool", tmp_path / "looks", 50
-    scanner = f"""
-from lastword.flusher.leadership import Leadership
-from lastword.flusher.settle import sweep_births
-from lastword.spool.layout import Layout
-from lastword.spool.lock import LifetimeLock
-layout = Layout(os.environ["TEST_SPOOL"])
-layout.prepare()
-lock = LifetimeLock.acquire(layout.flusher_lock)
-leader = os.getpid()
-if os.fork() == 0:
-    while os.getppid() == leader:
-        sweep_births(layout)
-    os._exit(0)
-over = []
-threading.Thread(target=lambda: over.append(sys.stdin.read())).start()
-looks = open({str(looks)!r}, "wb", buffering=0)
-acked("scanning")
-while not over:
-    leadership = Leadership(layout)
-    leadership.look()
-    leadership.work()
-    leadership.finish()
-    looks.write(b"x")
-"""
     newborns = """
 wait, end = os.pipe()
 for _ in sys.stdin:
@@ -142,7 +73,7 @@ for _ in range(50): os.wait()
         wait_until(lambda: looks.stat().st_size > taken + 1, "a whole look at them")
 
     acked: list[str] = []
-    with Program(scanner, spool=spool, dsn=None) as scanning:
+    with Program(PROGRAMS / "eager_scanner.py", looks, spool=spool, dsn=None) as scanning:
         assert scanning.line() == "scanning"
         with Program(newborns, spool=spool, dsn=None) as program:
             while len(acked) < births:
@@ -168,59 +99,8 @@ def test_idle_exit_against_a_late_capture(tmp_path: Path) -> None:
     they have nothing to do, instead of a second later, and that need no new interpreter to start.
     """
     spool, rounds = tmp_path / "spool", 20
-    body = f"""
-import random
-from lastword import launch
-from lastword.flusher import schedule, settle
-from lastword.flusher.loop import Flusher
-from lastword.spool import start
-from lastword.spool.lock import LifetimeLock, holder
-
-# Not 0: a flusher that leaves beside a living writer is none of ours, and does strand what that one writes next.
-schedule.LINGER_EMPTY, schedule.LOOK_INTERVAL, settle.GRAVE_TIME = 1e-6, 0.001, 0.0
-
-release = LifetimeLock.release
-
-def release_late(lock):
-    time.sleep(0.01)  # so that many a capture still finds it leading, and starts nobody
-    release(lock)
-
-def spawn(layout, *_, **__):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            if os.fork() == 0:
-                os.close(1)
-                os.close(2)
-                if holder(layout.flusher_lock) is None:
-                    LifetimeLock.release = release_late
-                    Flusher(layout).run()
-                else:
-                    start.clear_failures(layout)
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
-
-def capture(message):
-    pid = os.fork()
-    if pid == 0:
-        acked(lastword.capture_message(message))
-        os._exit(0)
-    os.waitpid(pid, 0)
-
-launch.spawn = spawn
-for number in range({rounds}):
-    spool = os.environ["TEST_SPOOL"] + str(number)
-    lastword.init(os.environ["TEST_DSN"], spool=spool)
-    capture("the first")
-    until = time.monotonic() + 0.1
-    while number % 2 and holder(spool + "/v1/flusher.lock") is None and time.monotonic() < until:
-        pass  # every other time from its election on
-    time.sleep(random.uniform(0, 0.03))
-    capture("the last")
-"""
     with WitnessTracker() as tracker:
-        acked = run(body, spool=spool, dsn=tracker.dsn)
+        acked = run(PROGRAMS / "idle_exits.py", rounds, spool=spool, dsn=tracker.dsn)
         assert len(acked) == 2 * rounds
         for number in range(rounds):
             # Its last flusher may not have begun yet; where an event is stranded, there is none that ever will.

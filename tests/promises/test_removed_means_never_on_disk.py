@@ -14,51 +14,8 @@ from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
 
 SECRET = "hunter2-correct-horse"
 
-#: The secret in a local variable, in the exception's text and in all that the program says of its work; nowhere in the
-#: program's source.
-PROGRAM = f"""
-secret = "{SECRET[::-1]}"[::-1]
-spool = os.environ["TEST_SPOOL"]
-dsn = os.environ.get("TEST_DSN")
-
-def capture():
-    harmless = secret
-    try:
-        raise LookupError("no key " + secret)
-    except LookupError:
-        return lastword.capture_exception()
-
-def without(event):
-    told = repr(event)
-    assert secret in told
-    for info in event["exceptions"]:
-        info["value"] = info["value"].replace(secret, "***")
-        for frame in info["frames"]:
-            frame["variables"] = [one for one in frame["variables"] if secret not in one[2]]
-            del frame["source"]
-    del event["user"]
-    event["tags"] = {{name: text for name, text in event["tags"].items() if secret not in text}}
-    event["breadcrumbs"] = [crumb for crumb in event["breadcrumbs"] if secret not in repr(crumb)]
-    for name in ("extra", "contexts", "fingerprint", "transaction"):
-        assert secret in repr(event.pop(name))
-    return event
-
-def fails(event):
-    raise RuntimeError(repr(event))
-
-def init(**options):
-    lastword.init(dsn, spool=spool, **options)
-
-def mark():
-    lastword.set_user({{"id": secret}})
-    lastword.set_tag("name", secret)
-    lastword.set_extra("name", secret)
-    lastword.set_context("name", {{"a": secret}})
-    lastword.set_fingerprint([secret])
-    lastword.set_transaction(secret)
-    lastword.add_breadcrumb(secret, category=secret, data={{"a": secret}})
-    lastword.add_breadcrumb("harmless")
-"""
+#: What each program begins with: a secret in every place, and ways to remove it.
+PROGRAM = "from tests.programs.hides_secrets import *\n"
 
 #: How a secret is removed → (what the program does, the accounts' refusals). Each ends with a record that is kept.
 WAYS = {

@@ -12,57 +12,12 @@ from lastword.assembly import exception_event
 from lastword.capture import CaptureSettings
 from lastword.event import Needs
 from lastword.scrub import is_sensitive
-from tests.support.programs import run
-
-#: A real Django with a database in memory, that tells of every query.
-DJANGO = """
-import django
-from django.conf import settings
-
-settings.configure(
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
-    USE_TZ=True,
-)
-django.setup()
-
-from django.contrib.auth.models import Group, User
-from django.db import connection
-from django.utils.functional import SimpleLazyObject
-
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-User.objects.create(username="ann").groups.add(Group.objects.create(name="editors"))
-
-queries = []
-
-def tell(execute, sql, parameters, many, context):
-    queries.append(sql)
-    return execute(sql, parameters, many, context)
-
-def fail():
-    users = User.objects.all()
-    several = {"filtered": users.filter(username="ann"), "values": [users.values_list("id"), (users.none(),)]}
-    deferred = User.objects.defer("username").get()
-    groups = deferred.groups
-    request_user = SimpleLazyObject(lambda: User.objects.get(username="ann"))
-    del queries[:]
-    1 / 0
-
-with connection.execute_wrapper(tell):
-    try:
-        fail()
-    except ZeroDivisionError:
-        acked(lastword.capture_exception())
-        assert queries == [], queries
-    repr(User.objects.all())
-    assert len(queries) == 1, "the queries are not seen"
-"""
+from tests.support.programs import PROGRAMS, run
 
 
 def test_django_objects_in_local_variables_query_nothing(tmp_path: Path) -> None:
     """Query sets, a deferred field, a related manager and the lazy user of a request; and they are in the event."""
-    assert len(run(DJANGO, spool=tmp_path / "spool")) == 1
+    assert len(run(PROGRAMS / "tells_of_queries.py", spool=tmp_path / "spool")) == 1
     (segment,) = tmp_path.glob("spool/v1/writers/*/*.seg")
     event = json.loads(segment.read_text())["event"]
     texts = {name: text for name, _, text in event["exceptions"][0]["frames"][-1]["variables"]}

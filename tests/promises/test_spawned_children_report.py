@@ -5,72 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 
 from tests.support import needs
-from tests.support.programs import recorded
+from tests.support.programs import PROGRAMS, recorded
 
 pytestmark = needs.capability(sys.implementation.name == "cpython", "a ProcessPoolExecutor that works")
 
-PROGRAM = """\
-import os, sys
-import lastword
 
-def strip(event):
-    event["tags"]["hook"] = "was here"
-    return event
-
-if __name__ == "__main__":
-    HOOK
-    lastword.init(spool=os.environ["TEST_SPOOL"], environment="parent's", before_send=hook, flood_burst=0)
-
-import concurrent.futures, multiprocessing
-
-def report(name):
-    assert lastword.capture_message(name) is not None or "silent" in sys.argv
-    return name
-
-def grandchild(method):
-    process = multiprocessing.get_context(method).Process(target=report, args=("grandchild",))
-    process.start()
-    process.join()
-
-class Subclass(multiprocessing.Process):
-    def run(self):
-        report("subclass")
-
-def main(method):
-    context = multiprocessing.get_context(method)
-    multiprocessing.set_start_method(method)
-    children = [
-        context.Process(target=report, args=("process",)),
-        Subclass(),
-        context.Process(target=grandchild, args=(method,)),
-    ]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    with context.Pool(1) as pool:
-        print(pool.map(report, ["pool"]))
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as executor:
-        print(list(executor.map(report, ["executor"])))
-
-if __name__ == "__main__":
-    main(sys.argv[1])
-"""
-
-
-def run_program(tmp_path: Path, method: str, *, hook: str = "hook = strip", **environment: str) -> str:
-    path = tmp_path / "program.py"
-    path.write_text(textwrap.dedent(PROGRAM).replace("HOOK", hook))
-    arguments = [sys.executable, str(path), method, *(["silent"] if "lambda" in hook else [])]
+def run_program(tmp_path: Path, method: str, *options: str) -> str:
     done = subprocess.run(
-        arguments,
-        env={**os.environ, "TEST_SPOOL": str(tmp_path / "spool"), **environment},
+        [sys.executable, str(PROGRAMS / "multiprocessing_children.py"), method, *options],
+        env={**os.environ, "TEST_SPOOL": str(tmp_path / "spool")},
         capture_output=True,
         text=True,
         timeout=100,
@@ -98,7 +46,7 @@ def test_children_are_set_up_like_their_parent(tmp_path: Path, method: str) -> N
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_an_option_that_cannot_be_pickled_costs_no_child(tmp_path: Path, method: str) -> None:
     """The child runs as ever and reports nothing, rather than without the hook; the parent says so."""
-    said = run_program(tmp_path, method, hook="hook = lambda event: strip(event)")
+    said = run_program(tmp_path, method, "silent")
     assert recorded(tmp_path / "spool") == []
     assert "processes that multiprocessing starts anew are not set up like this one" in said
 

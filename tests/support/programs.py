@@ -17,33 +17,28 @@ from lastword.spool.lock import holder
 from lastword.spool.reader import read_lines
 from lastword.spool.record import Record, parse
 
-#: Every program begins like this; ``acked`` says on standard output that ``capture`` has returned.
-PRELUDE = """\
-import os, signal, sys, threading, time
-import lastword
+#: Programs of more than some 25 lines are files there, linted and typed like everything else.
+PROGRAMS = Path(__file__).parents[1] / "programs"
 
-def acked(event_id):
-    assert event_id is not None
-    os.write(1, (event_id + "\\n").encode())
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-lastword.init(os.environ.get("TEST_DSN"), spool=os.environ["TEST_SPOOL"], flood_burst=0)
-"""
+#: What shorter programs, which tests have as texts, begin with.
+PRELUDE = Path(__file__).with_name("prelude.py").read_text("utf-8")
 
 PATIENCE = 20.0
 
 
 class Program:
-    """A script that was started. Leave the ``with`` block and it is gone."""
+    """A script that was started: a text that continues ``PRELUDE``, or a whole one of ``PROGRAMS``, with arguments.
 
-    def __init__(self, body: str, *, spool: Path, dsn: str | None) -> None:
+    Leave the ``with`` block and it is gone.
+    """
+
+    def __init__(self, body: str | Path, *arguments: object, spool: Path, dsn: str | None) -> None:
         environment = {**os.environ, "TEST_SPOOL": str(spool)}
         if dsn is not None:
             environment["TEST_DSN"] = dsn
+        text = body.read_text("utf-8") if isinstance(body, Path) else PRELUDE + body
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PRELUDE + body],
+            [sys.executable, "-c", text, *map(str, arguments)],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -82,9 +77,9 @@ class Program:
         return told.split()
 
 
-def run(body: str, *, spool: Path, dsn: str | None = None, patience: float = 60.0) -> list[str]:
+def run(body: str | Path, *arguments: object, spool: Path, dsn: str | None = None, patience: float = 60.0) -> list[str]:
     """Run a program to its end, whatever that is; returns the lines it wrote: acknowledged event ids."""
-    with Program(body, spool=spool, dsn=dsn) as program:
+    with Program(body, *arguments, spool=spool, dsn=dsn) as program:
         return program.end(patience)
 
 

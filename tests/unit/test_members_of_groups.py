@@ -7,7 +7,6 @@ import builtins
 import json
 import logging
 import sys
-import textwrap
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -67,14 +66,17 @@ def leaves(found: list[Any]) -> Counter[str]:
     return Counter(info["value"] for event in found for info in event["exceptions"] if info["type"] != "ExceptionGroup")
 
 
-EXCEPT_STAR = """
+#: Functions by name, as texts: ``except*`` is syntax of Python 3.11.
+EXCEPT_STAR = {
+    "some_are_logged": """
 def some_are_logged():
     try:
         raise ExceptionGroup("rows", [ValueError("row 1"), TypeError("row 2")])
     except* ValueError:
         log.exception("some rows are bad")
         raise
-
+""",
+    "each_kind_is_logged": """
 def each_kind_is_logged():
     try:
         raise ExceptionGroup("rows", [ValueError("row 1"), ExceptionGroup("inner", [TypeError("row 2")])])
@@ -83,7 +85,8 @@ def each_kind_is_logged():
     except* TypeError as bad:
         log.exception("types")
         raise
-
+""",
+    "all_is_logged_first": """
 def all_is_logged_first():
     try:
         try:
@@ -93,7 +96,8 @@ def all_is_logged_first():
             raise
     except* ValueError:
         raise
-
+""",
+    "members_are_logged_by_themselves": """
 def members_are_logged_by_themselves():
     try:
         raise ExceptionGroup("rows", [ValueError("row 1"), TypeError("row 2")])
@@ -101,7 +105,8 @@ def members_are_logged_by_themselves():
         for one in bad.exceptions:
             log.error("a bad row", exc_info=one)
         raise
-
+""",
+    "members_are_captured_after_the_group": """
 def members_are_captured_after_the_group():
     try:
         raise ExceptionGroup("rows", [ValueError("row 1"), TypeError("row 2")])
@@ -110,7 +115,8 @@ def members_are_captured_after_the_group():
         assert [lastword.capture_exception(one) for one in bad.exceptions] == [group_id] * 2
         for one in bad.exceptions:
             log.error("a bad row", exc_info=one)
-
+""",
+    "raised_members_are_logged": """
 def raised_members_are_logged():
     def raised(error):
         try:
@@ -122,7 +128,8 @@ def raised_members_are_logged():
     except* ValueError:
         log.exception("some rows are bad")
         raise
-
+""",
+    "task_group": """
 def task_group():
     async def child(row, logs):
         try:
@@ -136,18 +143,16 @@ def task_group():
             tasks.create_task(child(1, True))
             tasks.create_task(child(2, False))
     asyncio.run(main())
-"""
+""",
+}
 
 
 @needs_groups
-@pytest.mark.parametrize(
-    "name",
-    [line[4:-3] for line in EXCEPT_STAR.splitlines() if line.startswith("def ")],
-)
+@pytest.mark.parametrize("name", EXCEPT_STAR)
 def test_each_member_stands_in_one_event(name: str, spool: Path) -> None:
     """And those that are told elsewhere are referred to: by the id of that event, with class and text."""
     scope: dict[str, Any] = {"log": log, "lastword": lastword, "asyncio": asyncio}
-    exec(compile(textwrap.dedent(EXCEPT_STAR), "<programs>", "exec"), scope)
+    exec(compile(EXCEPT_STAR[name], "<programs>", "exec"), scope)
     in_a_thread(scope[name], spool)
     found = events(spool)
     assert leaves(found) == {"row 1": 1, "row 2": 1}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import tests
+from tests.support.programs import PROGRAMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,41 +75,8 @@ def test_every_skip_but_a_missing_capability_fails_on_ci(run_suite: RunSuite) ->
 def test_a_process_that_stays_fails_the_run_by_name_and_is_ended(run_suite: RunSuite, tmp_path: Path) -> None:
     """A child, a detached program and a forked daemon are all found, whatever they did to hide."""
     (tmp_path / "pids").mkdir()
-    output = run_suite(
-        """
-        import os, pathlib, subprocess, sys, tests.conftest
-
-        tests.conftest.GRACE = 0.5
-        SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
-        DETACH = f"import subprocess; print(subprocess.Popen({SLEEP!r}, stdout=subprocess.DEVNULL).pid)"
-        children = []
-
-        def announce(pid): pathlib.Path(os.environ["PID_DIR"], str(pid)).touch()
-
-        def test_child():
-            children.append(subprocess.Popen(SLEEP, env={}, cwd="/"))
-            announce(children[0].pid)
-
-        def test_detached():
-            announce(int(subprocess.check_output([sys.executable, "-c", DETACH])))
-
-        def test_daemon(tmp_path):
-            told, tell = os.pipe()
-            if os.fork() == 0:
-                os.setsid()
-                if os.fork() == 0:
-                    os.dup2(os.open(tmp_path / "open", os.O_CREAT), 0)
-                    announce(os.getpid())
-                    os.close(tell)
-                    os.execve(SLEEP[0], SLEEP, {})
-                os._exit(0)
-            os.close(tell)
-            os.wait()
-            os.read(told, 1)
-            os.close(told)
-        """,
-        PID_DIR=str(tmp_path / "pids"),
-    )
+    source = (PROGRAMS / "leaves_processes.py").read_text("utf-8")
+    output = run_suite(source, PID_DIR=str(tmp_path / "pids"))
     started = {path.name for path in (tmp_path / "pids").iterdir()}
     assert len(started) == 3, output
     assert set(re.findall(r"E +process (\d+):", output)) == started, output

@@ -21,6 +21,7 @@ from lastword.event import LEFT_OUT, Event, Needs, ThreadStack
 from lastword.event_json import to_json
 from lastword.scrub import is_sensitive
 from tests.support import needs
+from tests.support.programs import PROGRAMS
 
 ALL = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive, all_threads=True)
 
@@ -211,48 +212,8 @@ def test_no_descriptor_is_left_open() -> None:
     assert len(after) == len(before)
 
 
-BUSY = """
-import sys, threading, time
-from lastword.capture.budget import Room
-from lastword.capture.threads import other_threads
-
-sys.setswitchinterval(0.0002)
-stop = False
-
-def generate(n):
-    yield n
-    yield from generate(n - 1) if n else ()
-
-def down(n):
-    if n:
-        return [down(n - 1) for _ in "1"][0] + sum(generate(3))
-    try:
-        raise ValueError
-    except ValueError:
-        return 0
-
-def busy():
-    while not stop:
-        down(12)
-
-threads = [threading.Thread(target=busy) for _ in range(6)]
-for thread in threads:
-    thread.start()
-looks = functions = 0
-until = time.monotonic() + 120
-while looks < 300 and time.monotonic() < until:
-    stacks = other_threads(Room(), at_any_price=True)
-    looks += len(stacks) >= 6
-    functions += sum(function == "down" for stack in stacks for _, function, _ in stack["calls"])
-stop = True
-for thread in threads:
-    thread.join()
-print(looks, functions > looks)
-"""
-
-
 def test_threads_that_run_on_are_read_without_a_crash() -> None:
     """Walking their frames crashed programs on Python 3.11."""
-    command = [sys.executable, "-X", "faulthandler", "-c", BUSY]
+    command = [sys.executable, "-X", "faulthandler", str(PROGRAMS / "busy_threads.py")]
     done = subprocess.run(command, capture_output=True, timeout=240, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "300 True"), done.stderr

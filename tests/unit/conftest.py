@@ -1,4 +1,4 @@
-"""What unit tests of the public calls share."""
+"""What unit tests share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from lastword import diagnostics, listener, sdk
+from lastword.capture import CaptureSettings
+from lastword.event import Needs
 from lastword.scope import context
+from lastword.scrub import is_sensitive
+
+
+@pytest.fixture
+def settings() -> CaptureSettings:
+    """Settings for capturing, as a client gives them."""
+    return CaptureSettings(needs=Needs(), is_sensitive=is_sensitive, environment="production", release="1.2.3")
 
 
 @pytest.fixture

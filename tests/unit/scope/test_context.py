@@ -1,34 +1,21 @@
-"""What the program says of its work: each context has its own, and nothing that is set can spoil an event."""
+"""What the program says of its work, and what is kept of it."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import contextvars
-import importlib
 import json
-import os
-import sys
-import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from lastword import diagnostics
 from lastword.assembly import exception_event, message_event
 from lastword.capture import CaptureSettings
-from lastword.capture.budget import EVENT_ROOM
 from lastword.capture.json_copy import MAX_ITEMS
-from lastword.event import Event
-from lastword.scope import breadcrumbs
-from lastword.scope.attachments import attach
 from lastword.scope.breadcrumbs import add_breadcrumb
 from lastword.scope.context import (
     MAX_CONTEXTS,
@@ -36,8 +23,6 @@ from lastword.scope.context import (
     MAX_TAG,
     MAX_TAGS,
     MAX_USER,
-    add_attachment,
-    attachments,
     current,
     level_or,
     new_scope,
@@ -50,25 +35,7 @@ from lastword.scope.context import (
     set_transaction,
     set_user,
 )
-from lastword.spool.record import MAX_RECORD, encode_event
-from tests.support import events, needs
-
-
-@pytest.fixture(autouse=True)
-def _nothing_waits_to_be_told() -> Iterator[None]:
-    diagnostics.forget()
-    yield
-    diagnostics.forget()
-
-
-def crumbs() -> list[str]:
-    """The messages of the breadcrumbs of this context."""
-    return [crumb["message"] for crumb in breadcrumbs.current()]
-
-
-def in_new_context(run: Callable[[], Any]) -> Any:
-    """What ``run`` returns in a context in which nothing was set."""
-    return contextvars.Context().run(run)
+from tests.support.scopes import crumbs, in_new_context
 
 
 def user_after(user: Any) -> Any:
@@ -207,47 +174,6 @@ def test_tags_are_texts_bounded_in_number_and_length() -> None:
 def test_none_removes_a_tag() -> None:
     """And removing one that is not there is no error."""
     assert tags_after(("a", 1), ("b", 2), ("a", None), ("c", None)) == {"b": "2"}
-
-
-def test_threads_do_not_see_each_others_user() -> None:
-    """Each request of a threaded server has its own."""
-    seen: dict[str, Any] = {}
-    all_set = threading.Barrier(4)
-
-    def request(name: str) -> None:
-        set_user(name)
-        all_set.wait(timeout=30)
-        seen[name] = current()[0]
-
-    threads = [threading.Thread(target=request, args=(f"user{number}",)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert seen == {f"user{number}": {"id": f"user{number}"} for number in range(4)}
-
-
-def test_tasks_start_with_the_context_of_their_creator_and_keep_changes_to_themselves() -> None:
-    """As context variables do."""
-
-    async def request(name: str) -> Any:
-        inherited = current()
-        set_user(name)
-        set_tag("task", name)
-        await asyncio.sleep(0)
-        return inherited, current()
-
-    async def main() -> Any:
-        set_tag("app", "shop")
-        results = await asyncio.gather(*(request(name) for name in ("a", "b")))
-        return results, current()
-
-    results, after = in_new_context(lambda: asyncio.run(main()))
-    outer = (None, {"app": "shop"})
-    assert after[:2] == outer
-    assert [(inherited[:2], own[:2]) for inherited, own in results] == [
-        (outer, ({"id": name}, {"app": "shop", "task": name})) for name in ("a", "b")
-    ]
 
 
 class TestExtraAndContexts:
@@ -427,191 +353,6 @@ class TestNewScope:
             assert error.__traceback__.tb_next is None
 
 
-def test_threads_start_with_nothing_unless_they_run_in_a_copied_context() -> None:
-    """As context variables do, in a process that does not have its threads inherit."""
-
-    def main() -> Any:
-        set_user("ann")
-        add_breadcrumb("before")
-        seen: list[Any] = []
-
-        def look() -> None:
-            seen.append((current().user, crumbs()))
-
-        for run in (contextvars.Context().run, contextvars.copy_context().run):
-            thread = threading.Thread(target=run, args=(look,))
-            thread.start()
-            thread.join(timeout=30)
-        return seen
-
-    assert in_new_context(main) == [(None, []), ({"id": "ann"}, ["before"])]
-
-
-@pytest.mark.skipif(getattr(sys.flags, "thread_inherit_context", False), reason="here threads inherit")
-def test_a_plain_thread_starts_with_nothing() -> None:
-    """The rule that users meet."""
-
-    def main() -> Any:
-        set_user("ann")
-        seen: list[Any] = []
-        thread = threading.Thread(target=lambda: seen.append(current().user))
-        thread.start()
-        thread.join(timeout=30)
-        return seen
-
-    assert in_new_context(main) == [None]
-
-
-def test_a_forked_child_starts_with_what_its_parent_set_and_keeps_its_own_to_itself() -> None:
-    """And nothing of the child's is the parent's."""
-
-    def main() -> Any:
-        set_user("parent")
-        add_breadcrumb("before")
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if not pid:
-            inherited = current().user, crumbs()
-            set_user("child")
-            add_breadcrumb("in the child")
-            os.write(writing, json.dumps([inherited, (current().user, crumbs())]).encode())
-            os._exit(0)
-        os.waitpid(pid, 0)
-        child = json.loads(os.read(reading, 10_000))
-        os.close(reading)
-        os.close(writing)
-        return child, (current().user, crumbs())
-
-    child, parent = in_new_context(main)
-    assert child == [[{"id": "parent"}, ["before"]], [{"id": "child"}, ["before", "in the child"]]]
-    assert parent == ({"id": "parent"}, ["before"])
-
-
-@needs.capability(sys.implementation.name == "cpython", "gevent")
-@needs.installed("gevent")
-def test_greenlets_have_their_own() -> None:
-    """They start with nothing, as threads do, or with a copy, as tasks do: that is for gevent to say."""
-    gevent = importlib.import_module("gevent")  # it has no types
-
-    def request(name: str) -> Any:
-        inherited = crumbs()
-        set_user(name)
-        add_breadcrumb(name)
-        gevent.sleep(0)
-        return inherited, current().user, crumbs()
-
-    def main() -> Any:
-        add_breadcrumb("before")
-        greenlets = [gevent.spawn(request, name) for name in ("a", "b")]
-        gevent.joinall(greenlets, timeout=30)
-        return [greenlet.value for greenlet in greenlets], current().user, crumbs()
-
-    results, user, after = in_new_context(main)
-    assert (user, after) == (None, ["before"])
-    for name, (inherited, own_user, own) in zip("ab", results):
-        assert inherited in ([], ["before"])
-        assert own_user == {"id": name}
-        assert own == [*inherited, name]
-
-
-CALLS: list[Callable[[Any], None]] = [
-    set_user,
-    set_tags,
-    set_fingerprint,
-    set_transaction,
-    set_level,
-    lambda value: set_tag(value, value),
-    lambda value: set_extra(value, value),
-    lambda value: set_context(value, value),
-    lambda value: add_attachment(value, name=value, content_type=value),
-    lambda value: add_attachment(data=value, name=value, content_type=value),
-    lambda value: add_breadcrumb(value, category=value, level=value, data=value, type=value),
-]
-
-
-class Odd:
-    """Raises, whatever is done with it."""
-
-    def __getattribute__(self, name: str) -> Any:
-        raise LookupError(name)
-
-    def __str__(self) -> str:
-        raise LookupError
-
-    def __eq__(self, other: object) -> bool:
-        raise LookupError
-
-    def __bool__(self) -> bool:
-        raise LookupError
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-ODD = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.binary()
-    | st.builds(Odd)
-    | st.builds(object)
-    | st.just("\ud800"),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner),
-)
-
-
-@given(calls=st.lists(st.tuples(st.sampled_from(CALLS), ODD), max_size=6))
-@hypothesis_settings(deadline=None, max_examples=30)
-def test_whatever_is_given_nothing_is_raised_and_the_event_is_json(calls: Any) -> None:
-    """And small, and the same once it has been on disk."""
-
-    def run() -> Any:
-        for call, value in calls:
-            call(value)
-        event = events.message_event()
-        attach(event, attachments(), MAX_RECORD)
-        return current()._asdict(), [*breadcrumbs.current()], event["attachments"]
-
-    said = json.loads(json.dumps(in_new_context(run), allow_nan=False))
-    assert json.dumps(said).isascii()
-    diagnostics.forget()
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_what_is_endless_is_cut(call: Callable[[Any], None]) -> None:
-    """In time and in size."""
-    endless: list[Any] = []
-    endless.append(endless)
-    for value in (endless, "\U0001f4a5" * 1_000_000, {"x": [["y" * 50] * 5000] * 5000}):
-
-        def run(value: Any = value) -> Any:
-            call(value)
-            return current(), [*breadcrumbs.current()]
-
-        assert len(json.dumps(in_new_context(run))) < 40_000
-
-
-def test_with_all_of_it_at_its_largest_an_event_fits_into_a_record(settings: CaptureSettings) -> None:
-    """Beside stacks and variables that take all of their room."""
-    text = "\U0001f4a5" * 2000
-
-    def run() -> Event:
-        set_user({f"{number}{text}": text for number in range(60)})
-        set_tags({f"{number}{text}": text for number in range(60)})
-        for number in range(60):
-            set_extra(f"{number}{text}", [text] * 60)
-            set_context(f"{number}{text}", {text: text})
-        for _ in range(100):
-            add_breadcrumb(text, category=text, type=text, data={text: text})
-        set_fingerprint([text] * 60)
-        set_transaction(text)
-        return message_event(text, level=None, settings=settings)
-
-    event = in_new_context(run)
-    assert len(encode_event(event["id"], None, event)) <= MAX_RECORD - EVENT_ROOM
-
-
 def test_they_work_before_init_and_have_what_waits_told(caplog: pytest.LogCaptureFixture) -> None:
     """Once, as each call that the user makes on purpose; but a breadcrumb may come from a logging handler."""
     diagnostics.note("disk", "full")
@@ -620,35 +361,3 @@ def test_they_work_before_init_and_have_what_waits_told(caplog: pytest.LogCaptur
     in_new_context(lambda: set_extra("a", 1))
     in_new_context(lambda: set_extra("a", 1))
     assert caplog.messages == ["full"]
-
-
-def test_a_full_stack_raises_nothing_from_inside() -> None:
-    """Where there is room for a call but not for what it does."""
-
-    def at_depth(call: Callable[[], None], spare: int) -> None:
-        try:
-            sys.setrecursionlimit(depth() + spare)
-            call()
-        except RecursionError as error:
-            traceback = error.__traceback__
-            frames = 0
-            while traceback is not None:
-                frames, traceback = frames + 1, traceback.tb_next
-            if frames > 3:  # raised by the call itself, or by what guards it
-                raise AssertionError(f"with room for {spare} calls") from error
-        finally:
-            sys.setrecursionlimit(limit)
-
-    limit = sys.getrecursionlimit()
-    for spare in range(5, 40):
-        in_new_context(lambda spare=spare: at_depth(lambda: set_context("a", {"b": [1]}), spare))  # type: ignore[misc]
-        in_new_context(lambda spare=spare: at_depth(lambda: add_breadcrumb("a", data={"b": [1]}), spare))  # type: ignore[misc]
-
-
-def depth() -> int:
-    """How many calls deep this is."""
-    frame: Any = sys._getframe(1)
-    count = 0
-    while frame is not None:
-        count, frame = count + 1, frame.f_back
-    return count

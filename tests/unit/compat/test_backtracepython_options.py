@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import pytest
 
-from lastword.compat.backtracepython.calls import _config
+from lastword.compat.backtracepython.client import _config
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from lastword import integrations, listener, sdk
 from lastword.client import Client
 from lastword.compat import backtracepython, booboo
 from lastword.compat.backtracepython import attributes
-from lastword.compat.backtracepython.calls import set_attribute, set_attributes
+from lastword.compat.backtracepython.client import set_attribute, set_attributes
 from lastword.compat.backtracepython.handler import globs
 from tests.support.sweeping import HOW, SWITCH, Calls, Sweep
 

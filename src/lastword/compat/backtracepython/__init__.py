@@ -6,7 +6,7 @@ docs/compat.md lists the intended differences.
 
 from __future__ import annotations
 
-from lastword.compat.backtracepython.calls import finalize, initialize, send_last_exception, send_report
+from lastword.compat.backtracepython.client import finalize, initialize, send_last_exception, send_report
 from lastword.compat.backtracepython.report import BacktraceReport
 from lastword.compat.backtracepython.version import version, version_string
 

@@ -1,4 +1,4 @@
-"""The functions of ``backtracepython``."""
+"""The functions of ``backtracepython``, in the module that programs know by this name: ``backtracepython.client``."""
 
 from __future__ import annotations
 

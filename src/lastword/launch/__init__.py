@@ -15,7 +15,7 @@ from typing import Callable
 from lastword import diagnostics
 from lastword.interruption import failures
 from lastword.launch.child import Children
-from lastword.launch.detached import as_it_is, the_interpreter
+from lastword.launch.detached import interpreter_id, require_interpreter
 from lastword.launch.detached import spawn as spawn
 from lastword.launch.mode import Choice, Mode
 from lastword.launch.thread import Lead, ThreadStarter
@@ -29,7 +29,7 @@ from lastword.spool.start import StartState
 _THREAD_WAIT = 0.005
 
 #: Seconds that a process waits before its next start if it could not record the last one.
-_UNTOLD_WAIT = 1.0
+_UNRECORDED_WAIT = 1.0
 
 #: Seconds that an interpreter's first start, and a start after a failure, has to report that it begins well.
 _ANSWER_WITHIN = 1.0
@@ -45,7 +45,7 @@ class Launcher:
         self._began = time.time()
         self._children = Children()
         self._not_before = 0.0  # used if start.json cannot be written; by the monotonic clock
-        self._failed = False  # neither process nor thread could be started the last time
+        self.has_failed = False  # neither a process nor a thread could be started the last time
         self._compared_with = (0, 0, 0)  # (pid of the process that checked, pid of the leader, minute)
         self._threads = ThreadStarter(load)
 
@@ -64,18 +64,13 @@ class Launcher:
             if choice.mode is Mode.PROCESS:
                 return self._start(layout, choice.if_starts_fail, time.time())
             if choice.mode is Mode.THREAD:
-                self._failed = not self._threads.ensure(layout)
-                return not self._failed
+                self.has_failed = not self._threads.ensure(layout)
+                return not self.has_failed
         except failures() as error:  # whatever fails here, the captured event is already on disk
-            self._failed = True
+            self.has_failed = True
             what = "process" if choice.mode is Mode.PROCESS else "thread"
             diagnostics.note("start", f"no {what} could be started to send events (they stay in the spool): {error}")
         return False
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the last start failed completely: neither a process nor a thread could be started."""
-        return self._failed
 
     def make_way(self) -> None:
         """Have a leading thread of this process write its checkpoint and leave, because the process ends."""
@@ -91,23 +86,23 @@ class Launcher:
         if start.is_coming(layout, state, now):
             return state.may_come_soon(now)
         if state.failures >= start.MOST_FAILURES and if_starts_fail is Mode.THREAD:
-            return self._start_thread(layout, f"{state.failures} processes did not come to work")
+            return self._start_thread(layout, f"{state.failures} flusher processes failed to start")
         if not state.allows(now) and not state.may_be_waited_out(now):
-            return not self._failed and state.may_come_soon(now)
+            return not self.has_failed and state.may_come_soon(now)
         try:
             self._start_process(layout, layout.flusher_lock, now)
         except failures(OSError) as error:
             if if_starts_fail is not Mode.THREAD:
                 raise
             return self._start_thread(layout, f"no process could be started ({error})")
-        self._failed = False
+        self.has_failed = False
         return state.allows(now)
 
     def _start_thread(self, layout: Layout, why: str) -> bool:
         if not self._threads.runs(layout):
             diagnostics.note("mode", f"a thread of this process sends events, since {why} (see {layout.flusher_log})")
-        self._failed = not self._threads.ensure(layout)
-        return not self._failed
+        self.has_failed = not self._threads.ensure(layout)
+        return not self.has_failed
 
     def _start_process(self, layout: Layout, place: str, now: float) -> None:
         """Start a process if this thread gets ``start.lock``, and ``place``, the lock that it will take, is free."""
@@ -120,7 +115,7 @@ class Launcher:
             if (before.allows(now) or before.may_be_waited_out(now)) and holder(place) is None:
                 start.make_helper_lock(layout)
                 state = before.before_start(now)
-                if self._may_start_after_telling(layout, state):
+                if self._record_start(layout, state):
                     self._spawn(layout, before, state, now)
         finally:
             lock.release()
@@ -128,8 +123,8 @@ class Launcher:
     def _spawn(self, layout: Layout, before: StartState, state: StartState, now: float) -> None:
         after = state.after_start()
         try:
-            interpreter = the_interpreter()
-            is_known = before.failures == 0 and start.has_led(layout, as_it_is(interpreter))
+            interpreter = require_interpreter()
+            is_known = before.failures == 0 and start.has_led(layout, interpreter_id(interpreter))
             spawn(
                 layout,
                 self._children,
@@ -142,7 +137,7 @@ class Launcher:
                 after = state.after_failure()
             raise
         finally:
-            _tell(layout, after)
+            _store(layout, after)
 
     def _is_outdated(self, layout: Layout, leads: int) -> bool:
         """Return whether an older version leads; checks each leader once a minute, and returns false in between."""
@@ -152,18 +147,18 @@ class Launcher:
         self._compared_with = seen
         return is_outdated(layout)
 
-    def _may_start_after_telling(self, layout: Layout, state: StartState) -> bool:
+    def _record_start(self, layout: Layout, state: StartState) -> bool:
         """Record a start; return whether to make it. On a full disk, allow one a second: only a flusher makes room."""
-        if _tell(layout, state):
+        if _store(layout, state):
             return True
         now = time.monotonic()
         if now < self._not_before:
             return False
-        self._not_before = now + _UNTOLD_WAIT
+        self._not_before = now + _UNRECORDED_WAIT
         return True
 
 
-def _tell(layout: Layout, state: StartState) -> bool:
+def _store(layout: Layout, state: StartState) -> bool:
     try:
         start.store(layout, state)
     except failures(OSError):

@@ -31,15 +31,12 @@ _PATIENCE = 0.25
 
 _LOOK = 0.0005
 
-#: (pid of the starting process, pid of the child) for each child that is not reaped yet.
-_Children = list[tuple[int, int]]
-
 
 class Children:
     """The children started here by this process and not yet reaped. Safe to inherit over a fork."""
 
     def __init__(self) -> None:
-        self._left: list[tuple[int, int]] = []
+        self._left: list[tuple[int, int]] = []  # (pid of the starting process, pid of the child)
 
     def start(
         self, arguments: list[str], environment: dict[str, str], *, log: Optional[int], answer_within: float
@@ -108,7 +105,7 @@ class Children:
                 with suppressed(BlockingIOError):
                     answer = posix.read(reading, 1)
             if answer == b"":
-                raise OSError(errno.ENOEXEC, "it ended before it had begun")
+                raise OSError(errno.ENOEXEC, "it ended while it started")
             if reaped and (reading is None or answer or time.monotonic() - began > answer_within):
                 return
             sleep(_LOOK)
@@ -170,7 +167,7 @@ def _posix_spawn(arguments: list[str], environment: dict[str, str], output: Opti
 
 
 def _fork_and_exec(arguments: list[str], environment: dict[str, str], output: Optional[int], log: Optional[int]) -> int:
-    """For PyPy, which has no ``posix_spawn``."""
+    """Do the same on PyPy, which has no ``posix_spawn``."""
     pid = posix.fork()
     if pid:
         with suppressed(OSError):  # done in parent and child, since either may come first

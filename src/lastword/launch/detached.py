@@ -29,9 +29,9 @@ _OWN_PLACE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 _HELPER = """\
 import os, sys
 try:
-    spool, place, interpreter, not_before, own_place, *told = sys.argv[1:]
+    spool, place, interpreter, not_before, own_place, *packages = sys.argv[1:]
     places = {}
-    for package, where in (one.split("=", 1) for one in told):
+    for package, where in (one.split("=", 1) for one in packages):
         places.setdefault(package, []).append(where)
     from importlib.machinery import PathFinder
     class OfTheProgram:
@@ -44,7 +44,7 @@ try:
     if ours is None or not any(finder.find_spec("requests", None) for finder in sys.meta_path):
         raise ImportError(
             f"{sys.executable} finds no lastword in {own_place}, or no requests in {sys.path}, and no directory of the"
-            " program's path has one that is installed there and that nobody else may change"
+            " program's path has an installed one that other users cannot change"
         )
     try:
         os.write(1, b"!")
@@ -87,27 +87,10 @@ finally:
     os._exit(0)
 """
 
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _KEPT_VARIABLES = frozenset(
-    {
-        "PATH",
-        "HOME",
-        "LANG",
-        "TZ",
-        "TMPDIR",
-        "LD_LIBRARY_PATH",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "NO_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-        "no_proxy",
-    }
+    ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", *_CERTIFICATES, *_PROXIES, *map(str.lower, _PROXIES))
 )
 
 
@@ -118,20 +101,20 @@ def spawn(
 
     Wait ``answer_within`` seconds for its report that it begins well. Raises OSError, see ``Children.start``.
     """
-    told = [layout.spool, layout.helper_lock, as_it_is(interpreter), repr(not_before), *what_to_import(sys.path)]
+    identity, imports = interpreter_id(interpreter), import_arguments(sys.path)
     try:
         log = open_private(layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except failures(OSError):  # no room, or not a regular file
         log = None
     try:
-        arguments = [interpreter, "-I", "-c", _HELPER, *told]
-        children.start(arguments, kept_environment(os.environ), log=log, answer_within=answer_within)
+        arguments = [interpreter, "-I", "-c", _HELPER, layout.spool, layout.helper_lock, identity, repr(not_before)]
+        children.start([*arguments, *imports], kept_environment(os.environ), log=log, answer_within=answer_within)
     finally:
         if log is not None:
             os.close(log)
 
 
-def the_interpreter() -> str:
+def require_interpreter() -> str:
     """Return ``find_interpreter()``; raises OSError if there is none."""
     found = find_interpreter()
     if found is None:
@@ -139,7 +122,7 @@ def the_interpreter() -> str:
     return found
 
 
-def as_it_is(interpreter: str) -> str:
+def interpreter_id(interpreter: str) -> str:
     """Return an id of the interpreter that changes if it, or the directory where lastword is installed, is changed."""
     times = []
     for path in (interpreter, _OWN_PLACE):
@@ -151,18 +134,14 @@ def as_it_is(interpreter: str) -> str:
 def find_interpreter() -> Optional[str]:
     """Return the path of the Python that runs this program (under uWSGI, ``sys.executable`` is uwsgi), or None."""
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    guesses = [
-        sys.executable,
-        getattr(sys, "_base_executable", None),
-        os.path.join(sys.exec_prefix, "bin", version),
-    ]
+    guesses = [sys.executable, getattr(sys, "_base_executable", None), os.path.join(sys.exec_prefix, "bin", version)]
     for guess in guesses:
         if guess and os.path.basename(guess).startswith(("python", "pypy")) and os.access(guess, os.X_OK):
             return guess
     return None
 
 
-def what_to_import(search_path: Iterable[object]) -> list[str]:
+def import_arguments(search_path: Iterable[object]) -> list[str]:
     """Return the helper's arguments for imports: lastword's own place, then ``PACKAGE=PLACE`` for each package."""
     return [_OWN_PLACE, *(f"{package}={place}" for package, place in places_of_packages(search_path, _OWN_PLACE))]
 

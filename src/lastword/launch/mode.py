@@ -71,11 +71,11 @@ def _thread_if_possible(seen: Circumstances, why: str) -> Choice:
     if seen.threads_run:
         return _only(Mode.THREAD)
     remark = (
-        f"events stay in the spool, nothing sends them: {why}, but threads do not run here (uWSGI needs "
-        "--enable-threads; a sub-interpreter has none of its own). `lastword flusher` beside the program sends them, "
-        "with flusher='external' here."
+        f"events stay in the spool and are not sent: {why}, but threads do not run here (uWSGI needs --enable-threads; "
+        "a sub-interpreter cannot run any). To send them, set flusher='external' and run `lastword flusher` beside the "
+        "program."
     )
-    return Choice(Mode.HOLD, Mode.HOLD, remark)
+    return _only(Mode.HOLD)._replace(remark=remark)
 
 
 def observe(has_dsn: bool, environ: Mapping[str, str] = os.environ) -> Circumstances:
@@ -98,9 +98,9 @@ def threads_run_under(uwsgi: Optional[ModuleType]) -> bool:
     options = getattr(uwsgi, "opt", None)
     if options is None:
         return True
-    told = getattr(uwsgi, "has_threads", None)
-    if told is not None:
-        return bool(told)
+    has_threads = getattr(uwsgi, "has_threads", None)
+    if has_threads is not None:
+        return bool(has_threads)
     return any(name in options for name in ("enable-threads", b"enable-threads", "threads", b"threads"))
 
 

@@ -64,8 +64,8 @@ def _installed_in(place: str, owners: Optional[Collection[int]]) -> list[str]:
             return []
     except failures(OSError, ValueError):  # not a directory
         return []
-    told = {_distribution(name) for name in names if name.endswith(_SUFFIXES)}
-    return [package for package in PACKAGES if package in told and _has(place, package, owners)]
+    installed = {_distribution(name) for name in names if name.endswith(_SUFFIXES)}
+    return [package for package in PACKAGES if package in installed and _has(place, package, owners)]
 
 
 def _distribution(metadata: str) -> str:

@@ -15,7 +15,7 @@ that waits until the pause is over, so that no process has to come back for that
 The starter creates ``helper.lock``; the helper locks it, as one of its first acts, until it leads. While it is locked,
 the last start has not failed, however long it takes: otherwise three slow starts would count as a flusher that cannot
 run. After ``MAX_WAIT`` seconds the start counts as failed nevertheless. The file contains the interpreter of the last
-helper that came to lead, and when that interpreter was changed (``launch.detached.as_it_is``).
+helper that came to lead, and when that interpreter was changed (``launch.detached.interpreter_id``).
 """
 
 from __future__ import annotations

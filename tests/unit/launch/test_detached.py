@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lastword
-from lastword.launch.detached import find_interpreter, kept_environment, what_to_import
+from lastword.launch.detached import find_interpreter, import_arguments, kept_environment
 
 
 def test_the_interpreter_is_this_one() -> None:
@@ -35,7 +35,7 @@ def test_an_embedding_program_is_no_interpreter(monkeypatch: pytest.MonkeyPatch,
 
 def test_the_helper_is_told_of_lastword_first() -> None:
     """Then of what it finds nowhere else."""
-    own, *packages = what_to_import(sys.path)
+    own, *packages = import_arguments(sys.path)
     assert own == str(Path(lastword.__file__).parent.parent)
     assert any(one.startswith("requests=") for one in packages)
 

@@ -15,7 +15,7 @@ import pytest
 
 from lastword import diagnostics, launch
 from lastword.launch import Launcher
-from lastword.launch.detached import as_it_is
+from lastword.launch.detached import interpreter_id
 from lastword.launch.mode import Choice, Mode
 from lastword.launch.thread import Lead, ThreadStarter
 from lastword.spool import leader, start
@@ -196,10 +196,10 @@ def test_an_interpreter_that_has_not_led_yet_is_asked_whether_it_begins(
         asked.append(answer_within > 0)
 
     monkeypatch.setattr(launch, "spawn", spawn)
-    monkeypatch.setattr(launch, "the_interpreter", lambda: str(python))
-    known, before = as_it_is(str(python)), python.stat().st_mtime_ns - 10**9
+    monkeypatch.setattr(launch, "require_interpreter", lambda: str(python))
+    known, before = interpreter_id(str(python)), python.stat().st_mtime_ns - 10**9
     os.utime(python, ns=(before, before))
-    changed, known = known, as_it_is(str(python))
+    changed, known = known, interpreter_id(str(python))
     for has_led, failures in (("", 0), ("/other/python3", 0), (changed, 0), (known, 0), (known, 1)):
         Path(layout.helper_lock).write_text(has_led)
         start.store(layout, StartState(failures))
@@ -260,7 +260,7 @@ def test_a_start_on_a_full_disk(layout: Layout, spawned: list[Layout], monkeypat
     for _ in range(3):
         starter.ensure_flusher(layout, BY_PROCESS)
     assert len(spawned) == 1
-    monkeypatch.setattr(launch, "_UNTOLD_WAIT", 0.0)
+    monkeypatch.setattr(launch, "_UNRECORDED_WAIT", 0.0)
     starter = launcher()
     for _ in range(2):
         starter.ensure_flusher(layout, BY_PROCESS)

@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
 
-from lastword.integrations.on_import import when_imported
-from lastword.integrations.reporting import Failure, Request, part, tell, traceback_inside
-from lastword.integrations.work import WorkScope
-from lastword.integrations.wrapping import Function, wrap
+from lastword.integrations import reporting
+from lastword.integrations.patching import Function, when_imported, wrap
+from lastword.integrations.reporting import Failure, Request, WorkScope, part, traceback_inside
 
 MECHANISM = "asgi"
 
@@ -22,11 +21,11 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 def install() -> None:
     """Report from all FastAPI applications and Channels routers, existing and later ones."""
-    when_imported("fastapi.applications", lambda module: _hear(module, "FastAPI"))
-    when_imported("channels.routing", lambda module: _hear(module, "ProtocolTypeRouter"))
+    when_imported("fastapi.applications", lambda module: _patch(module, "FastAPI"))
+    when_imported("channels.routing", lambda module: _patch(module, "ProtocolTypeRouter"))
 
 
-def _hear(module: ModuleType, name: str) -> None:
+def _patch(module: ModuleType, name: str) -> None:
     def around(original: Function) -> Function:
         async def serve(self: Any, scope: Scope, receive: Any, send: Any) -> None:
             await _serve(lambda *arguments: original(self, *arguments), scope, receive, send)
@@ -54,7 +53,7 @@ async def _serve(app: App, scope: Scope, receive: Any, send: Any) -> None:
         try:
             await app(scope, receive, send)
         except Exception as error:
-            tell(Failure(error, traceback_inside(error), MECHANISM, lambda: _read_request(scope)))
+            reporting.report(Failure(error, traceback_inside(error), MECHANISM, lambda: _read_request(scope)))
             raise
 
 

@@ -9,19 +9,18 @@ from types import ModuleType
 from typing import Any
 
 from lastword import sdk
-from lastword.integrations.on_import import when_imported
+from lastword.integrations.patching import Function, when_imported, wrap
 from lastword.integrations.reporting import traceback_inside
-from lastword.integrations.wrapping import Function, wrap
 
 MECHANISM = "multiprocessing"
 
 
 def install() -> None:
     """Have the ``sdk.current_client`` of the child report the exception that ends it."""
-    when_imported("multiprocessing.process", _hear)
+    when_imported("multiprocessing.process", _patch)
 
 
-def _hear(module: ModuleType) -> None:
+def _patch(module: ModuleType) -> None:
     def around(original: Function) -> Function:
         def _bootstrap(self: Any, *arguments: Any, **options: Any) -> Any:
             self.run = _Reporting(self.run)  # on the instance, because a subclass overrides run

@@ -9,21 +9,20 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from lastword.integrations.on_import import when_imported
-from lastword.integrations.reporting import Failure, Request, part, tell
-from lastword.integrations.work import WorkScope
-from lastword.integrations.wrapping import Function, wrap
+from lastword.integrations import reporting
+from lastword.integrations.patching import Function, when_imported, wrap
+from lastword.integrations.reporting import Failure, Request, WorkScope, in_work_scope, part
 
 MECHANISM = "django"
 
 
 def install() -> None:
     """Report from Django, now or once it is imported; it need not be configured."""
-    when_imported("django.core.handlers.exception", _hear_responses)
+    when_imported("django.core.handlers.exception", _report_from_responses)
     when_imported("django.core.handlers.base", _scope_requests)
 
 
-def _hear_responses(module: ModuleType) -> None:
+def _report_from_responses(module: ModuleType) -> None:
     not_found: Any = module.Http404
 
     def around(original: Function) -> Function:
@@ -39,23 +38,15 @@ def _hear_responses(module: ModuleType) -> None:
 
 def report(error: BaseException, request: Any) -> None:
     """Report ``error`` with its request. Never raises."""
-    tell(Failure(error, None, MECHANISM, lambda: read_request(request)))
+    reporting.report(Failure(error, None, MECHANISM, lambda: read_request(request)))
 
 
 def _scope_requests(module: ModuleType) -> None:
-    wrap(module.BaseHandler, "get_response", _in_a_scope)
-    wrap(module.BaseHandler, "get_response_async", _in_a_scope_async)
+    wrap(module.BaseHandler, "get_response", in_work_scope)
+    wrap(module.BaseHandler, "get_response_async", _in_work_scope_async)
 
 
-def _in_a_scope(original: Function) -> Function:
-    def get_response(*arguments: Any, **options: Any) -> Any:
-        with WorkScope():
-            return original(*arguments, **options)
-
-    return get_response
-
-
-def _in_a_scope_async(original: Function) -> Function:
+def _in_work_scope_async(original: Function) -> Function:
     async def get_response_async(*arguments: Any, **options: Any) -> Any:
         with WorkScope():
             return await original(*arguments, **options)
@@ -89,12 +80,12 @@ def _user(request: Any) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {}
-    told = {
+    known = {
         "id": part(lambda: str(user.pk), ""),
         "email": part(lambda: str(user.email or ""), ""),
         "username": part(lambda: str(user.get_username()), "") or part(lambda: str(user.username), ""),
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in known.items() if value}
 
 
 def _address(meta: Any) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from lastword.integrations.on_import import when_imported
-from lastword.integrations.reporting import Failure, Request, part, tell
-from lastword.integrations.work import WorkScope
-from lastword.integrations.wrapping import Function, wrap
+from lastword.integrations import reporting
+from lastword.integrations.patching import Function, when_imported, wrap
+from lastword.integrations.reporting import Failure, Request, in_work_scope, part
 from lastword.interruption import anything
 
 MECHANISM = "flask"
@@ -19,10 +18,10 @@ MECHANISM = "flask"
 
 def install() -> None:
     """Report from all applications, existing and later ones."""
-    when_imported("flask.app", _hear)
+    when_imported("flask.app", _patch)
 
 
-def _hear(module: ModuleType) -> None:
+def _patch(module: ModuleType) -> None:
     def around_handle_exception(original: Function) -> Function:
         def handle_exception(self: Any, e: Exception) -> Any:
             _report(module, e)
@@ -38,17 +37,10 @@ def _hear(module: ModuleType) -> None:
 
         return handle_http_exception
 
-    def around_wsgi_app(original: Function) -> Function:
-        def wsgi_app(self: Any, environ: Any, start_response: Any) -> Any:
-            with WorkScope():
-                return original(self, environ, start_response)
-
-        return wsgi_app
-
     flask: Any = module.Flask
     wrap(flask, "handle_exception", around_handle_exception)
     wrap(flask, "handle_http_exception", around_handle_http_exception)
-    wrap(flask, "wsgi_app", around_wsgi_app)
+    wrap(flask, "wsgi_app", in_work_scope)
 
 
 def _is_server_error(error: Any) -> bool:
@@ -66,7 +58,7 @@ def _has_handler(app: Any, error: Any, module: ModuleType) -> bool:
 
 
 def _report(module: ModuleType, error: BaseException) -> None:
-    tell(Failure(error, None, MECHANISM, lambda: _read_request(module.request)))
+    reporting.report(Failure(error, None, MECHANISM, lambda: _read_request(module.request)))
 
 
 def _read_request(request: Any) -> Request:

@@ -1,4 +1,4 @@
-"""Pass an exception and its request from a framework to the function that reports it."""
+"""Pass an exception and its request from a framework to the function that reports it, and keep requests apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional, TypeVar
 from lastword import diagnostics, sdk
 from lastword.capture.safe_text import describe
 from lastword.interruption import anything, failures
-from lastword.scope.context import new_scope, set_context
+from lastword.scope.context import NewScope, new_scope, set_context, shared_in_scope
 
 #: The name of the context with the request; formats with a field for the request take it from this context.
 REQUEST_CONTEXT = "request"
@@ -69,13 +69,13 @@ def listen(report: Optional[Report]) -> None:
     _report = report
 
 
-def tell(failure: Failure) -> None:
+def report(failure: Failure) -> None:
     """Pass ``failure`` to the reporting function. Never raises."""
-    report = _report
-    if report is None:
+    reporter = _report
+    if reporter is None:
         return
     try:
-        report(failure)
+        reporter(failure)
     except failures() as trouble:
         diagnostics.note("integrations", f"an error in a request was not reported: {describe(trouble)}")
         client = sdk.current_client()
@@ -96,7 +96,7 @@ def request_of(failure: Failure) -> Optional[Request]:
     try:
         return failure.read_request()
     except anything() as trouble:
-        diagnostics.note("request", f"an event went without its request: {describe(trouble)}")
+        diagnostics.note("request", f"an event was reported without its request: {describe(trouble)}")
         return None
 
 
@@ -110,3 +110,39 @@ def report_to_lastword(failure: Failure) -> None:
         if request is not None:
             set_context(REQUEST_CONTEXT, request.as_context())
         client.report(failure.error, failure.traceback, failure.mechanism, handled=False, level="error")
+
+
+class Work:
+    """State shared by all contexts of one request or websocket, in all the threads and tasks that serve it.
+
+    Code that runs in a copy of the context, such as a route in a thread pool, leaves data here for the report of a
+    failure.
+
+    Attributes:
+        user: the user as JSON; None if it was not set, ``{}`` if it was set to no user.
+    """
+
+    def __init__(self) -> None:
+        self.user: Optional[str] = None
+
+
+def current_work() -> Optional[Work]:
+    work = shared_in_scope()
+    return work if isinstance(work, Work) else None
+
+
+class WorkScope(NewScope):
+    """A new scope (``lastword.new_scope``) with a ``Work`` of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(Work())
+
+
+def in_work_scope(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that runs ``original`` in a ``WorkScope``."""
+
+    def serve(*arguments: Any, **options: Any) -> Any:
+        with WorkScope():
+            return original(*arguments, **options)
+
+    return serve

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 from lastword import diagnostics
-from lastword.integrations import on_import
-from lastword.integrations.on_import import when_imported
+from lastword.integrations import patching
+from lastword.integrations.patching import when_imported
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.syspath_prepend(str(tmp_path))
     yield name
     sys.modules.pop(name, None)
-    on_import._waiting.pop(name, None)
+    patching._waiting.pop(name, None)
 
 
 def test_one_that_is_there_is_told_at_once() -> None:

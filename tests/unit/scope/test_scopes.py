@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lastword.integrations.work import WorkScope, current_work
+from lastword.integrations.reporting import WorkScope, current_work
 from lastword.scope import breadcrumbs
 from lastword.scope.breadcrumbs import add_breadcrumb
 from lastword.scope.context import add_attachment, attachments, current, in_new_scope, new_scope, set_tag, set_user

@@ -8,7 +8,7 @@ import threading
 from typing import Any, Optional
 
 from lastword.capture.json_copy import is_mapping, mapping_json
-from lastword.integrations.work import current_work
+from lastword.integrations.reporting import current_work
 from lastword.interruption import anything, failures
 from lastword.scope import context
 

@@ -1,4 +1,4 @@
-"""Call a function when a module is imported, without importing it.
+"""Change a framework: call a function when its module is imported, without importing it, and wrap its functions.
 
 While a call is pending, a finder is first in ``sys.meta_path``. It finds nothing itself: it asks the finders after it,
 and wraps the loader that they return, which makes the call once the module has been executed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import update_wrapper
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Optional
@@ -16,30 +17,45 @@ from lastword import diagnostics
 from lastword.capture.safe_text import describe
 from lastword.interruption import failures
 
-Told = Callable[[ModuleType], None]
+Function = Callable[..., Any]
+Patch = Callable[[ModuleType], None]
 
-_waiting: dict[str, Told] = {}
+_MARK = "__lastword_wraps__"
+
+_waiting: dict[str, Patch] = {}
 
 
-def when_imported(name: str, told: Told) -> None:
-    """Call ``told`` with the module ``name``: at once if it is loaded, else once the program has imported it.
+def wrap(owner: Any, name: str, around: Callable[[Function], Function]) -> None:
+    """Replace ``owner.name`` by ``around(owner.name)``, unless that was done before.
 
-    Until then, a second call for the same module replaces the first. Exceptions of ``told`` become a diagnostic note.
+    Raises AttributeError if ``owner`` has no ``name``.
+    """
+    original = getattr(owner, name)
+    if not getattr(original, _MARK, False):
+        wrapper = update_wrapper(around(original), original)
+        setattr(wrapper, _MARK, True)
+        setattr(owner, name, wrapper)
+
+
+def when_imported(name: str, patch: Patch) -> None:
+    """Call ``patch`` with the module ``name``: at once if it is loaded, else once the program has imported it.
+
+    Until then, a second call for the same module replaces the first. Exceptions of ``patch`` become a diagnostic note.
     """
     module = sys.modules.get(name)
     if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
-        _tell(told, module)
+        _apply(patch, module)
         return
-    _waiting[name] = told
+    _waiting[name] = patch
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
 
 
-def _tell(told: Told, module: ModuleType) -> None:
+def _apply(patch: Patch, module: ModuleType) -> None:
     try:
-        told(module)
+        patch(module)
     except failures() as trouble:  # another version of the framework; it works as without lastword
-        diagnostics.note("integrations", f"errors in {module.__name__} are not heard of: {describe(trouble)}")
+        diagnostics.note("integrations", f"errors in {module.__name__} are not reported: {describe(trouble)}")
 
 
 class _Finder:
@@ -77,11 +93,11 @@ class _Loader:
             module.__spec__.loader = self._own
         module.__loader__ = self._own
         self._own.exec_module(module)
-        told = _waiting.pop(module.__name__, None)
+        patch = _waiting.pop(module.__name__, None)
         if not _waiting and _finder in sys.meta_path:
             sys.meta_path.remove(_finder)
-        if told is not None:
-            _tell(told, module)
+        if patch is not None:
+            _apply(patch, module)
 
 
 _finder: Any = _Finder()

@@ -251,6 +251,14 @@ def attachments_left_out(event: Event, why: str) -> Event:
     return cast("Event", {**event, "attachments": bare})
 
 
+def shown_value(variable: Variable) -> str:
+    """Return the text shown for a variable's value: its repr, ``[filtered]``, or ``<TypeName>`` if repr failed."""
+    _name, mark, text = variable
+    if mark == "filtered":
+        return FILTERED
+    return f"<{text}>" if mark == "failed" else text
+
+
 def told_of(attachment: Attachment) -> str:
     """Describe an attachment in a few words."""
     size, left_out = attachment["size"], attachment["left_out"]

@@ -27,7 +27,7 @@ from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from lastword.testing.dialects import Reading
 from lastword.testing.exchange import Request
-from lastword.wire.http_message import HttpReply
+from lastword.wire.format import HttpReply
 from tests.support.events import message_event
 from tests.support.programs import Program, wait_for_accounts, wait_until, wait_until_no_flusher
 from tests.support.witness import WitnessTracker

@@ -16,7 +16,7 @@ from typing import Optional
 from lastword.testing import LoopbackTracker
 from lastword.testing.dialects import Reading
 from lastword.testing.exchange import Request
-from lastword.wire.http_message import HttpReply
+from lastword.wire.format import HttpReply
 from tests.support.programs import wait_while
 
 

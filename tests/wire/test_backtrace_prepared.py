@@ -10,8 +10,8 @@ from lastword.event import TRIMMED_TAG, Event
 from lastword.testing.dialects import READERS
 from lastword.testing.exchange import Request
 from lastword.wire.backtrace_prepared import PREPARED
+from lastword.wire.format import HttpRequest
 from lastword.wire.formats import FORMATS
-from lastword.wire.http_message import HttpRequest
 from tests.support.events import destination, exception_event
 
 DESTINATION = destination("backtrace+http://127.0.0.1:1?token=TOKEN")

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from lastword.wire.format import HttpRequest
 from lastword.wire.formats import FORMATS
-from lastword.wire.http_message import HttpRequest
 from tests.support.events import destination
 from tests.wire.comparable import comparable_backtrace, comparable_booboo
 from tests.wire.situation_events import situation_event

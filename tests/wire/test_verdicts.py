@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from lastword.wire.format import Blame, Delivered, History, Misconfigured, Refused, Retry, Verdict
+from lastword.wire.format import Blame, Delivered, History, HttpReply, Misconfigured, Refused, Retry, Verdict
 from lastword.wire.formats import FORMATS
-from lastword.wire.http_message import HttpReply
 from lastword.wire.http_status import LONGEST_WAIT, wait_asked_for, words
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"

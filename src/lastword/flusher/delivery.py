@@ -15,9 +15,8 @@ from lastword.spool import destination as destination_files
 from lastword.spool.layout import Layout
 from lastword.spool.record import EVENT, RENDERED, Record, rendered_body
 from lastword.transport.http_sender import HttpSender
-from lastword.wire.format import Blame, History, Misconfigured, Refused, Retry, Verdict, WireFormat
+from lastword.wire.format import Blame, History, HttpRequest, Misconfigured, Refused, Retry, Verdict, WireFormat
 from lastword.wire.formats import FORMATS
-from lastword.wire.http_message import HttpRequest
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import parse_qs
 
 from lastword.testing.exchange import Request
-from lastword.wire.http_message import HttpReply
+from lastword.wire.format import HttpReply
 
 _MULTIPART = re.compile(r'multipart/form-data; *boundary="?([^";]{1,70})"?', re.IGNORECASE)
 

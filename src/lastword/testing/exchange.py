@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import BinaryIO, Optional
 
-from lastword.wire.http_message import HttpReply
+from lastword.wire.format import HttpReply
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional, Union
 from lastword.testing.dialects import READERS, Reading, refusal
 from lastword.testing.doorway import HOST, Doorway
 from lastword.testing.exchange import Request, RequestError, encode, read_request
-from lastword.wire.http_message import HttpReply
+from lastword.wire.format import HttpReply
 
 
 @dataclass(frozen=True)

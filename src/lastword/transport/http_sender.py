@@ -22,7 +22,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
-from types import TracebackType
 from typing import Any, Optional, Union
 from urllib.parse import urljoin, urlsplit
 
@@ -36,7 +35,7 @@ from lastword.errors import SendError, WhereItFailed
 from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.transport.timely_connections import TIMELY_POOLS
 from lastword.version import __version__
-from lastword.wire.http_message import HttpReply, HttpRequest
+from lastword.wire.format import HttpReply, HttpRequest
 
 #: Most bytes read of an answer; a tracker's answer fits in a fraction of this.
 MAX_REPLY_BYTES = 64 * 1024
@@ -64,9 +63,7 @@ class HttpSender:
     def __enter__(self) -> HttpSender:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -157,8 +154,8 @@ def _proxies(url: str, destination: Destination) -> dict[str, str]:
     found: dict[str, str] = requests.utils.get_environ_proxies(url)
     proxy = requests.utils.select_proxy(url, found) or ""
     if proxy.lower().startswith("socks"):
-        advice = "name an HTTP proxy with the option proxy, or the tracker's host in NO_PROXY"
-        reason = f"the proxy {_host_and_port(proxy)} of the environment speaks SOCKS, and lastword does not: {advice}"
+        advice = "set the option proxy to an HTTP proxy, or add the tracker's host to NO_PROXY"
+        reason = f"the environment's proxy {_host_and_port(proxy)} speaks SOCKS, which lastword cannot use: {advice}"
         raise SendError(reason, ambiguous=False, where="proxy")
     return found
 
@@ -183,7 +180,7 @@ def _trusted(destination: Destination) -> Union[bool, str]:
     bundle = destination.ca_bundle or (variable and os.environ[variable])
     if bundle and not os.path.exists(bundle):
         source = "the option ca_bundle" if destination.ca_bundle else variable
-        raise SendError(f"{source} names {bundle}, which is not there", ambiguous=False, where="tls")
+        raise SendError(f"{source} names {bundle}, which does not exist", ambiguous=False, where="tls")
     return bundle or True
 
 
@@ -222,7 +219,7 @@ class _Upload(io.BytesIO):
         now = time.monotonic()
         self._began = now if self._began is None else self._began
         if now - self._began > self._most:
-            raise socket.timeout(f"it took less than {self._size} bytes in {self._most:g} s")
+            raise socket.timeout(f"fewer than {self._size} bytes could be sent in {self._most:g} s")
         block = super().read(size)
         self._handed_over += len(block)
         return block
@@ -275,9 +272,9 @@ def _send_error(
     where = _where_it_failed(chain, handed_over=ambiguous)
     detail = one_line(_detail(chain), MOST_QUOTED, secrets)
     if where == "proxy":
-        reason = f"the proxy {_proxy_in_use(url, destination)} gives no way to {place} ({detail})"
+        reason = f"the proxy {_proxy_in_use(url, destination)} does not connect to {place} ({detail})"
     elif where == "tls":
-        reason = f"no TLS with {place} ({detail}); {_tls_advice(chain)}"
+        reason = f"TLS with {place} failed ({detail}); {_tls_advice(chain)}"
     elif isinstance(error, requests.ConnectTimeout):
         seconds = destination.connect_timeout or destination.timeout
         reason = f"no connection to {place} within {seconds:g} s"
@@ -301,8 +298,8 @@ def _where_it_failed(chain: list[BaseException], *, handed_over: bool) -> WhereI
 
 def _tls_advice(chain: list[BaseException]) -> str:
     if any(isinstance(link, ssl.SSLCertVerificationError) for link in chain):
-        return f"if its certificate is by a CA of your own, name that CA's file with ca_bundle or {CA_VARIABLES[0]}"
-    return "does it speak TLS at that port?"
+        return f"if your own CA issued its certificate, set ca_bundle or {CA_VARIABLES[0]} to that CA's file"
+    return "check that it speaks TLS at that port"
 
 
 def _proxy_in_use(url: str, destination: Destination) -> str:

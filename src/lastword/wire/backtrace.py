@@ -76,7 +76,7 @@ from itertools import groupby, islice
 from typing import Any, Callable, Optional
 
 from lastword.dsn import Destination
-from lastword.event import TRIMMED_TAG, Breadcrumb, Call, Event, ExceptionInfo, Frame
+from lastword.event import TRIMMED_TAG, Breadcrumb, Call, Event, ExceptionInfo, Frame, shown_value
 from lastword.event_json import own_frame
 from lastword.version import __version__
 from lastword.wire.backtrace_attachments import (
@@ -89,11 +89,9 @@ from lastword.wire.backtrace_attachments import (
     without_attachments,
 )
 from lastword.wire.backtrace_attributes import AGENT, Scalar, attributes, is_scalar
-from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES, Prepared, prepared, shown_stack, without_wider_source
+from lastword.wire.backtrace_prepared import MAX_BLOCK_LINES, Prepared, prepared_of, shown_stack, without_wider_source
 from lastword.wire.carets import marked_source
-from lastword.wire.format import Blame, Delivered, History, Refused, Retry, Verdict
-from lastword.wire.frame_parts import shown_value
-from lastword.wire.http_message import HttpReply, HttpRequest
+from lastword.wire.format import Blame, Delivered, History, HttpReply, HttpRequest, Refused, Retry, Verdict
 from lastword.wire.http_status import verdict_without_success, words
 from lastword.wire.json_text import encode
 from lastword.wire.trim import fit
@@ -160,28 +158,29 @@ def _fitting(event: Event, body: Callable[[Event], bytes], limit: Optional[int])
 
 def payload(event: Event) -> dict[str, Any]:
     """Return the report object, before it becomes JSON."""
-    told = prepared(event)
-    if told is None:
+    prepared = prepared_of(event)
+    if prepared is None:
         annotations = add_left_out_note(_annotations(event), event)
         report = _report(event, AGENT, __version__, attributes(event), annotations)
         report["sourceCode"] = _source_code(shown_stack(event)[::-1])
         return report
-    report = {**(told["report"] or report_without_source(event, told))}
+    report = {**(prepared["report"] or report_without_source(event, prepared))}
     # The program, if it has had the report, may have put anything in their place.
     if isinstance(report.get("annotations"), dict):
         report["annotations"] = add_left_out_note(report["annotations"], event)
     trimmed = event["tags"].get(TRIMMED_TAG)
     if trimmed and isinstance(report.get("attributes"), dict):
         report["attributes"] = {**report["attributes"], TRIMMED_TAG: trimmed}
-    if told["source_wanted"]:
-        excerpts = _source_code(shown_stack(event)[::-1], told["tab_width"])
-        report["sourceCode"] = {**excerpts, **told["source"]}
+    if prepared["source_wanted"]:
+        excerpts = _source_code(shown_stack(event)[::-1], prepared["tab_width"])
+        report["sourceCode"] = {**excerpts, **prepared["source"]}
     return report
 
 
-def report_without_source(event: Event, told: Prepared) -> dict[str, Any]:
-    """Return a prepared report without ``sourceCode``. Attributes and annotations are ``told``'s own."""
-    return _report(event, told["agent"], told["agent_version"], told["attributes"], told["annotations"])
+def report_without_source(event: Event, prepared: Prepared) -> dict[str, Any]:
+    """Return a prepared report without ``sourceCode``. Its attributes and annotations are those of ``prepared``."""
+    agent, version = prepared["agent"], prepared["agent_version"]
+    return _report(event, agent, version, prepared["attributes"], prepared["annotations"])
 
 
 def _report(
@@ -272,8 +271,7 @@ def _dashed(event_id: str) -> str:
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
-    path = frame["path"]
-    return {"funcName": frame["function"], "line": frame["line"], "library": path, "sourceCode": path}
+    return _call((frame["path"], frame["function"], frame["line"]))
 
 
 def _call(call: Call) -> dict[str, Any]:

@@ -93,8 +93,8 @@ def _renamed(figures: dict[str, int], names: dict[str, str]) -> dict[str, int]:
 
 def _more_of_the_process(event: Event) -> dict[str, Scalar]:
     """Return those attributes of the process that the event has; events of an older lastword have fewer."""
-    told: dict[str, Any] = {**event["process"]}
-    return {f"process.{name}": told[name] for name in ("parent", "role", "command") if told.get(name)}
+    process: dict[str, Any] = {**event["process"]}
+    return {f"process.{name}": process[name] for name in ("parent", "role", "command") if process.get(name)}
 
 
 def _chosen_by_the_program(event: Event) -> dict[str, Scalar]:
@@ -110,9 +110,8 @@ def _chosen_by_the_program(event: Event) -> dict[str, Scalar]:
         chosen["transaction"] = event["transaction"]
     chosen.update(event["tags"])
     if event["fingerprint"] and _DEFAULT_GROUPING not in event["fingerprint"]:
-        chosen["_mod_fingerprint"] = hashlib.sha256(
-            encode(event["fingerprint"], large_integers_as_text=True)
-        ).hexdigest()
+        parts = encode(event["fingerprint"], large_integers_as_text=True)
+        chosen["_mod_fingerprint"] = hashlib.sha256(parts).hexdigest()
     return chosen
 
 

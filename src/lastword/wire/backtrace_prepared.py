@@ -36,7 +36,7 @@ class Prepared(TypedDict):
     report: Optional[dict[str, Any]]  # the whole report without ``sourceCode``, if the program has had it
 
 
-def prepared(event: Event) -> Optional[Prepared]:
+def prepared_of(event: Event) -> Optional[Prepared]:
     return cast("Optional[Prepared]", cast("dict[str, Any]", event).get(PREPARED))
 
 
@@ -50,26 +50,26 @@ def with_more_source(event: Event, read_lines: Callable[[str], Optional[list[str
 
     ``read_lines`` returns the lines of a source file by its absolute path, None if it has changed or is unreadable.
     """
-    told = prepared(event)
-    if told is None or not told["source_wanted"]:
+    prepared = prepared_of(event)
+    if prepared is None or not prepared["source_wanted"]:
         return event
     blocks: dict[str, dict[str, Any]] = {}
     in_part: list[str] = []
     for path, frames in _by_path(shown_stack(event)).items():
         lines = read_lines(path)
-        block = None if lines is None else _block(path, lines, frames, told)
+        block = None if lines is None else _block(path, lines, frames, prepared)
         if block is not None:
             blocks[path] = block
         elif any(frame["source"] for frame in frames):
             in_part.append(path)
-    annotations = {**told["annotations"], LITTLE_SOURCE: in_part} if in_part else told["annotations"]
-    return with_prepared(event, {**told, "source": blocks, "annotations": annotations})
+    annotations = {**prepared["annotations"], LITTLE_SOURCE: in_part} if in_part else prepared["annotations"]
+    return with_prepared(event, {**prepared, "source": blocks, "annotations": annotations})
 
 
 def without_wider_source(event: Event) -> Optional[Event]:
     """Return the event without the source that was read for its report; None if there is none."""
-    told = prepared(event)
-    return with_prepared(event, {**told, "source": {}}) if told and told["source"] else None
+    prepared = prepared_of(event)
+    return with_prepared(event, {**prepared, "source": {}}) if prepared and prepared["source"] else None
 
 
 def shown_stack(event: Event) -> list[Frame]:
@@ -86,12 +86,12 @@ def _by_path(frames: Iterable[Frame]) -> dict[str, list[Frame]]:
     return files
 
 
-def _block(path: str, lines: list[str], frames: list[Frame], told: Prepared) -> Optional[dict[str, Any]]:
-    around = told["lines_around"]
+def _block(path: str, lines: list[str], frames: list[Frame], prepared: Prepared) -> Optional[dict[str, Any]]:
+    around = prepared["lines_around"]
     numbers = [frame["line"] for frame in frames]
     start = max(1, min(numbers) - around)
     end = min(max(numbers) + around + 1, len(lines))
     if not start <= end < start + MAX_BLOCK_LINES:
         return None
     text = "\n".join(lines[start - 1 : end])
-    return {"startLine": start, "startColumn": 1, "path": path, "tabWidth": told["tab_width"], "text": text}
+    return {"startLine": start, "startColumn": 1, "path": path, "tabWidth": prepared["tab_width"], "text": text}

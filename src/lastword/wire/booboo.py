@@ -50,8 +50,7 @@ from typing import Optional
 from lastword.dsn import Destination
 from lastword.event import LOGGED, Event
 from lastword.wire.booboo_payload import REQUEST_CONTEXT, payload
-from lastword.wire.format import Delivered, History, Verdict
-from lastword.wire.http_message import HttpReply, HttpRequest
+from lastword.wire.format import Delivered, History, HttpReply, HttpRequest, Verdict
 from lastword.wire.http_status import verdict_without_success
 from lastword.wire.json_text import encode
 from lastword.wire.trim import fit

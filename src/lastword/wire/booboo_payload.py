@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastword.event import ATTACHMENTS_TAG, LOGGED, Event, ExceptionInfo, Frame, told_of
+from lastword.event import ATTACHMENTS_TAG, LOGGED, Event, ExceptionInfo, Frame, shown_value, told_of
 from lastword.version import __version__
-from lastword.wire.frame_parts import shown_value, source_context
 
 CONTEXT_LINES = 5
 MAX_VARIABLES = 50
 MAX_VARIABLE_CHARACTERS = 200
 
 #: Characters of the tag that names the attachments.
-MAX_TOLD = 1000
+MAX_TAG = 1000
 
 #: The context that becomes the request of an exception.
 REQUEST_CONTEXT = "request"
@@ -47,8 +46,8 @@ def payload(event: Event) -> dict[str, Any]:
 
 def _attachments(event: Event) -> dict[str, str]:
     """Return a tag that names the attachments; the format has no place for them."""
-    told = "; ".join(told_of(one) for one in event["attachments"])
-    return {ATTACHMENTS_TAG: f"not sent: {told}"[:MAX_TOLD]} if told else {}
+    names = "; ".join(told_of(one) for one in event["attachments"])
+    return {ATTACHMENTS_TAG: f"not sent: {names}"[:MAX_TAG]} if names else {}
 
 
 def _exceptions(exceptions: list[ExceptionInfo]) -> list[dict[str, Any]]:
@@ -73,14 +72,15 @@ def _exception(exception: ExceptionInfo, place: list[str]) -> dict[str, Any]:
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
-    before, line, after = source_context(frame, CONTEXT_LINES)
+    own, source = frame["line"] - frame["first_source_line"], frame["source"]
+    is_known = 0 <= own < len(source)
     return {
         "filename": frame["file"],
         "function": frame["function"],
         "lineno": frame["line"],
-        "context_line": line,
-        "pre_context": before,
-        "post_context": after,
+        "context_line": source[own] if is_known else "",
+        "pre_context": source[max(0, own - CONTEXT_LINES) : own] if is_known else [],
+        "post_context": source[own + 1 : own + 1 + CONTEXT_LINES] if is_known else [],
         "vars": _variables(frame),
         "in_app": frame["in_app"],
     }

@@ -84,7 +84,7 @@ def _as_since_3_13(original: tuple[str, ...], start: int, end: int) -> list[str]
     segment[-1] = segment[-1][:end]
     segment[0] = segment[0][start:]
     middle = _middle(segment, of_calls=True)
-    with_marks = _tells_something(rows, start, end, middle)
+    with_marks = _marks_help(rows, start, end, middle)
     shown = {0, len(rows) - 1}
     for row, _ in middle or ():
         shown.update({row - 1, row, row + 1} & {*range(len(rows))})
@@ -117,7 +117,7 @@ def _marks(text: str, first: int, last: int, row: int, start: int, middle: Optio
     return marks
 
 
-def _tells_something(rows: list[str], start: int, end: int, middle: Optional[tuple[_Place, _Place]]) -> bool:
+def _marks_help(rows: list[str], start: int, end: int, middle: Optional[tuple[_Place, _Place]]) -> bool:
     """Whether marks add anything; False for a whole ``return name(…)``, ``name = name(…)`` or other whole line."""
     statement = _parsed("\n".join(rows))
     call: Any = None

@@ -1,4 +1,4 @@
-"""The interface of every wire format: pure functions, and the closed set of verdicts.
+"""The interface of every wire format: pure functions, requests and answers as data, and the closed set of verdicts.
 
 A format knows its vendor's field names and the meaning of its vendor's answers. It opens no socket, and reads no clock,
 file or environment; the same event and destination always give the same request.
@@ -6,14 +6,35 @@ file or environment; the same event and destination always give the same request
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Optional, Protocol, Union
 
 from lastword.dsn import Destination
 from lastword.event import Event
 from lastword.foreign_text import one_line
-from lastword.wire.http_message import HttpReply, HttpRequest
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """A complete POST: ``headers`` are only those that the wire format adds to the ones that HTTP itself needs."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HttpReply:
+    """An answer: ``headers`` have lower-case names; ``body`` is cut at 64 KiB. ``secrets`` are those that the request
+    was sent with; a quotation of the answer must not repeat them.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ import re
 from datetime import datetime
 
 from lastword.foreign_text import MOST_QUOTED, one_line
-from lastword.wire.format import Blame, Misconfigured, Refused, Retry, Verdict
-from lastword.wire.http_message import HttpReply
+from lastword.wire.format import Blame, HttpReply, Misconfigured, Refused, Retry, Verdict
 
 #: Seconds. If a tracker asks for a longer wait, the next attempt is made after a day.
 LONGEST_WAIT = 24 * 3600.0
@@ -42,20 +41,20 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def verdict_without_success(reply: HttpReply) -> Verdict:
     """Return the verdict on an answer in which the format found no acknowledgement."""
-    status, said = reply.status, words(reply)
+    status, answer = reply.status, words(reply)
     if status in _TRY_AGAIN or status >= 500:
         about_event = status >= 500 and status not in _NOT_THE_EVENT
-        return Retry(said, wait_asked_for(reply), Blame.EVENT if about_event else Blame.TRACKER)
+        return Retry(answer, wait_asked_for(reply), Blame.EVENT if about_event else Blame.TRACKER)
     if 300 <= status < 400:
         # Without its query, which is not part of the address.
         target = one_line(reply.headers.get("location", "").partition("?")[0], MOST_QUOTED, reply.secrets)
         return Misconfigured(f"HTTP {status}: redirected to {target or 'nowhere'}")
     if status in _WRONG_KEY:
-        return Misconfigured(said)
+        return Misconfigured(answer)
     if 400 <= status < 500:
         blame = Blame.ADDRESS if status in _PERHAPS_WRONG_ADDRESS_OR_KEY else Blame.EVENT
-        return Refused(said, blame, too_large=status == _TOO_LARGE)
-    return Retry(said)
+        return Refused(answer, blame, too_large=status == _TOO_LARGE)
+    return Retry(answer)
 
 
 def words(reply: HttpReply) -> str:

@@ -24,18 +24,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Callable, Optional, TypeVar
 
 from lastword.event import (
     LEFT_OUT,
     TRIMMED_TAG,
-    Attachment,
     Breadcrumb,
     Event,
     ExceptionInfo,
     Frame,
-    ThreadStack,
     frames_left_out,
 )
 from lastword.wire.json_text import encode
@@ -64,7 +61,7 @@ class Allowance:
 
 _NEARER_AND_NEARER = (64, 32, 16, 8, 4, 2, 1, 0)
 
-_STEPS: tuple[tuple[str, tuple[int, ...]], ...] = (
+_STEPS = (
     ("library_variables", _NEARER_AND_NEARER),
     ("threads", (8, 0)),
     ("source_context", _NEARER_AND_NEARER),
@@ -82,16 +79,16 @@ _STEPS: tuple[tuple[str, tuple[int, ...]], ...] = (
 )
 
 
-def _ladder() -> Iterator[Allowance]:
-    allowance = Allowance()
-    for name, values in _STEPS:
+def ladder(allowance: Any, steps: tuple[tuple[str, tuple[Any, ...]], ...]) -> Iterator[Any]:
+    """Yield ever smaller copies of ``allowance``, a dataclass; each step lowers one field, value by value."""
+    for name, values in steps:
         for value in values:
             allowance = replace(allowance, **{name: value})
             yield allowance
 
 
 #: From almost nothing removed to as much as possible.
-LADDER = tuple(_ladder())
+LADDER: tuple[Allowance, ...] = tuple(ladder(Allowance(), _STEPS))
 
 
 def fit(event: Event, render: Callable[[Event], bytes], limit: Optional[int]) -> bytes:
@@ -131,9 +128,9 @@ class _Trimming:
         smaller = event.copy()
         smaller["exceptions"] = self._exceptions(event["exceptions"])
         smaller["stack"] = self._stack(event["stack"])
-        smaller["threads"] = self._threads(event["threads"])
+        smaller["threads"] = self._first(self._allowance.threads, event["threads"], "threads")
         smaller["tags"] = self._items(event["tags"])
-        attachments = self._attachments(event["attachments"])
+        attachments = self._first(self._allowance.items, event["attachments"], "attachments")
         smaller["host"] = {**event["host"], "memory": self._figures(event["host"]["memory"])}
         smaller["process"] = {**event["process"], "status": self._figures(event["process"]["status"])}
         user, extra = self._items(event["user"] or {}), self._items(event["extra"])
@@ -151,23 +148,17 @@ class _Trimming:
         smaller["user"], smaller["extra"], smaller["contexts"] = user or None, extra, contexts
         smaller["breadcrumbs"], smaller["fingerprint"] = breadcrumbs, event["fingerprint"]
         smaller["attachments"] = attachments
-        smaller["tags"] = {**smaller["tags"], TRIMMED_TAG: self._said()}
+        gone = ", ".join(f"{name} {count}" for name, count in self._gone.items() if count)
+        smaller["tags"] = {**smaller["tags"], TRIMMED_TAG: f"left out to fit: {gone}"}
         return smaller
 
     def _exceptions(self, exceptions: list[ExceptionInfo]) -> list[ExceptionInfo]:
-        kept = exceptions[: self._allowance.chained + 1]
-        self._gone["chained exceptions"] += len(exceptions) - len(kept)
+        kept = self._first(self._allowance.chained + 1, exceptions, "chained exceptions")
         return [self._exception(exception) for exception in kept]
-
-    def _threads(self, threads: list[ThreadStack]) -> list[ThreadStack]:
-        kept = threads[: self._allowance.threads]
-        self._gone["threads"] += len(threads) - len(kept)
-        return kept
 
     def _exception(self, exception: ExceptionInfo) -> ExceptionInfo:
         smaller = exception.copy()
-        smaller["notes"] = exception["notes"][: self._allowance.items]
-        self._gone["notes"] += len(exception["notes"]) - len(smaller["notes"])
+        smaller["notes"] = self._first(self._allowance.items, exception["notes"], "notes")
         smaller["frames"] = self._stack(exception["frames"])
         return smaller
 
@@ -202,25 +193,21 @@ class _Trimming:
             self._gone["source of frames"] += 1
         return smaller
 
-    def _attachments(self, attachments: list[Attachment]) -> list[Attachment]:
-        kept = attachments[: self._allowance.items]
-        self._gone["attachments"] += len(attachments) - len(kept)
-        return kept
-
     def _breadcrumbs(self, breadcrumbs: list[Breadcrumb]) -> list[Breadcrumb]:
         gone = max(len(breadcrumbs) - self._allowance.breadcrumbs, 0)
         self._gone["breadcrumbs"] += gone
         return breadcrumbs[gone:]
 
     def _items(self, mapping: dict[str, _Value]) -> dict[str, _Value]:
-        return self._first(self._allowance.items, mapping, "items of user, tags, extra and contexts")
+        return dict(self._first(self._allowance.items, [*mapping.items()], "items of user, tags, extra and contexts"))
 
     def _figures(self, mapping: dict[str, int]) -> dict[str, int]:
-        return self._first(self._allowance.figures, mapping, "figures")
+        return dict(self._first(self._allowance.figures, [*mapping.items()], "figures"))
 
-    def _first(self, count: int, mapping: dict[str, _Value], what: str) -> dict[str, _Value]:
-        self._gone[what] += max(len(mapping) - count, 0)
-        return dict(islice(mapping.items(), count))
+    def _first(self, count: int, parts: list[_Value], name: str) -> list[_Value]:
+        """Return the first ``count`` parts; the others are counted under ``name``."""
+        self._gone[name] += max(len(parts) - count, 0)
+        return parts[:count]
 
     def _cut_texts(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -252,9 +239,6 @@ class _Trimming:
             return self._cut_texts(value)
         text = encode(value).decode("ascii")
         return value if len(text) <= self._allowance.characters else self._cut(text)
-
-    def _said(self) -> str:
-        return "left out to fit: " + ", ".join(f"{what} {count}" for what, count in self._gone.items() if count)
 
 
 _COUNT = re.compile(r"\((\d{1,9}) frames left out\)", re.ASCII)

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from lastword.event import TRIMMED_TAG
 from lastword.wire.json_text import encode
+from lastword.wire.trim import ladder
 
 _ALL = sys.maxsize
-_TOLD = "left out to fit: variables, source, frames or the ends of texts"
 
 
-class _Allowance(NamedTuple):
+@dataclass(frozen=True)
+class _Allowance:
     library_variables: bool = True
     source_context: bool = True
     variables: bool = True
@@ -27,7 +28,7 @@ class _Allowance(NamedTuple):
     characters: int = _ALL  # of a text
 
 
-_STEPS: tuple[tuple[str, tuple[Any, ...]], ...] = (
+_STEPS = (
     ("library_variables", (False,)),
     ("source_context", (False,)),
     ("list_end", (32, 16, 8)),
@@ -36,14 +37,6 @@ _STEPS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("list_end", (4, 2, 1)),
     ("characters", (256, 64)),
 )
-
-
-def _ladder() -> Iterator[_Allowance]:
-    allowance = _Allowance()
-    for name, values in _STEPS:
-        for value in values:
-            allowance = allowance._replace(**{name: value})
-            yield allowance
 
 
 def fit_rendered(body: bytes, limit: int) -> bytes:
@@ -55,10 +48,10 @@ def fit_rendered(body: bytes, limit: int) -> bytes:
     except (ValueError, RecursionError):
         return body
     smaller = body
-    for allowance in _ladder():
+    for allowance in ladder(_Allowance(), _STEPS):
         trimmed = _trimmed(value, allowance)
         if isinstance(trimmed, dict) and isinstance(trimmed.get("tags"), dict):
-            trimmed["tags"][TRIMMED_TAG] = _TOLD
+            trimmed["tags"][TRIMMED_TAG] = "left out to fit: variables, source, frames or the ends of texts"
         smaller = encode(trimmed)
         if len(smaller) <= limit:
             break

@@ -10,7 +10,7 @@ import pytest
 
 from lastword.event import Event
 from lastword.flusher.files_of_reports import with_source_of_files
-from lastword.wire.backtrace_prepared import LITTLE_SOURCE, PREPARED, prepared
+from lastword.wire.backtrace_prepared import LITTLE_SOURCE, PREPARED, prepared_of
 from tests.support.events import destination, exception, exception_event, frame
 
 UNSCRUBBED = destination("backtrace+http://127.0.0.1:1?token=TOKEN").with_options(scrub="off")
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def source_of(event: Event) -> dict[str, Any]:
-    told = prepared(with_source_of_files(event, UNSCRUBBED))
+    told = prepared_of(with_source_of_files(event, UNSCRUBBED))
     assert told is not None
     return told["source"]
 
@@ -89,7 +89,7 @@ def test_a_file_that_changed_is_not_shown(path: Path, change: Any) -> None:
     """The few lines stay that capture took, and an annotation names the file."""
     event = event_of(path, 50)
     change(path)
-    told = prepared(with_source_of_files(event, UNSCRUBBED))
+    told = prepared_of(with_source_of_files(event, UNSCRUBBED))
     assert told is not None
     assert told["source"] == {}
     assert told["annotations"] == {"a": 1, LITTLE_SOURCE: [str(path)]}
@@ -109,6 +109,6 @@ def test_source_is_scrubbed_where_that_is_wanted(tmp_path: Path) -> None:
     path.write_text('password = "hunter2"\n' * 3)
     event = event_of(path, 2)
     for where, shown in ((UNSCRUBBED, True), (UNSCRUBBED.with_options(scrub="all"), False)):
-        told = prepared(with_source_of_files(event, where))
+        told = prepared_of(with_source_of_files(event, where))
         assert told is not None
         assert ("hunter2" in told["source"][str(path)]["text"]) == shown

@@ -16,7 +16,7 @@ from lastword.transport import http_sender
 from lastword.transport.http_sender import MAX_REDIRECTS, MAX_REPLY_BYTES, HttpSender
 from lastword.transport.timely_connections import TimelyReader
 from lastword.version import __version__
-from lastword.wire.http_message import HttpRequest
+from lastword.wire.format import HttpRequest
 from tests.support.loopback_servers import (
     OK,
     PATIENCE,
@@ -350,7 +350,7 @@ def test_an_upload_that_drips_is_broken_off(serve: Serve, sender: HttpSender, mo
             pass
 
     monkeypatch.setattr(http_sender, "SLOWEST_UPLOAD", 1 << 30)
-    with pytest.raises(SendError, match="it took less than 64000000 bytes") as raised:
+    with pytest.raises(SendError, match="fewer than 64000000 bytes") as raised:
         sender.send(HttpRequest(serve(drain_slowly).url, bytes(64_000_000)), within(1.0))
     assert not raised.value.ambiguous
 

@@ -15,9 +15,8 @@ from lastword.dsn import Destination
 from lastword.errors import SendError, WhereItFailed
 from lastword.scrub import is_sensitive
 from lastword.wire import NEEDS
-from lastword.wire.format import Blame, Delivered, History, Misconfigured, Refused
+from lastword.wire.format import Blame, Delivered, History, HttpReply, HttpRequest, Misconfigured, Refused
 from lastword.wire.formats import FORMATS
-from lastword.wire.http_message import HttpReply, HttpRequest
 
 #: Seconds for one whole test; a destination's shorter timeout takes precedence.
 PATIENCE = 10.0

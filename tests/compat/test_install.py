@@ -199,7 +199,7 @@ def test_what_cannot_be_run_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().err
     assert "--compat takes backtracepython and booboo" in told
     assert "there is no command 'no-such-program'" in told
-    assert "say what to run" in told
+    assert "no program is given" in told
 
 
 def test_a_python_without_lastword_has_what_it_always_had(program: Path) -> None:

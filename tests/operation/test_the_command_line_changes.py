@@ -185,8 +185,8 @@ def test_an_order_that_nobody_carries_out_is_withdrawn(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["replay", "ffff"], "no event here has this id"),
-        (["show", ""], "events begin so"),
+        (["replay", "ffff"], "no event has this id"),
+        (["show", ""], "ids begin with this"),
         (["redirect", "0123456789ab", "booboo+http://t@127.0.0.1:9/o/p"], "cannot be read"),
         (["redirect", "none", "nonsense"], "A DSN is one of"),
     ],

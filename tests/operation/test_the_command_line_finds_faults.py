@@ -184,8 +184,8 @@ FAULTS: list[tuple[Callable[[Ground], None], str, str, str, str, str]] = [
     (read_only_spool, "PROBLEM", "", "spool", "mounted read-only", "remount,rw"),
     (full_disk, "PROBLEM", "", "spool", "the disk is full", "make room"),
     (foreign_owner, "doctor", "", "spool", "belongs to #54321", "sudo -u '#54321'"),
-    (wrong_key, "PROBLEM", "", "tracker", "does not take this address or key (HTTP 401", "lastword redirect"),
-    (wrong_key_never_tried, "doctor", "--send", "tracker", "did not take a test event (HTTP 403", "correct the DSN"),
+    (wrong_key, "PROBLEM", "", "tracker", "does not accept this address or key (HTTP 401", "lastword redirect"),
+    (wrong_key_never_tried, "doctor", "--send", "tracker", "did not accept a test event (HTTP 403", "correct the DSN"),
     (dead_name, "doctor", "", "tracker", "tracker.invalid", "check the host in the DSN"),
     (unreachable_proxy, "doctor", "", "tracker", "proxy", "NO_PROXY"),
     (tracker_that_is_down, "doctor", "", "tracker", "refused", "check that the tracker runs"),
@@ -196,7 +196,7 @@ FAULTS: list[tuple[Callable[[Ground], None], str, str, str, str, str]] = [
     (stopped_flusher, "PROBLEM", "", "flusher", "it is stopped", "kill -CONT"),
     (flusher_of_another_version, "warning", "", "flusher", "lastword 0.0.1; this is", "kill -TERM"),
     (open_to_others, "warning", "", "spool", "everybody may write to", "chmod go-w"),
-    (half_a_ledger, "warning", "", "spool", "is damaged; the other copy counts", "it mends itself"),
+    (half_a_ledger, "warning", "", "spool", "is damaged; the other copy is used", "nothing to do"),
     (no_destination, "PROBLEM", "", "spool", "Events for it wait", "start a program with its DSN"),
 ]
 
@@ -253,7 +253,7 @@ def test_a_healthy_spool(ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys
     [event] = ground.tracker.events
     assert "lastword doctor" in event.message
     told = capsys.readouterr().out
-    assert "no problem found" in told and "took a test event" in told
+    assert "no problem found" in told and "accepted a test event" in told
 
 
 def test_a_flusher_that_waits_is_on_its_way(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,5 +273,5 @@ def test_a_flusher_that_waits_is_on_its_way(ground: Ground, capsys: pytest.Captu
 def test_no_spool_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before the first event there is nothing wrong, and looking makes nothing."""
     assert main(["doctor", "--spool", str(tmp_path / "spool")]) == 0
-    assert "is not there yet" in capsys.readouterr().out
+    assert "does not exist yet" in capsys.readouterr().out
     assert not (tmp_path / "spool").exists()

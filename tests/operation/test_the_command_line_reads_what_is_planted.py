@@ -198,14 +198,14 @@ def is_told(path: Path, text: str) -> bool:
 @pytest.mark.parametrize("how", FILES)
 def test_whatever_stands_in_a_spool(ground: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By each name that a spool has, one after the other."""
-    monkeypatch.setattr("lastword.audit.findings._SECOND_LOOK", 0.0)
+    monkeypatch.setattr("lastword.audit.findings._SECOND_SCAN_AFTER", 0.0)
     spool = ground / "spool"
     layout = whole_spool(spool, "booboo+http://token@127.0.0.1:1/a/b")
     roots = hold(ground / "roots", 3)
     if IS_ROOT:
         give(spool, VICTIM)
     whole, memory = in_a_child(lambda: run(LOOKS, spool))
-    assert "passed over" not in whole
+    assert "not read:" not in whole
     paths = [spool, *(spool / name for name in names_of(layout))]
 
     def look() -> None:
@@ -222,8 +222,8 @@ def test_whatever_stands_in_a_spool(ground: Path, how: str, monkeypatch: pytest.
     assert list(told) == [str(path) for path in paths]
     for path in [path for path in paths if path.parent in (Path(layout.set_aside), Path(layout.writers))]:
         if how not in HARMLESS:
-            assert f"lastword ls: passed over: {path} " in told[str(path)]
-            assert f"lastword show: passed over: {path} " in told[str(path)]
+            assert f"lastword ls: not read: {path} " in told[str(path)]
+            assert f"lastword show: not read: {path} " in told[str(path)]
     unsaid = [path for path in paths if not is_told(path, told[str(path)])]
     assert [path for path in unsaid if not path.name.endswith(HARMLESS.get(how, ()))] == []
 

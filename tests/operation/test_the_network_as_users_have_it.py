@@ -151,7 +151,9 @@ class TestCertificates:
     def test_a_bundle_that_is_gone_is_named(self, sender: HttpSender, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that was moved away is told by its name, and by who named it."""
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle")
-        with pytest.raises(SendError, match=r"REQUESTS_CA_BUNDLE names /no/such/bundle, which does not exist") as raised:
+        with pytest.raises(
+            SendError, match=r"REQUESTS_CA_BUNDLE names /no/such/bundle, which does not exist"
+        ) as raised:
             sender.send(post_to("https://127.0.0.1:1/"), by())
         assert (raised.value.where, raised.value.ambiguous) == ("tls", False)
 

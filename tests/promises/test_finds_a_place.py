@@ -32,7 +32,7 @@ DSN = "booboo+http://t@127.0.0.1:9/o/p"
 
 @pytest.fixture(autouse=True)
 def _no_tracker_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "look_at_tracker", lambda *_, **__: ())
+    monkeypatch.setattr(doctor, "check_tracker", lambda *_, **__: ())
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_spool_of_another_user_is_refused_and_that_is_seen(ground: Path) -> No
         lives_in(home, shared)
         records(spool, where=None)
         records(spool, where=None)
-        with pytest.raises(SpoolError, match="2 events were refused by processes that could use no spool"):
+        with pytest.raises(SpoolError, match="2 events were refused because no spool could be used"):
             told("status", spool)
         done, text = told("doctor", spool)
         assert done == 1

@@ -17,7 +17,7 @@ import pytest
 import lastword
 from lastword import diagnostics, launch, sdk
 from lastword.cli import status
-from lastword.cli.diagnosis.place import look_at_owner
+from lastword.cli.diagnosis.place import check_owner
 from lastword.config import Config
 from lastword.dsn import Destination, Dsn
 from lastword.errors import SpoolError
@@ -241,7 +241,7 @@ def test_a_trap_is_named_by_status(ground: Path) -> None:
         [said] = diagnostics.waiting()
         assert f"{SPOOL_NAME} belongs to uid {ATTACKER}" in said
         assert "LASTWORD_SPOOL" in said
-        told = " ".join(one.text for one in look_at_owner(Layout(str(shared / "none")), None))
+        told = " ".join(one.text for one in check_owner(Layout(str(shared / "none")), None))
         assert f"{SPOOL_NAME} belongs to uid {ATTACKER}" in told
 
     as_user(VICTIM, look)

@@ -123,7 +123,7 @@ def test_ids_are_looked_up_not_searched_for() -> None:
     everyone = [Id(f"{number:08x}") for number in range(4096)]
     assert whole_ids([f"{number:08x}" for number in range(0, 4096, 2)], iter(everyone)) == everyone[::2]
     assert Id.compared < 4096 * 12 + 2048 * 2 * 13
-    with pytest.raises(SpoolError, match="16 events begin so"):
+    with pytest.raises(SpoolError, match="16 ids begin with this"):
         whole_ids(["0000001"], iter(everyone))
 
 

@@ -198,7 +198,7 @@ def test_the_flusher_in_the_foreground(tmp_path: Path, planted: tuple[Path, list
         patch.setattr(foreground, "_FAILURES_TOLD", 1)
         patch.setattr(foreground, "_LOOK_LEADING", 0.02)
         patch.setattr(foreground, "_PAUSE", 0.01)
-        assert harm_in(say_until("everything is kept")) == []
+        assert harm_in(say_until("events are kept")) == []
         patch.setattr(Flusher, "run", breaks)
         err = say_until("trouble: ")
         assert harm_in(err) == []

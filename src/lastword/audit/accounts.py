@@ -39,7 +39,7 @@ _ATTEMPTS = 5
 class WriterAccount:
     """One process that writes, or wrote and is not settled yet.
 
-    ``is_told``: the files in which it describes itself could be read.
+    ``is_described``: the files in which it describes itself could be read.
     """
 
     id: str
@@ -48,7 +48,7 @@ class WriterAccount:
     alive: bool
     recorded: int
     held: int
-    is_told: bool
+    is_described: bool
 
 
 @dataclass
@@ -98,6 +98,11 @@ class Accounts:
         """The number of events recorded and found nowhere: 0, except while a damaged record waits for the flusher."""
         settled = self.delivered + sum(self.set_aside.values()) + sum(self.dropped.values())
         return self.recorded - self.held - settled
+
+
+def leader_name(pid: int) -> str:
+    """Return a text for the leader with this ``pid``; 0 means that its pid is not visible from here."""
+    return f"pid {pid}" if pid else "a process in another PID namespace"
 
 
 def read_accounts(spool: Union[str, os.PathLike[str]]) -> Accounts:
@@ -178,7 +183,7 @@ def _add_present(accounts: Accounts, writer_id: str, entry: WriterEntry, cache: 
             alive=not is_dead(directory, who),
             recorded=recorded,
             held=len(held),
-            is_told=bool(who) and state is not None,
+            is_described=bool(who) and state is not None,
         )
     )
 

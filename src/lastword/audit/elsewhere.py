@@ -61,12 +61,12 @@ class Refusals(NamedTuple):
 
 def refusals(layout: Layout) -> Iterator[Refusals]:
     """Yield the refusals of this user's processes, counted in this spool or in another place of this user."""
-    others = {Layout(place.path).spool: place.is_default for place in candidates(None, os.environ, os.geteuid())}
-    others.pop(layout.spool, None)
-    for spool in (layout.spool, *others):
+    elsewhere = {Layout(place.path).spool: place.is_default for place in candidates(None, os.environ, os.geteuid())}
+    elsewhere.pop(layout.spool, None)
+    for spool in (layout.spool, *elsewhere):
         place = Layout(spool)
         number = refused.counted(place)[NO_SPOOL]
-        if number and (spool not in others or _is_ours(place, is_default=others[spool])):
+        if number and (spool not in elsewhere or _is_ours(place, is_default=elsewhere[spool])):
             yield Refusals(number, refused.last(place, NO_SPOOL), place.refused)
 
 

@@ -39,12 +39,12 @@ from lastword.spool.reader import MOST_READ
 MOST = 200
 
 #: Seconds. A file that is being written can look damaged for a moment: it counts if it still does this much later.
-_SECOND_LOOK = 0.05
+_SECOND_SCAN_AFTER = 0.05
 
 #: The most findings of each kind: thousands of foreign files are one problem.
 _MOST_OF_A_KIND = 50
 
-_GOES = "see what changes files in the spool; this one goes with its writer, some time after its process has ended"
+_REMOVED_LATER = "find out what changes files in the spool; this one is removed some time after its process has ended"
 
 _OWN_NAMES = frozenset({ALIVE_LOCK, WHO, BLACKBOX})
 _NFS_PREFIX = ".nfs"  # NFS gives a removed file this name while it is still open
@@ -63,40 +63,39 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def _problem(text: str, remedy: str) -> Finding:
+def problem(text: str, remedy: str) -> Finding:
+    """Return a problem with the spool's place or files."""
     return Finding("problem", "spool", text, remedy)
 
 
-def _warning(text: str, remedy: str) -> Finding:
+def warning(text: str, remedy: str) -> Finding:
+    """Return a warning about the spool's place or files."""
     return Finding("warning", "spool", text, remedy)
 
 
-def findings(layout: Layout, untold: Optional[Collection[str]] = None) -> list[Finding]:
+def findings(layout: Layout, undescribed: Optional[Collection[str]] = None) -> list[Finding]:
     """Return what is wrong in this spool, ``MOST`` findings at most. Never raises OSError.
 
-    ``untold``: the writers whose descriptions of themselves were just found unreadable; None if no caller has checked.
+    ``undescribed``: the writers whose descriptions of themselves were just found unreadable; None if no caller has
+    checked.
     """
-    suspected = _look(layout, MOST, untold)
+    suspected = _scan(layout, MOST, undescribed)
     if suspected:
-        time.sleep(_SECOND_LOOK)
-        again = set(_look(layout, 2 * MOST, untold))
+        time.sleep(_SECOND_SCAN_AFTER)
+        again = set(_scan(layout, 2 * MOST, undescribed))
         suspected = [finding for finding in suspected if finding in again]
     return suspected
 
 
-def _look(layout: Layout, most: int, untold: Optional[Collection[str]]) -> list[Finding]:
+def _scan(layout: Layout, most: int, undescribed: Optional[Collection[str]]) -> list[Finding]:
+    parts = _way_there, _base, _ledger, _destinations, _redirects, _births, _contents, _writers_themselves
     with inside.kept_to_look(layout.base), inside.kept_to_look(layout.writers):
-        return list(islice(_everything(layout, untold), most))
+        return list(islice(_parts(layout, (*parts, partial(_descriptions, undescribed=undescribed))), most))
 
 
-def passed_over(layout: Layout) -> list[str]:
+def unread_paths(layout: Layout) -> list[str]:
     """Return a sentence for each path that no command reads, and why; ``MOST`` at most. Never raises OSError."""
     return [finding.text for finding in islice(_parts(layout, (_base, _contents, _writers_themselves)), MOST)]
-
-
-def _everything(layout: Layout, untold: Optional[Collection[str]]) -> Iterator[Finding]:
-    parts = _way_there, _base, _ledger, _destinations, _redirects, _births, _contents, _writers_themselves
-    return _parts(layout, (*parts, partial(_writers, untold=untold)))
 
 
 def _parts(layout: Layout, parts: tuple[Callable[[Layout], Iterator[Finding]], ...]) -> Iterator[Finding]:
@@ -108,8 +107,8 @@ def _parts(layout: Layout, parts: tuple[Callable[[Layout], Iterator[Finding]], .
 def _way_there(layout: Layout) -> Iterator[Finding]:
     spool = _lstat(layout.spool)
     for one in strangers_above(layout.named, os.geteuid() if spool is None else spool.st_uid):
-        yield _warning(  # only a warning, because a user named the place: every emptyDir of Kubernetes is like this
-            f"{one.who}, above the spool: another directory could be put in its place",
+        yield warning(  # only a warning, because a user named the place: every emptyDir of Kubernetes is like this
+            f"{one.who}, above the spool, and could replace it by another directory",
             f"{one.remedy}, or keep the spool elsewhere; docs/operations.md has a layout for Kubernetes",
         )
 
@@ -120,9 +119,9 @@ def _base(layout: Layout) -> Iterator[Finding]:
     if spool is None:
         return
     for path in (layout.spool, layout.base):
-        problem = _problem_with_directory(path, _lstat(path), spool.st_uid)
-        if problem is not None:
-            yield _problem(problem, "move it away")
+        trouble = _trouble_with_directory(path, _lstat(path), spool.st_uid)
+        if trouble is not None:
+            yield problem(trouble, "move it away")
             return
     directories = [layout.destinations, layout.birth, layout.writers, layout.set_aside]
     directories += [layout.orders, layout.redirects, layout.refused]
@@ -130,17 +129,17 @@ def _base(layout: Layout) -> Iterator[Finding]:
     files += [layout.start_state, layout.in_flight, layout.leader, layout.flusher_log]
     for name, found in _inside(layout.base):
         path = os.path.join(layout.base, name)
-        problem = None
+        trouble = None
         if path in directories:
-            problem = _problem_with_directory(path, found, spool.st_uid)
+            trouble = _trouble_with_directory(path, found, spool.st_uid)
         elif path in files:
-            problem = _problem_with_file(path, found, spool.st_uid)
-            if problem is not None and path in (layout.flusher_lock, layout.start_lock):
-                problem += ": nothing is sent"
-        if problem is not None:
-            yield _problem(problem, "move it away")
+            trouble = _trouble_with_file(path, found, spool.st_uid)
+            if trouble is not None and path in (layout.flusher_lock, layout.start_lock):
+                trouble += ": nothing is sent"
+        if trouble is not None:
+            yield problem(trouble, "move it away")
         elif name.endswith(MOVED_SUFFIX):
-            yield _problem(f"{path} stood in the place of something of lastword's", "look at it, then remove it")
+            yield problem(f"{path} is a foreign file that had one of lastword's names", "inspect it, then remove it")
 
 
 def _contents(layout: Layout) -> Iterator[Finding]:
@@ -149,24 +148,24 @@ def _contents(layout: Layout) -> Iterator[Finding]:
     for directory in (layout.set_aside, layout.orders, layout.redirects, layout.refused):
         with suppress(OSError):
             for name, found in _inside(directory):
-                problem = _problem_with_file(os.path.join(directory, name), found, owner)
-                if problem is not None:
-                    yield _problem(problem, "move it away")
+                trouble = _trouble_with_file(os.path.join(directory, name), found, owner)
+                if trouble is not None:
+                    yield problem(trouble, "move it away")
 
 
 def _ledger(layout: Layout) -> Iterator[Finding]:
     damaged = [path for path in layout.ledger_copies if inside.lexists(path) and not Ledger.is_whole(path)]
     if len(damaged) == len(layout.ledger_copies):
-        yield _problem(
-            "both copies of the ledger are damaged: what was counted is lost, and some events are sent again",
-            "none for what is lost; the next flusher begins new ones. See what writes to the spool, and to its disk",
+        yield problem(
+            "both copies of the ledger are damaged: its counts are lost, and some events are sent again",
+            "find out what else writes to the spool, and check the disk; the next flusher begins a new ledger",
         )
         return
     for path in damaged:
-        problem = _problem_with_file(path, inside.lstat(path), os.lstat(layout.spool).st_uid)
-        yield _warning(
-            f"{problem or f'{path} is damaged'}; the other copy counts",
-            "none needed: it mends itself, at the checkpoint after the next of whoever sends",
+        trouble = _trouble_with_file(path, inside.lstat(path), os.lstat(layout.spool).st_uid)
+        yield warning(
+            f"{trouble or f'{path} is damaged'}; the other copy is used",
+            "nothing to do: the flusher writes it again at its second checkpoint from now",
         )
 
 
@@ -174,31 +173,27 @@ def _destinations(layout: Layout) -> Iterator[Finding]:
     for name, _ in _inside(layout.destinations):
         key, suffix, rest = name.partition(".json")
         if not suffix or rest.endswith(MOVED_SUFFIX):
-            yield _problem(f"{os.path.join(layout.destinations, name)} is not lastword's", "look at it, then remove it")
+            path = os.path.join(layout.destinations, name)
+            yield problem(f"{path} is not a file of lastword's", "inspect it, then remove it")
         elif not rest:
             try:
                 destination.load(layout, key)
             except ConfigError as error:
-                yield _problem(
-                    f"{error}. Events for it wait",
-                    "start a program with its DSN, which writes it anew, or "
-                    f"`lastword redirect {shlex.quote(key)} DSN`",
-                )
+                remedy = f"start a program with its DSN, or send them with `lastword redirect {shlex.quote(key)} DSN`"
+                yield problem(f"{error}. Events for it wait", remedy)
 
 
 def _redirects(layout: Layout) -> Iterator[Finding]:
     ignored = redirects.count_ignored(layout)
     if ignored:
-        yield _problem(
-            f"{ignored} redirects in {layout.redirects} do not count: there are too many, or they are too large",
-            "remove what no `lastword redirect` has put there",
-        )
+        text = f"{ignored} redirects in {layout.redirects} are ignored: there are too many, or they are too large"
+        yield problem(text, "remove the files there that `lastword redirect` did not write")
 
 
 def _births(layout: Layout) -> Iterator[Finding]:
     for name, _ in _inside(layout.birth):
         if not is_writer_id(name):
-            yield _problem(f"{os.path.join(layout.birth, name)} is not lastword's", "move it away")
+            yield problem(f"{os.path.join(layout.birth, name)} is not a file of lastword's", "move it away")
 
 
 def _writers_themselves(layout: Layout) -> Iterator[Finding]:
@@ -207,13 +202,13 @@ def _writers_themselves(layout: Layout) -> Iterator[Finding]:
     for name, found in _inside(layout.writers):
         path = os.path.join(layout.writers, name)
         if not (is_writer_id(name) and stat.S_ISDIR(found.st_mode)):
-            yield _problem(f"{path} is {_kind(found)} and not a writer's directory", "move it away")
+            yield problem(f"{path} is {_kind(found)} and not a writer's directory", "move it away")
             continue
         try:
             yield from _files_of_writer(path, owner)
         except PermissionError:
             whose = f" (it belongs to uid {found.st_uid})" if found.st_uid != owner else ""
-            yield _problem(f"{path} cannot be read{whose}", "give it mode 0700 and the spool's owner (chmod, chown)")
+            yield problem(f"{path} cannot be read{whose}", "give it mode 0700 and the spool's owner (chmod, chown)")
         except FileNotFoundError:  # retired during the check
             pass
 
@@ -222,32 +217,32 @@ def _files_of_writer(directory: str, owner: int) -> Iterator[Finding]:
     for name, found in _inside(directory):
         path = os.path.join(directory, name)
         if name in _OWN_NAMES or is_extra_segment(name) or segment_number(name) is not None:
-            problem = _problem_with_file(path, found, owner)
-            if problem is not None:
-                yield _problem(problem, "move it away")
+            trouble = _trouble_with_file(path, found, owner)
+            if trouble is not None:
+                yield problem(trouble, "move it away")
             elif name.endswith(SEGMENT_SUFFIX) and found.st_size > MOST_READ:
-                yield _problem(
-                    f"{path} is larger than a segment can be; only its beginning is read",
-                    "see what writes to it: nothing of lastword's does",
-                )
+                text = f"{path} is larger than a segment can be; only its beginning is read"
+                yield problem(text, "find out what else writes to it")
         elif not (name.startswith(_NFS_PREFIX) or name.endswith(UNFINISHED_SUFFIX)):
-            yield _problem(f"{path} is {_kind(found)} and not lastword's", "move it away")
+            yield problem(f"{path} is {_kind(found)} and not one of lastword's", "move it away")
 
 
-def _writers(layout: Layout, untold: Optional[Collection[str]]) -> Iterator[Finding]:
+def _descriptions(layout: Layout, undescribed: Optional[Collection[str]]) -> Iterator[Finding]:
     """Check the files in which writers describe themselves."""
-    names = layout.writer_ids() - Ledger.load(layout).retired if untold is None else untold
+    names = layout.writer_ids() - Ledger.load(layout).retired if undescribed is None else undescribed
     for name in sorted(names):
         who, box = (os.path.join(layout.writer(name), file) for file in (WHO, BLACKBOX))
         with inside.kept_to_look(layout.writer(name)):
-            knows_not_who, knows_no_state = not read_who(who), blackbox.read(box) is None
-        if knows_not_who and inside.lexists(layout.writer(name)):
-            yield _problem(f"{who} is missing or damaged; its lock alone tells whether its process lives", _GOES)
-        if knows_no_state and inside.lexists(layout.writer(name)):
-            yield _problem(f"{box} is missing or damaged; what its process refused is not counted", _GOES)
+            damaged = {
+                f"{who} is missing or damaged; only its lock shows whether its process is alive": not read_who(who),
+                f"{box} is missing or damaged; refusals by its process are not counted": blackbox.read(box) is None,
+            }
+        for text, is_damaged in damaged.items():
+            if is_damaged and inside.lexists(layout.writer(name)):
+                yield problem(text, _REMOVED_LATER)
 
 
-def _problem_with_directory(path: str, found: os.stat_result | None, owner: int) -> str | None:
+def _trouble_with_directory(path: str, found: os.stat_result | None, owner: int) -> str | None:
     """Return what is wrong with a path that should be a directory of the spool's ``owner`` (uid).
 
     None if it does not exist yet, or nothing is wrong.
@@ -259,7 +254,7 @@ def _problem_with_directory(path: str, found: os.stat_result | None, owner: int)
     return f"{path} belongs to uid {found.st_uid}, not to uid {owner}" if found.st_uid != owner else None
 
 
-def _problem_with_file(path: str, found: os.stat_result, owner: int) -> str | None:
+def _trouble_with_file(path: str, found: os.stat_result, owner: int) -> str | None:
     """Return what is wrong with a path that should be a file of the spool's ``owner`` (uid); None if nothing is.
 
     The file is not opened, because closing it would drop a lock that this process may hold on it.

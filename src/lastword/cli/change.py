@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Optional
 
 from lastword.audit import kept_events
-from lastword.audit.accounts import read_accounts
+from lastword.audit.accounts import leader_name, read_accounts
 from lastword.cli import output, resolve_spool
 from lastword.cli.leading import StandIn
 from lastword.config import Config
@@ -43,7 +43,7 @@ def replay(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int
     """Send set-aside events again. Return 0 if all of them are queued again, else 1. Raises SpoolError."""
     layout = resolve_spool.to_change(spool, REPLAY)
     wanted = None if everything else whole_ids(ids, (one.id for one in kept_events.set_aside(layout)))
-    return _have_done(layout, Order(REPLAY, wanted), "will be sent again")
+    return _give(layout, Order(REPLAY, wanted), "will be sent again")
 
 
 def purge(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
@@ -55,7 +55,7 @@ def purge(ids: Sequence[str], *, everything: bool, spool: Optional[str]) -> int:
         yield from (one.id for one in kept_events.held(layout))
 
     wanted = None if everything else whole_ids(ids, known())
-    return _have_done(layout, Order(PURGE, wanted), "removed")
+    return _give(layout, Order(PURGE, wanted), "removed")
 
 
 def redirect(old: str, new: str, *, spool: Optional[str]) -> int:
@@ -71,11 +71,11 @@ def redirect(old: str, new: str, *, spool: Optional[str]) -> int:
                 destination.store(layout, target)
                 redirects.give(layout, key, target.key)
         except OSError as error:
-            raise SpoolError(f"the redirect cannot be written down: {error}") from None
+            raise SpoolError(f"the redirect cannot be written: {error}") from None
     count = sum(held_for[key] for key in keys)
     output.line(f"{count} events will go to {dsn.place}")
     if count and holder(layout.flusher_lock) is None:
-        output.line("No flusher leads just now; `lastword flush` sends them.")
+        output.line("No flusher is running; `lastword flush` sends them.")
     return 0
 
 
@@ -87,8 +87,8 @@ def whole_ids(asked: Sequence[str], known: Iterator[str]) -> list[str]:
         first = bisect_left(everyone, beginning.lower())
         count = bisect_left(everyone, beginning.lower() + _LAST) - first
         if count != 1:
-            problem = "no event here has this id" if not count else f"{count} events begin so"
-            raise SpoolError(f"{beginning}: {problem}; `lastword ls` and `lastword ls --set-aside` list them")
+            problem = "no event has this id" if not count else f"{count} ids begin with this"
+            raise SpoolError(f"{beginning}: {problem}; `lastword ls` and `lastword ls --set-aside` list all ids")
         found.append(everyone[first])
     return found
 
@@ -120,13 +120,13 @@ def _like(layout: Layout, key: Optional[str], new: str) -> Destination:
     return target if key is None else destination.load(layout, key).with_options(dsn=target.dsn)
 
 
-def _have_done(layout: Layout, order: Order, what: str) -> int:
+def _give(layout: Layout, order: Order, done: str) -> int:
     with _alone(layout):
         try:
             answer = _carried_out(layout, orders.give(layout, order))
         except OSError as error:
-            raise SpoolError(f"the order cannot be written down: {error}") from None
-    output.line(f"{answer.done} {what}")
+            raise SpoolError(f"the order cannot be written: {error}") from None
+    output.line(f"{answer.done} {done}")
     for trouble in answer.trouble:
         output.line(f"lastword {order.do}: {trouble}", error=True)
     return 1 if answer.trouble else 0
@@ -140,9 +140,10 @@ def _carried_out(layout: Layout, order_id: str) -> Answer:
             while (answer := orders.take_answer(layout, order_id)) is None:
                 if time.monotonic() > deadline and orders.withdraw(layout, order_id):
                     leader = holder(layout.flusher_lock)
+                    name = "no flusher" if leader is None else leader_name(leader)
                     raise SpoolError(
-                        f"pid {leader} leads and has not done it in {PATIENCE:g} s; nothing was changed. "
-                        "`lastword doctor` tells what is wrong with it"
+                        f"not done within {PATIENCE:g} s, so nothing was changed ({name} leads); "
+                        "`lastword doctor` may say why"
                     )
                 stand_in.look()
                 time.sleep(_LOOK)

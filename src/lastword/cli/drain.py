@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Optional
 
-from lastword.audit.accounts import Accounts, read_accounts
+from lastword.audit.accounts import Accounts, leader_name, read_accounts
 from lastword.cli import output, progress, resolve_spool
 from lastword.cli.leading import StandIn
 from lastword.config import Config
@@ -31,8 +31,8 @@ def run(*, spool: Optional[str], timeout: float) -> int:
         output.line("nothing is held: there is no spool")
         return 0
     layout = resolve_spool.to_change(spool, "flush")
-    with progress.shown("sending") as tell:
-        before, after = _drain(layout, timeout, tell)
+    with progress.shown("sending") as show:
+        before, after = _drain(layout, timeout, show)
     delivered = after.delivered - before.delivered
     if not after.sendable:
         output.line(f"{delivered} delivered, nothing is left")
@@ -43,7 +43,7 @@ def run(*, spool: Optional[str], timeout: float) -> int:
     return 1
 
 
-def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Accounts, Accounts]:
+def _drain(layout: Layout, timeout: float, show: progress.Show) -> tuple[Accounts, Accounts]:
     """Send, or wait for the leader to send; return the accounts before and after."""
     deadline, asked_at = time.monotonic() + timeout, time.time()
     layout.hurry_flusher()
@@ -54,7 +54,7 @@ def _drain(layout: Layout, timeout: float, tell: progress.Tell) -> tuple[Account
             began = time.monotonic()
             after = read_accounts(layout.spool)
             settled = _settled(after) - _settled(before)
-            tell(settled, settled + after.sendable)
+            show(settled, settled + after.sendable)
             if not may_still_be_sent(after, time.time(), deadline - time.monotonic(), asked_at):
                 break
             pause = max(_LOOK, _SHARE * (time.monotonic() - began))
@@ -84,18 +84,10 @@ def _settled(accounts: Accounts) -> int:
 
 def _why(layout: Layout, accounts: Accounts) -> list[str]:
     """Return the known reasons why events are left."""
-    if stands_still(layout, accounts.flusher):
-        pid = accounts.flusher
-        return [
-            f"pid {pid} leads, but is stopped: kill -CONT {pid}"
-            if pid
-            else "one leads that is not visible from here, and is stopped"
-        ]
-    errors = {
-        health.last_error: health
-        for key, health in accounts.destinations.items()
-        if accounts.held_for[key] and health.failures
-    }
-    return [
-        ("wrong address or key: " if health.misconfigured else "") + error for error, health in errors.items() if error
-    ]
+    pid = accounts.flusher
+    if pid is not None and stands_still(layout, pid):
+        return [f"{leader_name(pid)} leads, but is stopped" + (f": kill -CONT {pid}" if pid else "")]
+    failing = [one for key, one in accounts.destinations.items() if accounts.held_for[key] and one.failures]
+    wrong = "wrong address or key: "
+    reasons = [(wrong if one.misconfigured else "") + one.last_error for one in failing if one.last_error]
+    return list(dict.fromkeys(reasons))

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Optional
 
 from lastword.audit import kept_events
-from lastword.audit.findings import passed_over
+from lastword.audit.findings import unread_paths
 from lastword.audit.kept_events import Kept
 from lastword.cli import output, resolve_spool
 from lastword.cli.change import whole_ids
@@ -26,7 +26,7 @@ def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
         lines.append((when, f"{one.id}  {_date(when)}  {title_of(one.event)}  [{state}]"))
     for _, line in sorted(lines):
         output.line(line)
-    _tell_what_is_passed_over(layout, "ls")
+    _report_skipped(layout, "ls")
     if not lines:
         output.line("nothing is set aside" if set_aside else "nothing is held", error=True)
     return 0
@@ -35,20 +35,20 @@ def run_ls(*, spool: Optional[str], set_aside: bool) -> int:
 def run_show(event_id: str, *, spool: Optional[str]) -> int:
     """Print one whole event. Return 0. Raises SpoolError if no event, or more than one, matches the id."""
     layout = resolve_spool.to_read(spool)
-    _tell_what_is_passed_over(layout, "show")
+    _report_skipped(layout, "show")
     # Read the spool twice, so that memory holds only the event that is shown.
     [whole] = whole_ids([event_id], (one.id for one in _everything(layout)))
     found = next((one for one in _everything(layout) if one.id == whole), None)
     if found is None:
-        output.line("it was sent in this very moment", error=True)
+        output.line("it was just sent, and is no longer in the spool", error=True)
         return 1
     output.spans(chain(_state_of(found), pages_of(found.event)))
     return 0
 
 
-def _tell_what_is_passed_over(layout: Layout, command: str) -> None:
-    for what in passed_over(layout):
-        output.line(f"lastword {command}: passed over: {what}", error=True)
+def _report_skipped(layout: Layout, command: str) -> None:
+    for reason in unread_paths(layout):
+        output.line(f"lastword {command}: not read: {reason}", error=True)
 
 
 def _everything(layout: Layout) -> Iterator[Kept]:
@@ -62,7 +62,7 @@ def _state_of(one: Kept) -> Iterator[Span]:
     else:
         yield Span("\nheld" if one.to else "\nheld, captured without a DSN", "yellow")
     if one.record is None:
-        yield Span(f"\nWhat is left of it is in {printable(one.path, lines=False)}", "")
+        yield Span(f"\nThe damaged record is in {printable(one.path, lines=False)}", "")
     yield Span("\n", "")
 
 

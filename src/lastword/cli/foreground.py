@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Optional
 
-from lastword.audit.accounts import read_accounts
+from lastword.audit.accounts import leader_name, read_accounts
 from lastword.cli import output, resolve_spool
 from lastword.cli.leading import Leading
 from lastword.errors import ConfigError, SpoolError
@@ -31,7 +31,7 @@ _LOOK_LEADING = 0.5
 #: Seconds to wait after an error.
 _PAUSE = 5.0
 #: Failures in a row from which on trouble is reported.
-_FAILURES_TOLD = 3
+_FAILURES_REPORTED = 3
 
 
 def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
@@ -41,7 +41,7 @@ def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
     """
     layout = resolve_spool.to_lead(spool, "flusher")
     with _stop_at_signals() as stop:
-        _say(f"started, pid {os.getpid()}, spool {layout.spool}")
+        _log(f"started, pid {os.getpid()}, spool {layout.spool}")
         while not stop.is_set():
             succession = Succession(layout, survives_removal=True)
             try:
@@ -51,30 +51,30 @@ def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
                 if exit_when_empty and not read_accounts(layout.spool).sendable:
                     break
             except (SpoolError, OSError) as error:
-                _say(f"trouble: {error}; trying again in {_PAUSE:g} s")
+                _log(f"trouble: {error}; trying again in {_PAUSE:g} s")
                 stop.wait(_PAUSE)
             finally:
                 succession.give_up()
             if not stop.is_set():  # the spool was removed meanwhile, or a program is about to write to it
                 layout = resolve_spool.to_lead(spool, "flusher")
                 stop.wait(_LOOK)
-        _say("stopped")
+        _log("stopped")
     return 0
 
 
 def _wait_for_others(layout: Layout, succession: Succession, stop: threading.Event, *, exit_when_empty: bool) -> bool:
     """Wait while another flusher leads, or one of a newer version waits to lead; return whether to lead now."""
-    told: Optional[int] = None
+    reported: Optional[int] = None
     while not stop.is_set():
         leader = holder(layout.flusher_lock)
         if leader is None and not is_taken(layout):
-            if told is not None:
-                _say("nobody leads any more; taking over")
+            if reported is not None:
+                _log("no flusher leads any more; taking over")
             return True
-        if leader not in (None, told):
+        if leader is not None and leader != reported:
             succession.may_try()
-            _say(f"{f'pid {leader}' if leader else 'one that is not visible from here'} leads; waiting to take over")
-            told = leader
+            _log(f"{leader_name(leader)} leads; waiting to take over")
+            reported = leader
         if exit_when_empty and not read_accounts(layout.spool).sendable:
             return False
         stop.wait(_LOOK)
@@ -83,30 +83,30 @@ def _wait_for_others(layout: Layout, succession: Succession, stop: threading.Eve
 
 def _lead(layout: Layout, succession: Succession, stop: threading.Event, *, stays: bool) -> None:
     leading = Leading(layout, stays=stays, succession=succession)
-    told: dict[str, str] = {}
+    reported: dict[str, str] = {}
     view = LedgerView(layout)
     while not leading.has_left(_LOOK_LEADING):
         if stop.is_set():
             leading.stop()
-        for key, text in news(told, view.look().destinations):
-            _say(f"{_name(layout, key)}: {text}")
+        for key, text in news(reported, view.look().destinations):
+            _log(f"{_name(layout, key)}: {text}")
 
 
-def news(told: dict[str, str], destinations: Mapping[str, DestinationHealth]) -> Iterator[tuple[str, str]]:
+def news(reported: dict[str, str], destinations: Mapping[str, DestinationHealth]) -> Iterator[tuple[str, str]]:
     """Yield (destination key, text) for each change in sending since the last call.
 
-    ``told`` keeps the kind of trouble last reported, by key.
+    ``reported`` keeps the kind of trouble last reported, by key.
     """
     for key, health in destinations.items():
         kind, text = "", "sending works again"
         if health.misconfigured:
-            kind, text = "address or key", f"wrong address or key; everything is kept ({health.last_error})"
-        elif health.failures >= _FAILURES_TOLD:
-            kind, text = "unreachable", f"nothing can be sent for now; everything is kept ({health.last_error})"
+            kind, text = "address or key", f"wrong address or key; events are kept ({health.last_error})"
+        elif health.failures >= _FAILURES_REPORTED:
+            kind, text = "unreachable", f"nothing can be sent for now; events are kept ({health.last_error})"
         elif health.failures:
             continue
-        if told.get(key, "") != kind:
-            told[key] = kind
+        if reported.get(key, "") != kind:
+            reported[key] = kind
             yield key, text
 
 
@@ -134,5 +134,5 @@ def _stop_at_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     output.line(f"lastword flusher: {text}", error=True)

@@ -70,12 +70,12 @@ class StandIn:
 
     def __exit__(self, *_: object) -> None:
         if self._leading is not None:
-            with _told():
+            with _spool_errors():
                 self._leading.end(min(max(self._deadline - time.monotonic(), 0.0), DRAIN_AT_TERM))
 
     def look(self) -> None:
         """Start leading if no process leads any more; the caller repeats this call. Raises SpoolError."""
-        with _told():
+        with _spool_errors():
             if self._leading is None and not is_taken(self._layout):
                 self._leading = Leading(self._layout)
             elif self._leading is not None and self._leading.has_left(0.0):
@@ -83,9 +83,9 @@ class StandIn:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _spool_errors() -> Iterator[None]:
     """Turn an OSError (for instance, a lock that is not a regular file) into a SpoolError."""
     try:
         yield
     except OSError as error:
-        raise SpoolError(f"nobody can lead this spool: {error}") from None
+        raise SpoolError(f"this spool cannot be led: {error}") from None

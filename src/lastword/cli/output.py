@@ -68,11 +68,6 @@ def lines(text: str, *, error: bool = False) -> None:
     _write(printable(text) + "\n", error)
 
 
-def defect(traceback: str) -> None:
-    """Write the traceback of an unexpected exception."""
-    lines(without_secrets(traceback).rstrip(), error=True)
-
-
 def as_json(value: object) -> None:
     """Write JSON in ASCII; unprintable characters are escapes within its strings, too."""
     _write(json.dumps(_printed(value), indent=2) + "\n", False)

@@ -34,9 +34,10 @@ class Span(NamedTuple):
 def title_of(event: Mapping[str, Any]) -> str:
     """Return a title of the event, in one line."""
     try:
-        return _one_line(_title(event))
+        title = " ".join(_title(event).split())
     except Exception:  # for instance, nested too deeply
         return _UNREADABLE
+    return title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
 
 
 def _title(event: Mapping[str, Any]) -> str:
@@ -44,11 +45,6 @@ def _title(event: Mapping[str, Any]) -> str:
         return rendered_title(event)
     exceptions = _mappings(event.get("exceptions"))
     return _headline(exceptions[0]) if exceptions else str(event.get("message") or _UNREADABLE)
-
-
-def _one_line(title: str) -> str:
-    one_line = " ".join(title.split())
-    return one_line if len(one_line) <= _LONGEST_TITLE else one_line[: _LONGEST_TITLE - 1] + "…"
 
 
 def date_of(at: object, form: str) -> str:
@@ -132,8 +128,8 @@ def _breadcrumbs(event: Mapping[str, Any]) -> Iterator[Span]:
     for crumb in breadcrumbs:
         when = date_of(crumb.get("timestamp"), "%H:%M:%S")
         yield Span(f"  {when}  {_in_line(crumb.get('level')):<8} ", "dim")
-        said = (crumb.get("category"), crumb.get("message"), _pairs(crumb.get("data")))
-        yield Span(_indented("  ".join(str(words) for words in said if words), 12) + "\n")
+        parts = (crumb.get("category"), crumb.get("message"), _pairs(crumb.get("data")))
+        yield Span(_indented("  ".join(str(part) for part in parts if part), 12) + "\n")
 
 
 def _exception(exceptions: list[Mapping[str, Any]], index: int, shown: set[int], version: str) -> Iterator[Span]:

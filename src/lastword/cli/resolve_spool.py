@@ -10,10 +10,11 @@ import os
 import pwd
 import shlex
 import time
+from collections.abc import Iterator
 from typing import Optional
 
 from lastword.audit.elsewhere import Refusals, refusals
-from lastword.audit.findings import passed_over
+from lastword.audit.findings import unread_paths
 from lastword.config import Config
 from lastword.errors import SpoolError
 from lastword.spool import inside
@@ -28,9 +29,10 @@ def to_read(asked: Optional[str]) -> Layout:
     if layout is None and configured:
         layout = _of_somebody_else(Layout(configured))
     if layout is None:
-        seen = [refused_text(each) for each in refusals(Layout(configured or os.devnull))]
-        what = "; ".join(seen) or "nothing was captured"
-        raise SpoolError(f"there is no spool yet; {what}. Looked in: {places(configured)}")
+        counted = [refused_text(each) for each in refusals(Layout(configured or os.devnull))]
+        captured = "; ".join(counted) or "nothing was captured"
+        looked_in = [f"{place.path} ({error})" if error else place.path for place, error in places(configured)]
+        raise SpoolError(f"there is no spool yet; {captured}. Looked in: {', '.join(looked_in)}")
     return layout
 
 
@@ -40,8 +42,8 @@ def _of_somebody_else(layout: Layout) -> Optional[Layout]:
         with inside.directory(layout.base):
             return layout
     except OSError:
-        for what in passed_over(layout):
-            raise SpoolError(f"{what}; it is not looked at") from None
+        for reason in unread_paths(layout):
+            raise SpoolError(f"{reason}; it is not read") from None
         return None
 
 
@@ -66,8 +68,9 @@ def refuse_unless_owned(layout: Layout, command: str) -> None:
     owner = owner_of(layout)
     if owner is None or owner == os.geteuid():
         return
-    told = shlex.join(["sudo", "-u", user_name(owner), "lastword", command, "--spool", layout.spool])
-    raise SpoolError(f"the spool {layout.spool} belongs to {user_name(owner)}, who alone may do this: {told} …")
+    name = user_name(owner)
+    as_owner = shlex.join(["sudo", "-u", name, "lastword", command, "--spool", layout.spool])
+    raise SpoolError(f"the spool {layout.spool} belongs to {name}, and only {name} may do this: {as_owner} …")
 
 
 def owner_of(layout: Layout) -> Optional[int]:
@@ -87,24 +90,19 @@ def user_name(uid: int) -> str:
         return f"#{uid}"
 
 
-def refused_text(seen: Refusals) -> str:
+def refused_text(found: Refusals) -> str:
     """Return a sentence on the events refused because there was no usable spool."""
-    ago = max(time.time() - seen.last, 0.0)
-    return (
-        f"{seen.number} events were refused by processes that could use no spool, the last one {ago:.0f} s ago "
-        f"(counted in {seen.path})"
-    )
+    ago = f"{max(time.time() - found.last, 0.0):.0f} s ago"
+    return f"{found.number} events were refused because no spool could be used, last {ago} (counted in {found.path})"
 
 
-def places(configured: Optional[str]) -> str:
-    """Return the paths where the spool may be, each with the reason if what exists there is unusable."""
-    return ", ".join(map(_looked_at, candidates(configured, os.environ, os.geteuid())))
-
-
-def _looked_at(place: Place) -> str:
-    if os.path.lexists(place.path):
-        try:
-            Layout(place.path).check(is_default=place.is_default)
-        except SpoolError as error:
-            return f"{place.path} ({error})"
-    return place.path
+def places(configured: Optional[str]) -> Iterator[tuple[Place, Optional[SpoolError]]]:
+    """Yield the places where the spool may be, each with the error if what exists there is unusable."""
+    for place in candidates(configured, os.environ, os.geteuid()):
+        error = None
+        if os.path.lexists(place.path):
+            try:
+                Layout(place.path).check(is_default=place.is_default)
+            except SpoolError as found:
+                error = found
+        yield place, error

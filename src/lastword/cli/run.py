@@ -31,7 +31,7 @@ def run(arguments: Sequence[str], *, packages: str) -> int:
     wanted = [name.strip() for name in packages.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in PACKAGES]
     if unknown or not wanted:
-        raise ConfigError(f"--compat takes {' and '.join(PACKAGES)}, separated by commas, not {packages!r}")
+        raise ConfigError(f"--compat takes one or more of {', '.join(PACKAGES)}, separated by commas, not {packages!r}")
     command = _command(arguments[1:] if arguments[:1] == ["--"] else arguments)
     path = [_AT_START, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), COMPAT: ",".join(wanted)}
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str], *, packages: str) -> int:
 
 def _command(arguments: Sequence[str]) -> list[str]:
     if not arguments:
-        raise ConfigError("say what to run: program.py args…, -m module args… or a command")
+        raise ConfigError("no program is given: name program.py args…, -m module args… or a command")
     program = arguments[0]
     if program in _OPTIONS_OF_PYTHON:
         return [sys.executable, *arguments]
@@ -65,6 +65,6 @@ def _found(name: str) -> str:
     places = [place for place in (beside, *os.get_exec_path()) if os.path.isabs(place)]
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
-        here = f"; the file of the working directory is ./{name}" if name and os.path.exists(name) else ""
+        here = f"; to run the file in the working directory, name ./{name}" if name and os.path.exists(name) else ""
         raise ConfigError(f"there is no command {name!r} beside {sys.executable} or on PATH{here}")
     return found

@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from lastword.audit.accounts import Accounts, read_accounts
+from lastword.audit.accounts import Accounts, leader_name, read_accounts
 from lastword.audit.findings import Finding
 from lastword.cli import output, resolve_spool
-from lastword.cli.diagnosis import look_at_spool
+from lastword.cli.diagnosis import check_spool
 from lastword.cli.diagnosis.sending import one_is_coming
 from lastword.errors import ConfigError
 from lastword.spool import destination, inside
@@ -36,7 +36,7 @@ def run(*, spool: Optional[str], as_json: bool = False) -> int:
 def _run(layout: Layout, *, as_json: bool) -> int:
     accounts = read_accounts(layout.spool)
     names = {key: _place(layout, key) for key in accounts.destinations}
-    found = [one for one in look_at_spool(layout, accounts, names) if one.kind in ("warning", "problem")]
+    found = [one for one in check_spool(layout, accounts, names) if one.kind in ("warning", "problem")]
     if as_json:
         output.as_json(_described(layout, accounts, found))
     else:
@@ -97,10 +97,8 @@ def _described(layout: Layout, accounts: Accounts, found: list[Finding]) -> dict
 def _finding_lines(found: list[Finding]) -> list[tuple[str, str]]:
     lines = [("", "")] if found else []
     for one in found[:MOST_FINDINGS]:
-        lines += [
-            ("PROBLEM" if one.kind == "problem" else one.kind, f"{one.about}: {one.text}"),
-            ("", f"→ {one.remedy}"),
-        ]
+        kind = "PROBLEM" if one.kind == "problem" else one.kind
+        lines += [(kind, f"{one.about}: {one.text}"), ("", f"→ {one.remedy}")]
     if len(found) > MOST_FINDINGS:
         lines.append(("", f"… and {len(found) - MOST_FINDINGS} more"))
     return lines
@@ -117,7 +115,7 @@ def _lines(layout: Layout, accounts: Accounts, now: float) -> list[tuple[str, st
         ("set aside", _set_aside(accounts)),
         ("dropped", _by_reason(accounts.dropped)),
         ("refused", _by_reason(accounts.refused)),
-        ("interrupted", f"{accounts.interrupted} torn by a kill before they were acknowledged"),
+        ("interrupted", f"{accounts.interrupted} cut off by a kill before they were acknowledged"),
         ("balance", _balance(accounts)),
     ]
     for key, health in accounts.destinations.items():
@@ -130,26 +128,26 @@ def _flusher(layout: Layout, accounts: Accounts) -> str:
     if accounts.flusher is None:
         coming = one_is_coming(layout, time.time()) or "the next capture starts one"
         return f"none leads, {coming}" if accounts.held else "none leads; nothing is held"
-    leads = f"pid {accounts.flusher} leads" if accounts.flusher else "one leads that is not visible from here"
+    leads = f"{leader_name(accounts.flusher)} leads"
     if stands_still(layout, accounts.flusher):
-        leads += ", but is STOPPED: nothing is sent until it goes on (kill -CONT) or makes way (kill -KILL)"
+        leads += ", but is STOPPED: nothing is sent until it is continued (kill -CONT) or killed (kill -KILL)"
     return leads
 
 
 def _held(accounts: Accounts) -> str:
     without = accounts.held_without_dsn
-    return str(accounts.held) + (f", {without} of them captured without a DSN: nothing sends these" if without else "")
+    return str(accounts.held) + (f", {without} of them captured without a DSN, and not sent" if without else "")
 
 
 def _by_reason(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
-    told = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
-    return f"{total} ({told})" if total else "0"
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+    return f"{total} ({reasons})" if total else "0"
 
 
 def _set_aside(accounts: Accounts) -> str:
     gone = accounts.damage_removed
-    return _by_reason(accounts.set_aside) + (f"; {gone} pieces of damage went for want of room" if gone else "")
+    return _by_reason(accounts.set_aside) + (f"; {gone} damaged pieces were removed to make room" if gone else "")
 
 
 def _balance(accounts: Accounts) -> str:
@@ -166,7 +164,7 @@ def _destination_lines(layout: Layout, key: str, health: DestinationHealth, now:
     if health.failures:
         wait = health.time_left(now)
         cause = "wrong address or key" if health.misconfigured else f"{health.failures} failures in a row"
-        asked_for = ", as it has asked for" if wait and health.asked_for else ""
+        asked_for = ", as the tracker asked" if wait and health.asked_for else ""
         lines.append(("", f"{cause}; next try in {wait:.0f} s{asked_for}"))
     return lines
 

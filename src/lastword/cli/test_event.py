@@ -26,7 +26,7 @@ def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
     if config.destination is None:
         raise ConfigError("there is no DSN: give one as the argument or in LASTWORD_DSN")
     if config.flusher == "hold":
-        raise ConfigError("LASTWORD_FLUSHER is hold, so nothing is sent; unset it to try the way to the tracker")
+        raise ConfigError("LASTWORD_FLUSHER is hold, so nothing is sent; unset it to test sending")
     lastword.init(dsn, spool=spool)
     began = time.monotonic()
     event_id = lastword.capture_message("This is a test event, sent by `lastword test`.", level="info")
@@ -70,4 +70,4 @@ def _trouble(layout: Layout, key: str) -> str:
     health = _health(layout, key)
     if health.last_error:
         return ("wrong address or key: " if health.misconfigured else "") + health.last_error
-    return f"no flusher has come to it yet (its own troubles are in {layout.flusher_log})"
+    return f"no flusher has tried to send it yet (its errors are in {layout.flusher_log})"

@@ -47,7 +47,7 @@ def _read_booboo(request: Request, token: str) -> Reading:
         return _wrong_token(given)
     body = _json_object(request.body)
     if body is None:
-        return refusal(400, "the body is no JSON object")
+        return refusal(400, "the body is not a JSON object")
     return Reading(HttpReply(202, b'{"status": "accepted"}'), body, is_event=body.get("handshake") is not True)
 
 
@@ -67,7 +67,7 @@ def _read_backtrace(request: Request, token: str) -> Reading:
     upload = files.pop("upload_file", None)
     body = upload and _json_object(upload.content)
     if body is None:
-        return refusal(400, "its file upload_file is missing or no JSON object")
+        return refusal(400, "its file upload_file is missing or not a JSON object")
     reply = HttpReply(200, json.dumps({"response": "ok", "_rxid": str(uuid.uuid4())}).encode())
     return Reading(reply, body, {file.filename: file.content for file in files.values()}, is_event=True)
 

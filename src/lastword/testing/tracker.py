@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
 from lastword.testing.dialects import READERS, Reading, refusal
@@ -106,12 +105,7 @@ class LoopbackTracker:
         self.come_up()
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closing.set()
         self._doorway.abandon()
 
@@ -175,15 +169,16 @@ class LoopbackTracker:
             extra["Retry-After"] = retry_after if isinstance(retry_after, str) else f"{retry_after:g}"
         reply = HttpReply(status, body, extra)
         order = _Order(reply=reply, takes_events=200 <= status < 300, times=times)
-        if about is None:
-            self._obey(order)
-        else:
-            with self._changed:
+        with self._changed:
+            if about is None:
+                self._order = order
+            else:
                 self._orders_about[about] = order
 
     def cut_answers(self, *, stored: bool, times: Optional[int] = None) -> None:
         """Close the connection instead of answering; ``stored`` says whether the event is accepted nevertheless."""
-        self._obey(_Order(cut=True, takes_events=stored, times=times))
+        with self._changed:
+            self._order = _Order(cut=True, takes_events=stored, times=times)
 
     def be_slow(self, seconds: float) -> None:
         """Wait ``seconds`` before each answer. The event is accepted at once, even if the sender stops waiting."""
@@ -192,9 +187,8 @@ class LoopbackTracker:
 
     def answer_normally(self) -> None:
         """Undo ``answer``, ``be_slow`` and ``cut_answers``."""
-        self.be_slow(0.0)
-        self._obey(_Order())
         with self._changed:
+            self._delay, self._order = 0.0, _Order()
             self._orders_about.clear()
 
     def wait_for(self, condition: Condition, timeout: float = 10.0) -> list[Received]:
@@ -203,9 +197,12 @@ class LoopbackTracker:
         A function is called again after every request. After ``timeout`` seconds, AssertionError is raised, listing
         what was received.
         """
-        met = condition if callable(condition) else _at_least(condition)
+
+        def is_met() -> bool:
+            return condition(list(self._events)) if callable(condition) else len(self._events) >= condition
+
         with self._changed:
-            if self._changed.wait_for(lambda: met(list(self._events)), timeout):
+            if self._changed.wait_for(is_met, timeout):
                 return list(self._events)
             wanted = "the condition" if callable(condition) else f"{condition} events"
             raise AssertionError(f"waited {timeout:g} s for {wanted}; {self._account()}")
@@ -216,10 +213,6 @@ class LoopbackTracker:
         lines += [f"{r.status or 'cut'}: {r.method} {r.path[:60]} {r.why}" for r in refused[-5:]]
         total = f"received {len(self._events)} events and {len(refused)} requests that were not taken"
         return "\n  ".join([total, *lines])
-
-    def _obey(self, order: _Order) -> None:
-        with self._changed:
-            self._order = order
 
     def _converse(self, connection: socket.socket) -> None:
         """Answer the requests of one connection until either side ends it."""
@@ -283,7 +276,3 @@ class LoopbackTracker:
             self._events.append(received)
         self._changed.notify_all()
         return reply
-
-
-def _at_least(count: int) -> Callable[[list[Received]], bool]:
-    return lambda events: len(events) >= count

@@ -44,11 +44,11 @@ def test_no_spool(tmp_path: Path) -> None:
         ("start.lock", "a directory where a file should be: nothing is sent"),
         ("start.json", "a directory where a file should be"),
         ("flusher.log", "a directory where a file should be"),
-        ("ledger.a", "the other copy counts"),
-        ("set_aside.1.moved", "stood in the place"),
-        ("birth/cores", "not lastword's"),
+        ("ledger.a", "the other copy is used"),
+        ("set_aside.1.moved", "had one of lastword's names"),
+        ("birth/cores", "not a file of lastword's"),
         ("writers/backup", "not a writer's directory"),
-        ("destinations/backup", "not lastword's"),
+        ("destinations/backup", "not a file of lastword's"),
         ("destinations/0123456789ab.json", "Events for it wait"),
     ],
 )
@@ -109,9 +109,9 @@ def test_what_a_writer_says_of_itself_is_read_once(layout: Layout, name: str) ->
     """By the accounts, which say of which writers that could not be done: of these alone it is tried again."""
     whole, damaged = Writer.born(layout), Writer.born(layout)
     Path(layout.writer(damaged.id), name).write_bytes(b"nonsense")
-    untold = [one.id for one in read_accounts(layout.spool).writers if not one.is_told]
-    assert untold == [damaged.id]
-    [told] = findings(layout, untold)
+    undescribed = [one.id for one in read_accounts(layout.spool).writers if not one.is_described]
+    assert undescribed == [damaged.id]
+    [told] = findings(layout, undescribed)
     assert findings(layout) == [told]
     assert f"{layout.writer(damaged.id)}/{name}" in told.text
     assert findings(layout, []) == []

@@ -49,7 +49,7 @@ def test_trouble_is_told_once_and_so_is_its_end() -> None:
 
     assert lines(delivered=1) == []
     assert lines(failures=1) == []
-    assert "nothing can be sent for now; everything is kept (down)" in lines(failures=3, last_error="down")[0]
+    assert "nothing can be sent for now; events are kept (down)" in lines(failures=3, last_error="down")[0]
     assert lines(failures=4) == []
     assert "wrong address or key" in lines(failures=5, misconfigured=True)[0]
     assert lines() == ["sending works again"]
@@ -82,7 +82,7 @@ def test_ids_may_be_cut_short() -> None:
     """The beginning is enough where one event alone begins so, in whatever case."""
     known = ["aa11", "aa22", "bb33"]
     assert whole_ids(["B", "aa1"], iter(known)) == ["bb33", "aa11"]
-    with pytest.raises(SpoolError, match="2 events begin so"):
+    with pytest.raises(SpoolError, match="2 ids begin with this"):
         whole_ids(["aa"], iter(known))
     with pytest.raises(SpoolError, match="no event here"):
         whole_ids(["cc"], iter(known))

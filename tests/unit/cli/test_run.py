@@ -55,7 +55,7 @@ def test_a_bare_name_is_no_file_of_the_working_directory(
     if "{dir}" in path:
         assert becomes(monkeypatch, "gunicorn", "shop:app") == [str(there), "shop:app"]
     else:
-        with pytest.raises(ConfigError, match=r"there is no command 'gunicorn' .* the file of .* is \./gunicorn"):
+        with pytest.raises(ConfigError, match=r"there is no command 'gunicorn' .* the file .* name \./gunicorn"):
             becomes(monkeypatch, "gunicorn", "shop:app")
     with pytest.raises(ConfigError, match="there is no command 'here'"):
         becomes(monkeypatch, "here")

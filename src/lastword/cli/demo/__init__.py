@@ -44,9 +44,8 @@ def run(backtrace: bool = False, spool: Union[str, os.PathLike[str], None] = Non
     with closing(open_screen()) as screen:
         try:
             with _signals_end_it() as check:
-                from lastword.cli.demo.performance import (
-                    perform,
-                )  # imports Celery, which may be missing and is slow to import
+                # Here, because it imports Celery, which may be missing and takes long to import.
+                from lastword.cli.demo.performance import perform
 
                 wire = "backtrace" if backtrace else "booboo"
                 report = perform(wire, None if spool is None else Path(spool), plan, screen, check)
@@ -58,7 +57,7 @@ def run(backtrace: bool = False, spool: Union[str, os.PathLike[str], None] = Non
             return 128 + interruption.signal
         screen.table(report.outcome.rows())
     if report.unsettled:
-        output.line(f"lastword demo: the spool's accounts say: {report.unsettled}")
+        output.line(f"lastword demo: by the accounts of the spool: {report.unsettled}")
     complaint = report.outcome.complaint
     output.line(
         f"lastword demo: {'FAILED: ' + complaint if complaint else 'every error was delivered'}: "

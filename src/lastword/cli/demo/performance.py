@@ -69,13 +69,7 @@ def perform(wire: str, spool: Optional[Path], plan: Plan, screen: Screen, check:
 
 class _Demo:
     def __init__(
-        self,
-        folder: Path,
-        spool: Path,
-        tracker: LoopbackTracker,
-        plan: Plan,
-        screen: Screen,
-        check: Callable[[], None],
+        self, folder: Path, spool: Path, tracker: LoopbackTracker, plan: Plan, screen: Screen, check: Callable[[], None]
     ) -> None:
         self._folder, self._spool = folder, spool
         self._check = check
@@ -158,10 +152,8 @@ class _Demo:
             self._check()
             server.check()
             if time.monotonic() > deadline:
-                raise ServerError(
-                    f"{server.name} does not answer after {_START_PATIENCE:g} s. The end of its log:\n"
-                    + server.log_tail()
-                )
+                trouble = f"{server.name} does not answer after {_START_PATIENCE:g} s"
+                raise ServerError(f"{trouble}. The end of its log:\n{server.log_tail()}")
             self._screen.progress(f"waiting for {server.name}")
             time.sleep(_TICK)
 

@@ -8,46 +8,33 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from lastword.cli import output
 from lastword.cli.demo.outcome import Row
 from lastword.foreign_text import printable
 
 
-class Screen(Protocol):
-    """The display that the demo writes to."""
-
-    def say(self, text: str) -> None:
-        """Write a line that stays."""
-
-    def progress(self, text: str) -> None:
-        """Replace the progress line."""
-
-    def table(self, rows: Sequence[Row]) -> None:
-        """Write the table; no progress may follow."""
-
-    def close(self) -> None:
-        """Restore the terminal."""
-
-
 def open_screen() -> Screen:
     if output.is_terminal() and importlib.util.find_spec("rich") is not None:
         return _RichScreen()
-    return _PlainScreen()
+    return Screen()
 
 
-class _PlainScreen:
+class Screen:
+    """The display that the demo writes to; this one writes plain lines."""
+
     _INTERVAL = 1.0
 
     def __init__(self) -> None:
         self._last_progress = 0.0
 
     def say(self, text: str) -> None:
+        """Write a line that stays."""
         output.lines(text)
         output.flush()
 
     def progress(self, text: str) -> None:
+        """Replace the progress line."""
         now = time.monotonic()
         if now - self._last_progress >= self._INTERVAL:
             self._last_progress = now
@@ -55,6 +42,7 @@ class _PlainScreen:
             output.flush()
 
     def table(self, rows: Sequence[Row]) -> None:
+        """Write the table; no progress may follow."""
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
         output.line()
         for name, value, remark in rows:
@@ -63,10 +51,10 @@ class _PlainScreen:
         output.flush()
 
     def close(self) -> None:
-        pass
+        """Restore the terminal."""
 
 
-class _RichScreen:
+class _RichScreen(Screen):
     def __init__(self) -> None:
         from rich.status import Status
 

@@ -63,7 +63,6 @@ class Server:
         return True
 
     def ask_to_stop(self) -> None:
-        """Ask the server to stop."""
         with suppress(ProcessLookupError):
             self._process.terminate()
 
@@ -99,17 +98,7 @@ def start_celery(
     workers: int = CELERY_WORKERS,
 ) -> Server:
     """Start a Celery worker for ``app`` with a pool of forked processes."""
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "--quiet",
-        "-A",
-        app,
-        "worker",
-        "--pool",
-        "prefork",
-    ]
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", app, "worker", "--pool", "prefork"]
     command += ["--concurrency", str(workers), "--loglevel", "WARNING"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return Server("celery", command, folder, environment)

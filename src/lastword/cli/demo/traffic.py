@@ -112,10 +112,10 @@ class Traffic:
             self._sender.send(broker.FAIL, marker, marker in doomed)
             expected.add(marker)
             while not self._stopped.is_set() and self.elapsed < (number + 1) / self._plan.tasks * self._plan.seconds:
-                expected -= self._kill_those_who_acknowledged(doomed)
+                expected -= self._kill_doomed(doomed)
         quiet_since = time.monotonic()
         while expected and not self._stopped.is_set() and time.monotonic() - quiet_since < _QUIET:
-            acknowledged = self._kill_those_who_acknowledged(doomed)
+            acknowledged = self._kill_doomed(doomed)
             if acknowledged:
                 quiet_since = time.monotonic()
             expected -= acknowledged
@@ -123,7 +123,7 @@ class Traffic:
     def _task_marker(self, number: int) -> str:
         return f"{self._name}-task-{number:04d}"
 
-    def _kill_those_who_acknowledged(self, doomed: set[str]) -> set[str]:
+    def _kill_doomed(self, doomed: set[str]) -> set[str]:
         """Read the new acks and kill each worker whose task is in ``doomed``; return the markers of all new acks."""
         new = self._acks.read_new()
         for ack in new:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from lastword.audit import kept_events
-from lastword.audit.accounts import Accounts
+from lastword.audit.accounts import Accounts, leader_name
 from lastword.audit.findings import Finding
 from lastword.foreign_text import MOST_QUOTED, one_line
 from lastword.spool import start
@@ -31,7 +31,7 @@ _MOST_READ = 100  # set-aside events
 _END_OF_LOG = 16 << 10  # bytes
 
 
-def look_at_sending(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
+def check_sending(layout: Layout, accounts: Accounts, names: Mapping[str, str]) -> Iterator[Finding]:
     """Yield findings on one spool; ``names`` maps destination keys to readable names."""
     now = time.time()
     yield _flusher(layout, accounts, now)
@@ -55,26 +55,19 @@ def _flusher(layout: Layout, accounts: Accounts, now: float) -> Finding:
         if _is_overdue(accounts, now):
             return Finding("warning", "flusher", f"{text}; {_waiting(accounts.sendable)}", "`lastword flush` sends now")
         return Finding("note", "flusher", text)
-    who = f"pid {pid} leads" if pid else "one leads that is not visible from here"
+    leads = f"{leader_name(pid)} leads"
     if stands_still(layout, pid):
-        return Finding(
-            "problem",
-            "flusher",
-            f"{who}, but it is stopped: nothing is sent, and nobody else may",
-            f"let it go on (kill -CONT {pid}) or end it (kill -KILL {pid}): the next capture starts another"
-            if pid
-            else "let the container or service that it runs in go on, or restart it",
-        )
+        remedy = "continue or restart the container or service that it runs in"
+        if pid:
+            remedy = f"continue it (kill -CONT {pid}) or end it (kill -KILL {pid}): the next capture starts another"
+        text = f"{leads}, but it is stopped: nothing is sent, and no other flusher can lead"
+        return Finding("problem", "flusher", text, remedy)
     version = version_of(layout)
     if version is not None and version != __version__:
-        return Finding(
-            "warning",
-            "flusher",
-            f"{who}, with lastword {version}; this is {__version__}",
-            f"end it{f' (kill -TERM {pid})' if pid else ''}, or restart its service: the next one is of the version"
-            " that starts it",
-        )
-    return Finding("ok", "flusher", f"{who}, lastword {version}" if version else who)
+        end = f"end it (kill -TERM {pid})" if pid else "end it"
+        remedy = f"{end}, or restart its service: the next one has the version of the program that starts it"
+        return Finding("warning", "flusher", f"{leads}, with lastword {version}; this is {__version__}", remedy)
+    return Finding("ok", "flusher", f"{leads}, lastword {version}" if version else leads)
 
 
 def one_is_coming(layout: Layout, now: float) -> str:
@@ -89,8 +82,8 @@ def one_is_coming(layout: Layout, now: float) -> str:
 def _is_overdue(accounts: Accounts, now: float) -> bool:
     """Return whether waiting events should have a flusher by now and no other finding explains the wait."""
     oldest = accounts.oldest_sendable
-    told = any(health.misconfigured for key, health in accounts.destinations.items() if accounts.held_for[key])
-    return oldest is not None and _OVERDUE <= now - oldest <= TOO_LONG and not told
+    explained = any(health.misconfigured for key, health in accounts.destinations.items() if accounts.held_for[key])
+    return oldest is not None and _OVERDUE <= now - oldest <= TOO_LONG and not explained
 
 
 def _starts(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]:
@@ -100,7 +93,7 @@ def _starts(layout: Layout, accounts: Accounts, now: float) -> Iterator[Finding]
             "problem" if accounts.sendable else "warning",
             "flusher",
             f"starting one has failed {state.failures} times; {_last_line(layout.flusher_log)}",
-            f"see {layout.flusher_log}; LASTWORD_FLUSHER=thread does without a process, `lastword flush` sends now",
+            f"read {layout.flusher_log}; LASTWORD_FLUSHER=thread needs no process, `lastword flush` sends now",
         )
 
 
@@ -113,11 +106,9 @@ def _last_line(path: str) -> str:
         finally:
             os.close(descriptor)
         last = end.decode("utf-8", "replace").rstrip("\0\n ").rpartition("\n")[2]
-        return one_line(last, MOST_QUOTED) or "it has left no word of it"
+        return one_line(last, MOST_QUOTED) or "its log is empty"
     except OSError as error:
-        return (
-            "it has left no word of it" if error.errno == errno.ENOENT else f"its log is passed over ({error.strerror})"
-        )
+        return "it has no log" if error.errno == errno.ENOENT else f"its log cannot be read ({error.strerror})"
 
 
 def _destination(key: str, name: str, health: DestinationHealth, held: int, now: float) -> Finding:
@@ -126,45 +117,33 @@ def _destination(key: str, name: str, health: DestinationHealth, held: int, now:
         return Finding(
             "problem" if held else "warning",
             "tracker",
-            f"{name} does not take this address or key ({health.last_error}); {_waiting(held)}, {success}",
-            f"correct the DSN in your program; `lastword redirect {shlex.quote(key)} DSN` takes along what waits",
+            f"{name} does not accept this address or key ({health.last_error}); {_waiting(held)}, {success}",
+            f"correct the DSN in your program; `lastword redirect {shlex.quote(key)} DSN` sends what waits there",
         )
     if health.failures and held:
         return Finding(
             "warning",
             "tracker",
-            f"{name} takes nothing, {health.failures} failures in a row ({health.last_error}); {success}",
-            "none needed where it is an outage: it is tried again by itself; `lastword doctor` looks at the way there",
+            f"{name}: {health.failures} failures in a row ({health.last_error}); {success}",
+            "nothing to do if this is an outage: sending is retried; `lastword doctor` tests the connection",
         )
     return Finding("ok", "tracker", f"{name}: {health.delivered} delivered, {success}")
 
 
 def _held(accounts: Accounts, now: float) -> Iterator[Finding]:
     if accounts.held_without_dsn:
-        yield Finding(
-            "note",
-            "held",
-            f"{accounts.held_without_dsn} events were captured without a DSN: nothing sends these "
-            "(`lastword redirect none DSN` does, `lastword ls` lists them)",
-        )
-    oldest = accounts.oldest_sendable
-    if oldest is None:
+        text = f"{accounts.held_without_dsn} events were captured without a DSN, and are not sent"
+        yield Finding("note", "held", f"{text} (`lastword ls` lists them, `lastword redirect none DSN` sends them)")
+    if accounts.oldest_sendable is None:
         return
-    waited = now - oldest
+    waited = now - accounts.oldest_sendable
+    text = f"{_waiting(accounts.sendable)}, the oldest for {_long(waited)}"
     if waited > TOO_LONG:
-        yield Finding(
-            "warning",
-            "held",
-            f"{_waiting(accounts.sendable)}, the oldest for {_long(waited)}",
-            "`lastword flush` tries now and says what is in the way" + _who_keeps_it(accounts),
-        )
+        errors = [one.last_error for one in accounts.destinations.values() if one.failures and one.last_error]
+        last_error = f" (last error: {errors[0]})" if errors else ""
+        yield Finding("warning", "held", text, f"`lastword flush` tries now and says what goes wrong{last_error}")
     else:
-        yield Finding("ok", "held", f"{_waiting(accounts.sendable)}, the oldest for {_long(waited)}")
-
-
-def _who_keeps_it(accounts: Accounts) -> str:
-    errors = [health.last_error for health in accounts.destinations.values() if health.failures and health.last_error]
-    return f" (last error: {errors[0]})" if errors else ""
+        yield Finding("ok", "held", text)
 
 
 def _set_aside(layout: Layout) -> Iterator[Finding]:
@@ -173,12 +152,12 @@ def _set_aside(layout: Layout) -> Iterator[Finding]:
     if not reasons:
         yield Finding("ok", "set aside", "nothing is set aside")
         return
-    told = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(_REASONS_SHOWN))
+    shown = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(_REASONS_SHOWN))
     more = ", …" if len(reasons) > _REASONS_SHOWN or count > _MOST_READ else ""
     yield Finding(
         "warning",
         "set aside",
-        f"{count} in {os.path.basename(layout.set_aside)}: {told}{more}",
+        f"{count} in {os.path.basename(layout.set_aside)}: {shown}{more}",
         "`lastword ls --set-aside` lists them, `show ID` shows one, `replay` sends them again, `purge` removes them",
     )
 
@@ -186,14 +165,14 @@ def _set_aside(layout: Layout) -> Iterator[Finding]:
 def _lost(accounts: Accounts) -> Iterator[Finding]:
     lost = Counter(accounts.dropped) + accounts.refused
     if lost:
-        told = ", ".join(f"{reason} {count}" for reason, count in lost.most_common())
-        yield Finding("note", "lost", f"over the life of this spool, dropped or refused: {told}")
+        reasons = ", ".join(f"{reason} {count}" for reason, count in lost.most_common())
+        yield Finding("note", "lost", f"dropped or refused since this spool was created: {reasons}")
     if accounts.missing:
         yield Finding(
             "problem",
             "lost",
             f"{accounts.missing} recorded events were not found: damaged, or removed by hand",
-            "the next flusher counts them as dropped; look for what changes files in the spool",
+            "the next flusher counts them as dropped; find out what changes files in the spool",
         )
 
 

@@ -16,9 +16,9 @@ from typing import Optional
 from lastword.audit.accounts import Accounts, read_accounts
 from lastword.audit.findings import Finding
 from lastword.cli import output
-from lastword.cli.diagnosis import look_at_spool
-from lastword.cli.diagnosis.place import look_at_owner
-from lastword.cli.doctor.way_to_tracker import look_at_tracker
+from lastword.cli.diagnosis import check_spool
+from lastword.cli.diagnosis.place import check_owner
+from lastword.cli.doctor.way_to_tracker import check_tracker
 from lastword.cli.resolve_spool import owner_of, user_name
 from lastword.config import Config
 from lastword.dsn import Destination
@@ -30,16 +30,15 @@ from lastword.spool.places import candidates, find
 #: Seconds after which a destination without waiting events and without attempts to send is not checked any more.
 _OF_THE_PAST = 7 * 24 * 3600.0
 
-_MARKS: dict[str, str] = {"ok": "ok", "note": "note", "warning": "warning", "problem": "PROBLEM"}
-
 
 def run(dsn: Optional[str], *, spool: Optional[str], send: bool) -> int:
     """Check everything, print the findings and return the exit status. Raises ConfigError for invalid settings."""
     config = Config.load({"dsn": dsn, "spool": spool})
     problems = 0
-    for finding in _look(config, send=send):
+    for finding in _check(config, send=send):
+        kind = "PROBLEM" if finding.kind == "problem" else finding.kind
         problems += finding.kind == "problem"
-        output.line(f"{_MARKS[finding.kind]:<8} {finding.about}: {finding.text}")
+        output.line(f"{kind:<8} {finding.about}: {finding.text}")
         if finding.remedy:
             output.line(f"{'':<8} → {finding.remedy}")
         output.flush()
@@ -47,27 +46,24 @@ def run(dsn: Optional[str], *, spool: Optional[str], send: bool) -> int:
     return 1 if problems else 0
 
 
-def _look(config: Config, *, send: bool) -> Iterator[Finding]:
+def _check(config: Config, *, send: bool) -> Iterator[Finding]:
     layout = find(config.spool) or Layout(candidates(config.spool, os.environ, os.geteuid())[0].path)
-    yield from look_at_owner(layout, config.spool)
+    yield from check_owner(layout, config.spool)
     accounts = read_accounts(layout.spool)
     known = _destinations(layout, config, accounts, time.time())
-    yield from look_at_spool(layout, accounts, {key: one.dsn.place for key, one in known.items()})
+    yield from check_spool(layout, accounts, {key: one.dsn.place for key, one in known.items()})
     if not known:
         yield Finding("note", "tracker", "no DSN is known: give one as the argument or in LASTWORD_DSN")
     owner = owner_of(layout)
-    if owner not in (
-        None,
-        os.geteuid(),
-    ):  # that user chose their addresses, and the files that they name (``ca_bundle``)
+    if owner is not None and owner != os.geteuid():
+        # Only the configured one: that user chose the spool's addresses, and the files that they name (``ca_bundle``).
         known = {} if config.destination is None else {config.destination.key: config.destination}
-        user = shlex.quote(user_name(owner or 0))
-        yield Finding(
-            "note", "tracker", f"the way to the trackers of this spool is tried by `sudo -u {user} lastword …`"
-        )
+        user = shlex.quote(user_name(owner))
+        text = f"run `sudo -u {user} lastword …` to test the connection to the trackers of this spool"
+        yield Finding("note", "tracker", text)
     ways = {(one.dsn, one.proxy, one.ca_bundle, one.verify): one for one in known.values()}
     for one in ways.values():
-        yield from look_at_tracker(one, send=send)
+        yield from check_tracker(one, send=send)
 
 
 def _destinations(layout: Layout, config: Config, accounts: Accounts, now: float) -> dict[str, Destination]:

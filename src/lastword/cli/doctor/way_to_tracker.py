@@ -26,13 +26,13 @@ CLOCK_DIFFERENCE = 300.0
 
 _REMEDIES: dict[WhereItFailed, str] = {
     "name": "check the host in the DSN, and how this machine resolves names (/etc/resolv.conf)",
-    "proxy": "check the option `proxy`, HTTPS_PROXY and HTTP_PROXY, or name the tracker's host in NO_PROXY",
-    "tls": "name the file of the missing CA in the option `ca_bundle` (or REQUESTS_CA_BUNDLE), and check the clock",
+    "proxy": "check the option `proxy`, HTTPS_PROXY and HTTP_PROXY, or add the tracker's host to NO_PROXY",
+    "tls": "set the option `ca_bundle` (or REQUESTS_CA_BUNDLE) to the file of the missing CA, and check the clock",
     "network": "check that the tracker runs, and that firewalls let this machine connect to it",
 }
 
 
-def look_at_tracker(destination: Destination, *, send: bool) -> Iterator[Finding]:
+def check_tracker(destination: Destination, *, send: bool) -> Iterator[Finding]:
     """Yield findings on the way to ``destination``; with ``send``, from a test event that bypasses the spool."""
     # Imports requests: 80 ms that only `lastword doctor` pays.
     from lastword.transport.http_sender import HttpSender
@@ -66,10 +66,10 @@ def _test_event(destination: Destination) -> HttpRequest:
 def _verdict(name: str, destination: Destination, reply: HttpReply) -> Finding:
     verdict = FORMATS[destination.dsn.wire].judge(reply, History())
     if isinstance(verdict, Delivered):
-        return Finding("ok", "tracker", f"{name} took a test event")
+        return Finding("ok", "tracker", f"{name} accepted a test event")
     wrong = isinstance(verdict, Misconfigured) or (isinstance(verdict, Refused) and verdict.blame is Blame.ADDRESS)
-    remedy = "correct the DSN" if wrong else "see what the tracker says of it; such events wait or are set aside"
-    return Finding("problem", "tracker", f"{name} did not take a test event ({verdict.reason})", remedy)
+    remedy = "correct the DSN" if wrong else "see the tracker's answer; events with this answer wait or are set aside"
+    return Finding("problem", "tracker", f"{name} did not accept a test event ({verdict.reason})", remedy)
 
 
 def clock(date: Optional[str], now: float) -> Iterator[Finding]:
@@ -86,5 +86,5 @@ def clock(date: Optional[str], now: float) -> Iterator[Finding]:
         "problem",
         "clock",
         f"this machine's clock is {abs(difference) / 60:.0f} min {side} the tracker's",
-        "set it, and have it kept (timedatectl set-ntp true); events bear wrong times until then",
+        "set the clock, and keep it synchronized (timedatectl set-ntp true); until then events have wrong times",
     )

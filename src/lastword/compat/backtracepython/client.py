@@ -14,7 +14,7 @@ from lastword import diagnostics
 from lastword.capture.safe_text import describe
 from lastword.client import Client
 from lastword.compat.backtracepython.attributes import add_layer, add_value, of_now
-from lastword.compat.backtracepython.handler import EndpointConfig, Handler, globs, say
+from lastword.compat.backtracepython.handler import EndpointConfig, Handler, globs, print_debug
 from lastword.compat.backtracepython.report import BacktraceReport, keep
 from lastword.hooks.slot import HookSlot
 from lastword.interruption import failures
@@ -95,7 +95,7 @@ def initialize(
     if not disable_global_handler:
         _install_excepthook()
     _register_at_exit()
-    _look_after(client)
+    _send_earlier_events(client)
 
 
 def finalize() -> None:
@@ -106,7 +106,7 @@ def finalize() -> None:
     try:
         handler.finish()
     except failures() as trouble:
-        diagnostics.note("close", f"reporting did not end in order: {describe(trouble)}")
+        diagnostics.note("close", f"reporting did not end properly: {describe(trouble)}")
 
 
 def send_last_exception(**kwargs: Any) -> None:
@@ -157,7 +157,7 @@ def create_and_send_report(
 
 def bt_except_hook(ex_type: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]) -> None:
     """Do the same as the installed ``sys.excepthook``: report, then call the previous hook."""
-    _hear_uncaught(ex_type, ex_value, ex_traceback)
+    _report_uncaught(ex_type, ex_value, ex_traceback)
     if globs.next_except_hook is not None:
         globs.next_except_hook(ex_type, ex_value, ex_traceback)
 
@@ -214,19 +214,19 @@ def _is_duration(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value < float("inf")
 
 
-def _add(report: BacktraceReport, said: dict[str, Any]) -> None:
-    _merge(report.set_dict_attributes, said, "attributes")
-    _merge(report.set_dict_annotations, said, "annotations")
+def _add(report: BacktraceReport, given: dict[str, Any]) -> None:
+    _update(report.set_dict_attributes, given, "attributes")
+    _update(report.set_dict_annotations, given, "annotations")
 
 
-def _merge(add: Callable[[Any], None], said: dict[str, Any], name: str) -> None:
+def _update(update: Callable[[Any], None], given: dict[str, Any], name: str) -> None:
     try:
-        add(said.get(name) or {})
+        update(given.get(name) or {})
     except failures() as trouble:  # the report is sent without the additions
-        diagnostics.note("compat", f"a report went without its {name}: {describe(trouble)}")
+        diagnostics.note("compat", f"a report was made without its {name}: {describe(trouble)}")
 
 
-def _hear_uncaught(ex_type: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]) -> None:
+def _report_uncaught(ex_type: Any, ex_value: Optional[BaseException], ex_traceback: Optional[TracebackType]) -> None:
     try:
         create_and_send_report(ex_type, ex_value, ex_traceback)
     except BaseException as trouble:  # the next hook must run
@@ -238,12 +238,12 @@ def _note_lost(trouble: BaseException) -> None:
     if handler is not None:
         handler.client.recorder.refuse_for_defect(trouble)
     if globs.debug_backtrace:
-        say(f"a report was not kept: {describe(trouble)}")
+        print_debug(f"a report was not kept: {describe(trouble)}")
 
 
 def _install_excepthook() -> None:
     before = sys.excepthook
-    _excepthook.install(_hear_uncaught)
+    _excepthook.install(_report_uncaught)
     if sys.excepthook is not before:
         globs.next_except_hook = before
 
@@ -255,9 +255,9 @@ def _register_at_exit() -> None:
         _atexit_registered = True
 
 
-def _look_after(client: Client) -> None:
+def _send_earlier_events(client: Client) -> None:
     try:
         client.look_after_earlier_events()
         diagnostics.tell()
     except failures() as trouble:
-        diagnostics.note("start", f"nothing sends what is in the spool for now: {describe(trouble)}")
+        diagnostics.note("start", f"events in the spool are not sent for now: {describe(trouble)}")

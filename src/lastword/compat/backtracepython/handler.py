@@ -20,18 +20,13 @@ _ORIGIN = Origin("report", "", 0)
 
 def capture_settings(scrub_source: Callable[[Sequence[str]], list[str]] = list) -> CaptureSettings:
     """Return the settings of reports: no local variables; other threads are captured separately."""
-    needs = Needs(message_stack=True, memory=True)
     return CaptureSettings(
-        needs=needs,
-        is_sensitive=_is_never_sensitive,
+        needs=Needs(message_stack=True, memory=True),
+        is_sensitive=lambda name: False,
         local_variables=False,
         scrub_source=scrub_source,
         syntax_error_places=False,
     )
-
-
-def _is_never_sensitive(name: str) -> bool:
-    return False
 
 
 class EndpointConfig(Config):
@@ -83,7 +78,7 @@ class Handler:
             self.client.recorder.refuse_for_defect(trouble)
             event_id = None
         if self._debug:
-            say(f"the report {event_id} is safe in the spool" if event_id else _why_lost())
+            print_debug(f"the report {event_id} is safe in the spool" if event_id else _why_lost())
         return event_id
 
     def finish(self) -> None:
@@ -102,7 +97,7 @@ class globs:  # noqa: N801
     debug_backtrace = False
 
 
-def say(text: str) -> None:
+def print_debug(text: str) -> None:
     """Write ``text`` to standard error, for ``debug_backtrace``."""
     with suppressed(Exception):  # standard error may be missing or replaced
         sys.stderr.write(f"backtracepython: {one_line(text, diagnostics.MOST_OF_NOTE)}\n")

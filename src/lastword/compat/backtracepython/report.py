@@ -32,7 +32,7 @@ from lastword.wire.backtrace import exception_annotation, report_without_source
 from lastword.wire.backtrace_prepared import Prepared, with_prepared
 
 #: The most JSON characters for the program's attributes and annotations in a report.
-SAID_ROOM = 300_000
+VALUES_ROOM = 300_000
 
 #: The largest file that is sent, in bytes.
 MAX_FILE = 64 << 20
@@ -41,7 +41,6 @@ MAX_FILE = 64 << 20
 _AROUND = 4096
 
 _MAX_MESSAGE = 8192
-
 
 #: The settings of reports made before ``initialize``.
 _EARLY = capture_settings()
@@ -170,7 +169,7 @@ class BacktraceReport:
 
     def _to_send(self, handler: Handler, attachments: Sequence[Any], level: Level) -> Event:
         """Return the current event; it shares no mutable data with this report."""
-        attributes, annotations = self._what_is_said()
+        attributes, annotations = self._values()
         if self.log_lines and "Log" not in annotations:
             annotations["Log"] = self.log_lines
         event = cast("Event", {**self._event, "level": level, "handled": level != "fatal"})
@@ -179,28 +178,28 @@ class BacktraceReport:
             event["id"] = new_id()
         if not event["exceptions"]:
             event["message"] = clean_marked(_text(attributes.get("error.message", "")), _MAX_MESSAGE)
-        told: Prepared = {
+        prepared: Prepared = {
             **self._prepared(),
             "tab_width": json_copy(handler.tab_width, Room(100)),
             "source_wanted": bool(handler.collect_source_code),
             "lines_around": max(0, handler.context_line_count),
         }
         if self._in_programs_hands is None:
-            said = json_copy({"attributes": attributes, "annotations": annotations}, Room(SAID_ROOM))
-            said = _scrubbed(said, event, handler)
-            told["attributes"], told["annotations"] = said["attributes"], said.get("annotations", {})
+            values = json_copy({"attributes": attributes, "annotations": annotations}, Room(VALUES_ROOM))
+            values = _scrubbed(values, event, handler)
+            prepared["attributes"], prepared["annotations"] = values["attributes"], values.get("annotations", {})
         else:
             event["threads"] = []  # the report contains them
             room = MAX_RECORD - len(to_json(event)) - _AROUND
             report = json_copy({**self._in_programs_hands, **self._own_uuid(event)}, Room(room))
-            told["report"] = _scrubbed(report, event, handler)
-            told["attributes"], told["annotations"] = {}, {}
-        event = with_prepared(event, told)
+            prepared["report"] = _scrubbed(report, event, handler)
+            prepared["attributes"], prepared["annotations"] = {}, {}
+        event = with_prepared(event, prepared)
         if files := [*_all_of(self.attachments), *attachments]:
             attach(event, _wanted(files), MAX_RECORD, MAX_FILE)
         return event
 
-    def _what_is_said(self) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    def _values(self) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """Return attributes and annotations; {} for those that the program has replaced by a non-dict."""
         if self._in_programs_hands is None:
             return self._attributes, self._annotations
@@ -227,10 +226,10 @@ def keep(report: BacktraceReport, attachments: Sequence[Any] = (), *, level: Lev
     return handler.keep(lambda: report._to_send(handler, files, level))
 
 
-def _scrubbed(said: dict[str, Any], event: Event, handler: Handler) -> dict[str, Any]:
-    """Return ``said`` scrubbed by the rules; the event itself is scrubbed before it is written to disk."""
+def _scrubbed(values: dict[str, Any], event: Event, handler: Handler) -> dict[str, Any]:
+    """Return ``values`` scrubbed by the rules; the event itself is scrubbed before it is written to disk."""
     rules = handler.client.recorder.rules
-    return said if rules.off else scrub(cast("Event", {**event, "extra": said}), rules)["extra"]
+    return values if rules.off else scrub(cast("Event", {**event, "extra": values}), rules)["extra"]
 
 
 def _all_of(paths: Any) -> list[Any]:
@@ -259,7 +258,7 @@ def _other_threads() -> list[ThreadStack]:
     try:
         return other_threads(Room(), at_any_price=True)
     except failures() as trouble:
-        diagnostics.note("capture", f"a report went without its other threads: {describe(trouble)}")
+        diagnostics.note("capture", f"a report was made without its other threads: {describe(trouble)}")
         return []
 
 

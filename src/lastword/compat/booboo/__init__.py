@@ -55,7 +55,7 @@ def init(
     """
     global _client
     client = BoobooClient(dsn, environment, release, ignore_errors, endpoint, before_send, debug)
-    client.is_reset = _is_reset
+    client.is_reset = lambda: _client is None
     _client = client
     client.install(app)
 
@@ -80,7 +80,3 @@ def set_user(user_data: Optional[dict[str, Any]]) -> None:
     """
     if _client is not None:
         _client.set_user(user_data)
-
-
-def _is_reset() -> bool:
-    return _client is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
 from typing import Any, Optional
 
 from lastword import diagnostics, integrations, sdk
@@ -15,7 +14,7 @@ from lastword.capture.origin import origin_of_message
 from lastword.capture.safe_text import describe
 from lastword.compat.booboo import _scrubber, _warnings
 from lastword.compat.booboo._dsn import DEFAULT_ENDPOINT, parse_dsn
-from lastword.compat.booboo._reporting import ReportingClient, config_for, merged
+from lastword.compat.booboo._reporting import ReportingClient, config_for
 from lastword.compat.booboo._user import ProcessUser
 from lastword.event import Event
 from lastword.integrations.reporting import REQUEST_CONTEXT, Failure, request_of
@@ -88,7 +87,7 @@ class BoobooClient:
 
     def capture_exception(self, exc: Optional[BaseException] = None) -> None:
         """Report ``exc``, or the exception being handled. Never raises."""
-        self._capture(exc, None)
+        self._capture(exc)
 
     def capture_message(self, message: str, level: str = "info") -> None:
         """Report a message. Never raises."""
@@ -99,26 +98,26 @@ class BoobooClient:
             event["level"] = text_of(level, MAX_LEVEL)  # type: ignore[typeddict-item]
             return event
 
-        try:
-            reporting.capture(None, origin_of_message, read)
-            reporting.tell()
-        except RecursionError:
-            reporting.uncounted += 1
-        except failures() as trouble:
-            reporting.recorder.refuse_for_defect(trouble)
+        self._guarded(lambda: reporting.capture(None, origin_of_message, read))
 
     def set_user(self, user_data: Optional[dict[str, Any]]) -> None:
         """Set the user of the program (see ``booboo.set_user``); None clears it. Never raises."""
         self._user.set(user_data)
         self._reporting.tell()
 
-    def _capture(self, error: Any, traceback: Optional[TracebackType]) -> None:
+    def _capture(self, exc: Any) -> None:
+        def capture() -> None:
+            error = sys.exc_info()[1] if exc is None else exc
+            if error is not None and issubclass(type(error), BaseException):
+                self._reporting.capture_error(error, None, "capture_exception", handled=True)
+
+        self._guarded(capture)
+
+    def _guarded(self, capture: Callable[[], object]) -> None:
+        """Call ``capture``, then log the waiting warnings; if anything fails, count the event as refused."""
         reporting = self._reporting
         try:
-            if error is None:
-                error = sys.exc_info()[1]
-            if error is not None and issubclass(type(error), BaseException):
-                reporting.capture_error(error, traceback, "capture_exception", handled=True)
+            capture()
             reporting.tell()
         except RecursionError:
             reporting.uncounted += 1
@@ -134,7 +133,7 @@ class BoobooClient:
         """Report ``exc`` with a request and a user given by the caller."""
         with context.new_scope():
             self._set_around(request_data, user_data)
-            self._capture(exc, None)
+            self._capture(exc)
 
     def _report_failure(self, failure: Failure) -> None:
         """Report an exception from a framework. Logs no warnings here, because the framework may be logging."""
@@ -153,9 +152,10 @@ class BoobooClient:
                 context.set_context(REQUEST_CONTEXT, request_data)
             if user_data:
                 known = context.current().user
-                context.set_user(merged(self._user.get() if known is None else known, user_data))
+                known = self._user.get() if known is None else known
+                context.set_user({**(known or {}), **user_data})
         except failures() as trouble:
-            diagnostics.note("request", f"an event went without its request: {describe(trouble)}")
+            diagnostics.note("request", f"an event was reported without its request: {describe(trouble)}")
 
     def _flush(self) -> None:
         """Wait at most 5 s for captured events to arrive, as the end of the process does."""

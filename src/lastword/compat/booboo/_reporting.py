@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Optional, cast
 
 from lastword import diagnostics
@@ -34,7 +34,7 @@ WIRE, JSON = "booboo", "application/json"
 TIMEOUT = SHUTDOWN_TIMEOUT = 5.0
 
 #: Seconds between two checks of the ledger for failures to send.
-LOOK_INTERVAL = 1.0
+CHECK_INTERVAL = 1.0
 
 _DOCUMENTED_LEVELS = ("error", "warning", "info")
 
@@ -108,18 +108,19 @@ class ReportingClient(Client):
         self._hook = None if before_send is None else BeforeSend(before_send)
         self._warnings = warnings
         self._process_user = process_user
-        self._looked_at = 0.0
-        self._heard_at = time.time()
+        self._checked_at = 0.0
+        self._last_error_at = time.time()
 
     def keep(self, event: Event) -> Optional[str]:
         """Record the event in lastword's own form, or rendered for the tracker if a hook or a level requires it."""
         if event["user"] is None:
             event["user"] = self._process_user.get()
         if self._hook is None and (event["message"] is None or event["level"] in _DOCUMENTED_LEVELS):
-            return self._told(self.recorder.record(event))
+            return self._with_note(self.recorder.record(event))
         return self._keep_rendered(event)
 
-    def _told(self, event_id: Optional[str]) -> Optional[str]:
+    def _with_note(self, event_id: Optional[str]) -> Optional[str]:
+        """Return ``event_id``, and have it logged whether the event was recorded."""
         if event_id is None:
             self._warnings.note("enqueue", "could not queue event: " + "; ".join(diagnostics.waiting()[-1:]))
         else:
@@ -136,24 +137,24 @@ class ReportingClient(Client):
         if body is None:
             self.recorder.refuse("before_send")
             return None
-        return self._told(self.recorder.record_rendered(event["id"], WIRE, body, JSON, last_words=last_words))
+        return self._with_note(self.recorder.record_rendered(event["id"], WIRE, body, JSON, last_words=last_words))
 
     def _body(self, event: Event) -> Optional[bytes]:
         """Return the body to send; None, with a text for the log, if the hook dropped the event or anything failed."""
-        told: Any = payload(own_copy(event))
+        body: Any = payload(own_copy(event))
         if event["message"] is not None:
-            told["level"] = event["level"]
+            body["level"] = event["level"]
         if self._hook is not None:
             try:
-                told = self._hook.call(told)
+                body = self._hook.call(body)
             except RecordRefused as refusal:
                 self._warnings.note("before-send", f"event dropped, {refusal}")
                 return None
-            if told is None:
+            if body is None:
                 self._warnings.detail("event dropped by before_send")
                 return None
         try:
-            return encode(told)
+            return encode(body)
         except failures() as error:
             self._warnings.note("serialise", f"could not serialise event: {error_text(error)}")
             return None
@@ -172,31 +173,26 @@ class ReportingClient(Client):
 
     def wait_at_end(self, timeout: float) -> None:
         super().wait_at_end(timeout)
-        self._looked_at = 0.0
+        self._checked_at = 0.0
         self.tell()
 
     def tell(self) -> None:
         """Log the waiting warnings, about captures and about sending."""
         with suppressed(Exception):  # an unreadable spool gives no warnings
-            if time.monotonic() - self._looked_at >= LOOK_INTERVAL:
-                self._looked_at = time.monotonic()
-                self._look_at_delivery()
+            if time.monotonic() - self._checked_at >= CHECK_INTERVAL:
+                self._checked_at = time.monotonic()
+                self._check_delivery()
         self._warnings.tell()
 
-    def _look_at_delivery(self) -> None:
+    def _check_delivery(self) -> None:
         writer = self.recorder.writer
         health = self.recorder.health(writer.layout) if writer is not None else None
-        if health is None or health.last_error_at <= self._heard_at:
+        if health is None or health.last_error_at <= self._last_error_at:
             return
-        self._heard_at = health.last_error_at
+        self._last_error_at = health.last_error_at
         status = _STATUS.match(health.last_error)
         endpoint = self.address.endpoint
         if status:
             self._warnings.note(f"http-{status[1]}", f"event rejected by {endpoint}: {health.last_error}")
         else:
             self._warnings.note("transport", f"could not reach {endpoint}: {health.last_error}")
-
-
-def merged(known: Optional[Mapping[str, Any]], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the user that the program has set, updated with the framework's data."""
-    return {**(known or {}), **found}

@@ -22,6 +22,9 @@ WARN_INTERVAL = 60.0
 
 NAME = "booboo"
 
+#: The functions of ``logging`` that call the program's handlers and filters.
+_HANDLING = ("handle", "emit", "callHandlers", "filter")
+
 
 def logger() -> Any:
     import logging  # 12 ms, which programs without warnings do not pay
@@ -51,7 +54,11 @@ class Warnings:
         """Log the waiting texts, unless called from a logging handler. Raises nothing."""
         if not (self._waiting or self._details) or _in_a_logging_handler():
             return
-        self._tell_details()
+        try:
+            while self._details:
+                logger().debug("booboo: %s", one_line(self._details.popleft(), MOST_OF_NOTE))
+        except failures():  # raised by the program's own handler, or another thread emptied the queue
+            pass
         for cause in list(self._waiting):
             text = self._waiting.pop(cause, None)
             now = time.monotonic()
@@ -62,13 +69,6 @@ class Warnings:
                 logger().warning("booboo: %s", one_line(text, MOST_OF_NOTE))
             except failures():  # raised by the program's own handler
                 return
-
-    def _tell_details(self) -> None:
-        try:
-            while self._details:
-                logger().debug("booboo: %s", one_line(self._details.popleft(), MOST_OF_NOTE))
-        except failures():  # raised by the program's own handler, or another thread emptied the queue
-            return
 
 
 def begin_debugging() -> None:
@@ -86,12 +86,7 @@ def _in_a_logging_handler() -> bool:
     file = getattr(logging, "__file__", None)
     frame: Optional[FrameType] = sys._getframe()
     while file is not None and frame is not None:
-        if exact(frame.f_code.co_filename) == file and frame.f_code.co_name in (
-            "handle",
-            "emit",
-            "callHandlers",
-            "filter",
-        ):
+        if exact(frame.f_code.co_filename) == file and frame.f_code.co_name in _HANDLING:
             return True
         frame = frame.f_back
     return False

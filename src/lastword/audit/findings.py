@@ -197,7 +197,6 @@ def _births(layout: Layout) -> Iterator[Finding]:
 
 
 def _writers_themselves(layout: Layout) -> Iterator[Finding]:
-    """Check the writers' directories and their contents."""
     owner = os.lstat(layout.spool).st_uid
     for name, found in _inside(layout.writers):
         path = os.path.join(layout.writers, name)

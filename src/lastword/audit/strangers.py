@@ -39,11 +39,11 @@ def strangers_above(spool: str, owner: int) -> Iterator[Stranger]:
             what = f"the link {path}" if is_link else path
             yield Stranger(f"{_user(found.st_uid)} owns {what}", f"chown it to root or to {_user(owner)}")
         elif not is_link and not found.st_mode & stat.S_ISVTX:
-            for who in _others_who_may_write(path, found, owner, users):
+            for who in _users_who_may_write(path, found, owner, users):
                 yield Stranger(f"{who} may write to {path}", f"chmod go-w {path}, or chmod +t {path}")
 
 
-def _others_who_may_write(path: str, found: os.stat_result, owner: int, users: set[int]) -> Iterator[str]:
+def _users_who_may_write(path: str, found: os.stat_result, owner: int, users: set[int]) -> Iterator[str]:
     if found.st_mode & stat.S_IWOTH:
         yield "everybody"
     elif found.st_mode & stat.S_IWGRP:

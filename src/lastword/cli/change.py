@@ -30,7 +30,7 @@ from lastword.spool.orders import PURGE, REPLAY, Answer, Order
 #: Seconds that a flusher has to carry out an order, and that a command waits for another command to end.
 PATIENCE = 30.0
 
-_LOOK = 0.05
+_INTERVAL = 0.05
 
 #: The argument that stands for events captured without a DSN.
 _NONE = "none"
@@ -145,8 +145,8 @@ def _carried_out(layout: Layout, order_id: str) -> Answer:
                         f"not done within {PATIENCE:g} s, so nothing was changed ({name} leads); "
                         "`lastword doctor` may say why"
                     )
-                stand_in.look()
-                time.sleep(_LOOK)
+                stand_in.lead_if_needed()
+                time.sleep(_INTERVAL)
         except KeyboardInterrupt:
             orders.withdraw(layout, order_id)
             raise
@@ -165,7 +165,7 @@ def _alone(layout: Layout) -> Iterator[None]:
         while not _is_locked(descriptor):
             if time.monotonic() > deadline:
                 raise SpoolError(f"another command is changing {layout.spool}; try again when it has ended")
-            time.sleep(_LOOK)
+            time.sleep(_INTERVAL)
         yield
     finally:
         os.close(descriptor)

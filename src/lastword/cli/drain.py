@@ -16,7 +16,7 @@ from lastword.spool.places import find
 
 #: The shortest pause between two readings of the accounts, in seconds; a pause is also at least ``_SHARE`` times as
 #: long as the reading before it took.
-_LOOK = 0.1
+_INTERVAL = 0.1
 _SHARE = 5.0
 
 
@@ -38,7 +38,7 @@ def run(*, spool: Optional[str], timeout: float) -> int:
         output.line(f"{delivered} delivered, nothing is left")
         return 0
     output.line(f"{delivered} delivered, {after.sendable} left")
-    for reason in _why(layout, after):
+    for reason in _reasons_for_the_rest(layout, after):
         output.line(f"lastword flush: {reason}", error=True)
     return 1
 
@@ -50,14 +50,14 @@ def _drain(layout: Layout, timeout: float, show: progress.Show) -> tuple[Account
     before = after = read_accounts(layout.spool)
     with StandIn(layout, deadline) as stand_in:
         while after.sendable and time.monotonic() < deadline and not stands_still(layout, after.flusher):
-            stand_in.look()
+            stand_in.lead_if_needed()
             began = time.monotonic()
             after = read_accounts(layout.spool)
             settled = _settled(after) - _settled(before)
             show(settled, settled + after.sendable)
             if not may_still_be_sent(after, time.time(), deadline - time.monotonic(), asked_at):
                 break
-            pause = max(_LOOK, _SHARE * (time.monotonic() - began))
+            pause = max(_INTERVAL, _SHARE * (time.monotonic() - began))
             time.sleep(max(min(pause, deadline - time.monotonic()), 0.0))
     return before, read_accounts(layout.spool)
 
@@ -82,8 +82,7 @@ def _settled(accounts: Accounts) -> int:
     return accounts.recorded - accounts.held
 
 
-def _why(layout: Layout, accounts: Accounts) -> list[str]:
-    """Return the known reasons why events are left."""
+def _reasons_for_the_rest(layout: Layout, accounts: Accounts) -> list[str]:
     pid = accounts.flusher
     if pid is not None and stands_still(layout, pid):
         return [f"{leader_name(pid)} leads, but is stopped" + (f": kill -CONT {pid}" if pid else "")]

@@ -26,8 +26,8 @@ from lastword.spool.ledger import DestinationHealth, LedgerView
 from lastword.spool.lock import holder
 
 #: Seconds between checks whether to take over and, while leading, whether to stop.
-_LOOK = 0.25
-_LOOK_LEADING = 0.5
+_INTERVAL = 0.25
+_INTERVAL_LEADING = 0.5
 #: Seconds to wait after an error.
 _PAUSE = 5.0
 #: Failures in a row from which on trouble is reported.
@@ -57,7 +57,7 @@ def run(*, spool: Optional[str], exit_when_empty: bool) -> int:
                 succession.give_up()
             if not stop.is_set():  # the spool was removed meanwhile, or a program is about to write to it
                 layout = resolve_spool.to_lead(spool, "flusher")
-                stop.wait(_LOOK)
+                stop.wait(_INTERVAL)
         _log("stopped")
     return 0
 
@@ -77,7 +77,7 @@ def _wait_for_others(layout: Layout, succession: Succession, stop: threading.Eve
             reported = leader
         if exit_when_empty and not read_accounts(layout.spool).sendable:
             return False
-        stop.wait(_LOOK)
+        stop.wait(_INTERVAL)
     return False
 
 
@@ -85,7 +85,7 @@ def _lead(layout: Layout, succession: Succession, stop: threading.Event, *, stay
     leading = Leading(layout, stays=stays, succession=succession)
     reported: dict[str, str] = {}
     view = LedgerView(layout)
-    while not leading.has_left(_LOOK_LEADING):
+    while not leading.has_left(_INTERVAL_LEADING):
         if stop.is_set():
             leading.stop()
         for key, text in news(reported, view.look().destinations):

@@ -73,7 +73,7 @@ class StandIn:
             with _spool_errors():
                 self._leading.end(min(max(self._deadline - time.monotonic(), 0.0), DRAIN_AT_TERM))
 
-    def look(self) -> None:
+    def lead_if_needed(self) -> None:
         """Start leading if no process leads any more; the caller repeats this call. Raises SpoolError."""
         with _spool_errors():
             if self._leading is None and not is_taken(self._layout):

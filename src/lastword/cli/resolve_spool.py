@@ -27,7 +27,7 @@ def to_read(asked: Optional[str]) -> Layout:
     configured = Config.load({"spool": asked}).spool
     layout = find(configured)
     if layout is None and configured:
-        layout = _of_somebody_else(Layout(configured))
+        layout = _if_readable(Layout(configured))
     if layout is None:
         counted = [refused_text(each) for each in refusals(Layout(configured or os.devnull))]
         captured = "; ".join(counted) or "nothing was captured"
@@ -36,7 +36,7 @@ def to_read(asked: Optional[str]) -> Layout:
     return layout
 
 
-def _of_somebody_else(layout: Layout) -> Optional[Layout]:
+def _if_readable(layout: Layout) -> Optional[Layout]:
     """Return ``layout`` if this user, such as root, can read it. Raises SpoolError for a link, for instance."""
     try:
         with inside.directory(layout.base):

@@ -17,7 +17,7 @@ from lastword.spool.ledger import DestinationHealth, Ledger
 from lastword.spool.places import find
 
 #: Seconds between checks whether waiting is still useful.
-_LOOK = 0.25
+_INTERVAL = 0.25
 
 
 def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
@@ -36,7 +36,7 @@ def run(dsn: Optional[str], *, spool: Optional[str], timeout: float) -> int:
     if layout is None:
         raise SpoolError("the spool was removed before the event was sent")
     key = config.destination.key
-    while not (settled := lastword.flush(_LOOK)):
+    while not (settled := lastword.flush(_INTERVAL)):
         if time.monotonic() - began > timeout or _health(layout, key).misconfigured:
             break
     milliseconds = (time.monotonic() - began) * 1000

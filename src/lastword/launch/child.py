@@ -29,7 +29,7 @@ _SHELL = "/bin/sh"
 #: Seconds to wait for the end of the child; one that takes longer is reaped at a later start.
 _PATIENCE = 0.25
 
-_LOOK = 0.0005
+_INTERVAL = 0.0005
 
 
 class Children:
@@ -108,7 +108,7 @@ class Children:
                 raise OSError(errno.ENOEXEC, "it ended while it started")
             if reaped and (reading is None or answer or time.monotonic() - began > answer_within):
                 return
-            sleep(_LOOK)
+            sleep(_INTERVAL)
 
     def _forget(self, starter: int, pid: int) -> None:
         with suppressed(ValueError):  # another thread has removed it

@@ -22,7 +22,7 @@ from lastword.spool.layout import Layout
 _LEAVE_WAIT = 0.5
 
 #: Seconds between two checks whether a pause is over or the process ends.
-_PAUSE_LOOK = 0.1
+_PAUSE_INTERVAL = 0.1
 
 
 class Lead(Protocol):
@@ -92,7 +92,7 @@ class ThreadStarter:
         while True:
             mine.wanted = False
             while _wait_left(layout) and not self._is_leaving():
-                time.sleep(_PAUSE_LOOK)
+                time.sleep(_PAUSE_INTERVAL)
             if not self._is_leaving():
                 self._lead(layout)
             if _wait_left(layout) and not self._is_leaving():

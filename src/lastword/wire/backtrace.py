@@ -131,7 +131,6 @@ def rendered(body: bytes, content_type: str, destination: Destination, limit: Op
 
 
 def judge(reply: HttpReply, history: History) -> Verdict:
-    """Return the verdict on the tracker's answer."""
     if reply.status == 200 and _has_receipt(reply.body):
         return Delivered()
     if 200 <= reply.status < 300:
@@ -226,7 +225,6 @@ def _json(value: Any) -> bytes:
 
 
 def _parts(event: Event) -> list[Part]:
-    """Return the parts that go with the report."""
     crumbs = event["breadcrumbs"]
     return [*parts(event), *([Part(BREADCRUMBS, BYTES, _json(_breadcrumbs(event)))] if crumbs else [])]
 

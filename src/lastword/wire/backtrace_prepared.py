@@ -40,9 +40,8 @@ def prepared_of(event: Event) -> Optional[Prepared]:
     return cast("Optional[Prepared]", cast("dict[str, Any]", event).get(PREPARED))
 
 
-def with_prepared(event: Event, changes: Prepared) -> Event:
-    """Return the event with another ``Prepared``."""
-    return cast("Event", {**event, PREPARED: changes})
+def with_prepared(event: Event, prepared: Prepared) -> Event:
+    return cast("Event", {**event, PREPARED: prepared})
 
 
 def with_more_source(event: Event, read_lines: Callable[[str], Optional[list[str]]]) -> Event:

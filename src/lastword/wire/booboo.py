@@ -80,5 +80,4 @@ def rendered(body: bytes, content_type: str, destination: Destination, limit: Op
 
 
 def judge(reply: HttpReply, history: History) -> Verdict:
-    """Return the verdict on the tracker's answer."""
     return Delivered() if 200 <= reply.status < 300 else verdict_without_success(reply)

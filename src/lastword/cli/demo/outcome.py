@@ -62,7 +62,6 @@ class Outcome:
         return ""
 
     def rows(self) -> list[Row]:
-        """Return the rows of the table."""
         return [
             ("raised", str(self.raised), f"{self.in_gunicorn} in gunicorn, {self.in_celery} in Celery"),
             ("delivered", str(self.delivered), "found at the tracker"),

@@ -215,7 +215,6 @@ def _wait_for_flusher(spool: Path) -> bool:
 
 
 def _end_flusher(spool: Path) -> None:
-    """End the flusher of the demo's own spool."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         pid = holder(Layout(str(spool)).flusher_lock)
         if pid:

@@ -1,4 +1,4 @@
-"""How much the demo does."""
+"""How much the demo does, and in what time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """How much the demo does, and in what time."""
-
     requests: int
     request_kills: int
     tasks: int

@@ -251,14 +251,6 @@ def attachments_left_out(event: Event, why: str) -> Event:
     return cast("Event", {**event, "attachments": bare})
 
 
-def shown_value(variable: Variable) -> str:
-    """Return the text shown for a variable's value: its repr, ``[filtered]``, or ``<TypeName>`` if repr failed."""
-    _name, mark, text = variable
-    if mark == "filtered":
-        return FILTERED
-    return f"<{text}>" if mark == "failed" else text
-
-
 def told_of(attachment: Attachment) -> str:
     """Describe an attachment in a few words."""
     size, left_out = attachment["size"], attachment["left_out"]
@@ -302,6 +294,14 @@ def placeholder(file: str, function: str, line: int) -> Frame:
 def frames_left_out(count: int) -> Frame:
     """Return the frame that replaces ``count`` left-out frames in a stack."""
     return placeholder(LEFT_OUT, f"({count} frames left out)", 0)
+
+
+def shown_value(variable: Variable) -> str:
+    """Return the text shown for a variable's value: its repr, ``[filtered]``, or ``<TypeName>`` if repr failed."""
+    _name, mark, text = variable
+    if mark == "filtered":
+        return FILTERED
+    return f"<{text}>" if mark == "failed" else text
 
 
 def new_id() -> str:

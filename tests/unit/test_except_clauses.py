@@ -26,11 +26,12 @@ MEANT = frozenset(
     (
         *("integrations/asgi.py", "integrations/child_processes.py", "hooks/catch.py", "hooks/excepthooks.py"),
         *(
-            "compat/backtracepython/calls.py",
+            "compat/backtracepython/client.py",
             "transport/http_sender.py",
             "transport/timely_connections.py",
             "dsn.py",
             "config.py",
+            "options.py",
         ),
         "flusher/daemon.py",  # it has a process of its own
         *("interruption.py", "__init__.py", "compat/at_start/sitecustomize.py", "compat/aliases.py"),

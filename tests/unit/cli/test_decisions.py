@@ -84,5 +84,5 @@ def test_ids_may_be_cut_short() -> None:
     assert whole_ids(["B", "aa1"], iter(known)) == ["bb33", "aa11"]
     with pytest.raises(SpoolError, match="2 ids begin with this"):
         whole_ids(["aa"], iter(known))
-    with pytest.raises(SpoolError, match="no event here"):
+    with pytest.raises(SpoolError, match="no event has this id"):
         whole_ids(["cc"], iter(known))

@@ -195,8 +195,8 @@ def test_the_flusher_in_the_foreground(tmp_path: Path, planted: tuple[Path, list
         return err
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(foreground, "_FAILURES_TOLD", 1)
-        patch.setattr(foreground, "_LOOK_LEADING", 0.02)
+        patch.setattr(foreground, "_FAILURES_REPORTED", 1)
+        patch.setattr(foreground, "_INTERVAL_LEADING", 0.02)
         patch.setattr(foreground, "_PAUSE", 0.01)
         assert harm_in(say_until("events are kept")) == []
         patch.setattr(Flusher, "run", breaks)

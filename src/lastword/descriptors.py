@@ -1,9 +1,12 @@
-"""Keep lastword's file descriptors apart from the program's standard streams."""
+"""Descriptors of lastword's files: closed after use, and kept apart from those of the program."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from typing import Optional
+
+from lastword.interruption import failures, suppressed
 
 _DUPLICATE: int = getattr(fcntl, "F_DUPFD_CLOEXEC", fcntl.F_DUPFD)  # PyPy has only the latter
 
@@ -22,3 +25,60 @@ def beside_standard_streams(descriptor: int) -> int:
         return higher
     finally:
         os.close(descriptor)
+
+
+def identity_of(found: os.stat_result) -> tuple[int, int]:
+    """Return the device and inode of a file."""
+    return found.st_dev, found.st_ino
+
+
+class closing(int):  # noqa: N801 (named like contextlib.closing)
+    """A descriptor that a ``with`` block closes at its end. An int, because no code of ours may run between its opening
+    and the block: an interruption there would leave it open.
+    """
+
+    __enter__ = int.__int__
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self)
+
+
+class KeptDescriptor:
+    """A descriptor that a thread of the program keeps open for longer than a moment. The program may close it, and its
+    number may then be another file's.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._identity = identity_of(os.fstat(number))
+
+    def size(self) -> Optional[int]:
+        """Return the size of its file in bytes; None if the descriptor is closed, or is another file's by now."""
+        found = self._found()
+        return None if found is None else found.st_size
+
+    def is_there(self) -> bool:
+        """Return whether it still is the descriptor of its file, and the file has not been removed."""
+        found = self._found()
+        return found is not None and found.st_nlink > 0
+
+    def _found(self) -> Optional[os.stat_result]:
+        try:
+            found = os.fstat(self.number)
+        except failures(OSError):
+            return None
+        return found if identity_of(found) == self._identity else None
+
+    def close(self) -> None:
+        """Close it, unless it is another file's."""
+        close_if_same(self.number, self._identity)
+
+
+def close_if_same(descriptor: int, identity: tuple[int, int]) -> None:
+    """Close ``descriptor`` if it still is the file of this (device, inode).
+
+    A program that daemonises closes every descriptor, and another file may then get the number.
+    """
+    with suppressed(OSError):  # closed already
+        if identity_of(os.fstat(descriptor)) == identity:
+            os.close(descriptor)

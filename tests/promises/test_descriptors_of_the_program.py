@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lastword.descriptors import KeptDescriptor
 from lastword.flusher.glance import Glance
-from lastword.spool.lock import KeptDescriptor
 from lastword.testing import LoopbackTracker
 from lastword.transport.timely_connections import GuardedSocket, over_tls
 from tests.support.programs import PROGRAMS, run

@@ -40,7 +40,6 @@ EXCEPTIONS = {
     "spool/identity.py": {"os.open(path, os.O_RDONLY)", "os.readlink('/proc/self/ns/pid')"},  # of /proc
     "spool/clock.py": {"os.readlink('/proc/self/ns/time')"},
     "spool/installed.py": {"os.scandir(place or '.')"},  # where the program imports from
-    "spool/leader.py": {"os.open(f'/proc/{pid}/stat', os.O_RDONLY)"},
     "spool/limits.py": {
         "os.stat(path)",  # the file system that a spool is on, or would be
         "os.statvfs(descriptor)",

@@ -14,6 +14,7 @@ import stat
 import tokenize
 from typing import Any, Optional, cast
 
+from lastword.descriptors import closing, identity_of
 from lastword.dsn import Destination
 from lastword.event import Event, FileFound, with_all_parts
 from lastword.interruption import failures
@@ -30,18 +31,15 @@ def with_attached_files(event: Event) -> Event:
 
 def _beginning(then: FileFound) -> Optional[bytes]:
     try:
-        descriptor = os.open(then["path"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
+        with closing(os.open(then["path"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)) as descriptor:
             found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or (found.st_dev, found.st_ino) != (then["device"], then["inode"]):
+            if not stat.S_ISREG(found.st_mode) or identity_of(found) != (then["device"], then["inode"]):
                 return None
             if found.st_size < then["size"]:  # checked before memory is allocated for the size in the record
                 return None
             with open(descriptor, "rb", closefd=False) as file:
                 content = file.read(then["size"])
             return content if len(content) == then["size"] else None
-        finally:
-            os.close(descriptor)
     except failures(OSError, ValueError):
         return None
 

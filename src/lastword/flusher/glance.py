@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from typing import Optional
 
+from lastword.descriptors import KeptDescriptor
 from lastword.interruption import failures
 from lastword.spool import inside
 from lastword.spool.layout import ALIVE_LOCK, may_have_changed, open_private
-from lastword.spool.lock import KeptDescriptor, holder
+from lastword.spool.lock import holder
 from lastword.spool.reader import size_of
 
 #: Seconds without a change after which a writer is idle, and seconds between two checks of its directory and lock then.

@@ -7,6 +7,7 @@ import traceback
 from typing import Callable
 
 from lastword import diagnostics
+from lastword.descriptors import closing
 from lastword.errors import SpoolError
 from lastword.flusher import breakdown
 from lastword.flusher.loop import Flusher
@@ -39,8 +40,5 @@ def _log(layout: Layout) -> None:
     except failures(OSError, SpoolError) as error:
         diagnostics.note("spool", f"events are not sent: {error}")
         return
-    with suppressed(OSError):
-        try:
-            write_all(descriptor, text.encode("utf-8", "backslashreplace"))
-        finally:
-            os.close(descriptor)
+    with suppressed(OSError), closing(descriptor):
+        write_all(descriptor, text.encode("utf-8", "backslashreplace"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
+from lastword.descriptors import KeptDescriptor
 from lastword.errors import SpoolError
 from lastword.flusher import schedule
 from lastword.flusher.backlog import Backlog, Candidate
@@ -25,7 +26,6 @@ from lastword.interruption import failures
 from lastword.spool import aside, inside
 from lastword.spool.layout import Layout, may_have_changed
 from lastword.spool.ledger import Ledger
-from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import list_segments
 from lastword.spool.record import Damage
 

@@ -13,6 +13,7 @@ import traceback
 from types import TracebackType
 from typing import Optional
 
+from lastword.descriptors import closing
 from lastword.errors import SpoolError
 from lastword.flusher import schedule
 from lastword.interruption import failures, suppressed
@@ -52,12 +53,10 @@ class Net:
             return
         self._said.add(kind)
         told = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-_MOST_SAID:]
-        with suppressed(OSError, SpoolError):
-            descriptor = open_private(self._layout.flusher_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            try:
-                write_all(descriptor, f"{what} failed; all else goes on:\n{told}".encode("utf-8", "backslashreplace"))
-            finally:
-                os.close(descriptor)
+        text = f"{what} failed; all else goes on:\n{told}".encode("utf-8", "backslashreplace")
+        appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with suppressed(OSError, SpoolError), closing(open_private(self._layout.flusher_log, appending)) as log:
+            write_all(log, text)
 
 
 class _Below:

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Callable
 
+from lastword.descriptors import KeptDescriptor
 from lastword.event import new_id
 from lastword.flusher import schedule
 from lastword.flusher.retention import SetAside
@@ -32,7 +33,6 @@ from lastword.spool.layout import (
 )
 from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
 from lastword.spool.limits import Limits
-from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import TORN, list_segments, read_lines_of, size_of
 from lastword.spool.record import Damage, body_of, frame
 

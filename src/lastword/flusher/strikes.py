@@ -65,7 +65,7 @@ class InFlight:
                 "strikes": {id: self.strikes[id] for id in _last(self.strikes)[-_MOST // 4 :]},
             }
         )
-        write_in_place(layout.in_flight, text.encode("ascii"), SIZE)
+        write_in_place(layout.in_flight, text.encode("ascii").ljust(SIZE))
 
 
 def _id(told: object) -> str:

@@ -6,10 +6,10 @@ import functools
 import os
 from collections.abc import Callable
 
-from lastword.interruption import failures
+from lastword.descriptors import KeptDescriptor
+from lastword.interruption import suppressed
 from lastword.spool import inside
 from lastword.spool.layout import open_private, segment_name
-from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import Segments, size_of
 
 
@@ -44,14 +44,9 @@ class Syncer:
 
 
 def _fsync(opened: Callable[[], int]) -> None:
-    try:
-        descriptor = opened()
-        kept = KeptDescriptor(descriptor)  # because a disk may be slow
-    except failures(OSError):
-        return
-    try:
-        os.fsync(descriptor)
-    except failures(OSError):
-        pass
-    finally:
-        kept.close()
+    with suppressed(OSError):
+        kept = KeptDescriptor(opened())  # because a disk may be slow
+        try:
+            os.fsync(kept.number)
+        finally:
+            kept.close()

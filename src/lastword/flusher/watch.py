@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator
 from itertools import chain
 from typing import NamedTuple, Optional, Union
 
+from lastword.descriptors import KeptDescriptor
 from lastword.flusher.glance import Glance
 from lastword.flusher.syncing import Syncer
 from lastword.flusher.waiting_line import State, Waiting
@@ -34,7 +35,6 @@ from lastword.spool.layout import (
 )
 from lastword.spool.ledger import MAX_ABOVE, WriterEntry, dropped
 from lastword.spool.limits import Limits
-from lastword.spool.lock import KeptDescriptor
 from lastword.spool.reader import Line, Segments, list_segments, occupied, read_bytes, read_lines, read_record, size_of
 from lastword.spool.record import Damage, Record
 from lastword.spool.redirects import Redirect, Redirects, resolve

@@ -21,7 +21,8 @@ import zlib
 from typing import Optional
 
 from lastword import checked
-from lastword.interruption import failures
+from lastword.descriptors import closing
+from lastword.interruption import failures, suppressed
 from lastword.spool.layout import BLACKBOX, open_private, segment_name, write_all
 from lastword.spool.outcomes import read_counts
 from lastword.spool.reader import size_of
@@ -41,14 +42,11 @@ class WriterState:
 
 def create(path: str) -> None:
     """Make an empty black box. Raises OSError."""
-    descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-    try:
+    with closing(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)) as descriptor:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(descriptor, 0, SIZE)
         else:
             write_all(descriptor, bytes(SIZE))
-    finally:
-        os.close(descriptor)
 
 
 def store(descriptor: int, state: WriterState) -> None:
@@ -71,20 +69,10 @@ def read(path: str) -> Optional[WriterState]:
     empty.
     """
     newest, content = WriterState(), b""
-    try:
-        descriptor = open_private(path, os.O_RDONLY)
-    except failures(OSError):
-        return None
-    try:
+    with suppressed(OSError), closing(open_private(path, os.O_RDONLY)) as descriptor:  # use what could be read
         for offset in (0, _COPY):
             content += os.pread(descriptor, _COPY, offset)
-            copy = _parse(content[offset:])
-            if copy.generation > newest.generation:
-                newest = copy
-    except failures(OSError):
-        pass  # use what could be read
-    finally:
-        os.close(descriptor)
+            newest = max(newest, _parse(content[offset:]), key=lambda state: state.generation)
     return newest if newest.generation or content == bytes(2 * _COPY) else None
 
 

@@ -21,6 +21,7 @@ import time
 import zlib
 from typing import Any, Optional
 
+from lastword.descriptors import closing
 from lastword.interruption import failures
 from lastword.spool.installed import installed_distributions
 from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_object
@@ -113,7 +114,7 @@ def start_time(pid: int) -> Optional[int]:
     A zombie counts as gone: it will never write again.
     """
     try:
-        fields = _stat(pid)
+        fields = stat_of(pid)
         return None if fields[0] in (b"Z", b"X") else int(fields[19])
     except failures(OSError, ValueError, IndexError):
         return None
@@ -124,12 +125,13 @@ def _stack(pid: int) -> int:
     other users, and for a process that has changed its user).
     """
     try:
-        return int(_stat(pid)[25])
+        return int(stat_of(pid)[25])
     except failures(OSError, ValueError, IndexError):
         return 0
 
 
-def _stat(pid: int) -> list[bytes]:
+def stat_of(pid: int) -> list[bytes]:
+    """Return the fields of ``/proc/<pid>/stat`` behind the name: the state first. Raises OSError or ValueError."""
     line = _read_proc(f"/proc/{pid}/stat")
     return line[line.rindex(b")") + 2 :].split()  # the name in brackets may hold spaces
 
@@ -156,8 +158,5 @@ def _working_directory() -> Optional[str]:
 
 
 def _read_proc(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
+    with closing(os.open(path, os.O_RDONLY)) as descriptor:
         return os.read(descriptor, 4096)
-    finally:
-        os.close(descriptor)

@@ -21,10 +21,9 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple, Optional
 
-from lastword.descriptors import beside_standard_streams
+from lastword.descriptors import beside_standard_streams, close_if_same, closing, identity_of
 from lastword.interruption import failures, suppressed
 from lastword.spool.ownership import open_without_links, private_directory
 
@@ -68,22 +67,10 @@ class _Kept(_thread._local):
 _kept = _Kept()
 
 
-@contextmanager
-def kept(path: str) -> Iterator[None]:
+class kept:  # noqa: N801 (a class costs half of what a generator does)
     """Make this thread do everything in a spool directory, and in those below it, relative to one descriptor of it."""
-    before = _kept.directories
-    one = _keep(path, changes=True)
-    try:
-        yield
-    finally:
-        _let_go(one, before)
 
-
-class kept_to_look:  # noqa: N801 (as ``kept``; a class costs half of what a generator does)
-    """Like ``kept``, to do many things in a directory in less time. If it cannot be opened, each operation goes by the
-    path and raises its own error. Not for a generator that yields meanwhile: operations of the code that runs then
-    would be done there, too.
-    """
+    _changes = True
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -91,45 +78,39 @@ class kept_to_look:  # noqa: N801 (as ``kept``; a class costs half of what a gen
 
     def __enter__(self) -> None:
         self._before = _kept.directories
-        with suppressed(OSError):
-            self._one = _keep(self._path, changes=False)
+        descriptor = open_directory(self._path, changes=self._changes)
+        found = os.fstat(descriptor)
+        self._one = _Directory(self._path, descriptor, identity_of(found), found.st_uid, os.getpid())
+        _kept.directories = (*self._before, self._one)
 
     def __exit__(self, *_: object) -> None:
+        _kept.directories = self._before
         if self._one is not None:
-            _let_go(self._one, self._before)
+            close_if_same(self._one.descriptor, self._one.identity)
 
 
-def _keep(path: str, *, changes: bool) -> _Directory:
-    descriptor = open_directory(path, changes=changes)
-    found = os.fstat(descriptor)
-    one = _Directory(path, descriptor, (found.st_dev, found.st_ino), found.st_uid, os.getpid())
-    _kept.directories = (*_kept.directories, one)
-    return one
-
-
-def _let_go(one: _Directory, before: tuple[_Directory, ...]) -> None:
-    _kept.directories = before
-    if _is_still(one):  # else the program closed it, and the number may be another file's
-        os.close(one.descriptor)
-
-
-class directory:  # noqa: N801
-    """Open a directory of a spool and yield its descriptor. Root may open that of another user unless it ``changes``
-    anything; ``anew`` goes by the path even if this thread keeps a descriptor on the way.
+class kept_to_look(kept):  # noqa: N801
+    """Like ``kept``, to do many things in a directory in less time. If it cannot be opened, each operation goes by the
+    path and raises its own error. Not for a generator that yields meanwhile: operations of the code that runs then
+    would be done there, too.
     """
 
-    def __init__(self, path: str, *, changes: bool = False, anew: bool = False) -> None:
-        self._descriptor = open_directory(path, changes=changes, anew=anew)
+    _changes = False
 
-    def __enter__(self) -> int:
-        return self._descriptor
+    def __enter__(self) -> None:
+        with suppressed(OSError):
+            super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+
+def directory(path: str, *, changes: bool = False, anew: bool = False) -> closing:
+    """Open a directory as ``open_directory`` does, for a ``with`` block."""
+    return closing(open_directory(path, changes=changes, anew=anew))
 
 
 def open_directory(path: str, *, changes: bool = False, anew: bool = False) -> int:
-    """Open a directory as ``directory`` does; the caller closes the descriptor."""
+    """Open a directory of a spool; the caller closes the descriptor. Root may open that of another user unless it
+    ``changes`` anything; ``anew`` goes by the path even if this thread keeps a descriptor on the way.
+    """
     descriptor, _, is_kept = _reached(path, changes, anew)
     return beside_standard_streams(os.open(".", _DIRECTORY, dir_fd=descriptor)) if is_kept else descriptor
 
@@ -162,7 +143,7 @@ def identities_by_path(path: str) -> tuple[tuple[int, int], ...]:
     spool, v1, file = os.lstat(os.path.dirname(base)), os.lstat(base), os.lstat(path)
     if not (stat.S_ISDIR(spool.st_mode) and stat.S_ISDIR(v1.st_mode)):
         raise FileNotFoundError(errno.ENOENT, "The spool is no directory any more", path)
-    return tuple((found.st_dev, found.st_ino) for found in (spool, v1, file))
+    return tuple(map(identity_of, (spool, v1, file)))
 
 
 def lstat(path: str) -> os.stat_result:
@@ -342,9 +323,12 @@ def _kept_on_the_way_to(path: str) -> Optional[_Directory]:
             base = base or _taken_apart(path)[0]
             if end < len(base):
                 continue
-        if not _is_still(one):
-            raise OSError(errno.EBADF, "The descriptor of the spool was closed by the program", path)
-        return one
+        try:
+            if identity_of(os.fstat(one.descriptor)) == one.identity:
+                return one
+        except failures(OSError):
+            pass
+        raise OSError(errno.EBADF, "The descriptor of the spool was closed by the program", path)
     return None
 
 
@@ -356,13 +340,10 @@ def _is_directory_in(above: str, name: str) -> bool:
 
 
 def _open_base(base: str, changes: bool) -> tuple[int, int]:
-    spool = open_without_links(os.path.dirname(base), _DIRECTORY)
-    try:
+    with closing(open_without_links(os.path.dirname(base), _DIRECTORY)) as spool:
         owner = os.fstat(spool).st_uid
         _may_be_used(owner, base, changes)
         return _checked(os.open(FORMAT, _DIRECTORY, dir_fd=spool), base, owner), owner
-    finally:
-        os.close(spool)
 
 
 def _may_be_used(owner: int, path: str, changes: bool) -> None:
@@ -395,11 +376,3 @@ def _regular(descriptor: int, path: str, owner: int, flags: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _is_still(one: _Directory) -> bool:
-    try:
-        found = os.fstat(one.descriptor)
-    except failures(OSError):
-        return False
-    return (found.st_dev, found.st_ino) == one.identity

@@ -38,6 +38,7 @@ from contextlib import contextmanager
 from typing import Any, Optional
 
 from lastword import checked
+from lastword.descriptors import closing
 from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
@@ -253,37 +254,28 @@ def reserve(path: str, size: int) -> None:
     """Allocate the first ``size`` bytes of a file, zeros where there were none. Best effort."""
     if not hasattr(os, "posix_fallocate"):
         return
-    try:
+    with suppressed(OSError):  # not there yet
         if inside.lstat(path).st_size >= size:
             return
-    except failures(OSError):
-        pass  # not there yet
-    try:
-        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT)
-    except failures(OSError):
-        return
-    try:
+    with suppressed(OSError), closing(open_private(path, os.O_WRONLY | os.O_CREAT)) as descriptor:
         os.posix_fallocate(descriptor, 0, size)
-    except failures(OSError):
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def read_small_file(path: str, limit: int = 1 << 20) -> bytes:
     """Return the first ``limit`` bytes of a spool file; raises OSError."""
-    descriptor = open_private(path, os.O_RDONLY)
-    try:
-        pieces = []
-        while limit > 0:
-            piece = os.read(descriptor, limit)
-            if not piece:
-                break
-            pieces.append(piece)
-            limit -= len(piece)
-        return b"".join(pieces)
-    finally:
-        os.close(descriptor)
+    with closing(open_private(path, os.O_RDONLY)) as descriptor:
+        return read_at(descriptor, 0, limit)
+
+
+def read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """Return ``length`` bytes of a file, or fewer where it ends; a length beyond its end costs no memory."""
+    length = min(length, max(os.fstat(descriptor).st_size - offset, 0))
+    pieces = []
+    while length > 0 and (piece := os.pread(descriptor, length, offset)):
+        pieces.append(piece)
+        length -= len(piece)
+        offset += len(piece)
+    return b"".join(pieces)
 
 
 def read_object(path: str, limit: int = 1 << 20) -> dict[str, Any]:
@@ -291,15 +283,16 @@ def read_object(path: str, limit: int = 1 << 20) -> dict[str, Any]:
     return checked.mapping(checked.json_value(read_small_file(path, limit)))
 
 
-def write_in_place(path: str, content: bytes, size: int) -> None:
-    """Write ``content``, padded with blanks to ``size`` bytes, over a file's content: once the file has that size, this
-    needs no room on a full disk. No other process may write to it meanwhile. Raises OSError.
+def write_in_place(path: str, content: bytes, size: int = 0) -> None:
+    """Write ``content`` over the beginning of a file: as far as the file reaches, this needs no room on a full disk. An
+    empty or new file first gets ``size`` zeros. No other process may write to it meanwhile. Raises OSError.
     """
-    descriptor = open_in_place(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        write_all(descriptor, content.ljust(size))
-    finally:
-        os.close(descriptor)
+    with closing(open_in_place(path, os.O_WRONLY | os.O_CREAT)) as descriptor:
+        if os.fstat(descriptor).st_size == 0:
+            write_all(descriptor, bytes(size))
+        at, view = 0, memoryview(content)
+        while at < len(view):
+            at += os.pwrite(descriptor, view[at:], at)
 
 
 def write_whole_file(path: str, content: bytes, by: str = "") -> None:
@@ -312,10 +305,8 @@ def write_whole_file(path: str, content: bytes, by: str = "") -> None:
         inside.unlink(aside)  # left by a process that was killed in the midst of this
     descriptor = open_private(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        try:
+        with closing(descriptor):
             write_all(descriptor, content)
-        finally:
-            os.close(descriptor)
         inside.rename(aside, path)
     except failures(OSError):
         inside.unlink(aside)

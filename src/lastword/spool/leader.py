@@ -17,6 +17,7 @@ from typing import Any, Optional
 from lastword import checked
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
+from lastword.spool.identity import stat_of
 from lastword.spool.layout import Layout, read_object, write_whole_file
 from lastword.version import __version__
 
@@ -87,13 +88,6 @@ def stands_still(layout: Layout, pid: Optional[int]) -> bool:
 
 def _is_stopped(pid: int) -> bool:
     try:
-        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except failures(OSError):  # the process is gone, or there is no /proc
+        return stat_of(pid)[0] in (b"T", b"t")
+    except failures(OSError, ValueError, IndexError):  # the process is gone, or there is no /proc
         return False
-    try:
-        state = os.read(descriptor, 4096).rpartition(b")")[2].split()[:1]  # the name in brackets may hold spaces
-    except failures(OSError):
-        return False
-    finally:
-        os.close(descriptor)
-    return state in ([b"T"], [b"t"])

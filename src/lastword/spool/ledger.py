@@ -43,44 +43,19 @@ from collections import Counter
 from typing import Optional
 
 from lastword import checked
+from lastword.descriptors import closing
 from lastword.errors import SpoolError
 from lastword.interruption import failures
 from lastword.spool import clock
-from lastword.spool.health import DestinationHealth
-from lastword.spool.layout import (
-    Layout,
-    open_in_place,
-    open_private,
-    read_small_file,
-    reserve,
-    write_all,
-)
-from lastword.spool.outcomes import (
-    DELIVERED,
-    WriterEntry,
-    dropped,
-    read_counts,
-    reasons_of_dropped,
-    reasons_set_aside,
-    set_aside,
-)
-
-#: Modules that work with the ledger import its parts from here.
-__all__ = [
-    "DELIVERED",
-    "INITIAL_SIZE",
-    "MAX_ABOVE",
-    "DestinationHealth",
-    "Ledger",
-    "Totals",
-    "WriterEntry",
-    "dropped",
-    "newest_generation",
-    "preallocate",
-    "reasons_of_dropped",
-    "reasons_set_aside",
-    "set_aside",
-]
+from lastword.spool.health import DestinationHealth as DestinationHealth
+from lastword.spool.layout import Layout, open_private, read_at, read_small_file, reserve, write_in_place
+from lastword.spool.outcomes import DELIVERED as DELIVERED
+from lastword.spool.outcomes import WriterEntry as WriterEntry
+from lastword.spool.outcomes import dropped as dropped
+from lastword.spool.outcomes import read_counts
+from lastword.spool.outcomes import reasons_of_dropped as reasons_of_dropped
+from lastword.spool.outcomes import reasons_set_aside as reasons_set_aside
+from lastword.spool.outcomes import set_aside as set_aside
 
 INITIAL_SIZE = 256 << 10
 MAX_ABOVE = 256
@@ -270,37 +245,21 @@ def preallocate(layout: Layout) -> None:
 def _write_copy(path: str, generation: int, text: bytes) -> None:
     if len(text) > _MAX_LENGTH:
         raise OSError(errno.EFBIG, f"It would have {len(text)} bytes, and no more than {_MAX_LENGTH} are read", path)
-    descriptor = open_in_place(path, os.O_RDWR | os.O_CREAT)
-    try:
-        if os.fstat(descriptor).st_size == 0:
-            write_all(descriptor, bytes(INITIAL_SIZE))
-        copy = memoryview(_HEADER % (generation, len(text), _checksum(generation, text)) + text)
-        at = 0
-        while at < len(copy):
-            at += os.pwrite(descriptor, copy[at:], at)
-    finally:
-        os.close(descriptor)
+    write_in_place(path, _HEADER % (generation, len(text), _checksum(generation, text)) + text, INITIAL_SIZE)
 
 
 def _read_copy(path: str) -> Optional[tuple[int, bytes]]:
     """Return the copy's generation and JSON; None if they are missing or damaged."""
     try:
-        descriptor = open_private(path, os.O_RDONLY)
-    except failures(OSError):
-        return None
-    try:
-        words = os.pread(descriptor, _HEADER_SIZE, 0).split()
-        if len(words) != 5 or words[:2] != [b"lastword", b"ledger"]:
-            return None
-        generation, length, crc = int(words[2]), int(words[3]), int(words[4], 16)
-        if length > _MAX_LENGTH:
-            return None
-        text = _pread_all(descriptor, length, _HEADER_SIZE)
+        with closing(open_private(path, os.O_RDONLY)) as descriptor:
+            words = os.pread(descriptor, _HEADER_SIZE, 0).split()
+            if len(words) != 5 or words[:2] != [b"lastword", b"ledger"] or int(words[3]) > _MAX_LENGTH:
+                return None
+            text = read_at(descriptor, _HEADER_SIZE, int(words[3]))
+        generation, crc = int(words[2]), int(words[4], 16)
         return (generation, text) if _checksum(generation, text) == crc else None
     except failures(OSError, ValueError):
         return None
-    finally:
-        os.close(descriptor)
 
 
 def _decoded(copy: tuple[int, bytes]) -> Optional[Ledger]:
@@ -312,20 +271,6 @@ def _decoded(copy: tuple[int, bytes]) -> Optional[Ledger]:
 
 def _checksum(generation: int, text: bytes) -> int:
     return zlib.crc32(text, zlib.crc32(b"%020d" % generation))
-
-
-def _pread_all(descriptor: int, length: int, offset: int) -> bytes:
-    """Read ``length`` bytes, or fewer where the file ends; a claimed length beyond the file costs no memory."""
-    length = min(length, max(os.fstat(descriptor).st_size - offset, 0))
-    pieces = []
-    while length > 0:
-        piece = os.pread(descriptor, length, offset)
-        if not piece:
-            break
-        pieces.append(piece)
-        length -= len(piece)
-        offset += len(piece)
-    return b"".join(pieces)
 
 
 class LedgerView:

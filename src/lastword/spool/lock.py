@@ -24,6 +24,7 @@ import sys
 import time
 from typing import Optional
 
+from lastword.descriptors import close_if_same, closing, identity_of
 from lastword.interruption import failures
 from lastword.spool import inside
 from lastword.spool.layout import open_private
@@ -65,7 +66,7 @@ class LifetimeLock:
         self.path = path
         self._pid = os.getpid()
         self._descriptor = descriptor
-        self._identity = _identity(os.fstat(descriptor))
+        self._identity = identity_of(os.fstat(descriptor))
         try:
             self._place = inside.identities_by_path(path)
         except failures(OSError):  # removed meanwhile, as ``probe.lock`` is by other processes
@@ -124,7 +125,7 @@ class LifetimeLock:
             return False
         try:
             place = inside.identities_by_path(self.path)
-            if place != self._place or not self._identity == place[-1] == _identity(os.fstat(self._descriptor)):
+            if place != self._place or not self._identity == place[-1] == identity_of(os.fstat(self._descriptor)):
                 return False
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except failures(OSError):
@@ -191,7 +192,7 @@ def _await_probes(path: str, patience: float) -> bool:
 def _locked_by_this_process(path: str) -> bool:
     """Return whether any descriptor of this process, whichever interpreter opened it, holds the lock at ``path``."""
     try:
-        wanted = _identity(inside.lstat(path))
+        wanted = identity_of(inside.lstat(path))
         names = os.listdir("/proc/self/fd")
     except failures(OSError):
         return False
@@ -203,59 +204,9 @@ def _is_locked_by(number: str, wanted: tuple[int, int]) -> bool:
     ``fdinfo``.
     """
     try:
-        if _identity(os.stat(f"/proc/self/fd/{number}")) != wanted:
+        if identity_of(os.stat(f"/proc/self/fd/{number}")) != wanted:
             return False
-        descriptor = os.open(f"/proc/self/fdinfo/{number}", os.O_RDONLY)
-        try:
+        with closing(os.open(f"/proc/self/fdinfo/{number}", os.O_RDONLY)) as descriptor:
             return b"POSIX" in os.read(descriptor, 4096)
-        finally:
-            os.close(descriptor)
     except failures(OSError):  # closed meanwhile
         return False
-
-
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
-
-
-class KeptDescriptor:
-    """A descriptor that a thread of the program keeps open for longer than a moment. The program may close it, and its
-    number may then be another file's.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self._identity = _identity(os.fstat(number))
-
-    def size(self) -> Optional[int]:
-        """Return the size of its file in bytes; None if the descriptor is closed, or is another file's by now."""
-        found = self._found()
-        return None if found is None else found.st_size
-
-    def is_there(self) -> bool:
-        """Return whether it still is the descriptor of its file, and the file has not been removed."""
-        found = self._found()
-        return found is not None and found.st_nlink > 0
-
-    def _found(self) -> Optional[os.stat_result]:
-        try:
-            found = os.fstat(self.number)
-        except failures(OSError):
-            return None
-        return found if _identity(found) == self._identity else None
-
-    def close(self) -> None:
-        """Close it, unless it is another file's."""
-        close_if_same(self.number, self._identity)
-
-
-def close_if_same(descriptor: int, identity: tuple[int, int]) -> None:
-    """Close ``descriptor`` if it still is the file of this (device, inode).
-
-    A program that daemonises closes every descriptor, and another file may then get the number.
-    """
-    try:
-        if _identity(os.fstat(descriptor)) == identity:
-            os.close(descriptor)
-    except failures(OSError):
-        pass  # closed already

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Optional
 
-from lastword.descriptors import beside_standard_streams
+from lastword.descriptors import beside_standard_streams, closing
 from lastword.errors import SpoolError
 from lastword.event import new_id
 from lastword.interruption import failures, suppressed
@@ -83,7 +83,7 @@ def private_directory(path: str, within: int, *, make: bool, over_a_file: bool =
         descriptor = beside_standard_streams(_open(path, name, within, made=made))
     except failures(OSError) as error:
         raise OSError(error.errno, error.strerror, path) from None
-    try:
+    with closing(descriptor):
         found = os.fstat(descriptor)
         if found.st_uid != os.geteuid():
             whose = f"{path} belongs to uid {found.st_uid}, not to uid {os.geteuid()}"
@@ -94,8 +94,6 @@ def private_directory(path: str, within: int, *, make: bool, over_a_file: bool =
             if not os.access(name, os.W_OK | os.X_OK, dir_fd=within, effective_ids=_BY_EFFECTIVE_IDS):
                 raise SpoolError(f"{path} cannot be written to; chmod 700 it, or {ELSEWHERE}")
         yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -186,16 +184,11 @@ def _is_ours_alone(path: str, descriptor: int) -> bool:
     """Return whether it is the directory for temporary files, and everything in it belongs to this user or root."""
     if path != os.path.realpath(temporary()):
         return False
-    readable = beside_standard_streams(os.open(".", _DIRECTORY, dir_fd=descriptor))
-    try:
+    with closing(beside_standard_streams(os.open(".", _DIRECTORY, dir_fd=descriptor))) as readable:
         for _ in range(_LOOKS):  # a file renamed or removed during one scan is handled by the next
-            try:
+            with suppressed(FileNotFoundError):
                 owners = {os.lstat(name, dir_fd=readable).st_uid for name in os.listdir(readable)}
-            except FileNotFoundError:
-                continue
-            return owners <= {os.geteuid(), 0}
-    finally:
-        os.close(readable)
+                return owners <= {os.geteuid(), 0}
     return False
 
 
@@ -246,13 +239,10 @@ def _take_rights(name: str, within: int) -> None:
         if found.st_uid == os.geteuid() and found.st_mode & 0o700 != 0o700:
             os.chmod(name, stat.S_IMODE(found.st_mode) | 0o700, dir_fd=within, follow_symlinks=False)
         return
-    descriptor = beside_standard_streams(os.open(name, _STEP, dir_fd=within))
-    try:
+    with closing(beside_standard_streams(os.open(name, _STEP, dir_fd=within))) as descriptor:
         found = os.fstat(descriptor)
         if found.st_uid == os.geteuid() and found.st_mode & 0o700 != 0o700:
             os.chmod(f"/proc/self/fd/{descriptor}", stat.S_IMODE(found.st_mode) | 0o700)
-    finally:
-        os.close(descriptor)
 
 
 def _move_file_away(name: str, within: int) -> bool:

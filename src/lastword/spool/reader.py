@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple, Optional, Union
 
+from lastword.descriptors import closing
 from lastword.interruption import failures
 from lastword.spool import inside
 from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
@@ -64,10 +65,8 @@ def read_lines(path: str, offset: int, *, finished: bool, parse: Parser = parse_
         descriptor = open_private(path, os.O_RDONLY)
     except FileNotFoundError:
         return
-    try:
+    with closing(descriptor):
         yield from read_lines_of(descriptor, offset, finished=finished, parse=parse)
-    finally:
-        os.close(descriptor)
 
 
 def read_lines_of(descriptor: int, offset: int, *, finished: bool, parse: Parser = parse_head) -> Iterator[Line]:
@@ -161,11 +160,8 @@ def _lines_in(text: bytes, offset: int, broken_from: Optional[int], parse: Parse
 
 def read_bytes(path: str, start: int, end: int) -> bytes:
     """Return these bytes of a segment, at most as many as a record can have. Raises OSError."""
-    descriptor = open_private(path, os.O_RDONLY)
-    try:
+    with closing(open_private(path, os.O_RDONLY)) as descriptor:
         return os.pread(descriptor, min(end - start, MAX_RECORD), start)
-    finally:
-        os.close(descriptor)
 
 
 def read_record(path: str, start: int, end: int) -> Union[Record, Damage]:

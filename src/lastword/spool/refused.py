@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Optional
 
+from lastword.descriptors import closing
 from lastword.errors import SpoolError
 from lastword.interruption import failures, suppressed
 from lastword.spool import inside
@@ -64,11 +65,8 @@ def last(layout: Layout, reason: str) -> float:
 
 
 def _append(directory: str, name: str, number: int) -> None:
-    descriptor = open_private(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    try:
+    with closing(open_private(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND)) as descriptor:
         write_all(descriptor, b"." * number)
-    finally:
-        os.close(descriptor)
 
 
 def _files(layout: Layout) -> list[tuple[str, os.stat_result]]:

@@ -159,10 +159,9 @@ def is_helper_lock(layout: Layout, descriptor: int) -> bool:
     A helper opens that file before it can load the code that follows no links.
     """
     try:
-        found, there = os.fstat(descriptor), inside.lstat(layout.helper_lock)
+        return os.path.samestat(os.fstat(descriptor), inside.lstat(layout.helper_lock))
     except failures(OSError):
         return False
-    return (found.st_dev, found.st_ino) == (there.st_dev, there.st_ino)
 
 
 def has_led(layout: Layout, interpreter: str) -> bool:
@@ -190,7 +189,7 @@ def store(layout: Layout, state: StartState) -> None:
 
     It is written in place with a fixed length, so that an existing file needs no more room on a full disk.
     """
-    write_in_place(layout.start_state, json.dumps(state._asdict()).encode("ascii"), SIZE)
+    write_in_place(layout.start_state, json.dumps(state._asdict()).encode("ascii").ljust(SIZE))
 
 
 def clear_failures(layout: Layout) -> None:

@@ -16,10 +16,11 @@ import os
 import time
 from typing import Optional
 
+from lastword.descriptors import KeptDescriptor, close_if_same, closing, identity_of
 from lastword.dsn import Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import new_id
-from lastword.interruption import failures
+from lastword.interruption import failures, suppressed
 from lastword.nesting import Turn
 from lastword.spool import blackbox, destination, identity, inside, ledger, start
 from lastword.spool.layout import (
@@ -34,7 +35,7 @@ from lastword.spool.layout import (
     segment_name,
 )
 from lastword.spool.limits import Limits
-from lastword.spool.lock import KeptDescriptor, LifetimeLock, close_if_same
+from lastword.spool.lock import LifetimeLock
 from lastword.spool.record import MAX_BODY, MAX_RECORD, frame
 
 MAX_SEGMENT = 1 << 20
@@ -161,12 +162,9 @@ class Writer:
 
     def sync(self) -> None:
         """Wait until the open segment is on the disk itself; errors are left to the flusher's next scan."""
-        try:
-            found = os.fstat(self._descriptor)
-            if (found.st_dev, found.st_ino) == self._identity:
+        with suppressed(OSError):
+            if identity_of(os.fstat(self._descriptor)) == self._identity:
                 _fdatasync(self._descriptor)
-        except failures(OSError):
-            pass
 
     def append(self, body: bytes, to: Optional[Destination]) -> None:
         """Append one record; once this returns, it survives the process.
@@ -266,7 +264,7 @@ class Writer:
             found = os.fstat(self._descriptor)
         except failures(OSError):
             raise WriterLost("the segment's descriptor was closed") from None
-        if (found.st_dev, found.st_ino) != self._identity or found.st_nlink < 1:
+        if identity_of(found) != self._identity or found.st_nlink < 1:
             raise WriterLost("the segment's descriptor is another file's, or the segment was removed")
         now = time.monotonic()
         if now - self._path_checked >= _PATH_CHECK_INTERVAL:
@@ -302,7 +300,7 @@ class Writer:
             except failures(FileExistsError):  # made by a roll that was interrupted before it switched over
                 number += 1
         found = os.fstat(descriptor)
-        self._descriptor, self._identity, self._number = descriptor, (found.st_dev, found.st_ino), number
+        self._descriptor, self._identity, self._number = descriptor, identity_of(found), number
         self._position = (self._position[0], 0)
         self._torn = False
 
@@ -347,15 +345,13 @@ def _make_cradle(path: str) -> None:
 
 def _write_new_file(path: str, content: bytes) -> None:
     """Make a file in one write; raises OSError, and then leaves no part of it behind."""
-    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    try:
-        if os.write(descriptor, content) != len(content):
-            raise OSError(errno.ENOSPC, "the write came up short", path)
-    except failures(OSError):
-        inside.unlink(path)
-        raise
-    finally:
-        os.close(descriptor)
+    with closing(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)) as descriptor:
+        try:
+            if os.write(descriptor, content) != len(content):
+                raise OSError(errno.ENOSPC, "the write came up short", path)
+        except failures(OSError):
+            inside.unlink(path)
+            raise
 
 
 def _refusal(error: OSError) -> RecordRefused:

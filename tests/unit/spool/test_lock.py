@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
+from lastword.descriptors import close_if_same
 from lastword.event import new_id
 from lastword.spool import lock as lock_module
-from lastword.spool.lock import LifetimeLock, close_if_same, holder
+from lastword.spool.lock import LifetimeLock, holder
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ def test_thousands_of_small_segments(layout: Layout, monkeypatch: pytest.MonkeyP
             process.ends()
         watched = WatchedWriter(layout, process.writer.id, WriterEntry())
         look(watched, NOW)
-        watched.sizes()
+        retention.sizes_of(watched)
         assert asked.call_count == (0 if dead else 2)
         assert opened.call_count < 400
         monkeypatch.undo()
@@ -206,7 +206,7 @@ def test_room_is_made_in_few_rounds(layout: Layout) -> None:
     while retention.drop_oldest(layout, [watched], 8):
         rounds += 1
     assert rounds < 36
-    assert watched.sizes()[0] == 0
+    assert retention.sizes_of(watched)[0] == 0
     assert retention.limits_of([watched]) == Limits(spool=0)
 
 

@@ -64,7 +64,6 @@ def failing(where: Any, name: str, patch: pytest.MonkeyPatch, concerns: Any, err
 OF_A_WRITER = [
     "__init__",
     "refresh",
-    "look_at_files",
     "take_in",
     "refill",
     "settled_segments",
@@ -124,7 +123,7 @@ OF_A_RECORD: list[tuple[Any, str]] = [
     (HttpSender, "send"),
     (Consequences, "act_on"),
     (Consequences, "_settle"),
-    (Bookkeeper, "settle_delivered"),
+    (Bookkeeper, "settle"),
     (WatchedWriter, "settle"),
 ]
 

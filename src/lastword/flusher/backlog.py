@@ -39,11 +39,8 @@ class Backlog:
         beyond: dict[str, list[Candidate]] = {}
         for writer in writers:
             for line in writer.waiting():
-                if (
-                    line.to is not None
-                    and line.to not in self._resting
-                    and not (line.damage or line.state is State.IN_FLIGHT)
-                ):
+                is_sendable = line.state is State.HELD and line.damage is None
+                if is_sendable and line.to is not None and line.to not in self._resting:
                     place = found if line.captured_at <= horizon else beyond
                     place.setdefault(line.to, []).append((writer, line))
         self._lines = {}

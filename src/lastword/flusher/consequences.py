@@ -11,6 +11,7 @@ from lastword.flusher.outbox import Sending
 from lastword.flusher.schedule import Fate
 from lastword.flusher.settle import Bookkeeper
 from lastword.interruption import failures
+from lastword.spool.ledger import DELIVERED
 from lastword.wire.format import Blame, Delivered, Misconfigured, Refused, Retry, Verdict
 
 
@@ -63,7 +64,7 @@ class Consequences:
     def _settle(self, sending: Sending, attempt: Attempt, fate: Fate, now: float) -> None:
         writer, line, verdict = sending.writer, sending.line, attempt.verdict
         if isinstance(verdict, Delivered):
-            self._books.settle_delivered(writer, line, now)
+            self._books.settle(writer, line, DELIVERED, now)
             return
         try:
             if fate is Fate.SET_ASIDE:
@@ -75,7 +76,7 @@ class Consequences:
                 return
             if schedule.may_be_event(verdict):
                 line.leave_alone(schedule.event_pause(line.suspicions, random.random()))
-            if fate is Fate.WAITS_ALONE:
+            if fate is Fate.HELD_ALONE:
                 writer.defer(line)
         except failures(OSError):  # no room to set it aside: it stays in its segment
             line.leave_alone(schedule.STUCK_WAIT)

@@ -134,9 +134,8 @@ class Orders:
         purged = set()
         for writer in writers.values():
             for line in list(writer.waiting()):
-                if line.event_id in ids and line.state is not State.IN_FLIGHT:
-                    writer.settle(line, dropped(PURGED))
-                    self._books.mark_changed(now)
+                if line.event_id in ids and line.state is State.HELD:
+                    self._books.settle(writer, line, dropped(PURGED), now)
                     purged.add(line.event_id)
         return purged
 

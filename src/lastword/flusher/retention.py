@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from lastword.flusher.waiting_line import State
-from lastword.flusher.watch import Removable, WatchedWriter
-from lastword.interruption import suppressed
-from lastword.spool import aside, inside
-from lastword.spool.layout import Layout
+from lastword.flusher.watch import WatchedWriter
+from lastword.interruption import failures, suppressed
+from lastword.spool import aside, blackbox, inside
+from lastword.spool.layout import Layout, segment_number
 from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import SPOOL_FULL, TOO_OLD, Limits, spool_limit, widest
+from lastword.spool.reader import occupied
 
 #: Reason for dropped reports of the flusher itself: their loss is never reported.
 OWN_REPORT = "own report"
@@ -26,6 +27,15 @@ _SET_ASIDE_FULL = "set aside full"
 
 #: Least number of bytes that a file set aside counts for.
 _LEAST_OF_A_FILE = 4096
+
+
+class Removable(NamedTuple):
+    """A segment that its writer will never write to again; the lowest ``written_at`` is the oldest."""
+
+    written_at: int
+    size: int
+    writer: WatchedWriter
+    name: str
 
 
 def limits_of(writers: Collection[WatchedWriter]) -> Limits:
@@ -41,7 +51,7 @@ def drop_oldest(layout: Layout, writers: Collection[WatchedWriter], most: int | 
     """
     total, removable = 0, []
     for writer in writers:
-        size, candidates = writer.sizes()
+        size, candidates = sizes_of(writer)
         total += size
         removable += candidates
     limit = spool_limit(limits_of(writers).spool, layout.base, total)
@@ -54,6 +64,32 @@ def drop_oldest(layout: Layout, writers: Collection[WatchedWriter], most: int | 
             total -= segment.size
             gone.append(segment)
     return gone
+
+
+def sizes_of(writer: WatchedWriter) -> tuple[int, list[Removable]]:
+    """Return the bytes of all segments with unsettled lines, and which of these segments could be dropped for room.
+
+    Numbered segments are offered if the writer has finished them, up to the first with a record in flight; they must be
+    dropped in the order of their numbers.
+    """
+    total, removable, in_order, settled = 0, [], True, set(writer.settled_segments())
+    finished = blackbox.finished_upto(writer.directory, writer.segments.numbered, dead=writer.dead)
+    busy = {line.segment for line in writer.waiting() if line.state is State.IN_FLIGHT}
+    for name in writer.segments.names:
+        if name in settled:
+            continue
+        try:
+            found = inside.lstat(os.path.join(writer.directory, name))
+        except failures(OSError):
+            continue
+        size = occupied(found)
+        total += size
+        number = segment_number(name)
+        free = name not in busy and (number is None or number <= finished)
+        in_order = in_order and (free or number is None)
+        if free and (in_order or number is None):
+            removable.append(Removable(found.st_mtime_ns, size, writer, name))
+    return total, removable
 
 
 def drop_too_old(writers: Collection[WatchedWriter], now: float) -> int:

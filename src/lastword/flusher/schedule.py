@@ -79,12 +79,12 @@ def hurry(health: DestinationHealth, now: float, jitter: float) -> None:
 
 
 class Fate(Enum):
-    """The outcome of an attempt for its event."""
+    """The state of an event after an attempt (see ``lastword.spool``)."""
 
     DELIVERED = "delivered"
     SET_ASIDE = "set aside"
-    WAITS = "waits"
-    WAITS_ALONE = "waits alone"
+    HELD = "held"
+    HELD_ALONE = "held alone"
 
 
 def fate(verdict: Verdict, suspicions: int) -> Fate:
@@ -96,10 +96,10 @@ def fate(verdict: Verdict, suspicions: int) -> Fate:
     if isinstance(verdict, Delivered):
         return Fate.DELIVERED
     if isinstance(verdict, Refused):
-        return Fate.WAITS if verdict.blame is Blame.ADDRESS and not suspicions else Fate.SET_ASIDE
+        return Fate.HELD if verdict.blame is Blame.ADDRESS and not suspicions else Fate.SET_ASIDE
     if isinstance(verdict, Misconfigured) or verdict.blame is not Blame.EVENT or not suspicions:
-        return Fate.WAITS
-    return Fate.SET_ASIDE if suspicions >= MOST_TRIES - 1 else Fate.WAITS_ALONE
+        return Fate.HELD
+    return Fate.SET_ASIDE if suspicions >= MOST_TRIES - 1 else Fate.HELD_ALONE
 
 
 def speaks_well(verdict: Verdict) -> bool:

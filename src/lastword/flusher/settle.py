@@ -31,7 +31,7 @@ from lastword.spool.layout import (
     remove_directory,
     write_whole_file,
 )
-from lastword.spool.ledger import DELIVERED, Ledger, dropped, set_aside
+from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import Limits
 from lastword.spool.reader import TORN, list_segments, read_lines_of, size_of
 from lastword.spool.record import Damage, body_of, frame
@@ -80,8 +80,11 @@ class Bookkeeper:
         """Whether a checkpoint is needed, or an unlinked segment must be read once more."""
         return bool(self._unstored or self._graves)
 
-    def settle_delivered(self, writer: WatchedWriter, line: Waiting, now: float) -> None:
-        self._settle(writer, line, DELIVERED, now)
+    def settle(self, writer: WatchedWriter, line: Waiting, outcome: str | None, now: float) -> None:
+        """Count ``line`` under ``outcome``; None for a line that was never a record, or is lost."""
+        writer.settle(line, outcome)
+        self.steps += 1
+        self.mark_changed(now)
 
     def settle_refused(self, writer: WatchedWriter, line: Waiting, why: str, reason: str, now: float) -> None:
         """Set the record aside, counted under ``why``: refused, failed or poison. ``reason`` is for people.
@@ -89,7 +92,7 @@ class Bookkeeper:
         Raises OSError if there is no room for it; the record then stays where it is.
         """
         self._put_aside(writer, line, f"{line.event_id}.record", reason, now, why)
-        self._settle(writer, line, set_aside(why), now)
+        self.settle(writer, line, set_aside(why), now)
 
     def settle_damage(self, writer: WatchedWriter, line: Waiting, damage: Damage, now: float) -> None:
         """Set damaged bytes aside. They are not counted as a record: the missing sequence number shows the loss.
@@ -105,7 +108,7 @@ class Bookkeeper:
             if not torn:
                 raise
         writer.entry.interrupted += torn
-        self._settle(writer, line, None, now, lost=line.damage is None)
+        self.settle(writer, line, None, now)
 
     def checkpoint_is_due(self, now: float) -> bool:
         return schedule.checkpoint_due(verdicts=self._unstored, since=now - self._first_unstored_at)
@@ -160,13 +163,6 @@ class Bookkeeper:
     def close(self) -> None:
         """Read each unlinked segment a last time and close its descriptor."""
         self._open_graves(float("inf"))
-
-    def _settle(
-        self, writer: WatchedWriter, line: Waiting, outcome: str | None, now: float, *, lost: bool = False
-    ) -> None:
-        writer.settle(line, outcome, lost=lost)
-        self.steps += 1
-        self.mark_changed(now)
 
     def _put_aside(
         self, writer: WatchedWriter, line: Waiting, name: str, reason: str, now: float, why: str = "damaged"

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection, Iterator
 from itertools import chain
-from typing import NamedTuple, Optional, Union
+from typing import Optional, Union
 
 from lastword.descriptors import KeptDescriptor
 from lastword.flusher.glance import Glance
@@ -35,21 +35,12 @@ from lastword.spool.layout import (
 )
 from lastword.spool.ledger import MAX_ABOVE, WriterEntry, dropped
 from lastword.spool.limits import Limits
-from lastword.spool.reader import Line, Segments, list_segments, occupied, read_bytes, read_lines, read_record, size_of
+from lastword.spool.reader import Line, Segments, list_segments, read_bytes, read_lines, read_record, size_of
 from lastword.spool.record import Damage, Record
 from lastword.spool.redirects import Redirect, Redirects, resolve
 
 WINDOW = MAX_ABOVE
 MOST_ALONE = 1024  # records of a writer that wait alone, each in a file of its own
-
-
-class Removable(NamedTuple):
-    """A segment that its writer will never write to again; the lowest ``written_at`` is the oldest."""
-
-    written_at: int
-    size: int
-    writer: WatchedWriter
-    name: str
 
 
 class WatchedWriter:
@@ -94,7 +85,9 @@ class WatchedWriter:
             return False
         open_one = [os.path.join(self.directory, segment_name(number)) for number in self.segments.numbered[-1:]]
         self.changed = self._glance.remember(open_one[0] if open_one else None, now) or self.changed
-        self.look_at_files(now)
+        self.dead = self.dead or is_dead(self.directory)
+        self._unreadable = False
+        self._list(now)
         return True
 
     def take_in(self) -> None:
@@ -102,12 +95,6 @@ class WatchedWriter:
         if not self.gone:
             self._read_numbered()
             self._read_extras()
-
-    def look_at_files(self, now: float) -> None:
-        """Check the writer's lock and list its segments, without the shortcut of ``refresh``."""
-        self.dead = self.dead or is_dead(self.directory)
-        self._unreadable = False
-        self._list(now)
 
     def sync(self) -> None:
         """Sync to the physical disk the data written since the last call."""
@@ -158,7 +145,7 @@ class WatchedWriter:
 
     def knows(self, found: Segments) -> bool:
         """Return whether the last scan saw all of these segments."""
-        return set(found.numbered) <= set(self.segments.numbered) and set(found.extras) <= set(self.segments.extras)
+        return set(found.names) <= set(self.segments.names)
 
     def defer(self, line: Waiting) -> None:
         """Move a record that must wait alone to a segment of its own, so that the records behind it can be settled.
@@ -179,14 +166,14 @@ class WatchedWriter:
         self._extras[name] = [copy]
         self.segments = Segments(self.segments.numbered, (*self.segments.extras, name))
         self.entry.tries[name] = line.suspicions
-        self.settle(line, None)
+        line.state = State.SETTLED  # in this place
+        self.entry.above.add((line.number, line.start))
+        self._slide()
 
-    def settle(self, line: Waiting, outcome: Optional[str], *, lost: bool = False) -> None:
-        """Count ``line`` under ``outcome`` (None: it was not a record, or goes on elsewhere), and move ``low`` on as
-        far as possible.
-        """
-        line.state = State.LOST if lost else State.SETTLED
-        if lost and line.number is None:
+    def settle(self, line: Waiting, outcome: Optional[str]) -> None:
+        """Count ``line`` under ``outcome``; None for a line that was never a record, or is lost."""
+        line.state = State.SETTLED if outcome or line.damage else State.LOST
+        if line.state is State.LOST and line.number is None:
             outcome = dropped("damaged")  # in numbered segments a missing number shows this
         if outcome is not None:
             self.entry.tally[outcome] += 1
@@ -203,35 +190,7 @@ class WatchedWriter:
 
     def settled_segments(self) -> list[str]:
         """Return the names of the existing segments that are completely settled and will not grow."""
-        numbered = [
-            segment_name(number) for number in self.segments.numbered if number < self.entry.segment or self.exhausted
-        ]
-        return numbered + [name for name in self.segments.extras if name in self.entry.extras]
-
-    def sizes(self) -> tuple[int, list[Removable]]:
-        """Return the bytes of all segments with unsettled lines, and which of these segments could be dropped for room.
-
-        Numbered segments are offered if the writer has finished them, up to the first with a record in flight; they
-        must be dropped in the order of their numbers.
-        """
-        total, removable, in_order, settled = 0, [], True, set(self.settled_segments())
-        finished = blackbox.finished_upto(self.directory, self.segments.numbered, dead=self.dead)
-        busy = {line.segment for line in self.waiting() if line.state is State.IN_FLIGHT}
-        for name in (*map(segment_name, self.segments.numbered), *self.segments.extras):
-            if name in settled:
-                continue
-            try:
-                found = inside.lstat(os.path.join(self.directory, name))
-            except failures(OSError):
-                continue
-            size = occupied(found)
-            total += size
-            number = segment_number(name)
-            free = name not in busy and (number is None or number <= finished)
-            in_order = in_order and (free or number is None)
-            if free and (in_order or number is None):
-                removable.append(Removable(found.st_mtime_ns, size, self, name))
-        return total, removable
+        return self.entry.settled_segments(self.segments)
 
     def drop(self, name: str, reason: str) -> None:
         """Settle everything in one removable segment as dropped; all earlier segments must be settled."""
@@ -338,7 +297,7 @@ class WatchedWriter:
         """
         for line in list(self._window):
             if line.number == number and line.end > size and line.state is State.HELD:
-                self.settle(line, None, lost=line.damage is None)
+                self.settle(line, None)
         if any(line.number == number for line in self._window):
             return False
         self.entry.above -= {place for place in self.entry.above if place[0] == number}

@@ -22,7 +22,8 @@ settled: dropped      the ledger's tally, with the reason       the leader      
 lost                  nowhere: its file was changed             the leader      the ledger, by the missing number
 ====================  ========================================  ==============  ========================================
 
-``flusher.waiting_line.State`` lists the states that the leader distinguishes; ``outcomes`` defines the ledger's words.
+The leader's names for them are in ``flusher.waiting_line.State`` and, after an attempt, in ``flusher.schedule.Fate``;
+``outcomes`` defines the ledger's words.
 A command requests *set aside → held* (replay) and *held → dropped* (purge) by an order, which the leader carries out.
 
 States of a writer

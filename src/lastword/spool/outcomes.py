@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastword import checked
-from lastword.spool.layout import deferred_from, segment_name
+from lastword.spool.layout import deferred_from, segment_name, segment_number
 from lastword.spool.reader import Segments
 
 _LONGEST_OUTCOME = 200
@@ -74,6 +74,11 @@ class WriterEntry:
         """Return whether the line at this (segment, offset) is settled."""
         return place < (self.segment, self.offset) or place in self.above
 
+    def settled_segments(self, segments: Segments) -> list[str]:
+        """Return the names of those of ``segments`` that are completely settled and will not grow."""
+        numbered = [segment_name(number) for number in segments.numbered if number < self.segment]
+        return numbered + [name for name in segments.extras if name in self.extras]
+
     def is_leftover(self, name: str) -> bool:
         """Return whether this segment is a copy, made for a record to wait alone, that no checkpoint confirms.
 
@@ -87,12 +92,11 @@ class WriterEntry:
 
         The number is None for an x- or d- segment.
         """
-        for number in segments.numbered:
-            if number >= self.segment:
-                yield segment_name(number), number, self.offset if number == self.segment else 0
-        for name in segments.extras:
-            if name not in self.extras and not self.is_leftover(name):
-                yield name, None, 0
+        settled = set(self.settled_segments(segments))
+        for name in segments.names:
+            if not (name in settled or self.is_leftover(name)):
+                number = segment_number(name)
+                yield name, number, self.offset if number == self.segment else 0
 
     @property
     def is_untouched(self) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Optional, Union
 from lastword.descriptors import closing
 from lastword.interruption import failures
 from lastword.spool import inside
-from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_number
+from lastword.spool.layout import SEGMENT_SUFFIX, is_extra_segment, open_private, segment_name, segment_number
 from lastword.spool.record import MAX_RECORD, NO_RECORD, Damage, Parser, Record, next_head, parse, parse_head, pieces
 
 #: A segment has at most 1 MiB, but foreign bytes may have been inserted. Bytes beyond this offset are not read.
@@ -34,6 +34,10 @@ class Segments(NamedTuple):
 
     numbered: tuple[int, ...] = ()
     extras: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*map(segment_name, self.numbered), *self.extras)
 
 
 def list_segments(directory: str) -> Segments:

@@ -150,7 +150,7 @@ def _is_full(layout: Layout) -> bool:
         with suppressed(OSError):
             segments = list_segments(directory)
             upto = blackbox.finished_upto(directory, segments.numbered, dead=is_dead(directory, who))
-            for name in (*map(segment_name, segments.numbered), *segments.extras):
+            for name in segments.names:
                 with suppressed(OSError):
                     size = occupied(inside.lstat(os.path.join(directory, name)))
                     total += size

@@ -12,8 +12,9 @@ import pytest
 
 from lastword.dsn import Destination, Dsn
 from lastword.flusher import retention
+from lastword.flusher.retention import Removable
 from lastword.flusher.waiting_line import State
-from lastword.flusher.watch import Removable, WatchedWriter
+from lastword.flusher.watch import WatchedWriter
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import Limits

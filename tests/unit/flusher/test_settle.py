@@ -37,7 +37,7 @@ class Desk:
     def deliver_all(self) -> None:
         look(self.watched, NOW)
         for line in list(self.watched.waiting()):
-            self.books.settle_delivered(self.watched, line, NOW)
+            self.books.settle(self.watched, line, DELIVERED, NOW)
 
     def clean_up(self, at: float) -> bool:
         look(self.watched, at)
@@ -144,7 +144,7 @@ def test_a_removed_directory_is_written_off(desk: Desk) -> None:
     desk.append(3)
     look(desk.watched, NOW)
     line = next(iter(desk.watched.waiting()))
-    desk.books.settle_delivered(desk.watched, line, NOW)
+    desk.books.settle(desk.watched, line, DELIVERED, NOW)
     desk.writer.discard()
     look(desk.watched, NOW)
     desk.books.write_off(desk.watched, NOW)

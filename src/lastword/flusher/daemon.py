@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Optional
 
@@ -157,13 +158,9 @@ class _Log(io.TextIOWrapper):
 
 def _be_a_good_neighbour() -> None:
     os.nice(_NICENESS)
-    try:  # if the kernel groups processes by session, niceness counts only within one: lower the whole session
-        with open("/proc/self/autogroup", "w") as autogroup:
-            autogroup.write(str(_NICENESS))
-    except OSError:
-        pass  # the kernel does not group by session
+    # If the kernel groups processes by session, niceness counts only within one: lower the whole session.
+    with suppress(OSError), open("/proc/self/autogroup", "w") as autogroup:
+        autogroup.write(str(_NICENESS))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
+    with suppress(OSError, ValueError):  # macOS refuses "unlimited"
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (OSError, ValueError):
-        pass  # macOS refuses "unlimited"

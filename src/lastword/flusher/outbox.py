@@ -108,10 +108,8 @@ class Outbox:
     def wait(self, timeout: float) -> None:
         """Wait for a verdict, at most ``timeout`` seconds."""
         if not self._back:
-            try:
+            with suppress(Empty):
                 self._back.append(self._done.get(timeout=timeout))
-            except Empty:
-                pass
 
     def verdicts(self) -> list[tuple[Sending, Attempt]]:
         """Return the attempts that were completed since the last call."""

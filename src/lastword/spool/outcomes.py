@@ -57,16 +57,14 @@ class WriterEntry:
     def decode(cls, told: dict[str, Any]) -> WriterEntry:
         """Decode a ledger's data; older versions wrote fewer fields. Raises ValueError."""
         entry = cls()
-        entry.segment, entry.offset, entry.seq = map(checked.integer, _several(told.get("low"), 3))
-        entry.above = {_place(place) for place in checked.items(told.get("above"))}
+        entry.segment, entry.offset, entry.seq = map(checked.integer, checked.items(told.get("low")))
+        entry.above = set(map(read_place, checked.items(told.get("above"))))
         entry.extras = set(map(checked.name, checked.items(told.get("extras"))))
         entry.extras_seen = checked.count(told.get("extras_seen"))
         tries = checked.mapping(told.get("tries", {}))
         entry.tries = {checked.name(segment): checked.integer(number) for segment, number in tries.items()}
-        entry.interrupted, entry.first_seen = (
-            checked.count(told.get("interrupted")),
-            checked.seconds(told.get("first_seen")),
-        )
+        entry.interrupted = checked.count(told.get("interrupted"))
+        entry.first_seen = checked.seconds(told.get("first_seen"))
         entry.tally = read_counts(told.get("tally"))
         return entry
 
@@ -128,16 +126,10 @@ class WriterEntry:
         self.segment, self.offset = segment, offset
 
 
-def _place(told: object) -> tuple[int, int]:
-    segment, offset = map(checked.integer, _several(told, 2))
+def read_place(told: object) -> tuple[int, int]:
+    """Decode a place, [segment, offset]. Raises ValueError."""
+    segment, offset = map(checked.integer, checked.items(told))  # ValueError unless there are two
     return segment, offset
-
-
-def _several(told: object, number: int) -> list[Any]:
-    items = checked.items(told)
-    if len(items) != number:
-        raise ValueError(f"there are {len(items)} items, not {number}")
-    return items
 
 
 def read_counts(told: object) -> Counter[str]:

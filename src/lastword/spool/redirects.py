@@ -34,6 +34,7 @@ from lastword.spool.layout import (
     segment_number,
     write_whole_file,
 )
+from lastword.spool.outcomes import read_place
 from lastword.spool.reader import list_segments, size_of
 
 #: The first redirects are obeyed, up to this number and this many bytes in all. A hundred thousand writers fit in.
@@ -153,13 +154,8 @@ def _load(path: str) -> Optional[Redirect]:
         told = read_object(path, _MOST)
         old = told.get("old", "")  # an empty name is invalid
         old = None if old is None else checked.name(old)
-        upto = {checked.name(id): _place(place) for id, place in checked.mapping(told.get("upto")).items()}
+        upto = {checked.name(id): read_place(place) for id, place in checked.mapping(told.get("upto")).items()}
         extras = frozenset(map(checked.name, checked.items(told.get("extras"))))
         return Redirect(old, checked.name(told.get("new")), upto, extras)
     except failures(OSError, ValueError):
         return None
-
-
-def _place(told: object) -> tuple[int, int]:
-    segment, offset = map(checked.integer, checked.items(told))  # ValueError unless there are two
-    return segment, offset

@@ -52,8 +52,8 @@ def whole_spool(path: Path, dsn: str) -> Layout:
     with writer_of(path) as writer:
         record(writer, 2, dsn=dsn)
         layout = writer.layout
-        place = {"writer_id": writer.id, "segment": segment_name(1), "start": 0, "end": 100}
-        aside.put(layout, f"{new_id()}.record", why="refused", reason="HTTP 400", at=1.0, **place)  # type: ignore[arg-type]
+        refused = aside.Head("refused", "HTTP 400", 1.0)
+        aside.put(layout, f"{new_id()}.record", refused, writer.id, segment_name(1), 0, 100)
         [destination] = Path(layout.destinations).iterdir()
         redirects.give(layout, None, destination.stem)
     orders.give(layout, orders.Order(orders.PURGE, ["none"]))

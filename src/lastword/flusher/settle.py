@@ -91,7 +91,7 @@ class Bookkeeper:
 
         Raises OSError if there is no room for it; the record then stays where it is.
         """
-        self._put_aside(writer, line, f"{line.event_id}.record", reason, now, why)
+        self._put_aside(writer, line, f"{line.event_id}.record", aside.Head(why, reason, now, line.to))
         self.settle(writer, line, set_aside(why), now)
 
     def settle_damage(self, writer: WatchedWriter, line: Waiting, damage: Damage, now: float) -> None:
@@ -103,7 +103,8 @@ class Bookkeeper:
         torn = damage.reason == TORN
         try:
             if (size_of(os.path.join(writer.directory, line.segment)) or 0) > line.start:  # else it was truncated
-                self._put_aside(writer, line, f"{writer.id}-{line.segment}-{line.start}.damaged", damage.reason, now)
+                name = f"{writer.id}-{line.segment}-{line.start}.damaged"
+                self._put_aside(writer, line, name, aside.Head("damaged", damage.reason, now, line.to))
         except failures(OSError):
             if not torn:
                 raise
@@ -164,31 +165,16 @@ class Bookkeeper:
         """Read each unlinked segment a last time and close its descriptor."""
         self._open_graves(float("inf"))
 
-    def _put_aside(
-        self, writer: WatchedWriter, line: Waiting, name: str, reason: str, now: float, why: str = "damaged"
-    ) -> None:
-        size = aside.put(
-            self._layout,
-            name,
-            why=why,
-            reason=reason,
-            at=now,
-            writer_id=writer.id,
-            segment=line.segment,
-            start=line.start,
-            end=line.end,
-            to=line.to,
-        )
-        self.set_aside.added(size)
+    def _put_aside(self, writer: WatchedWriter, line: Waiting, name: str, head: aside.Head) -> None:
+        self.set_aside.added(aside.put(self._layout, name, head, writer.id, line.segment, line.start, line.end))
 
     def _may_retire(self, writer: WatchedWriter) -> bool:
         if not writer.exhausted or writer.gone or any(grave.writer is writer for grave in self._graves):
             return False
         try:
-            left = list_segments(writer.directory)
+            return not list_segments(writer.directory).names
         except failures(OSError):
             return False
-        return not (left.numbered or left.extras)
 
     def _bury(self, writer: WatchedWriter, name: str, now: float) -> bool:
         path = os.path.join(writer.directory, name)

@@ -29,46 +29,6 @@ _MOST_REASON = 500
 _WHYS = ("refused", "failed", "poison", "damaged")
 
 
-def put(
-    layout: Layout,
-    name: str,
-    *,
-    why: str,
-    reason: str,
-    at: float,
-    writer_id: str,
-    segment: str,
-    start: int,
-    end: int,
-    to: Optional[str] = None,
-) -> int:
-    """Copy bytes ``start`` to ``end`` of a segment to a file in ``set_aside/``; a file of the same name is replaced.
-
-    Return the size of the file in bytes. Raises OSError.
-    """
-    content = read_bytes(os.path.join(layout.writer(writer_id), segment), start, end)
-    place = {"writer": writer_id, "segment": segment, "offset": start, "length": end - start}
-    head = {"why": why, "reason": reason[:_MOST_REASON], "at": at, "to": to, **place}
-    if not inside.is_directory(layout.set_aside):
-        with suppressed(SpoolError):
-            layout.mend()
-    path = os.path.join(layout.set_aside, os.path.basename(name))
-    if inside.is_directory(path):
-        stem, suffix = os.path.splitext(path)
-        path = f"{stem}.{new_id()}{suffix}"
-    text = json.dumps(head).encode("ascii") + b"\n" + content
-    write_whole_file(path, text)
-    return len(text)
-
-
-def sweep(layout: Layout) -> None:
-    """Remove unfinished files left by a flusher that was killed. Only the leader may call this."""
-    with suppressed(OSError):
-        for name in inside.listdir(layout.set_aside):
-            if name.endswith(UNFINISHED_SUFFIX):
-                inside.unlink(os.path.join(layout.set_aside, name))
-
-
 class Head(NamedTuple):
     """The first line of a file in ``set_aside/``."""
 
@@ -91,6 +51,34 @@ class Head(NamedTuple):
             )
         except ValueError:
             return cls()
+
+
+def put(layout: Layout, name: str, head: Head, writer_id: str, segment: str, start: int, end: int) -> int:
+    """Copy bytes ``start`` to ``end`` of a segment to a file in ``set_aside/``; a file of the same name is replaced.
+
+    Return the size of the file in bytes. Raises OSError.
+    """
+    content = read_bytes(os.path.join(layout.writer(writer_id), segment), start, end)
+    place = {"writer": writer_id, "segment": segment, "offset": start, "length": end - start}
+    first = {**head._asdict(), "reason": head.reason[:_MOST_REASON], **place}
+    if not inside.is_directory(layout.set_aside):
+        with suppressed(SpoolError):
+            layout.mend()
+    path = os.path.join(layout.set_aside, os.path.basename(name))
+    if inside.is_directory(path):
+        stem, suffix = os.path.splitext(path)
+        path = f"{stem}.{new_id()}{suffix}"
+    text = json.dumps(first).encode("ascii") + b"\n" + content
+    write_whole_file(path, text)
+    return len(text)
+
+
+def sweep(layout: Layout) -> None:
+    """Remove unfinished files left by a flusher that was killed. Only the leader may call this."""
+    with suppressed(OSError):
+        for name in inside.listdir(layout.set_aside):
+            if name.endswith(UNFINISHED_SUFFIX):
+                inside.unlink(os.path.join(layout.set_aside, name))
 
 
 def head_of(path: str) -> Head:

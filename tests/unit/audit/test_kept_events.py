@@ -35,9 +35,9 @@ def test_what_is_set_aside(layout: Layout) -> None:
     [event_id] = hold(Path(layout.spool))
     [writer_id] = layout.writer_ids()
     size = os.path.getsize(os.path.join(layout.writer(writer_id), "000001.seg"))
-    place = {"at": 3.0, "writer_id": writer_id, "segment": "000001.seg", "end": size}
-    aside.put(layout, f"{event_id}.record", why="failed", reason="too bad", to="0123456789ab", start=0, **place)  # type: ignore[arg-type]
-    aside.put(layout, "w-1-5.damaged", why="damaged", reason="torn", start=5, **place)  # type: ignore[arg-type]
+    failed = aside.Head("failed", "too bad", 3.0, "0123456789ab")
+    aside.put(layout, f"{event_id}.record", failed, writer_id, "000001.seg", 0, size)
+    aside.put(layout, "w-1-5.damaged", aside.Head("damaged", "torn", 3.0), writer_id, "000001.seg", 5, size)
     Path(layout.set_aside, "empty.record").touch()
     Path(layout.set_aside, "other").touch()
     Path(layout.set_aside, "directory.record").mkdir()

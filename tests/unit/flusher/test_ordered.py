@@ -89,17 +89,8 @@ def test_the_leaders_own_writer_is_done_for(tmp_path: Path) -> None:
 def test_damage_cannot_be_replayed_but_purged(tmp_path: Path) -> None:
     """It is said to be damaged and stays; purging removes it, and counts nothing, for it was never counted."""
     desk = Desk(tmp_path / "spool", 1)
-    aside.put(
-        desk.layout,
-        "w-1-5.damaged",
-        why="damaged",
-        reason="torn",
-        at=NOW,
-        writer_id=desk.watched.id,
-        segment="000001.seg",
-        start=5,
-        end=50,
-    )
+    torn = aside.Head("damaged", "torn", NOW)
+    aside.put(desk.layout, "w-1-5.damaged", torn, desk.watched.id, "000001.seg", 5, 50)
     answer = desk.carry_out(Order(orders.REPLAY))
     assert answer is not None and answer.done == 1 and "w-1-5 is damaged" in answer.trouble[0]
     assert desk.carry_out(Order(orders.PURGE)) == Answer(1)

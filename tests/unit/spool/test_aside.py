@@ -24,9 +24,7 @@ def layout(layout: Layout) -> Layout:
 
 
 def put(layout: Layout, name: str = "x.record", start: int = 6, end: int = 13) -> None:
-    aside.put(
-        layout, name, why="refused", reason="no", at=1.5, writer_id=WRITER, segment="000001.seg", start=start, end=end
-    )
+    aside.put(layout, name, aside.Head("refused", "no", 1.5), WRITER, "000001.seg", start, end)
 
 
 def test_what_is_put_there(layout: Layout) -> None:

@@ -86,7 +86,7 @@ _WHO = {
     "uid": 0,
     "lastword": "1.0",
     "born": NOW,
-    "modules": {"django": "5.0"},
+    "sys_path": ["/srv", "/usr/lib/python3"],
     "role": "",
     "limits": {"spool": 1 << 28, "age": 604800.0, "set_aside": 1 << 25},
 }

@@ -39,7 +39,6 @@ EXCEPTIONS = {
     "audit/findings.py": {"os.listdir(descriptor)", "os.lstat(layout.spool)", "os.lstat(path)"},  # looks, for people
     "spool/identity.py": {"os.open(path, os.O_RDONLY)", "os.readlink('/proc/self/ns/pid')"},  # of /proc
     "spool/clock.py": {"os.readlink('/proc/self/ns/time')"},
-    "spool/installed.py": {"os.scandir(place or '.')"},  # where the program imports from
     "spool/limits.py": {
         "os.stat(path)",  # the file system that a spool is on, or would be
         "os.statvfs(descriptor)",

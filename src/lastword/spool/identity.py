@@ -1,9 +1,10 @@
 """Which process a writer belongs to: ``who.json``.
 
 ``{"pid":…,"start_time":…,"stack":…,"boot_id":…,"pid_namespace":…,"host":…,"program":…,"directory":…,"arguments":…,"uid":…,
-"lastword":…,"born":…,"modules":…}``, and from its writer ``"role"`` (empty, or the purpose that a flusher made it
+"lastword":…,"born":…,"sys_path":[…]}``, and from its writer ``"role"`` (empty, or the purpose that a flusher made it
 for) and ``"limits"`` (``spool.limits``).
-``modules`` are names and versions of the distributions where the program imports from (``spool.installed``).
+``sys_path`` is the beginning of the program's ``sys.path``: at most 50 entries, of 8,192 characters together.
+Older versions wrote ``modules`` instead, which nothing reads: names and versions of the distributions found there.
 ``arguments`` is a checksum of the command-line arguments: they may hold secrets, and are only compared.
 
 The random writer id alone is the identity: two containers had pid 1 with the same start time, and namespace inodes are
@@ -19,17 +20,19 @@ import os
 import sys
 import time
 import zlib
+from itertools import accumulate, islice
 from typing import Any, Optional
 
 from lastword.descriptors import closing
 from lastword.interruption import failures
-from lastword.spool.installed import installed_distributions
 from lastword.spool.layout import ALIVE_LOCK, NO_FILE_OF_OURS, WHO, read_object
 from lastword.spool.lock import holder
 from lastword.version import __version__
 
 #: Two processes in which these fields are equal count as the same program.
 _PROGRAM_FIELDS = ("host", "program", "directory", "arguments", "uid")
+
+_MOST_PLACES, _MOST_CHARACTERS = 50, 8192
 
 
 def describe_this_process() -> dict[str, Any]:
@@ -48,7 +51,7 @@ def describe_this_process() -> dict[str, Any]:
         "uid": os.geteuid(),
         "lastword": __version__,
         "born": time.time(),
-        "modules": installed_distributions(sys.path),
+        "sys_path": _import_path(),
     }
 
 
@@ -155,6 +158,11 @@ def _working_directory() -> Optional[str]:
         return os.getcwd()
     except failures(OSError):  # it was removed
         return None
+
+
+def _import_path() -> list[str]:
+    places = [place for place in islice(sys.path, _MOST_PLACES) if type(place) is str]
+    return [place for place, total in zip(places, accumulate(map(len, places))) if total <= _MOST_CHARACTERS]
 
 
 def _read_proc(path: str) -> bytes:

@@ -67,6 +67,27 @@ def test_a_zombie_is_gone() -> None:
         wait_until(lambda: identity.start_time(process.pid) is None, "the zombie to be told from a living process")
 
 
+def test_the_import_path_is_told_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its order stays; entries that are no texts are left out."""
+    many, long = [f"/{number}" for number in range(60)], "/" + "x" * 4999
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "path", ["", 5, *many])
+        assert identity.describe_this_process()["sys_path"] == ["", *many[:48]]
+        patch.setattr(sys, "path", ["/a", long, long, "/b"])
+        assert identity.describe_this_process()["sys_path"] == ["/a", long]
+
+
+@LINUX
+def test_a_file_of_an_older_version_is_understood(tmp_path: Path) -> None:
+    """It names the installed distributions instead of the import path."""
+    who = {**identity.describe_this_process(), "modules": {"django": "5.0"}}
+    del who["sys_path"]
+    writer = directory_of_a_writer(tmp_path)
+    (writer / "who.json").write_bytes(identity.encode(who))
+    assert identity.read_who(str(writer / "who.json")) == who
+    assert identity.may_be_alive(who)
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", b"[1]", b"\xff\xfe", b"[" * 100_000])
 def test_garbage_says_nothing(tmp_path: Path, content: bytes) -> None:
     """A who.json that cannot be read is one that says nothing; the lock then decides."""

@@ -15,7 +15,6 @@ from lastword.audit.accounts import read_accounts
 from lastword.event import new_id
 from lastword.flusher import delivery, leadership, settle
 from lastword.flusher.consequences import Consequences
-from lastword.flusher.corrections import Corrections
 from lastword.flusher.delivery import Courier
 from lastword.flusher.haste import Haste
 from lastword.flusher.ordered import Orders
@@ -164,7 +163,7 @@ OF_ALL: list[tuple[Any, str]] = [
     (Haste, "look"),
     (Orders, "_carry_out"),
     (Orders, "look"),
-    (Corrections, "look"),
+    (leadership, "redirect_corrected"),
     (leadership, "sweep_births"),
     (aside, "sweep"),
     (settle, "remove_directory"),

@@ -10,8 +10,7 @@ from lastword.errors import SpoolError
 from lastword.flusher import schedule
 from lastword.flusher.backlog import Backlog, Candidate
 from lastword.flusher.consequences import Consequences
-from lastword.flusher.corrections import Corrections
-from lastword.flusher.glance import IDLE_LOOK
+from lastword.flusher.corrections import redirect_corrected
 from lastword.flusher.haste import Haste
 from lastword.flusher.net import Net
 from lastword.flusher.ordered import Orders
@@ -45,13 +44,11 @@ class Leadership:
         self._consequences = Consequences(self._books)
         self._upkeep = Upkeep(layout, self._books)
         self._orders = Orders(layout, self._books)
-        self._corrections = Corrections(layout, self._ledger)
         self._haste = Haste(layout, self._ledger)
         self._writers: dict[str, WatchedWriter] = {}
         self._clean_up_due = True
         self._progress_seen = 0
         self._asleep: list[tuple[KeptDescriptor, int]] = []
-        self._asleep_since = 0.0
         self._writers_mtime = -1
         self.changed_at = time.monotonic()  # when a scan last found anything new
         with self._net.below("sweeping"):
@@ -86,10 +83,10 @@ class Leadership:
         with self._net.below("an order"):
             self._orders.look(self._writers, now)
         with self._net.below("a correction"):
-            self._corrections.look(self._writers.values())
+            redirect_corrected(self._layout, self._ledger, self._writers.values())
         with self._net.below("upkeep"):
             self._upkeep.look_after(self._writers, now)
-        self._asleep, self._asleep_since = [], now
+        self._asleep = []
         if changed:
             self.changed_at = time.monotonic()
             self._settle_damage(now)
@@ -153,11 +150,10 @@ class Leadership:
         """Return whether the last scan found every writer idle, and no writer has come, gone or recorded since. This
         is the cheapest check for many writers.
         """
-        now = self._ledger.now()
         try:
-            if not self._asleep or self.is_busy or now - self._asleep_since >= IDLE_LOOK:
+            if not self._asleep or self.is_busy:
                 return False
-            if self._writers_came_or_went(now):
+            if self._writers_came_or_went(self._ledger.now()):
                 self._writers_mtime = -1  # for the scan that follows
                 return False
             return all(descriptor.size() == size for descriptor, size in self._asleep)

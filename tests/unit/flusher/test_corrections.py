@@ -10,7 +10,7 @@ from typing import Any, Optional
 import pytest
 
 from lastword.dsn import Destination, Dsn
-from lastword.flusher.corrections import Corrections
+from lastword.flusher.corrections import redirect_corrected
 from lastword.flusher.watch import WatchedWriter
 from lastword.spool import destination
 from lastword.spool.identity import program_of
@@ -45,15 +45,20 @@ class Scene:
         if self.third:
             writers.append(self._recorded(layout, self.third, {**SHOP, "born": AFTER}, alive=True))
         ledger = Ledger()
-        ledger.destinations = {key_of(WRONG): self.old_health, key_of(self.new): self.new_health}
-        Corrections(layout, ledger).look(writers)
+        another_programs = DestinationHealth(delivered=1, last_success_at=1.0)
+        ledger.destinations = {
+            key_of(WRONG): self.old_health,
+            key_of(self.new): self.new_health,
+            "elsewhere": another_programs,
+        }
+        redirect_corrected(layout, ledger, writers)
         found = Redirects(layout)
         for redirect in found.refresh(AFTER):
             assert (redirect.old, list(redirect.upto)) == (key_of(WRONG), [old.id])
             old.redirect([redirect])
         assert len({line.to for line in old.waiting()}) == 1
         [to, *_] = [line.to for line in old.waiting()]
-        Corrections(layout, ledger).look(writers)
+        redirect_corrected(layout, ledger, writers)
         assert len(os.listdir(layout.redirects) if os.path.isdir(layout.redirects) else []) == (to != key_of(WRONG))
         return None if to == key_of(WRONG) else to
 

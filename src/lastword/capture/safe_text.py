@@ -20,9 +20,6 @@ _LEAD = 8192
 _name_of = type.__dict__["__name__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _module_of = type.__dict__["__module__"].__get__
-_flags_of = type.__dict__["__flags__"].__get__
-
-_MADE_AT_RUN_TIME = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def exact(text: str) -> str:
@@ -80,11 +77,6 @@ def class_module(cls: type) -> Optional[str]:
     except failures(AttributeError):  # the program has deleted it
         return None
     return clean(module, 200) if type(module) is str else None
-
-
-def is_builtin_class(cls: type) -> bool:
-    """Return whether a class is built into the interpreter, not made by a ``class`` statement or extension module."""
-    return not _flags_of(cls) & _MADE_AT_RUN_TIME
 
 
 def class_path(cls: type) -> str:

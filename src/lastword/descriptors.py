@@ -1,9 +1,10 @@
-"""Descriptors of lastword's files: closed after use, and kept apart from those of the program."""
+"""Descriptors of files: close ours after use, keep them apart from the program's, and read small files by one."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from typing import Optional
 
 from lastword.interruption import failures, suppressed
@@ -82,3 +83,20 @@ def close_if_same(descriptor: int, identity: tuple[int, int]) -> None:
     with suppressed(OSError):  # closed already
         if identity_of(os.fstat(descriptor)) == identity:
             os.close(descriptor)
+
+
+def beginning_of(path: str, limit: int) -> bytes:
+    """Return the first ``limit`` bytes of a regular file, by one read; b"" if there is no such file.
+
+    Files under /proc count as regular. More reads would show different moments of them.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except failures(OSError, ValueError):
+        return b""
+    try:
+        return os.read(descriptor, limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except failures(OSError):
+        return b""
+    finally:
+        os.close(descriptor)

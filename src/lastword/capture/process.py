@@ -10,8 +10,21 @@ from typing import Any, NamedTuple
 
 from lastword.capture.role import role
 from lastword.capture.safe_text import clean
+from lastword.descriptors import beginning_of
 from lastword.event import HostInfo, ProcessInfo, RuntimeInfo, ThreadInfo, new_id
 from lastword.interruption import failures
+from lastword.per_process import PerProcess
+
+MAX_NAME = 200
+MAX_PROGRAM = 1024
+_MAX_TEXT = 256
+
+_MEMORY_AGE = 1.0
+
+_STATUS_COUNTS = frozenset({b"FDSize", b"Threads", b"voluntary_ctxt_switches", b"nonvoluntary_ctxt_switches"})
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
+_MACHINE_ID_FILES = ("/var/lib/dbus/machine-id", "/etc/machine-id")
 
 
 def read_table(path: str, *, counts: frozenset[bytes] = frozenset()) -> dict[str, int]:
@@ -19,14 +32,8 @@ def read_table(path: str, *, counts: frozenset[bytes] = frozenset()) -> dict[str
 
     {} if there is no such file. A size is a line that ends in ``kB``; some other lines only look like numbers.
     """
-    try:
-        # In one read, because each read shows a different moment.
-        with open(path, "rb", buffering=0) as file:
-            content = file.read(65536) or b""
-    except failures(OSError):
-        return {}
     table: dict[str, int] = {}
-    for line in content.splitlines():
+    for line in beginning_of(path, 65536).splitlines():
         name, _, rest = line.partition(b":")
         words = rest.split()
         if len(words) == 2 and words[1] == b"kB" and words[0].isdigit():
@@ -36,20 +43,9 @@ def read_table(path: str, *, counts: frozenset[bytes] = frozenset()) -> dict[str
     return table
 
 
-MAX_NAME = 200
-MAX_PROGRAM = 1024
-
-_MEMORY_AGE = 1.0
-
-_STATUS_COUNTS = frozenset({b"FDSize", b"Threads", b"voluntary_ctxt_switches", b"nonvoluntary_ctxt_switches"})
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-_IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
-
-
 class _Identity(NamedTuple):
     """The values that stay the same as long as the pid does."""
 
-    pid: int
     name: str
     started: float  # by the clock of _boot_time
     session: str
@@ -57,24 +53,21 @@ class _Identity(NamedTuple):
     command: str
 
 
-_identity = _Identity(pid=-1, name="", started=0.0, session="", role="", command="")
+def _identify() -> _Identity:
+    command, started = _command_and_start_time()
+    return _Identity(_process_name(), started, _new_session(), role(), command)
 
 
-class _Memory(NamedTuple):
-    pid: int
-    read_at: float  # time.monotonic
-    resident: int
-
-
-_memory = _Memory(pid=-1, read_at=0.0, resident=0)
+_identity = PerProcess(_identify)
+_memory = (-1, 0.0, 0)  # pid, time.monotonic(), and the bytes that were resident then
 
 
 def process_info(*, with_status: bool) -> ProcessInfo:
     """Return this process. A forked child is recognised by its pid and gets its own identity without a hook."""
-    identity = _current_identity()
+    identity, pid = _identity.get(), os.getpid()
     status = read_table("/proc/self/status", counts=_STATUS_COUNTS) if with_status else {}
     return {
-        "pid": identity.pid,
+        "pid": pid,
         "parent": os.getppid(),
         "name": identity.name,
         "program": _program(),
@@ -82,20 +75,9 @@ def process_info(*, with_status: bool) -> ProcessInfo:
         "session": identity.session,
         "role": identity.role,
         "command": identity.command,
-        "memory": status.get("VmRSS") or _recent_memory(identity.pid),
+        "memory": status.get("VmRSS") or _recent_memory(pid),
         "status": status,
     }
-
-
-def _current_identity() -> _Identity:
-    global _identity
-    pid = os.getpid()
-    if _identity.pid != pid:
-        command, started = _command_and_start_time()
-        _identity = _Identity(
-            pid=pid, name=_process_name(), started=started, session=_new_session(), role=role(), command=command
-        )
-    return _identity
 
 
 def _process_name() -> str:
@@ -121,9 +103,8 @@ def _command_and_start_time() -> tuple[str, float]:
     The time of the import would not do: a child of a preloading server would be as old as its master, or, counted from
     its first event, always new.
     """
+    beginning, _, rest = beginning_of("/proc/self/stat", 4096).rpartition(b")")
     try:
-        with open("/proc/self/stat", "rb", buffering=0) as file:
-            beginning, _, rest = (file.read(4096) or b"").rpartition(b")")
         command = beginning.partition(b"(")[2].decode("utf-8", "backslashreplace")
         return clean(command, MAX_NAME), int(rest.split()[19]) / os.sysconf("SC_CLK_TCK")
     except failures(OSError, ValueError, IndexError):
@@ -135,22 +116,16 @@ def _recent_memory(pid: int) -> int:
     global _memory
     now = time.monotonic()
     known = _memory
-    if known.pid != pid or not 0 <= now - known.read_at < _MEMORY_AGE:
-        known = _memory = _Memory(pid, now, _resident_memory())
-    return known.resident
+    if known[0] != pid or not 0 <= now - known[1] < _MEMORY_AGE:
+        known = _memory = pid, now, _resident_memory()
+    return known[2]
 
 
 def _resident_memory() -> int:
     try:
-        descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-    except failures(OSError):
+        return int(beginning_of("/proc/self/statm", 200).split()[1]) * _PAGE
+    except failures(ValueError, IndexError):
         return 0
-    try:
-        return int(os.read(descriptor, 200).split()[1]) * _PAGE
-    except failures(OSError, ValueError, IndexError):
-        return 0
-    finally:
-        os.close(descriptor)
 
 
 def _new_session() -> str:
@@ -173,25 +148,23 @@ def thread_info() -> ThreadInfo:
     """
     ident = threading.get_ident()
     main = ident == threading.main_thread().ident
-    known: dict[int, Any] = getattr(threading, "_active", {})
     try:
-        name = clean(known[ident].name, MAX_NAME)
+        name = clean(known_threads()[ident].name, MAX_NAME)
     except failures():
         name = "MainThread" if main else f"Thread-{ident}"
     return {"id": ident, "name": name, "main": main}
 
 
-def _runtime() -> RuntimeInfo:
-    name = sys.implementation.name
-    major, minor, micro, release_level, _ = sys.version_info
-    return {
-        "name": _IMPLEMENTATIONS.get(name, name),
-        "version": f"{major}.{minor}.{micro}",
-        "release_level": release_level,
-    }
+def known_threads() -> dict[int, Any]:
+    """Return the threads that ``threading`` knows. ``enumerate`` takes a lock that a fork may have left held."""
+    return getattr(threading, "_active", {})
 
 
-_RUNTIME = _runtime()
+_RUNTIME: RuntimeInfo = {
+    "name": _IMPLEMENTATIONS.get(sys.implementation.name, sys.implementation.name),
+    "version": ".".join(map(str, sys.version_info[:3])),
+    "release_level": sys.version_info.releaselevel,
+}
 
 
 def runtime_info() -> RuntimeInfo:
@@ -199,57 +172,36 @@ def runtime_info() -> RuntimeInfo:
     return _RUNTIME.copy()
 
 
-_MACHINE_ID_FILES = ("/var/lib/dbus/machine-id", "/etc/machine-id")
-_MAX_TEXT = 256
-
-
-class _Machine(NamedTuple):
-    pid: int
-    hostname: str
-    sysname: str
-    release: str
-    version: str
-    machine: str
-    machine_id: str
-
-
-_machine = _Machine(-1, "", "", "", "", "", "")
-
-
 def host_info(*, with_memory: bool) -> HostInfo:
     """Return this machine, read once per process: a forked child may run in another container than its parent."""
-    global _machine
-    pid = os.getpid()
-    if _machine.pid != pid:
-        _machine = _look_around(pid)
+    return {**_host.get(), "memory": read_table("/proc/meminfo") if with_memory else {}}
+
+
+def _host_without_memory() -> HostInfo:
+    # Not through ``platform``: its results are cached properties, which on old Pythons take a lock at first use.
+    if hasattr(os, "uname"):
+        sysname, hostname, release, version, machine = (clean(text, _MAX_TEXT) for text in os.uname())
+    else:
+        sysname, release, version, machine = sys.platform, "", "", ""
+        hostname = clean(os.environ.get("COMPUTERNAME", ""), _MAX_TEXT)
     return {
-        "hostname": _machine.hostname,
-        "sysname": _machine.sysname,
-        "release": _machine.release,
-        "version": _machine.version,
-        "machine": _machine.machine,
-        "machine_id": _machine.machine_id,
-        "memory": read_table("/proc/meminfo") if with_memory else {},
+        "hostname": hostname,
+        "sysname": sysname,
+        "release": release,
+        "version": version,
+        "machine": machine,
+        "machine_id": _machine_id(hostname),
+        "memory": {},
     }
 
 
-def _look_around(pid: int) -> _Machine:
-    # Not through ``platform``: its results are cached properties, which on old Pythons take a lock at first use.
-    if not hasattr(os, "uname"):
-        hostname = clean(os.environ.get("COMPUTERNAME", ""), _MAX_TEXT)
-        return _Machine(pid, hostname, sys.platform, "", "", "", _machine_id(hostname))
-    sysname, hostname, release, version, machine = (clean(text, _MAX_TEXT) for text in os.uname())
-    return _Machine(pid, hostname, sysname, release, version, machine, _machine_id(hostname))
+_host = PerProcess(_host_without_memory)
 
 
 def _machine_id(hostname: str) -> str:
     """Return the machine id of D-Bus or systemd, otherwise the hostname; without white space, in lower case."""
     for path in _MACHINE_ID_FILES:
-        try:
-            with open(path, "rb", buffering=0) as file:
-                first_line = (file.read(4096) or b"").partition(b"\n")[0]
-        except failures(OSError):
-            continue
+        first_line = beginning_of(path, 4096).partition(b"\n")[0]
         identity = "".join(clean(first_line.decode("utf-8", "replace"), _MAX_TEXT).split()).lower()
         if identity:
             return identity

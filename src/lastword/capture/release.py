@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from lastword.capture.safe_text import clean
 from lastword.capture.source import is_in_app
+from lastword.descriptors import beginning_of
 from lastword.interruption import failures
 
 #: Variables in which platforms and build systems give the commit, or another name of the deployed version.
@@ -99,47 +100,34 @@ def _upwards(directory: str) -> Iterator[str]:
 
 def _linked(file: str, place: str) -> str:
     """Return the path that the ``.git`` file of a worktree or a submodule points to."""
-    name, _, target = (_read(file, _MAX_REFERENCE) or "").partition(":")
+    name, _, target = _read(file, _MAX_REFERENCE).partition(":")
     return os.path.join(place, target.strip()) if name == "gitdir" and target.strip() else file
 
 
 def _head(repository: str) -> Optional[str]:
-    head = (_read(os.path.join(repository, "HEAD"), _MAX_REFERENCE) or "").strip()
+    head = _read(os.path.join(repository, "HEAD"), _MAX_REFERENCE).strip()
     if not head.startswith("ref:"):
         return _commit(head)
     reference = head[len("ref:") :].strip()
     if not _REFERENCE.fullmatch(reference) or ".." in reference:
         return None
-    shared = (_read(os.path.join(repository, "commondir"), _MAX_REFERENCE) or "").strip()  # of a worktree
+    shared = _read(os.path.join(repository, "commondir"), _MAX_REFERENCE).strip()  # of a worktree
     for base in (repository, os.path.join(repository, shared)) if shared else (repository,):
-        told = _commit(_read(os.path.join(base, reference), _MAX_REFERENCE))
-        if told is not None:
-            return told
+        commit = _commit(_read(os.path.join(base, reference), _MAX_REFERENCE))
+        if commit is not None:
+            return commit
     return _packed(os.path.join(repository, shared, "packed-refs"), reference)
 
 
 def _packed(file: str, reference: str) -> Optional[str]:
-    content = "\n" + (_read(file, _MAX_PACKED) or "")
-    before, found, _ = content.partition(f" {reference}\n")
+    before, found, _ = f"\n{_read(file, _MAX_PACKED)}".partition(f" {reference}\n")
     return _commit(before.rpartition("\n")[2]) if found else None
 
 
-def _commit(text: Optional[str]) -> Optional[str]:
-    text = (text or "").strip()
+def _commit(text: str) -> Optional[str]:
+    text = text.strip()
     return text if _COMMIT.fullmatch(text) else None
 
 
-def _read(path: str, limit: int) -> Optional[str]:
-    """Return the first ``limit`` bytes of a regular file as text; None if there is no such file."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except failures(OSError, ValueError):
-        return None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        return os.read(descriptor, limit).decode("utf-8", "replace")
-    except failures(OSError):
-        return None
-    finally:
-        os.close(descriptor)
+def _read(path: str, limit: int) -> str:
+    return beginning_of(path, limit).decode("utf-8", "replace")

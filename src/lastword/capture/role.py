@@ -12,6 +12,7 @@ from types import MethodType, ModuleType
 from typing import Any, Optional
 
 from lastword.capture.safe_text import class_module, clean
+from lastword.descriptors import beginning_of
 from lastword.interruption import failures
 
 MAX_ROLE = 200
@@ -22,9 +23,9 @@ def role() -> str:
 
     Takes some microseconds; under gunicorn it may read /proc. Never raises an Exception.
     """
-    for told in (_of_multiprocessing, _of_uwsgi, _of_gunicorn, _of_celery, _of_interactive, _of_main_module):
+    for find in (_of_multiprocessing, _of_uwsgi, _of_gunicorn, _of_celery, _of_interactive, _of_main_module):
         try:
-            found = told()
+            found = find()
         except failures():  # a foreign module in an unexpected state
             continue
         if found:
@@ -70,16 +71,8 @@ def _is_like_its_parent() -> bool:
 
     An arbiter that is still loading the application does not handle any signal yet.
     """
-    parents = _command_line(os.getppid())
-    return parents == _command_line(os.getpid()) or parents.startswith(b"gunicorn: master")
-
-
-def _command_line(pid: int) -> bytes:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
-            return file.read(4096) or b""
-    except failures(OSError):
-        return b""
+    parents, own = (beginning_of(f"/proc/{pid}/cmdline", 4096) for pid in (os.getppid(), os.getpid()))
+    return parents == own or parents.startswith(b"gunicorn: master")
 
 
 def _of_celery() -> Optional[str]:

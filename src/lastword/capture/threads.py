@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 from types import ModuleType
-from typing import Any, Optional
+from typing import Optional
 
 from lastword.capture.budget import Room, json_cost
 from lastword.capture.call_site import MAX_NAME, MAX_PATH
+from lastword.capture.process import known_threads
 from lastword.capture.safe_text import clean
 from lastword.capture.source import absolute_path
 from lastword.event import LEFT_OUT, Call, ThreadStack
@@ -41,6 +42,8 @@ _PAUSE = 20
 _THREAD = re.compile(r"(Current thread|Thread) 0x([0-9a-fA-F]+)")
 _CALL = re.compile(r'  File "(.*)", line (\d+) in (.*?)(?: \[jit[a-z ]*\])?$')  # PyPy marks what it has compiled
 _ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+
+_CALLS_LEFT_OUT: Call = (LEFT_OUT, "(more frames left out)", 0)
 
 _not_before = 0.0  # time.monotonic
 
@@ -67,17 +70,12 @@ def _may_have_company() -> bool:
         return False  # the other threads would keep running while faulthandler walks their stacks
     if threading.get_ident() != threading.main_thread().ident:
         return True
-    return _thread._count() > 0 or len(_known_threads()) > 1
+    return _thread._count() > 0 or len(known_threads()) > 1
 
 
 def _has_gil() -> bool:
     is_enabled = getattr(sys, "_is_gil_enabled", None)
     return is_enabled is None or bool(is_enabled())
-
-
-def _known_threads() -> dict[int, Any]:
-    # Not ``enumerate``, which takes a lock that a fork may have left held.
-    return getattr(threading, "_active", {})
 
 
 def _dump(faulthandler: ModuleType) -> bytes:
@@ -120,7 +118,7 @@ def _stacks(text: str, room: Room) -> list[ThreadStack]:
 
 
 def _thread_stack(ident: int) -> ThreadStack:
-    known = _known_threads().get(ident)
+    known = known_threads().get(ident)
     try:
         name = clean(vars(known)["_name"], MAX_NAME)
     except failures():  # a thread that C code started, a name that is not a text
@@ -130,7 +128,7 @@ def _thread_stack(ident: int) -> ThreadStack:
 
 def _call(line: str) -> Optional[Call]:
     if line == "  ...":
-        return LEFT_OUT, "(more frames left out)", 0
+        return _CALLS_LEFT_OUT
     found = _CALL.match(line)
     if found is None:
         return None
@@ -143,7 +141,7 @@ def _add(call: Call, stack: ThreadStack, room: Room) -> None:
     if len(calls) > MAX_CALLS:
         return
     if len(calls) == MAX_CALLS or not room.take(json_cost(call[0]) + json_cost(call[1]) + 20):
-        call = (LEFT_OUT, "(more frames left out)", 0)
+        call = _CALLS_LEFT_OUT
     if not calls or calls[-1][0] != LEFT_OUT:
         calls.append(call)
 

@@ -131,7 +131,7 @@ def test_memory_is_read_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
         return len(read)
 
     now = [1000.0]
-    monkeypatch.setattr(process, "_memory", process._Memory(-1, 0.0, 0))
+    monkeypatch.setattr(process, "_memory", (-1, 0.0, 0))
     monkeypatch.setattr(process, "_resident_memory", resident)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     seen = []

@@ -165,7 +165,7 @@ def test_a_burst_has_them_with_some_events_only_but_last_words_always() -> None:
 
 def test_a_program_of_one_thread_pays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is opened and nothing is written."""
-    monkeypatch.setattr(threads, "_known_threads", lambda: {1: None})
+    monkeypatch.setattr(threads, "known_threads", lambda: {1: None})
     monkeypatch.setattr(_thread, "_count", lambda: 0)
     monkeypatch.setattr(threads, "_dump", lambda: pytest.fail("looked"))
     assert other_threads(Room(), at_any_price=True) == []

@@ -3,7 +3,7 @@
 The value of an option comes from the first of these that is given: the argument of ``init``, the environment variable
 ``LASTWORD_<OPTION>`` (``LASTWORD_DSN``, ``LASTWORD_SAMPLE_RATE`` …), the default. A row of the table has the type and
 the default of an option; its ``Option`` defines how a value is read and checked, and its text in the README's
-reference. To add an option, add a row.
+reference; a comment above it says what the text leaves out. To add an option, add a row.
 """
 
 import os
@@ -50,8 +50,7 @@ class _Options(NamedTuple):
     # For example ``production`` (most trackers keep at most 64 characters).
     environment: Annotated[str, Option(a_text, "")] = "production"
 
-    # The version of the program, as you name it; None takes it from the platform's variables (``GITHUB_SHA`` and the
-    # like), else the commit that git has checked out (``capture.release``). A text, even "", is used unchanged.
+    # None guesses it (``capture.release``); a text, even "", is used unchanged.
     release: Annotated[
         Optional[str],
         Option(
@@ -61,7 +60,7 @@ class _Options(NamedTuple):
         ),
     ] = None
 
-    # The spool directory; None finds one at the first record (see ``spool.layout``).
+    # None finds one at the first record (see ``spool.layout``).
     spool: Annotated[
         Optional[str], Option(a_path, "the spool directory", check=a_possible_spool, shown="see below")
     ] = None
@@ -74,8 +73,7 @@ class _Options(NamedTuple):
         str, Option(a_text, '`process`, `thread`, `external` or `hold`: see "Who sends"', check=one_of(*FLUSHER_MODES))
     ] = "auto"
 
-    # Seconds that an ending process waits at most for its own undelivered events; 0 does not wait. It does not wait
-    # either when nothing is pending or when the tracker cannot be reached.
+    # An ending process does not wait when nothing is pending or when the tracker cannot be reached.
     shutdown_timeout: Annotated[
         float,
         Option(
@@ -85,22 +83,20 @@ class _Options(NamedTuple):
         ),
     ] = 2.0
 
-    # Seconds in which the tracker's whole answer must arrive, once the event is sent.
+    # Counted from the moment the event is sent.
     timeout: Annotated[float, Option(a_number, "seconds for the tracker's whole answer", check=more_than_0)] = 10.0
 
-    # Seconds for connecting to the tracker, or to the proxy; None uses ``timeout``.
+    # To the tracker, or to the proxy.
     connect_timeout: Annotated[
         Optional[float], Option(a_number, "seconds for connecting", check=more_than_0, shown="`timeout`")
     ] = None
 
-    # The URL of the proxy, ``http://HOST:PORT`` or ``http://USER:PASSWORD@HOST:PORT``, for everything that is sent;
-    # None uses the flusher's environment (``HTTPS_PROXY``, ``NO_PROXY`` …).
+    # For everything that is sent; None uses the flusher's environment (``HTTPS_PROXY``, ``NO_PROXY`` …).
     proxy: Annotated[
         Optional[str], Option(a_secret, "`http://[USER:PASSWORD@]HOST:PORT`", check=a_proxy, shown="`HTTPS_PROXY` …")
     ] = None
 
-    # A file (or directory) of the CA certificates to trust; None uses the flusher's environment
-    # (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else certifi's certificates.
+    # None uses the flusher's environment (``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, ``SSL_CERT_FILE``), else certifi.
     ca_bundle: Annotated[
         Optional[str],
         Option(
@@ -114,15 +110,12 @@ class _Options(NamedTuple):
     # False sends events without checking the server's certificate: for trying things out.
     verify: Annotated[bool, Option(a_switch, "off: whoever answers is believed")] = True
 
-    # Whether events have the stacks of the other threads too. Events for a tracker that can show these stacks
-    # (Backtrace) always have them.
     all_threads: Annotated[
         bool,
         Option(a_switch, "stacks of the other threads too, in the spool; Backtrace always gets them, booboo never"),
     ] = False
 
-    # Exceptions that are not reported, subclasses included: classes, or their names (``KeyError``,
-    # ``shop.errors.CardRefused``). In a text, commas or blanks separate the names.
+    # In a text, commas or blanks separate the names.
     ignore_errors: Annotated[
         tuple[Union[type[BaseException], str], ...],
         Option(
@@ -131,14 +124,13 @@ class _Options(NamedTuple):
         ),
     ] = ()
 
-    # The share of events that is kept, 0.0 to 1.0; each event is drawn independently.
+    # Each event is drawn independently.
     sample_rate: Annotated[
         float, Option(a_number, "the share of events to keep, from `0` to `1`", check=between(0, 1))
     ] = 1.0
 
-    # How many similar events (one class raised at one line, messages from one line) a process keeps at once; beyond
-    # that, one a second. 0 keeps all. None keeps all while the spool is less than a quarter full, then 100 at once;
-    # when it is half full or more, frequent events are left out, but never those that come once a minute.
+    # Alike are exceptions of one class raised at one line, and messages from one line. None keeps all while the spool
+    # is less than a quarter full; for a fuller one see ``admission.floods``.
     flood_burst: Annotated[
         Optional[int],
         Option(
@@ -150,9 +142,8 @@ class _Options(NamedTuple):
         ),
     ] = None
 
-    # The scrubbing of events before any other code sees them. ``all``: removes values with a secret name, and parts of
-    # texts that look like a secret (see the package ``scrub``); ``names``: only the former, texts stay unchanged;
-    # ``off``: nothing.
+    # ``all`` removes values with a secret name, and parts of texts that look like a secret (see the package ``scrub``),
+    # before any other code sees the event.
     scrub: Annotated[
         str, Option(a_text, "`names` leaves texts alone, `off` filters nothing", check=one_of(*SCRUB_MODES))
     ] = "all"
@@ -160,21 +151,18 @@ class _Options(NamedTuple):
     # More secret names: a name matches if it contains one of them; case is ignored, ``-`` and ``_`` are equal.
     scrub_names: Annotated[tuple[str, ...], Option(names, "more words that make a name secret (`iban,tax_id`)")] = ()
 
-    # Names that are not secret although they contain a secret word: whole names (``author``); case is ignored.
+    # Although they contain a secret word; case is ignored.
     keep_names: Annotated[tuple[str, ...], Option(names, "whole names to show all the same (`author`)")] = ()
 
-    # Whether events have the local variables of frames. If not, the variables are not even read.
     local_variables: Annotated[bool, Option(a_switch, "the local variables of each frame; `off`: not even read")] = True
 
-    # Classes, or class names as in ``ignore_errors``, subclasses included, whose objects are shown by their own
-    # ``__repr__`` where they are local variables; all other objects are shown by class and address. The ``__repr__``
-    # runs during a capture, even if it queries a database or waits. After 10 ms per event no more are called.
+    # Subclasses included, where the objects are local variables; all others are shown by class and address. A
+    # ``__repr__`` runs even if it queries a database or waits; after 10 ms per event no more are called.
     repr_of: Annotated[
         tuple[Union[type, str], ...],
         Option(classes, "classes, or names, shown by their own `__repr__`: it runs in the midst of a capture"),
     ] = ()
 
-    # Lines of source shown above each frame's own line, and as many below it; 0 to 50. The booboo format has at most 5.
     context_lines: Annotated[
         int,
         Option(
@@ -184,14 +172,12 @@ class _Options(NamedTuple):
         ),
     ] = 5
 
-    # Installed modules whose frames are in-app, submodules included (``shop`` has ``shop.cart``). By default the
-    # modules in-app are those that are neither installed nor part of Python.
+    # By default the modules in-app are those that are neither installed nor part of Python.
     in_app: Annotated[
         tuple[str, ...],
         Option(modules, "modules that are your own although they are installed (`shop` has `shop.cart`)"),
     ] = ()
 
-    # Modules whose frames are not in-app, submodules included; if several names fit a module, the longest one counts.
     not_in_app: Annotated[
         tuple[str, ...], Option(modules, "modules that are not; the longest name that fits counts")
     ] = ()
@@ -209,22 +195,20 @@ class _Options(NamedTuple):
         ),
     ] = None
 
-    # Records of ``logging`` of this level and above become events: a name (``ERROR``), a number, or ``off``. Uncaught
-    # exceptions in asyncio arrive through its logger and always become events.
+    # A name, or a number. Uncaught exceptions in asyncio arrive through its logger and always become events.
     log_events: Annotated[
         Optional[int],
         Option(a_log_level, "log records of this level and above are reported; `off`: none", shown="`ERROR`"),
     ] = 40
 
-    # Records of this level and above become breadcrumbs; if WARNING does, so do warnings that Python shows.
+    # If records of level WARNING become breadcrumbs, so do warnings that Python shows.
     log_breadcrumbs: Annotated[
         Optional[int],
         Option(a_log_level, "log records of this level and above become breadcrumbs; `off`: none", shown="`INFO`"),
     ] = 20
 
-    # Bytes that all segments of the spool may have together; None is 256 MiB (32 MiB in memory), at most a tenth of
-    # the file system's free space. Beyond it the oldest events are dropped and counted. Programs that share a spool
-    # share its limits: the largest value counts, for this option and the next two.
+    # Of all segments together. Programs that share a spool share its limits: the largest value counts, for this option
+    # and the next two.
     max_spool: Annotated[
         Optional[int],
         Option(
@@ -236,7 +220,6 @@ class _Options(NamedTuple):
         ),
     ] = None
 
-    # Seconds for which an event is worth keeping.
     max_age: Annotated[
         float,
         Option(
@@ -247,7 +230,6 @@ class _Options(NamedTuple):
         ),
     ] = 7 * 24 * 3600.0
 
-    # Bytes of disk for events that trackers refused, and for damaged records.
     max_set_aside: Annotated[
         int,
         Option(
@@ -259,7 +241,6 @@ class _Options(NamedTuple):
         ),
     ] = 32 << 20
 
-    # Log at once the notes that are otherwise logged at most once a minute.
     debug: Annotated[bool, Option(a_switch, "say at once what is otherwise said at most once a minute")] = False
 
 
@@ -289,17 +270,9 @@ class Config(_Options):
 
     def destination_at(self, dsn: Dsn) -> Destination:
         """Return ``dsn`` with the options that decide how events get there."""
-        return Destination(
-            dsn=dsn,
-            timeout=self.timeout,
-            connect_timeout=self.connect_timeout,
-            proxy=self.proxy,
-            ca_bundle=self.ca_bundle and os.path.abspath(self.ca_bundle),
-            verify=self.verify,
-            scrub=self.scrub,
-            scrub_names=self.scrub_names,
-            keep_names=self.keep_names,
-        )
+        options = {name: getattr(self, name) for name in Destination._fields}
+        bundle = self.ca_bundle and os.path.abspath(self.ca_bundle)
+        return Destination(**{**options, "dsn": dsn, "ca_bundle": bundle})
 
     @classmethod
     def load(cls, options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> "Config":

@@ -12,22 +12,14 @@ from lastword.event import Needs
 
 
 class CaptureSettings:
-    """The settings by which events are captured.
+    """The settings by which events are captured: options of ``Config``, and these.
 
     Attributes:
         needs: the data that the wire format of the destination needs beyond an exception and its stack.
         is_sensitive: whether the value of a variable of that name must not be read.
-        environment: such as ``production``; at most 200 characters are kept.
-        release: the version of the program; at most 200 characters are kept.
-        local_variables: whether the local variables of frames are read at all.
-        all_threads: whether the stacks of the other threads are captured even if ``needs`` does not ask for them.
-        repr_of: classes, or their names, whose objects are shown by their own ``__repr__``, subclasses included.
-        plain_reprs: whether instead all values are shown by their own ``__repr__``, cut at its end.
+        plain_reprs: whether all values are shown by their own ``__repr__``, cut at its end, instead of ``repr_of``.
         scrub_text: removes secrets from texts of the program, such as a ``__repr__``.
         scrub_source: removes secrets from lines of source; returns as many lines.
-        context_lines: the number of source lines shown above a frame's line, and below it.
-        in_app: names of modules that are in-app, submodules included, wherever their files are.
-        not_in_app: names of modules that are not; the longest name that matches a module counts.
         syntax_error_places: whether the line that could not be parsed is shown as a frame.
         sites: the cache of call sites.
         variables: reads the variables of frames, by ``is_sensitive``.
@@ -52,7 +44,6 @@ class CaptureSettings:
         syntax_error_places: bool = True,
     ) -> None:
         self.needs = needs
-        self.is_sensitive = is_sensitive
         self.environment = environment
         self.release = release
         self.local_variables = local_variables

@@ -13,11 +13,11 @@ from typing import Optional
 IsSensitive = Callable[[str], bool]
 
 #: Keys that hold the name of something, and those that hold its value; to be compiled with ``re.IGNORECASE``.
-_KIND = (
+KIND = (
     "header|param(?:eter)?|var(?:iable)?|field|attr(?:ibute)?|prop(?:erty)?|option|env|cookie|setting|config"
     "|arg(?:ument)?"
 )
-NAME_KEYS = f"(?:(?:{_KIND})[-_.]?)?(?:name|key)|{_KIND}|loc"
+NAME_KEYS = f"(?:(?:{KIND})[-_.]?)?(?:name|key)|{KIND}|loc"
 VALUE_KEYS = "[a-z_]{0,30}values?|val|v|input|content|data|default|text"
 
 _MAX_NAME = 1000

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple
 
 from lastword.scrub.texts import Finder, LatePattern, Span
 
@@ -86,23 +86,19 @@ def literals_of_secrets(is_sensitive: Callable[[str], bool], in_texts: Sequence[
         for quotes in ('"""', "'''"):
             if source.count(quotes) % 2:  # it begins or ends within a text in these quotes; which is unknown
                 found += spans_from(source, source.index(quotes) + len(quotes))
-        return _apart(sorted(found))
+        return _without_overlaps(sorted(found))
 
     return spans
 
 
-def _apart(spans: Iterable[Span]) -> Iterator[Span]:
-    """Merge spans that overlap."""
-    last: Optional[Span] = None
+def _without_overlaps(spans: Iterable[Span]) -> Iterator[Span]:
+    apart: list[Span] = []
     for span in spans:
-        if last is not None and span.start < last.end:
-            last = last if span.end <= last.end else Span(last.start, span.end)
-            continue
-        if last is not None:
-            yield last
-        last = span
-    if last is not None:
-        yield last
+        if not apart or span.start >= apart[-1].end:
+            apart.append(span)
+        elif span.end > apart[-1].end:
+            apart[-1] = Span(apart[-1].start, span.end)
+    return iter(apart)
 
 
 def _statements(source: str, start: int) -> Iterator[list[_Token]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from re import Match
 from typing import Callable, Optional
 
-from lastword.named_values import NAME_KEYS, VALUE_KEYS
+from lastword.named_values import KIND, NAME_KEYS, VALUE_KEYS
 from lastword.scrub.pairs_in_text import BRACKETED, QUOTE, VALUE
 from lastword.scrub.texts import Finder, LatePattern, Span
 
@@ -55,23 +55,7 @@ _MOST_STATEMENTS = 20  # are checked; all parameters of later ones are removed
 _STATEMENT = 4000  # characters before the parameters in which their statement is searched for
 
 # Each text that the patterns match contains one of these in lower case; the patterns take a hundred times as long.
-_BEGIN_NAME_KEYS = (
-    "name",
-    "key",
-    "header",
-    "param",
-    "var",
-    "field",
-    "attr",
-    "prop",
-    "loc",
-    "option",
-    "env",
-    "cookie",
-    "setting",
-    "config",
-    "arg",
-)
+_BEGIN_NAME_KEYS = ("name", "key", "loc", *(kind.partition("(")[0] for kind in KIND.split("|")))
 _BEGIN_STATEMENTS = (" into ", "duplicate entry", "\ninto ")
 
 

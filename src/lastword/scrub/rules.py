@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import product
-from typing import Optional, Union
+from typing import Union
 
 from lastword.config import Config
 from lastword.dsn import Destination
 from lastword.scrub.in_source import literals_of_secrets
-from lastword.scrub.json_values import Clean, scrub_json
+from lastword.scrub.json_values import scrub_json
 from lastword.scrub.named_in_text import parameters_of_statements, values_beside_names, values_of_columns
 from lastword.scrub.names import CLIENT_ADDRESSES, WORDS, SensitiveNames
 from lastword.scrub.pairs_in_text import pairs_in_text
@@ -36,19 +37,19 @@ class Rules:
         self.are_ascii = all(word.isascii() for word in words)
         literals = _literals_of(words)
         if options.scrub == "all":
-            values, more = value_rules(), options.scrub_names
+            values, words_in_text = value_rules(), (*WORDS, *options.scrub_names)
             is_sensitive = self._names.is_sensitive_in_text
             in_texts = (
                 values_of_columns(is_sensitive),
                 parameters_of_statements(is_sensitive),
                 values_beside_names(is_sensitive),
-                pairs_in_text(is_sensitive, more),
+                pairs_in_text(is_sensitive, options.scrub_names),
             )
-            self.texts = SecretsInTexts([*values, Rule((*WORDS, *more), in_texts)], self._scrub_json)
-            self._source = SecretsInTexts(
-                [*values, Rule((*WORDS, *more), (literals_of_secrets(is_sensitive, in_texts),))]
-            )
-            literals -= set(map(folded, (*WORDS, *more)))
+            in_json = partial(scrub_json, is_sensitive=is_sensitive)
+            self.texts = SecretsInTexts([*values, Rule(words_in_text, in_texts)], in_json)
+            in_source = literals_of_secrets(is_sensitive, in_texts)
+            self._source = SecretsInTexts([*values, Rule(words_in_text, (in_source,))])
+            literals -= set(map(folded, words_in_text))
         self.names = SecretsInTexts([Rule(tuple(sorted(literals)), ())])
 
     def is_sensitive(self, name: str) -> bool:
@@ -58,9 +59,6 @@ class Rules:
     def scrub_text(self, text: str) -> str:
         """Return ``text`` with ``[filtered]`` in place of each secret."""
         return text if self.texts is None else self.texts.without_secrets(text, self.texts.suspect([text]))
-
-    def _scrub_json(self, text: str, clean: Clean) -> Optional[str]:
-        return scrub_json(text, clean, self._names.is_sensitive_in_text)
 
     def scrub_source(self, lines: Sequence[str]) -> list[str]:
         """Scrub lines of Python source and keep their number; of the values of sensitive names only literals go."""

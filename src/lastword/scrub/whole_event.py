@@ -1,16 +1,19 @@
-"""Scrub an event: where it has names and texts, and how each is scrubbed."""
+"""Scrub an event: where it has names and texts, and how each is scrubbed.
+
+Breadcrumbs are kept as JSON; only those that may hold a secret are decoded.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
 from lastword.event import FILTERED, Event, Frame
-from lastword.event_json import EncodedFrame, EncodedList, own_frame
+from lastword.event_json import EncodedFrame, EncodedList, encode_value, own_copy
 from lastword.scrub.json_values import Clean, by_names, by_values
-from lastword.scrub.open_json import scrub_encoded
 from lastword.scrub.rules import Rules
 from lastword.scrub.texts import LatePattern, SecretsInTexts, Suspicion, processor_time
 
@@ -26,6 +29,9 @@ _MIN_TEXT = 7
 # An id of any other form (an object's text, or JSON) is scrubbed like other texts.
 _ID = re.compile(r"[\w@.+|-]+")
 _OBJECT = "<"
+
+# The JSON escapes of the four letters that match an ASCII letter if case is ignored; folding leaves them unchanged.
+_ALSO_ASCII = re.compile(r"\\u(?:0130|0131|017f|212a)")
 
 _processor_time = processor_time
 
@@ -59,7 +65,7 @@ def scrub(event: Event, rules: Rules) -> Event:
         if suspicion:
             _clean_texts(scrubbed, rules.texts, suspicion)
     if encoded.texts:
-        scrubbed["breadcrumbs"] = scrub_encoded(encoded, rules, suspicion)
+        scrubbed["breadcrumbs"] = _scrub_encoded(encoded, rules, suspicion)
     return cast("Event", scrubbed)
 
 
@@ -105,13 +111,43 @@ def _clean_frame(frame: Frame, secrets: SecretsInTexts, suspicion: Suspicion, de
     if not texts:
         return frame
     if _processor_time() > deadline + LatePattern.seconds:
-        frame = own_frame(frame)
+        frame = own_copy(frame)
         frame["variables"] = [(name, "filtered", OUT_OF_TIME) for name, _, _ in frame["variables"]]
         return frame
     here = secrets.suspect(texts, suspicion)
     if here:
-        frame = own_frame(frame)
+        frame = own_copy(frame)
         frame["variables"] = [
             (name, mark, secrets.without_secrets(text, here)) for name, mark, text in frame["variables"]
         ]
     return frame
+
+
+def _scrub_encoded(items: EncodedList, rules: Rules, suspicion: Suspicion) -> EncodedList:
+    """Return ``items`` without what ``rules`` find; only items that may hold a secret are decoded.
+
+    ``suspicion`` is what their JSON, and other texts, may hold. JSON escapes no character of a literal, so it contains
+    each literal of its texts, if ``rules.are_ascii``; a literal that only the JSON contains is gone after decoding.
+    """
+    may_be = [*suspicion, *rules.names.suspect(items.texts)]
+    scrub_all = any(map(_ALSO_ASCII.search, items.texts))
+    if not (may_be or scrub_all):
+        return items
+    known: dict[str, str] = {}  # categories, levels and addresses repeat
+
+    def clean(text: str) -> str:
+        if rules.texts is None:
+            return text
+        cleaned = known.get(text)
+        if cleaned is None:
+            cleaned = known[text] = rules.texts.without_secrets(text, suspicion)
+        return cleaned
+
+    def scrubbed(encoded: str) -> str:
+        item = json.loads(encoded)
+        scrubbed = by_values(item, clean, rules.is_sensitive)
+        return encoded if scrubbed == item else encode_value(scrubbed)
+
+    return EncodedList(
+        [scrubbed(text) if scrub_all or rules.names.suspect((text,), may_be) else text for text in items.texts]
+    )

@@ -38,30 +38,6 @@ _T = TypeVar("_T")
 
 ReadStack = Callable[[StackReader], list[Frame]]
 
-_UNKNOWN_THREAD: ThreadInfo = {"id": 0, "name": "", "main": False}
-_UNKNOWN_PROCESS: ProcessInfo = {
-    "pid": 0,
-    "parent": 0,
-    "name": "",
-    "program": "",
-    "age": 0.0,
-    "session": "",
-    "role": "",
-    "command": "",
-    "memory": 0,
-    "status": {},
-}
-_UNKNOWN_HOST: HostInfo = {
-    "hostname": "",
-    "sysname": "",
-    "release": "",
-    "version": "",
-    "machine": "",
-    "machine_id": "",
-    "memory": {},
-}
-_UNKNOWN_RUNTIME: RuntimeInfo = {"name": "", "version": "", "release_level": ""}
-
 
 def exception_event(
     error: BaseException,
@@ -139,8 +115,16 @@ def _part(name: str, take: Callable[..., _T], *arguments: Any, **options: Any) -
     try:
         return take(*arguments, **options)
     except failures() as error:
-        _note_missing(name, error)
+        try:
+            diagnostics.note("capture", f"an event went without its {name}: {describe(error)}")
+        except RecursionError:  # no room on the stack even for the note
+            pass
         return None
+
+
+def _unknown(kind: Any) -> Any:
+    """Return an object of a TypedDict in which every value is empty, for a part that could not be read."""
+    return {name: empty() for name, empty in kind.__annotations__.items()}
 
 
 def _message_text(message: Any, scrub: Callable[[str], str]) -> str:
@@ -154,16 +138,9 @@ def _message_text(message: Any, scrub: Callable[[str], str]) -> str:
     return clean_ends(message, MAX_VALUE, scrub)
 
 
-def _note_missing(name: str, error: BaseException) -> None:
-    try:
-        diagnostics.note("capture", f"an event went without its {name}: {describe(error)}")
-    except RecursionError:  # no room on the stack even for the note
-        pass
-
-
 def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSettings) -> Event:
     with_memory = settings.needs.memory
-    said = _part("context", context.current) or context.nothing()
+    scope = _part("context", context.current) or context.nothing()
     return {
         "id": new_id(),
         "timestamp": time.time(),
@@ -173,20 +150,20 @@ def _event(level: Level, handled: bool, mechanism: str, settings: CaptureSetting
         "stack": [],
         "handled": handled,
         "mechanism": mechanism,
-        "thread": _part("thread", thread_info) or _UNKNOWN_THREAD.copy(),
+        "thread": _part("thread", thread_info) or _unknown(ThreadInfo),
         "threads": [],
-        "process": _part("process", process_info, with_status=with_memory) or _UNKNOWN_PROCESS.copy(),
-        "host": _part("host", host_info, with_memory=with_memory) or _UNKNOWN_HOST.copy(),
-        "runtime": _part("runtime", runtime_info) or _UNKNOWN_RUNTIME.copy(),
+        "process": _part("process", process_info, with_status=with_memory) or _unknown(ProcessInfo),
+        "host": _part("host", host_info, with_memory=with_memory) or _unknown(HostInfo),
+        "runtime": _part("runtime", runtime_info) or _unknown(RuntimeInfo),
         "environment": _part("environment", clean, settings.environment, MAX_LABEL) or "",
         "release": _part("release", clean, settings.release, MAX_LABEL) or "",
-        "user": said.user,
-        "tags": said.tags,
-        "extra": said.extra,
-        "contexts": said.contexts,
+        "user": scope.user,
+        "tags": scope.tags,
+        "extra": scope.extra,
+        "contexts": scope.contexts,
         "breadcrumbs": cast("list[Breadcrumb]", _part("breadcrumbs", breadcrumbs.current) or []),
-        "fingerprint": said.fingerprint,
-        "transaction": said.transaction,
+        "fingerprint": scope.fingerprint,
+        "transaction": scope.transaction,
         "attachments": [],
         "sources": {},
     }

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Union, overload
+from typing import Any, TypeVar, Union, overload
 
-from lastword.event import Event, Frame
+_Part = TypeVar("_Part")
 
 #: Encode a text as a JSON string, with its quotes.
 encode_text = json.encoder.encode_basestring_ascii
@@ -103,15 +103,9 @@ def to_json(event: Mapping[str, Any]) -> str:
     return _object(event, _ENCODERS)
 
 
-def own_copy(event: Event) -> Event:
-    """Return a deep copy of ``event``, which may be changed at any depth."""
-    copy: Event = _own(event)
-    return copy
-
-
-def own_frame(frame: Frame) -> Frame:
-    """Return a deep copy of ``frame``."""
-    copy: Frame = _own(frame)
+def own_copy(part: _Part) -> _Part:
+    """Return a deep copy of an event or a frame, which may be changed at any depth."""
+    copy: _Part = _own(part)
     return copy
 
 
@@ -136,9 +130,8 @@ def _object(members: Mapping[str, Any], encoders: dict[str, Callable[[Any], str]
 def _frames(frames: Any) -> str:
     if not isinstance(frames, list):
         return encode_value(frames)
-    return (
-        "[" + ",".join([frame.json if type(frame) is EncodedFrame else encode_value(frame) for frame in frames]) + "]"
-    )
+    texts = [frame.json if type(frame) is EncodedFrame else encode_value(frame) for frame in frames]
+    return "[" + ",".join(texts) + "]"
 
 
 def _holders(holders: Any) -> str:

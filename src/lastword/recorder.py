@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Callable, Optional, cast
 
 from lastword import diagnostics
@@ -61,21 +62,8 @@ class Recorder:
 
     def record(self, event: Event) -> Optional[str]:
         """Put ``event`` on disk; return its id, or None if it was refused (and counted). Never raises."""
-        try:
-            body = self._body(event)
-            if body is None:
-                self.refuse("before_send")
-                return None
-            writer = self._append(body)
-        except RecordRefused as refusal:
-            self.refuse(refusal.reason, f"an event was not kept: {refusal}")
-        except failures() as error:  # no failure of lastword may reach the application
-            self.refuse_for_defect(error)
-        else:
-            if _is_last_words(event):
-                _sync(writer)
-            return event["id"]
-        return None
+        last_words = event["level"] == "fatal" and not event["handled"]
+        return self._record(event["id"], partial(self._body, event), last_words)
 
     def record_rendered(
         self, event_id: str, wire: str, body: bytes, content_type: str, *, last_words: bool = False
@@ -84,12 +72,22 @@ class Recorder:
 
         ``wire`` is its format, which must be the destination's; ``last_words``: it explains why the process ends.
         """
+
+        def encode() -> bytes:
+            return encode_rendered(event_id, self._key, wire, body, content_type, time.time())
+
+        return self._record(event_id, encode, last_words)
+
+    def _record(self, event_id: str, encode: Callable[[], Optional[bytes]], last_words: bool) -> Optional[str]:
         try:
-            to = self._destination.key if self._destination else None
-            writer = self._append(encode_rendered(event_id, to, wire, body, content_type, time.time()))
+            body = encode()
+            if body is None:
+                self.refuse("before_send")
+                return None
+            writer = self._append(body)
         except RecordRefused as refusal:
             self.refuse(refusal.reason, f"an event was not kept: {refusal}")
-        except failures() as error:
+        except failures() as error:  # no failure of lastword may reach the application
             self.refuse_for_defect(error)
         else:
             if last_words:
@@ -127,8 +125,8 @@ class Recorder:
         """Count an event that was lost because of an error inside lastword."""
         if issubclass(type(error), RecursionError):
             self.refuse_for_full_stack()
-            return
-        self.refuse("internal error", f"an event was not kept, which is a defect of lastword: {describe(error)}")
+        else:
+            self.refuse("internal error", f"an event was not kept, which is a defect of lastword: {describe(error)}")
 
     def refuse_as_interrupted(self) -> None:
         """Count an event whose capture was ended by an interruption, which goes on to the program."""
@@ -165,7 +163,7 @@ class Recorder:
 
     def health(self, spool: Layout) -> Optional[DestinationHealth]:
         """Return the state of sending to this configuration's tracker; None if nothing was sent yet."""
-        return self._view(spool).look().destinations.get(self._destination.key) if self._destination else None
+        return self._view(spool).look().destinations.get(self._key) if self._key else None
 
     def tracker_is_out_of_reach(self, now: float) -> bool:
         """Return whether nothing will be sent soon: the last attempt failed, and the next one is not due."""
@@ -181,9 +179,13 @@ class Recorder:
         """Return the existing spool; None before the first record of any process. Makes nothing."""
         return places.find(self._config.spool)
 
+    @property
+    def _key(self) -> Optional[str]:
+        return self._destination.key if self._destination else None
+
     def _body(self, event: Event) -> Optional[bytes]:
         """Return the body to write; None if ``before_send`` drops the event. That hook runs last, after scrubbing."""
-        to = self._destination.key if self._destination else None
+        to = self._key
         if self._before_send is None:
             return _encoded(scrub(event, self.rules), to)
         kept = self._before_send.apply(own_copy(scrub(event, self.rules)))
@@ -247,10 +249,10 @@ class Recorder:
         try:
             return survey(layout, self._limits)
         except RecursionError:  # no room on the stack for a note
-            return Sight()
+            pass
         except failures() as error:
             _note_upkeep(error)
-            return Sight()
+        return Sight()
 
     def _drop(self, writer: Writer) -> None:
         if self._writers.get(_this_process()) is writer:
@@ -363,10 +365,6 @@ def _sync(writer: Writer) -> None:
 
 def _note_upkeep(error: BaseException) -> None:
     diagnostics.note("upkeep", f"the spool was not looked after, which is a defect of lastword: {describe(error)}")
-
-
-def _is_last_words(event: Event) -> bool:
-    return event["level"] == "fatal" and not event["handled"]
 
 
 def _this_process() -> _Owner:

@@ -10,7 +10,7 @@ import pytest
 from lastword.assembly import exception_event, message_event
 from lastword.capture import CaptureSettings
 from lastword.event import Event, Frame, Needs
-from lastword.event_json import EncodedFrame, own_copy, own_frame, to_json
+from lastword.event_json import EncodedFrame, own_copy, to_json
 from lastword.scrub import is_sensitive
 
 SETTINGS = CaptureSettings(needs=Needs(message_stack=True, memory=True), is_sensitive=is_sensitive)
@@ -43,7 +43,7 @@ def test_the_json_is_that_of_the_event(depth: int) -> None:
     frames = event["exceptions"][0]["frames"]
     assert frames
     assert {type(frame) for frame in frames} == {EncodedFrame}
-    assert {tuple(own_frame(frame)) for frame in frames} == {tuple(Frame.__annotations__)}
+    assert {tuple(own_copy(frame)) for frame in frames} == {tuple(Frame.__annotations__)}
     assert json.loads(to_json(event)) == plainly(event)
     assert to_json(event).isascii()
 

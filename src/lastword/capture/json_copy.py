@@ -6,7 +6,6 @@ it back for an event cannot fail.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -15,6 +14,7 @@ from typing import Any
 from lastword.capture.bounded_repr import bounded_repr
 from lastword.capture.budget import Room
 from lastword.capture.safe_text import class_path, clean
+from lastword.event_json import encode_value
 from lastword.interruption import anything
 
 MAX_KEY = 200  # characters
@@ -29,9 +29,6 @@ _MAX_VALUES = 100_000
 _CONTAINERS = frozenset((list, tuple, set, frozenset, dict, bytes, bytearray))
 _QUOTES_AND_COMMA = 4
 
-#: Returns the JSON text of a value of JSON's own types; raises ValueError for NaN and infinities, which are not JSON.
-encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
-
 
 def mapping_json(mapping: Mapping[Any, Any], limit: int) -> str:
     """Return a copy of ``mapping`` as JSON of at most ``limit`` characters.
@@ -40,14 +37,14 @@ def mapping_json(mapping: Mapping[Any, Any], limit: int) -> str:
     that does not fit reads ``(left out)``. Raises any exception of the mapping.
     """
     copied = {text_of(key, MAX_KEY): _item(value, limit) for key, value in _items(mapping)}
-    whole = encode(copied)
-    return whole if len(whole) <= limit else encode(_fitting(copied, limit))
+    whole = encode_value(copied)
+    return whole if len(whole) <= limit else encode_value(_fitting(copied, limit))
 
 
 def value_json(value: Any, limit: int) -> str:
     """Return a copy of one value as JSON of at most ``limit`` characters, bounded like an item of ``mapping_json``."""
-    whole = encode(_item(value, limit))
-    return whole if len(whole) <= limit else encode(LEFT_OUT)
+    whole = encode_value(_item(value, limit))
+    return whole if len(whole) <= limit else encode_value(LEFT_OUT)
 
 
 def as_json(value: Any) -> Any:
@@ -84,17 +81,13 @@ def named_items(value: Any) -> Any:
     """Return a namedtuple as a dict, so that it is scrubbed by its field names; any other value unchanged."""
     kind = type(value)
     if issubclass(kind, tuple) and kind is not tuple:
-        names = _fields_of(kind)
+        try:
+            names: Any = getattr(kind, "_fields", None)
+        except anything():
+            return value
         if type(names) is tuple and len(names) == tuple.__len__(value):
             return dict(zip(names, tuple.__iter__(value)))
     return value
-
-
-def _fields_of(kind: type) -> Any:
-    try:
-        return getattr(kind, "_fields", None)
-    except anything():
-        return None
 
 
 def text_of(value: object, limit: int) -> str:
@@ -133,9 +126,9 @@ def _fitting(copied: dict[str, Any], limit: int) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     left = limit
     for name, value in copied.items():
-        cost = len(encode(name)) + _QUOTES_AND_COMMA
-        shown = value if cost + len(encode(value)) <= left else LEFT_OUT
-        left -= cost + len(encode(shown))
+        cost = len(encode_value(name)) + _QUOTES_AND_COMMA
+        shown = value if cost + len(encode_value(value)) <= left else LEFT_OUT
+        left -= cost + len(encode_value(shown))
         if left < 0:
             break
         kept[name] = shown

@@ -28,7 +28,6 @@ from lastword import diagnostics
 from lastword.capture.json_copy import (
     MAX_ITEMS,
     MAX_KEY,
-    encode,
     is_mapping,
     mapping_json,
     named_items,
@@ -37,6 +36,7 @@ from lastword.capture.json_copy import (
 )
 from lastword.capture.safe_text import describe
 from lastword.event import LEVELS, Level, LevelLike, known_level
+from lastword.event_json import encode_value
 from lastword.interruption import anything, suppressed
 from lastword.scope import breadcrumbs
 from lastword.scope.attachments import MAX_ATTACHMENTS, Wanted, wanted_data, wanted_file
@@ -359,8 +359,8 @@ def _with_json(
     changed.pop(name, None)
     if text is None:
         return changed
-    used = sum(len(encode(other)) + len(value) + 2 for other, value in changed.items())
-    left = limit - used - len(encode(name)) - 2
+    used = sum(len(encode_value(other)) + len(value) + 2 for other, value in changed.items())
+    left = limit - used - len(encode_value(name)) - 2
     kept = text if len(text) <= left else left_out
     if len(changed) < MAX_ITEMS and len(kept) <= left:
         changed[name] = kept

@@ -77,7 +77,7 @@ from typing import Any, Callable, Optional
 
 from lastword.dsn import Destination
 from lastword.event import TRIMMED_TAG, Breadcrumb, Call, Event, ExceptionInfo, Frame, shown_value
-from lastword.event_json import own_frame
+from lastword.event_json import own_copy
 from lastword.version import __version__
 from lastword.wire.backtrace_attachments import (
     BREADCRUMBS,
@@ -336,7 +336,7 @@ def _local_variables(frames: list[Frame]) -> list[dict[str, Any]]:
 
 def _traceback(frames: list[Frame], version: str) -> list[str]:
     entries: list[str] = []
-    frames = [own_frame(frame) for frame in frames]  # each may be encoded, and is read several times
+    frames = [own_copy(frame) for frame in frames]  # each may be encoded, and is read several times
     for _, run in groupby(frames, lambda frame: (frame["file"], frame["line"], frame["function"])):
         entries += [_traceback_entry(frame, version) for frame in islice(run, SHOWN_REPEATS)]
         if hidden := sum(1 for _ in run):

@@ -29,11 +29,7 @@ _MOST_DIGITS = 300
 #: read depends on the Python, the stack and, in PyPy, on the code compiled so far; code that then walks through the
 #: value or encodes it may raise RecursionError.
 _MOST_LEVELS = 100
-_ITERATE: dict[type, Callable[[Any], Iterable[Any]]] = {
-    dict: dict.values,
-    list: list.__iter__,
-    tuple: tuple.__iter__,
-}
+_ITERATE: dict[type, Callable[[Any], Iterable[Any]]] = {dict: dict.values, list: list.__iter__, tuple: tuple.__iter__}
 _NESTED = (dict, list, tuple)
 
 _LONGEST_NAME = 255

@@ -189,11 +189,7 @@ class Client:
             leave(before)
 
     def _capture(
-        self,
-        error: Optional[BaseException],
-        locate: Callable[[], Origin],
-        read: Callable[[], Event],
-        last_words: bool,
+        self, error: Optional[BaseException], locate: Callable[[], Origin], read: Callable[[], Event], last_words: bool
     ) -> Optional[str]:
         event: Optional[Event] = None
         try:

@@ -170,10 +170,7 @@ def _split(url: str) -> Union[SplitResult, str]:
 
 
 def _wire_of_host(host: str) -> str:
-    for domain, wire in _KNOWN_HOSTS.items():
-        if host == domain or host.endswith("." + domain):
-            return wire
-    return ""
+    return next((wire for domain, wire in _KNOWN_HOSTS.items() if f".{host}".endswith(f".{domain}")), "")
 
 
 def _host_and_port(parts: SplitResult) -> str:

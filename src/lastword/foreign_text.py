@@ -90,17 +90,13 @@ def _is_printable(character: str) -> bool:
 
 def _without_those_of_url(word: str) -> str:
     word = re.sub(_USERINFO, rf"\1{FILTERED}@", word)
-    place, query = _split_at_query(word)
-    if "=" in query or (query and "/" in place):
-        pieces = (_without_value(piece) for piece in re.split("([?&#])", query))
-        return place + "".join(pieces)
-    return word
-
-
-def _split_at_query(word: str) -> tuple[str, str]:
-    """Split ``word`` before the first ``?`` or ``#``."""
     found = re.search("[?#]", word)
-    return (word[: found.start()], word[found.start() :]) if found else (word, "")
+    if found is None:
+        return word
+    place, query = word[: found.start()], word[found.start() :]
+    if "=" in query or "/" in place:
+        return place + "".join(map(_without_value, re.split("([?&#])", query)))
+    return word
 
 
 def _without_value(piece: str) -> str:

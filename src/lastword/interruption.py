@@ -105,12 +105,12 @@ def _is_interruption(error: Optional[BaseException], *, is_called_here: bool) ->
         return False
     # Raised by the program's C code, which knows no classes of its main module.
     is_of_c = is_called_here and entry.tb_next is None and _module_of(kind) != "__main__"
-    has_run_program = _is_of_program(entry.tb_frame)
+    has_run_program = _is_of_program(_file_of(entry.tb_frame))
     while entry.tb_next is not None:
         interrupted, entry = entry.tb_frame, entry.tb_next
         if _was_given(entry.tb_frame, interrupted):
             return True
-        has_run_program = has_run_program or _is_of_program(entry.tb_frame)
+        has_run_program = has_run_program or _is_of_program(_file_of(entry.tb_frame))
     if issubclass(kind, KeyboardInterrupt):
         return not (has_run_program and _is_of_raise(entry))
     if is_of_c:
@@ -152,13 +152,15 @@ def _file_of(frame: FrameType) -> str:
     return "".join((frame.f_code.co_filename,))  # a plain str, also if it is of a subclass
 
 
-def _is_of_program(frame: FrameType) -> bool:
-    file = _file_of(frame)
-    return not file.startswith(_OWN) and not _is_of_stdlib(file)
+def _is_of_program(file: str) -> bool:
+    """Return whether ``file`` is neither of lastword nor of the standard library."""
+    if file.startswith((_OWN, "<frozen ")):
+        return False
+    return not file.startswith(_STDLIB) or any(part in file for part in _INSTALLED)
 
 
 def _comes_from_nowhere(kind: type, error: Any, file: str) -> bool:
-    if not file.startswith(_OWN) and not _is_of_stdlib(file):
+    if _is_of_program(file):
         return False
     if kind is TimeoutError:
         return not _arguments_of(error)  # a system call's TimeoutError has an errno
@@ -167,10 +169,4 @@ def _comes_from_nowhere(kind: type, error: Any, file: str) -> bool:
         return True
     loaded = sys.modules.get(module)
     where = dict.get(_dict_of(loaded), "__file__") if issubclass(type(loaded), ModuleType) else None
-    return type(where) is str and not where.startswith(_OWN) and not _is_of_stdlib(where)
-
-
-def _is_of_stdlib(file: str) -> bool:
-    if file.startswith("<frozen "):
-        return True
-    return file.startswith(_STDLIB) and not any(part in file for part in _INSTALLED)
+    return type(where) is str and _is_of_program(where)

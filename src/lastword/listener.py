@@ -9,7 +9,7 @@ from lastword.admission.gate import IGNORED
 from lastword.assembly import message_event
 from lastword.capture.origin import MESSAGE
 from lastword.client import Client
-from lastword.event import Event, Level, Origin
+from lastword.event import Event, Level
 from lastword.hooks import excepthooks, log_records, shown_warnings
 from lastword.interruption import failures
 from lastword.nesting import MAX_LOGGED, captures, leave
@@ -46,14 +46,7 @@ def uninstall() -> None:
     shown_warnings.uninstall()
 
 
-def look_back() -> None:
-    """At the end of the program, report the exception that ended it if a hook installed above ours hid it."""
-    excepthooks.look_back()
-
-
 class _Listener:
-    """Passes the reports of the hooks to the client."""
-
     def __init__(self, client: Client) -> None:
         self._client = client
         levels = [client.config.log_events, client.config.log_breadcrumbs, _ERROR]
@@ -137,9 +130,6 @@ class _Listener:
     def _capture_text(self, record: LogRecord, text: str, logged: log_records.Logged) -> None:
         client = self._client
 
-        def locate() -> Origin:
-            return logged.origin(MESSAGE)
-
         def read() -> Event:
             level = log_records.level_of(record)
             event = message_event(text, level=level, settings=client.settings, mechanism=LOGGING, stack=logged.stack)
@@ -147,7 +137,7 @@ class _Listener:
             return event
 
         try:
-            client.capture(None, locate, read)
+            client.capture(None, lambda: logged.origin(MESSAGE), read)
         except RecursionError:
             client.uncounted += 1
         except failures() as trouble:

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from lastword.client import Client
 
 #: The result of ``sys.exc_info()``.
-ExcInfo = Union[
-    tuple[type[BaseException], BaseException, Optional[TracebackType]],
-    tuple[None, None, None],
-]
+ExcInfo = Union[tuple[type[BaseException], BaseException, Optional[TracebackType]], tuple[None, None, None]]
 
 _CALLED = "capture_exception"
 _CARRIED = "init"
@@ -61,6 +58,7 @@ def init(dsn: Optional[str] = None, **options: Any) -> None:
 def start(client: Client) -> None:
     """Make ``client`` the only active client, as ``init`` does; for clients made by other code."""
     from lastword import listener
+    from lastword.hooks.excepthooks import look_back
 
     global _client
     previous = _client or _closed
@@ -69,7 +67,7 @@ def start(client: Client) -> None:
     _client = client
     diagnostics.tell_every(0.0 if client.config.debug else diagnostics.TELL_INTERVAL)
     listener.install(client)
-    _register_at_exit(listener.look_back)
+    _register_at_exit(look_back)
     if client.pending.choice.remark:
         diagnostics.note("mode", client.pending.choice.remark)
     client.look_after_earlier_events()
@@ -113,7 +111,7 @@ def capture_exception(error: Union[BaseException, type[BaseException], ExcInfo, 
         # Not isinstance, which may run code of the object.
         if not issubclass(type(error), BaseException):
             if issubclass(type(error), str):
-                return _capture_message(client, error, context.level_or("error"), _CALLED)
+                return client.capture_text(error, context.level_or("error"), _CALLED)
             error = _instance_of(client, error)
             if error is None:
                 return None
@@ -164,13 +162,11 @@ def capture_message(message: str, level: Optional[LevelLike] = None) -> Optional
     ``capture_exception``. Never raises.
     """
     client = _client
-    return None if client is None else _capture_message(client, message, level, "capture_message")
-
-
-def _capture_message(client: Client, message: Any, level: Optional[LevelLike], mechanism: str) -> Optional[str]:
+    if client is None:
+        return None
     try:
         client.begin()
-        return client.capture_text(message, level, mechanism)
+        return client.capture_text(message, level, "capture_message")
     except RecursionError:
         client.uncounted += 1
         return None

@@ -112,7 +112,6 @@ class Pending:
         return True
 
     def _post_refusals(self) -> None:
-        """Make sure that refused events are counted on disk."""
         for recorder in self.recorders:
             with suppress(RecursionError):
                 recorder.post_refusals()

@@ -292,12 +292,7 @@ def _located(parts: Iterable[tuple[Any, Fit, Any]]) -> Misfit:
     return Misfit("does not stay what it is")
 
 
-_SCALARS: dict[Any, Fit] = {
-    str: _text,
-    int: _integer,
-    float: _number,
-    bool: _bool,
-}
+_SCALARS: dict[Any, Fit] = {str: _text, int: _integer, float: _number, bool: _bool}
 _GENERICS: dict[Any, Callable[..., Fit]] = {
     list: _list,
     dict: _dict,

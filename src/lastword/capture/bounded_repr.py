@@ -63,7 +63,7 @@ def bounded_repr(value: object, limit: int) -> str:
 
 def is_shown_by_content(kind: type) -> bool:
     """Return whether a value of exactly this type is shown by more than its class and address."""
-    return _UNCONDITIONAL.shows_content_of(kind)
+    return id(kind) in _UNCONDITIONAL._writers
 
 
 def has_long_text(value: object) -> bool:
@@ -104,24 +104,19 @@ class BoundedRepr:
     def __init__(self, is_sensitive: Callable[[str], bool]) -> None:
         self._is_sensitive = is_sensitive
         self._harmless: set[str] = set()
-        self._writers: dict[int, Callable[..., str]] = {
-            **dict.fromkeys(_PLAIN, _plain),
-            **{
-                id(kind): writer
-                for kind, writer in (
-                    (int, _int),
-                    *((sliced, _sliced) for sliced in (str, bytes, bytearray)),
-                    (list, self._list),
-                    (tuple, self._tuple),
-                    (set, self._set),
-                    (frozenset, self._frozenset),
-                    (dict, self._dict),
-                    (type, _class),
-                    *((function, _function) for function in (FunctionType, BuiltinFunctionType)),
-                    (ModuleType, _module),
-                )
-            },
+        writers: dict[type, Callable[..., str]] = {
+            int: _int,
+            **dict.fromkeys((str, bytes, bytearray), _sliced),
+            list: self._list,
+            tuple: self._tuple,
+            set: self._set,
+            frozenset: self._frozenset,
+            dict: self._dict,
+            type: _class,
+            **dict.fromkeys((FunctionType, BuiltinFunctionType), _function),
+            ModuleType: _module,
         }
+        self._writers = {**dict.fromkeys(_PLAIN, _plain), **{id(kind): write for kind, write in writers.items()}}
 
     def of(self, value: object, limit: int) -> str:
         """Return ``value`` in at most ``limit`` characters; a cut shows as ``…``.
@@ -166,9 +161,6 @@ class BoundedRepr:
             texts.append(text)
             may_have_secrets.append(text)
         return texts, may_have_secrets
-
-    def shows_content_of(self, kind: type) -> bool:
-        return id(kind) in self._writers
 
     def _write(self, value: object, limit: int, depth: int) -> str:
         return self._writers.get(id(type(value)), _object)(value, limit, depth)

@@ -33,10 +33,6 @@ class CallSite(NamedTuple):
     begun_json: str  # up to the variables; "" if the path is relative, because it depends on the working directory
     file_found: Optional[tuple[int, int]]  # mtime in ns and size of the source file
 
-    @property
-    def frame_without_source(self) -> Frame:
-        return {**self.frame, "first_source_line": 0, "source": []}
-
 
 class CallSites:
     """The call sites met so far.

@@ -27,16 +27,42 @@ from lastword.interruption import anything, failures
 
 Kind = Literal["cause", "context", "member"]
 
+#: Per event.
+MAX_EXCEPTIONS = 40
+
+#: Levels of causes, contexts and nested groups, counted from the raised exception.
+MAX_DEPTH = 10
+
+#: Per group.
+MAX_MEMBERS = 20
+
+MAX_VALUE = 8192
+MAX_NOTES = 10
+MAX_NOTE = 1024
+MAX_REFERENCE = 200
+
 _cause_of = BaseException.__dict__["__cause__"].__get__
 _context_of = BaseException.__dict__["__context__"].__get__
 _suppresses_context = BaseException.__dict__["__suppress_context__"].__get__
-_mro_of = type.__dict__["__mro__"].__get__
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+_arguments_of = BaseException.__dict__["args"].__get__
+_ancestors_of = type.__dict__["__mro__"].__get__
+_namespace_of = type.__dict__["__dict__"].__get__
 
 #: Python's own group class, since 3.11.
 _GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)
 _members_of_group: Any = _GROUP.__dict__["exceptions"].__get__ if _GROUP is not None else None
 
 _BACKPORT = "exceptiongroup"
+
+#: Shown as the function's name, because no function ran.
+FUNCTION = "<syntax error>"
+
+_slots: dict[str, Any] = {
+    name: SyntaxError.__dict__[name].__get__
+    for name in ("filename", "lineno", "offset", "text", "end_lineno", "end_offset")
+    if name in SyntaxError.__dict__  # the last two since Python 3.10
+}
 
 
 def next_in_chain(error: BaseException) -> tuple[Optional[BaseException], Optional[Kind]]:
@@ -59,7 +85,7 @@ def members_of(error: BaseException) -> tuple[BaseException, ...]:
 
 
 def _members_of_backport(error: BaseException) -> Any:
-    if not any(map(_is_backports_group, _mro_of(type(error)))):
+    if not any(map(_is_backports_group, _ancestors_of(type(error)))):
         return ()
     try:
         found = object.__getattribute__(error, "_exceptions")
@@ -70,26 +96,6 @@ def _members_of_backport(error: BaseException) -> Any:
 
 def _is_backports_group(cls: type) -> bool:
     return class_name(cls) == "BaseExceptionGroup" and (class_module(cls) or "").partition(".")[0] == _BACKPORT
-
-
-#: Per event.
-MAX_EXCEPTIONS = 40
-
-#: Levels of causes, contexts and nested groups, counted from the raised exception.
-MAX_DEPTH = 10
-
-#: Per group.
-MAX_MEMBERS = 20
-
-MAX_VALUE = 8192
-MAX_NOTES = 10
-MAX_NOTE = 1024
-MAX_REFERENCE = 200
-
-_traceback_of = BaseException.__dict__["__traceback__"].__get__
-_arguments_of = BaseException.__dict__["args"].__get__
-_ancestors_of = type.__dict__["__mro__"].__get__
-_namespace_of = type.__dict__["__dict__"].__get__
 
 
 class _Waiting(NamedTuple):
@@ -258,16 +264,6 @@ def _frames(traceback: Optional[TracebackType], reader: StackReader) -> list[Fra
         return reader.of_traceback(traceback)
     except failures():  # such as RecursionError: report the exception without its stack
         return []
-
-
-#: Shown as the function's name, because no function ran.
-FUNCTION = "<syntax error>"
-
-_slots: dict[str, Any] = {
-    name: SyntaxError.__dict__[name].__get__
-    for name in ("filename", "lineno", "offset", "text", "end_lineno", "end_offset")
-    if name in SyntaxError.__dict__  # the last two since Python 3.10
-}
 
 
 def syntax_error_place(error: BaseException) -> Optional[Frame]:

@@ -135,7 +135,7 @@ class StackReader:
         site = self._sites.at(frame, line, instruction)
         begun, without_source = site.begun_json or _begun_here(site.frame), False
         if not self._room.take(len(begun) + _END):
-            begun, without_source = _begun_here(site.frame_without_source), True
+            begun, without_source = _begun_here({**site.frame, "first_source_line": 0, "source": []}), True
             if not self._room.take(len(begun) + _END):
                 return None
         variables, texts = NO_VARIABLES

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Optional, Union
 
 from lastword.capture.bounded_repr import is_shown_by_content
-from lastword.capture.safe_text import class_name, class_path, clean
+from lastword.capture.safe_text import class_name, class_path, clean, exact
 from lastword.interruption import anything
 from lastword.nesting import Nesting
 
@@ -87,6 +87,4 @@ class PlainReprs(OwnReprs):
 
 
 def _head(text: str, limit: int) -> str:
-    if type(text) is not str:  # a subclass may override slicing
-        text = "".join((text,))
-    return clean(text[:limit], 6 * limit)[:limit]  # a lone surrogate takes six characters to show
+    return clean(exact(text)[:limit], 6 * limit)[:limit]  # a lone surrogate takes six characters to show

@@ -29,12 +29,8 @@ _MAX_KNOWN = 2048
 _REFERENCES = 3
 
 
-def _function_locals_type() -> type:
-    """Return the type of a function's ``f_locals``: dict up to Python 3.12, then a proxy with a dict's methods."""
-    return type(sys._getframe().f_locals)
-
-
-_FUNCTION_LOCALS: Any = _function_locals_type()
+#: The type of a function's ``f_locals``: dict up to Python 3.12, then a proxy with a dict's methods.
+_FUNCTION_LOCALS: Any = (lambda: type(sys._getframe().f_locals))()
 
 #: None if no dict stays, and on PyPy, which counts no references: it frees nothing before garbage collection anyway.
 _getrefcount: Optional[Callable[[object], int]] = (

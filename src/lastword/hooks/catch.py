@@ -47,8 +47,12 @@ class Catch:
         """
         decorated: Any = self._around_descriptor(function)
         if decorated is None:
-            if not callable(function) or issubclass(type(function), type):
-                raise TypeError(f"catch() cannot decorate {_told(function)}: decorate the functions in it")
+            found: Any = function
+            if issubclass(type(found), type):
+                raise TypeError(f"catch() cannot decorate the class {class_path(found)}: decorate the functions in it")
+            if not callable(found):
+                kind = class_path(type(found))
+                raise TypeError(f"catch() cannot decorate a {kind}: decorate the functions in it")
             decorated = _AROUND[gives(function)](self, function)
         return decorated  # type: ignore[no-any-return]
 
@@ -70,7 +74,7 @@ class Catch:
             with self:
                 returned = function(*arguments, **options)
             # A plain function or lambda that returns the object of a coroutine function or generator.
-            around = _AROUND_GIVEN.get(type(returned))
+            around = _AROUND.get(type(returned))
             return returned if around is None else around(self, lambda: returned)()
 
         return caught
@@ -114,23 +118,13 @@ class Catch:
         return caught
 
 
-_AROUND: dict[str, Callable[[Catch, Any], Any]] = {
+#: By the kind of a function, and by the type of an object that a plain function has returned.
+_AROUND: dict[object, Callable[[Catch, Any], Any]] = {
     PLAIN: Catch._around,
-    COROUTINE: Catch._around_coroutine,
-    GENERATOR: Catch._around_generator,
-    ASYNC_GENERATOR: Catch._around_async_generator,
+    **dict.fromkeys((COROUTINE, CoroutineType), Catch._around_coroutine),
+    **dict.fromkeys((GENERATOR, GeneratorType), Catch._around_generator),
+    **dict.fromkeys((ASYNC_GENERATOR, AsyncGeneratorType), Catch._around_async_generator),
 }
-_AROUND_GIVEN: dict[type, Callable[[Catch, Any], Any]] = {
-    CoroutineType: Catch._around_coroutine,
-    GeneratorType: Catch._around_generator,
-    AsyncGeneratorType: Catch._around_async_generator,
-}
-
-
-def _told(found: Any) -> str:
-    if issubclass(type(found), type):
-        return f"the class {class_path(found)}"
-    return f"a {class_path(type(found))}"
 
 
 def _without_own_frames(traceback: Optional[TracebackType]) -> Optional[TracebackType]:

@@ -126,8 +126,7 @@ def _hear_later_class(link: Link) -> Hook:
         if link.listener is not None:
             _hear_class(cls, link.listener)
 
-    hook: Any = classmethod(init_subclass)  # type: ignore[arg-type]
-    return hook  # type: ignore[no-any-return]
+    return classmethod(init_subclass)  # type: ignore[arg-type, return-value]
 
 
 def is_ours_to_hear(record: LogRecord) -> bool:

@@ -50,11 +50,7 @@ def _listener(tell: Tell) -> Hook:
 
 def _listener_of_messages(tell: Tell) -> Hook:
     listen = _listener(tell)
-
-    def listen_to(message: Any) -> None:
-        listen(message.message, message.category, message.filename, message.lineno)
-
-    return listen_to
+    return lambda shown: listen(shown.message, shown.category, shown.filename, shown.lineno)
 
 
 def _text(message: Any, category: Any) -> str:

@@ -150,12 +150,7 @@ def _read(path: str, most: int) -> tuple[FileFound, Optional[bytes]]:
     try:
         status = os.fstat(descriptor)
         _check_regular(status)
-        found: FileFound = {
-            "path": path,
-            "device": status.st_dev,
-            "inode": status.st_ino,
-            "size": status.st_size,
-        }
+        found: FileFound = {"path": path, "device": status.st_dev, "inode": status.st_ino, "size": status.st_size}
         if status.st_size > most:
             return found, None
         with open(descriptor, "rb", closefd=False) as file:

@@ -34,7 +34,7 @@ _NESTED = (dict, list, tuple)
 
 _LONGEST_NAME = 255
 
-_LOOKED_AT = 1 << 16  # characters
+_MOST_READ = 1 << 16  # characters
 
 
 def _whole_number(digits: str) -> Any:
@@ -139,9 +139,9 @@ def text(value: object, most: int) -> str:
     return value[:most]
 
 
-def told(value: object, most: int) -> str:
+def line(value: object, most: int) -> str:
     """Return ``value``, if it is a str, as one printable line of at most ``most`` characters."""
-    return one_line(text(value, _LOOKED_AT), most)
+    return one_line(text(value, _MOST_READ), most)
 
 
 def name(value: object) -> str:

@@ -69,7 +69,7 @@ class Client:
         """Continue the work of ``previous``; a writer has one destination, so a new destination gets a new writer."""
         if previous.config.destination == self.config.destination and previous.config.spool == self.config.spool:
             self.recorder.go_on_with_writers_of(previous.recorder)
-            self.pending.go_on_from(previous.pending, but=previous.recorder)
+            self.pending.go_on_from(previous.pending, without=previous.recorder)
         else:
             self.pending.go_on_from(previous.pending)
         self.gate.floods = previous.gate.floods
@@ -208,7 +208,7 @@ class Client:
             event_id = self.keep(event)
             # First write, then check for a flusher: one that ends in between scans the spool again after its unlock.
             writer = self.recorder.writer
-            if writer is not None and not self.pending.see_to(writer.layout):
+            if writer is not None and not self.pending.ensure_flusher_of(writer.layout):
                 self.wait_at_end(self.config.shutdown_timeout)
             return event_id
         except failures() as trouble:  # no failure of lastword may reach the application
@@ -251,7 +251,7 @@ class Client:
         self.note_wrong_key(spool)
         # A flusher thread is started only after an event: this may be a server that is about to fork its workers.
         if self.pending.choice.mode is Mode.PROCESS and spool.has_writers():
-            self.pending.see_to(spool)
+            self.pending.ensure_flusher_of(spool)
 
     def note_wrong_key(self, spool: Layout) -> None:
         """Note that the tracker rejects our DSN. Nothing else shows it, because every capture succeeds."""

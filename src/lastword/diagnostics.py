@@ -20,7 +20,7 @@ MOST_OF_NOTE = 1000
 
 _interval = TELL_INTERVAL
 _waiting: dict[str, str] = {}
-_told_at: dict[str, float] = {}
+_logged_at: dict[str, float] = {}
 
 
 def note(cause: str, text: str) -> None:
@@ -48,11 +48,11 @@ def tell() -> None:
     logger = logging.getLogger("lastword")
     for cause in list(_waiting):
         now = time.monotonic()
-        if now - _told_at.get(cause, -_interval) < _interval:
+        if now - _logged_at.get(cause, -_interval) < _interval:
             continue
         text = _waiting.pop(cause, None)
         if text is not None:
-            _told_at[cause] = now
+            _logged_at[cause] = now
             try:
                 logger.warning("%s", one_line(text, MOST_OF_NOTE))
             except anything():  # raised by one of the program's filters or handlers
@@ -67,5 +67,5 @@ def waiting() -> list[str]:
 def forget() -> None:
     """Return to the state of a new process (for tests and ``close``)."""
     _waiting.clear()
-    _told_at.clear()
+    _logged_at.clear()
     tell_every(TELL_INTERVAL)

@@ -52,13 +52,13 @@ def public_part(dsn: str) -> str:
 
     Wire format, scheme and host stay where it is certain that they are no secret; ``***`` replaces everything else.
     """
-    told = re.match(_NO_SECRET, dsn, re.VERBOSE | re.IGNORECASE)
-    if told is None:
+    found = re.match(_NO_SECRET, dsn, re.VERBOSE | re.IGNORECASE)
+    if found is None:
         return _HIDDEN if dsn else dsn
-    user, rest = told["user"], told["rest"]
-    if told["host"] is None or _may_hold_a_token(told["format"].lower(), user, told["host"].lower(), rest):
-        return told["format"] + _HIDDEN
-    return told["format"] + (f"{_HIDDEN}@" if user else "") + told["host"] + (f"{rest[0]}{_HIDDEN}" if rest else "")
+    format, user, host, rest = found.group("format", "user", "host", "rest")
+    if host is None or _may_hold_a_token(format.lower(), user, host.lower(), rest):
+        return format + _HIDDEN
+    return format + (f"{_HIDDEN}@" if user else "") + host + (f"{rest[0]}{_HIDDEN}" if rest else "")
 
 
 def _may_hold_a_token(format: str, user: Optional[str], host: str, rest: Optional[str]) -> bool:
@@ -227,20 +227,20 @@ def secrets_of_proxy(url: str) -> tuple[str, ...]:
     return (secret, unquote(secret), b2a_base64(sent, newline=False).decode("ascii"))
 
 
-def _text(told: object) -> str:
-    return checked.text(told, _LONGEST)
+def _text(value: object) -> str:
+    return checked.text(value, _LONGEST)
 
 
-def _all_texts(told: object) -> tuple[str, ...]:
-    return tuple(map(_text, checked.items(told)))
+def _all_texts(value: object) -> tuple[str, ...]:
+    return tuple(map(_text, checked.items(value)))
 
 
-def _wait(told: object) -> float:
-    return float(checked.number(told, 0, sys.float_info.max))
+def _wait(value: object) -> float:
+    return float(checked.number(value, 0, sys.float_info.max))
 
 
-def _dsn(told: object) -> Dsn:
-    parts = checked.mapping(told)
+def _dsn(value: object) -> Dsn:
+    parts = checked.mapping(value)
     if parts.keys() - set(Dsn._fields):
         raise ValueError("it has parts that are not known to this version")
     dsn = Dsn(_text(parts.get("wire")), _text(parts.get("url")), _text(parts.get("token")))
@@ -302,17 +302,17 @@ class Destination(_DestinationOptions):
 
     def encode(self) -> bytes:
         """Return the file's content, without default values: a file that is older than an option keeps its key."""
-        told = {name: value for name, value in self._asdict().items() if value != self._field_defaults.get(name, self)}
-        told["dsn"] = self.dsn._asdict()
-        return json.dumps(told, sort_keys=True).encode()
+        given = {name: value for name, value in self._asdict().items() if value != self._field_defaults.get(name, self)}
+        given["dsn"] = self.dsn._asdict()
+        return json.dumps(given, sort_keys=True).encode()
 
     @classmethod
     def decode(cls, content: bytes) -> Destination:
         """Read a destination file; raises ConfigError if it is not valid."""
         try:
-            told = {"timeout": None, **checked.mapping(checked.json_value(content))}
-            options = {name: read(told[name]) for name, read in _OPTIONS.items() if name in told}
-            return cls(dsn=_dsn(told.get("dsn")), **options)
+            given = {"timeout": None, **checked.mapping(checked.json_value(content))}
+            options = {name: read(given[name]) for name, read in _OPTIONS.items() if name in given}
+            return cls(dsn=_dsn(given.get("dsn")), **options)
         except (ValueError, RecursionError) as error:
             trouble = type(error).__name__  # the error and its text may repeat all of the content, including the token
         raise ConfigError(f"not a destination ({trouble})")

@@ -251,7 +251,7 @@ def attachments_left_out(event: Event, why: str) -> Event:
     return cast("Event", {**event, "attachments": bare})
 
 
-def told_of(attachment: Attachment) -> str:
+def describe_attachment(attachment: Attachment) -> str:
     """Describe an attachment in a few words."""
     size, left_out = attachment["size"], attachment["left_out"]
     name = f"{attachment['name']} ({size} bytes)" if size or not left_out else attachment["name"]

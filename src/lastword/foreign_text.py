@@ -21,7 +21,7 @@ MOST_OF_LINE = 400
 FILTERED = "[filtered]"
 
 #: Characters of a text that are read.
-_LOOKED_AT = 4096
+_MOST_READ = 4096
 
 #: A secret with fewer characters than this is only searched as a whole word: it may be a part of other words.
 LEAST_SECRET = 6
@@ -39,7 +39,7 @@ def one_line(text: str, most: int = MOST_OF_LINE, secrets: Sequence[str] = ()) -
     Each run of blanks and unprintable characters becomes one blank. ``[filtered]`` replaces each of ``secrets``, and
     userinfo and query values of any URL.
     """
-    goes_on, text = len(text) > _LOOKED_AT, without_secrets(text[:_LOOKED_AT], secrets)
+    goes_on, text = len(text) > _MOST_READ, without_secrets(text[:_MOST_READ], secrets)
     if not _is_plain(text):
         text = "".join(character if _is_printable(character) else " " for character in text)
     text = " ".join(text.split())
@@ -74,7 +74,7 @@ def without_secrets(text: str, secrets: Sequence[str] = ()) -> str:
     if pattern:
         text = re.sub(pattern, FILTERED, text, flags=re.IGNORECASE)
     if ("@" in text or "?" in text or "#" in text) and ("/" in text or "=" in text):
-        text = re.sub(_WORD, lambda word: _without_those_of_url(word[0]), text)
+        text = re.sub(_WORD, lambda word: _without_secrets_of_url(word[0]), text)
     return text
 
 
@@ -88,7 +88,7 @@ def _is_printable(character: str) -> bool:
     return not ("\ufe00" <= character <= "\ufe0d" or "\U000e0100" <= character <= "\U000e01ef")
 
 
-def _without_those_of_url(word: str) -> str:
+def _without_secrets_of_url(word: str) -> str:
     word = re.sub(_USERINFO, rf"\1{FILTERED}@", word)
     found = re.search("[?#]", word)
     if found is None:
@@ -109,10 +109,10 @@ def _without_value(piece: str) -> str:
 @lru_cache(maxsize=64)
 def _pattern_of(secrets: tuple[str, ...]) -> str:
     forms = {form for secret in secrets if secret for form in _forms(secret)}
-    return "|".join(map(_sought, sorted(forms, key=len, reverse=True)))
+    return "|".join(map(_pattern_of_form, sorted(forms, key=len, reverse=True)))
 
 
-def _sought(secret: str) -> str:
+def _pattern_of_form(secret: str) -> str:
     escaped = re.escape(secret)
     return escaped if len(secret) >= LEAST_SECRET else rf"(?<![^\W_]){escaped}(?![^\W_])"
 

@@ -108,7 +108,7 @@ def _is_interruption(error: Optional[BaseException], *, is_called_here: bool) ->
     has_run_program = _is_of_program(_file_of(entry.tb_frame))
     while entry.tb_next is not None:
         interrupted, entry = entry.tb_frame, entry.tb_next
-        if _was_given(entry.tb_frame, interrupted):
+        if _is_handler_of(entry.tb_frame, interrupted):
             return True
         has_run_program = has_run_program or _is_of_program(_file_of(entry.tb_frame))
     if issubclass(kind, KeyboardInterrupt):
@@ -117,7 +117,7 @@ def _is_interruption(error: Optional[BaseException], *, is_called_here: bool) ->
         return False
     if not is_error:
         return not has_run_program
-    return _comes_from_nowhere(kind, error, _file_of(entry.tb_frame))
+    return _was_raised_from_outside(kind, error, _file_of(entry.tb_frame))
 
 
 def _module_of(kind: type) -> str:
@@ -133,7 +133,7 @@ def _is_of_raise(entry: TracebackType) -> bool:
     return entry.tb_frame.f_code.co_code[entry.tb_lasti : entry.tb_lasti + 1] == _RAISE
 
 
-def _was_given(frame: FrameType, interrupted: FrameType) -> bool:
+def _is_handler_of(frame: FrameType, interrupted: FrameType) -> bool:
     """Return whether ``frame``, which has ended, belongs to a signal handler that interrupted ``interrupted``."""
     code = frame.f_code
     if not code.co_flags & _OPTIMIZED or str.startswith(code.co_filename, _OWN):
@@ -159,7 +159,7 @@ def _is_of_program(file: str) -> bool:
     return not file.startswith(_STDLIB) or any(part in file for part in _INSTALLED)
 
 
-def _comes_from_nowhere(kind: type, error: Any, file: str) -> bool:
+def _was_raised_from_outside(kind: type, error: Any, file: str) -> bool:
     if _is_of_program(file):
         return False
     if kind is TimeoutError:

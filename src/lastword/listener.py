@@ -146,5 +146,5 @@ class _Listener:
 
 def _is_uncaught_in_asyncio(record: LogRecord) -> bool:
     """Return whether asyncio logs an uncaught exception, which is reported at any setting of log levels."""
-    is_told = log_records.name_of(record) == ASYNCIO and log_records.number_of(record) >= _ERROR
-    return is_told and log_records.has_exception(record)
+    is_error = log_records.name_of(record) == ASYNCIO and log_records.number_of(record) >= _ERROR
+    return is_error and log_records.has_exception(record)

@@ -16,7 +16,7 @@ from lastword.interruption import anything, failures
 _LONGEST_NAME = 1000
 
 #: Characters: the longest path of a file inside a spool, and the longest spool path that is shown whole.
-_LONGEST_INSIDE, _LONGEST_TOLD = 120, 200
+_LONGEST_INSIDE, _LONGEST_SHOWN = 120, 200
 
 _name_of = type.__dict__["__name__"].__get__
 
@@ -157,7 +157,7 @@ def names(value: Any, source: str) -> tuple[str, ...]:
     names = tuple(listed)
     for name in names:
         if not isinstance(name, str) or not name.strip(" -_.") or len(name) > _LONGEST_NAME:
-            raise ConfigError(f"{source} holds {name!r:.{_LONGEST_TOLD}}, which is no name")
+            raise ConfigError(f"{source} holds {name!r:.{_LONGEST_SHOWN}}, which is no name")
     return tuple(map(_exact, names))
 
 
@@ -240,5 +240,5 @@ def a_possible_spool(name: str, path: str) -> None:
             if error.errno == errno.ENAMETOOLONG:
                 problem = "is too long for a path"
     if problem:
-        told = repr(path) if len(path) <= _LONGEST_TOLD else f"{path[:_LONGEST_TOLD]!r}…"
-        raise ConfigError(f"{name}={told} {problem}; name a directory, which is made where it is missing")
+        shown = repr(path) if len(path) <= _LONGEST_SHOWN else f"{path[:_LONGEST_SHOWN]!r}…"
+        raise ConfigError(f"{name}={shown} {problem}; name a directory, which is made where it is missing")

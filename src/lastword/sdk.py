@@ -145,12 +145,12 @@ def _instance_of(client: Client, given: Any) -> Optional[BaseException]:
     try:
         made = given()
     except anything() as trouble:
-        said = f"no instance of it could be made: {describe(trouble)}"
+        problem = f"no instance of it could be made: {describe(trouble)}"
     else:
-        said = "which makes something else"
+        problem = "which makes something else"
     if issubclass(type(made), BaseException):
         return made  # type: ignore[no-any-return]
-    client.recorder.refuse("no exception", f"capture_exception was given the class {class_path(given)}, and {said}")
+    client.recorder.refuse("no exception", f"capture_exception was given the class {class_path(given)}, and {problem}")
     return None
 
 

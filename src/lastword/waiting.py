@@ -21,7 +21,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.lock import holder
 
 #: How often ``flush`` and the end of the process check whether everything is settled, in seconds.
-_LOOK = 0.02
+_CHECK_INTERVAL = 0.02
 
 #: How long ``flush`` waits for a started flusher before it sends by itself, in seconds.
 _HELPER_PATIENCE = 10.0
@@ -41,9 +41,9 @@ class Pending:
         self.launcher = Launcher(_load_flusher)
         self._ended = 0  # the pid of a process that waits, or has waited, at its end
 
-    def go_on_from(self, previous: Pending, *, but: Optional[Recorder] = None) -> None:
-        """Take over the recorders of an earlier ``init``, except ``but``, whose writers we already use."""
-        self.recorders += [recorder for recorder in previous.recorders if recorder is not but]
+    def go_on_from(self, previous: Pending, *, without: Optional[Recorder] = None) -> None:
+        """Take over the recorders of an earlier ``init``, except ``without``, whose writers we already use."""
+        self.recorders += [recorder for recorder in previous.recorders if recorder is not without]
         self.launcher = previous.launcher
         self.launcher.go_on()
 
@@ -51,7 +51,7 @@ class Pending:
     def are_sent(self) -> bool:
         return self.choice.mode is not Mode.HOLD
 
-    def see_to(self, spool: Layout) -> bool:
+    def ensure_flusher_of(self, spool: Layout) -> bool:
         """Make sure that ``spool`` has a flusher.
 
         Returns False if no flusher can be started and ``wait_at_end`` has already run: another atexit function has
@@ -86,7 +86,7 @@ class Pending:
             if time.monotonic() >= deadline or not self._may_be_sent_soon(time.time()):
                 break
             if served:
-                time.sleep(_LOOK)
+                time.sleep(_CHECK_INTERVAL)
             elif not (self.launcher.has_failed and self._drain(deadline)):
                 break
         else:
@@ -106,7 +106,7 @@ class Pending:
             if waited >= timeout or not self.are_sent:
                 return False
             if self.ensure_flusher() and waited < patience:
-                time.sleep(min(_LOOK, timeout - waited))
+                time.sleep(min(_CHECK_INTERVAL, timeout - waited))
             else:
                 self._drain(began + timeout)
         return True
@@ -134,7 +134,7 @@ class Pending:
         if lead is not None:
             for spool in unled:
                 lead(spool, until=lambda: time.monotonic() >= deadline or self.everything_is_settled())
-        time.sleep(max(min(_LOOK, deadline - time.monotonic()), 0.0))
+        time.sleep(max(min(_CHECK_INTERVAL, deadline - time.monotonic()), 0.0))
         return lead is not None or not unled
 
 

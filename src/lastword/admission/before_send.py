@@ -20,7 +20,7 @@ REASON = "before_send"
 MAX_DEPTH = 2
 
 #: Characters of the tag that lists the parts of its event that were left out.
-_MOST_TOLD = 500
+_MOST_SHOWN = 500
 
 _hooks = Nesting()
 
@@ -52,9 +52,9 @@ class BeforeSend:
         except anything() as error:  # raised by a part of it
             raise RecordRefused(REASON, f"what before_send returned raised {names_of(type(error))[1]}") from None
         if misfits:
-            told = "; ".join(misfits)[:_MOST_TOLD]
-            fitted["tags"][BEFORE_SEND_TAG] = f"left out or replaced: {told}"
-            diagnostics.note(f"{REASON} misfit", f"of what before_send returned something was left out: {told}")
+            problems = "; ".join(misfits)[:_MOST_SHOWN]
+            fitted["tags"][BEFORE_SEND_TAG] = f"left out or replaced: {problems}"
+            diagnostics.note(f"{REASON} misfit", f"of what before_send returned something was left out: {problems}")
         fitted["id"], fitted["timestamp"] = event_id, fitted["timestamp"] or captured_at
         return cast("Event", fitted)
 

@@ -82,16 +82,15 @@ def describe(bucket: Bucket) -> str:
     """Return the report on events left out, for the next event that is kept; empty if there were none."""
     if not bucket.left_out:
         return ""
-    return (
-        f"{bucket.left_out} like this left out since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(bucket.since))}"
-    )
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(bucket.since))
+    return f"{bucket.left_out} like this left out since {since}"
 
 
 class Passage(NamedTuple):
-    """The buckets' decision on one event; ``told`` goes with an admitted one, ``first`` marks a flood's start."""
+    """The buckets' decision on one event; ``left_out`` goes with an admitted one, ``first`` marks a flood's start."""
 
     admitted: bool
-    told: str = ""
+    left_out: str = ""
     first: bool = False
 
 

@@ -132,7 +132,7 @@ class Gate:
             return _ADMITTED
         passage = self.floods.pass_through(origin, self._burst, now, self._fill, always=last_words)
         if passage.admitted:
-            return Decision(left_out=passage.told) if passage.told else _ADMITTED
+            return Decision(left_out=passage.left_out) if passage.left_out else _ADMITTED
         return Decision(FLOOD, remark=self._remark(origin) if passage.first else "")
 
     def _remark(self, origin: Origin) -> str:

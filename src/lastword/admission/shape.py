@@ -27,7 +27,7 @@ Fit = Callable[[Any], Any]
 
 #: Parts that are mended one by one; a later part that does not fit is removed with its whole field of the event.
 _MOST_MENDED = 20
-_MOST_SAID = 100
+_MOST_PROBLEMS = 100
 
 _LONGEST_KEY = 60
 
@@ -57,21 +57,21 @@ def mended(fit: Fit, value: dict[Any, Any], instead: dict[str, Any]) -> tuple[An
     """Return ``value`` made to fit, and a sentence for each part left out or replaced. Fields that do not fit get their
     value in ``instead``. ``value`` stays unchanged. Raises Misfit if it cannot be made to fit.
     """
-    said: list[str] = []
+    problems: list[str] = []
     fitted, misfit = _tried(fit, value)
     while misfit is not None:
         path = misfit.path
-        if not path or len(said) >= _MOST_SAID:
+        if not path or len(problems) >= _MOST_PROBLEMS:
             raise misfit
-        said.append(str(misfit))
-        if len(said) > _MOST_MENDED:
+        problems.append(str(misfit))
+        if len(problems) > _MOST_MENDED:
             value = _with(value, path[:1], instead.get(path[0]))
         else:
             value = _with(
                 value, path, instead.get(path[0]) if len(path) == 1 and path[0] in instead else misfit.instead
             )
         fitted, misfit = _tried(fit, value)
-    return fitted, said
+    return fitted, problems
 
 
 def _tried(fit: Fit, value: Any) -> tuple[Any, Optional[Misfit]]:

@@ -58,7 +58,7 @@ _BACKPORT = "exceptiongroup"
 #: Shown as the function's name, because no function ran.
 FUNCTION = "<syntax error>"
 
-_slots: dict[str, Any] = {
+_syntax_error_fields: dict[str, Any] = {
     name: SyntaxError.__dict__[name].__get__
     for name in ("filename", "lineno", "offset", "text", "end_lineno", "end_offset")
     if name in SyntaxError.__dict__  # the last two since Python 3.10
@@ -127,7 +127,7 @@ def exception_tree(
         if next_one.error is error and traceback is not None:
             own_traceback = traceback
         info = _exception_info(next_one, own_traceback, reader, room)
-        waiting.extend(_tied_to(next_one, len(infos), seen, info["notes"], reader.scrub_text))
+        waiting.extend(_linked_to(next_one, len(infos), seen, info["notes"], reader.scrub_text))
         infos.append(info)
         if members is not None and next_one.kind == "member":
             members.append(next_one.error)
@@ -136,7 +136,7 @@ def exception_tree(
     return infos
 
 
-def _tied_to(
+def _linked_to(
     origin: _Waiting, index: int, seen: set[int], notes: list[str], scrub: Callable[[str], str]
 ) -> Iterator[_Waiting]:
     """Yield the exceptions linked to the one at ``index`` and not met before; add to ``notes`` what is left out."""
@@ -156,12 +156,12 @@ def _tied_to(
         if id(member) in seen:
             continue
         seen.add(id(member))
-        told_by = event_of_member(member)
-        if told_by is None:
+        known_event = event_of_member(member)
+        if known_event is None:
             yield _Waiting(member, "member", index, depth)
         else:
             text = clean_ends(_value(member, scrub), MAX_REFERENCE, scrub)
-            notes.append(f"(a member that is told by event {told_by}: {class_name(type(member))}: {text})")
+            notes.append(f"(a member that is told by event {known_event}: {class_name(type(member))}: {text})")
     if len(members) > MAX_MEMBERS:
         notes.append(f"({len(members) - MAX_MEMBERS} more members of this group left out)")
 
@@ -273,8 +273,8 @@ def syntax_error_place(error: BaseException) -> Optional[Frame]:
     """
     if not issubclass(type(error), SyntaxError):
         return None
-    told = {name: read(error) for name, read in _slots.items()}
-    file, line, text = told["filename"], told["lineno"], told["text"]
+    fields = {name: read(error) for name, read in _syntax_error_fields.items()}
+    file, line, text = fields["filename"], fields["lineno"], fields["text"]
     if type(file) is not str or type(line) is not int or line < 1:
         return None
     frame = placeholder(clean(file, MAX_PATH), FUNCTION, line)
@@ -282,12 +282,12 @@ def syntax_error_place(error: BaseException) -> Optional[Frame]:
     frame["in_app"] = is_in_app(file)
     if type(text) is str and text.strip():
         frame["source"], frame["first_source_line"] = [clean(text.split("\n", 1)[0].rstrip("\r"), MAX_LINE)], line
-        frame["columns"] = _columns(line, told)
+        frame["columns"] = _columns(line, fields)
     return frame
 
 
-def _columns(line: int, told: dict[str, Any]) -> Optional[Columns]:
-    start, end_line, end = told["offset"], told.get("end_lineno"), told.get("end_offset")
+def _columns(line: int, fields: dict[str, Any]) -> Optional[Columns]:
+    start, end_line, end = fields["offset"], fields.get("end_lineno"), fields.get("end_offset")
     if not (type(start) is type(end_line) is type(end) is int) or start < 1 or end_line < line or end < 1:
         return None
     return end_line, start - 1, end - 1

@@ -54,7 +54,7 @@ def other_threads(room: Room, *, at_any_price: bool) -> list[ThreadStack]:
     [] if there are no others, and, unless ``at_any_price``, during the pause after a dump. Never waits for a thread.
     """
     global _not_before
-    if faulthandler is None or not _may_have_company():
+    if faulthandler is None or not _may_have_other_threads():
         return []
     began = time.monotonic()
     if not at_any_price and began < _not_before:
@@ -65,7 +65,7 @@ def other_threads(room: Room, *, at_any_price: bool) -> list[ThreadStack]:
     return stacks
 
 
-def _may_have_company() -> bool:
+def _may_have_other_threads() -> bool:
     if not _has_gil():
         return False  # the other threads would keep running while faulthandler walks their stacks
     if threading.get_ident() != threading.main_thread().ident:

@@ -157,9 +157,9 @@ def _locals_of(frame: FrameType, removable: Optional[frozenset[str]]) -> tuple[t
         keys = tuple(copied)
         if _getrefcount is not None:
             if _getrefcount(local_names) > _REFERENCES:
-                _untie(local_names, copied)
+                _remove_itself(local_names, copied)
             elif removable is not None and frame.f_trace is None:
-                _empty(local_names, keys, removable)
+                _remove_variables(local_names, keys, removable)
         local_names = copied
         if len(keys) <= _MAX_LOOKED_AT:
             return keys, [*copied.values()]
@@ -168,7 +168,7 @@ def _locals_of(frame: FrameType, removable: Optional[frozenset[str]]) -> tuple[t
     return keys, values
 
 
-def _empty(local_names: dict[str, object], keys: tuple[str, ...], removable: frozenset[str]) -> None:
+def _remove_variables(local_names: dict[str, object], keys: tuple[str, ...], removable: frozenset[str]) -> None:
     """Remove the variables that reading ``f_locals`` put into the dict that stays in the frame.
 
     Otherwise the dict keeps all variables alive as long as the frame, and, if a variable holds the exception, the frame
@@ -182,7 +182,7 @@ def _empty(local_names: dict[str, object], keys: tuple[str, ...], removable: fro
         local_names.pop(name, None)
 
 
-def _untie(local_names: dict[str, object], copied: dict[str, object]) -> None:
+def _remove_itself(local_names: dict[str, object], copied: dict[str, object]) -> None:
     """Remove from a dict that the program got from ``locals()`` the variable that holds the dict itself.
 
     With that reference to itself it would live until garbage collection. It keeps its other entries, with the values

@@ -121,7 +121,7 @@ def _from_thread(arguments: threading.ExceptHookArgs) -> _Uncaught:
     return (None if issubclass(arguments.exc_type, SystemExit) else error), arguments.exc_traceback
 
 
-def _from_nowhere(arguments: Any) -> _Uncaught:
+def _from_unraisable(arguments: Any) -> _Uncaught:
     """Return the unraisable exception, but not its object, which may be about to be deleted."""
     return arguments.exc_value, arguments.exc_traceback
 
@@ -129,5 +129,5 @@ def _from_nowhere(arguments: Any) -> _Uncaught:
 _slots = (
     (HookSlot(sys, "excepthook", own="__excepthook__"), EXCEPTHOOK, _from_interpreter),
     (HookSlot(threading, "excepthook", own="__excepthook__"), THREADING, _from_thread),
-    (HookSlot(sys, "unraisablehook", own="__unraisablehook__"), UNRAISABLE, _from_nowhere),
+    (HookSlot(sys, "unraisablehook", own="__unraisablehook__"), UNRAISABLE, _from_unraisable),
 )

@@ -50,7 +50,7 @@ _own_names: frozenset[str] = _NAMES_IN_RECORDS
 _slot: Optional[HookSlot] = None
 _later_classes: Optional[HookSlot] = None
 _classes: dict[type, HookSlot] = {}  # the subclasses of Logger that have their own ``filter``
-_asked = Nesting()  # the address of the record that a thread is filtering
+_filtering = Nesting()  # the address of the record that a thread is filtering
 
 
 def install(logging: ModuleType, listener: Callable[[LogRecord], None]) -> None:
@@ -58,7 +58,7 @@ def install(logging: ModuleType, listener: Callable[[LogRecord], None]) -> None:
     global _slot, _own_names, _later_classes
     if _slot is None:
         _own_names = _NAMES_IN_RECORDS.union(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
-        _slot = HookSlot(logging.Logger, "filter", _pass_then_tell)
+        _slot = HookSlot(logging.Logger, "filter", _pass_then_report)
         _later_classes = HookSlot(logging.Logger, "__init_subclass__", _hear_later_class)
     _slot.install(listener)
     _hear_classes_below(logging.Logger, listener)
@@ -74,7 +74,7 @@ def uninstall() -> None:
     _classes.clear()
 
 
-def _pass_then_tell(link: Link) -> Hook:
+def _pass_then_report(link: Link) -> Hook:
     kind_of_record = sys.modules["logging"].LogRecord
 
     def filter(logger: Any, record: Any) -> Any:
@@ -82,14 +82,14 @@ def _pass_then_tell(link: Link) -> Hook:
         if not _classes:
             verdict = link.previous(logger, record)
         else:
-            outer = _asked.level
+            outer = _filtering.level
             if outer == id(record):  # called by the filter of a subclass, which decides
                 return link.previous(logger, record)
-            _asked.level = id(record)
+            _filtering.level = id(record)
             try:
                 verdict = link.previous(logger, record)
             finally:
-                _asked.level = outer
+                _filtering.level = outer
         if verdict and listener is not None:
             try:
                 # since Python 3.12 a filter may return another record
@@ -113,7 +113,7 @@ def _hear_class(cls: type, listener: Callable[[LogRecord], None]) -> None:
     owner = next(one for one in cls.__mro__ if "filter" in vars(one))
     is_heard_above = owner is sys.modules["logging"].Logger or (owner in _classes and owner is not cls)
     if not is_heard_above and type(vars(owner)["filter"]) is FunctionType:
-        _classes.setdefault(cls, HookSlot(cls, "filter", _pass_then_tell)).install(listener)
+        _classes.setdefault(cls, HookSlot(cls, "filter", _pass_then_report)).install(listener)
 
 
 def _hear_later_class(link: Link) -> Hook:
@@ -196,7 +196,7 @@ def exception_of(record: LogRecord, text: str) -> Optional[tuple[BaseException, 
     """
     error, traceback = _error_and_traceback(record.exc_info)
     if not issubclass(type(error), BaseException):
-        error, traceback = _error_and_traceback(_told_otherwise(record, text))
+        error, traceback = _error_and_traceback(_error_in_content(record, text))
     if not issubclass(type(error), BaseException):
         return None
     return error, traceback if type(traceback) is TracebackType else None
@@ -209,7 +209,7 @@ def _error_and_traceback(information: Any) -> tuple[Any, Any]:
     return information, None
 
 
-def _told_otherwise(record: LogRecord, text: str) -> Any:
+def _error_in_content(record: LogRecord, text: str) -> Any:
     handled = sys.exc_info()[1]
     wrapped = _wrapped_by_structlog(record)
     if wrapped is None:

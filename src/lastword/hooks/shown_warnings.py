@@ -19,20 +19,20 @@ MAX_TEXT = 1024
 MAX_FILE = 1024
 
 #: Takes the text of a warning, with its class, and the file and line that it is about.
-Tell = Callable[[str, str, int], None]
+Report = Callable[[str, str, int], None]
 
 
-def install(tell: Tell) -> None:
-    """Call ``tell`` for each warning that is shown from now on; the latest ``tell`` wins."""
+def install(report: Report) -> None:
+    """Call ``report`` for each warning that is shown from now on; the latest ``report`` wins."""
     shown_by_python = warnings.showwarning is getattr(warnings, "_showwarning_orig", None)
     if not shown_by_python:
         _printed.uninstall()
     if getattr(warnings.showwarning, "__module__", "") == "logging":
         _shown.uninstall()  # captureWarnings: each warning arrives through the logger ``py.warnings``
     elif shown_by_python and hasattr(warnings, "_showwarnmsg_impl"):
-        _printed.install(_listener_of_messages(tell))
+        _printed.install(_listener_of_messages(report))
     else:
-        _shown.install(_listener(tell))
+        _shown.install(_listener(report))
 
 
 def uninstall() -> None:
@@ -41,15 +41,15 @@ def uninstall() -> None:
     _shown.uninstall()
 
 
-def _listener(tell: Tell) -> Hook:
+def _listener(report: Report) -> Hook:
     def listen(message: Any, category: Any, filename: Any, lineno: Any, *_: Any, **__: Any) -> None:
-        tell(_text(message, category), clean(filename, MAX_FILE), lineno)
+        report(_text(message, category), clean(filename, MAX_FILE), lineno)
 
     return listen
 
 
-def _listener_of_messages(tell: Tell) -> Hook:
-    listen = _listener(tell)
+def _listener_of_messages(report: Report) -> Hook:
+    listen = _listener(report)
     return lambda shown: listen(shown.message, shown.category, shown.filename, shown.lineno)
 
 

@@ -32,7 +32,7 @@ class Link:
         self.listener: Optional[Hook] = None
 
 
-def tell_then_pass_on(link: Link) -> Hook:
+def report_first(link: Link) -> Hook:
     """Return a hook that calls its listener and then always the previous hook, with the same arguments."""
 
     def hook(*arguments: Any, **options: Any) -> None:
@@ -54,7 +54,7 @@ class HookSlot:
     ``chain`` makes our hook function from its link; ``own`` is the attribute that names Python's own function, if any.
     """
 
-    def __init__(self, owner: Any, name: str, chain: Callable[[Link], Hook] = tell_then_pass_on, own: str = "") -> None:
+    def __init__(self, owner: Any, name: str, chain: Callable[[Link], Hook] = report_first, own: str = "") -> None:
         self._owner = owner
         self._name = name
         self._chain = chain

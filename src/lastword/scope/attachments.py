@@ -16,7 +16,7 @@ from lastword import diagnostics
 from lastword.capture.json_copy import text_of
 from lastword.capture.safe_text import clean, describe
 from lastword.capture.source import absolute_path
-from lastword.event import Attachment, Event, FileFound, told_of
+from lastword.event import Attachment, Event, FileFound, describe_attachment
 from lastword.event_json import encode_value, to_json
 from lastword.interruption import failures
 
@@ -91,7 +91,7 @@ def attach(event: Event, wanted: Sequence[Wanted], most: int, largest: int = 0) 
                 continue
             cost = _cost(copy)
             if copy["left_out"] or cost > room:
-                missing.append(told_of(copy))
+                missing.append(describe_attachment(copy))
             if cost <= room:
                 attachments.append(copy)
                 room -= cost

@@ -18,7 +18,7 @@ from lastword.interruption import failures
 from lastword.scope.breadcrumbs import is_collecting
 
 _MODULE = "asyncio.base_events"
-_TELL = frozenset(("default_exception_handler", "call_exception_handler"))
+_HANDLERS = frozenset(("default_exception_handler", "call_exception_handler"))
 
 #: Calls between these functions and us. A capture that is nested deeper has little to do with the logged failure.
 _MAX_CALLS = 20
@@ -35,8 +35,8 @@ def context_of_failure() -> Optional[Context]:
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
     if running_loop is None or (running_loop() is None and not is_collecting()):
         return None
-    told = _told()
-    return None if told is None else _context_in(told)
+    failure = _failure_on_stack()
+    return None if failure is None else _context_in(failure)
 
 
 def context_of_asyncio() -> Context:
@@ -44,26 +44,26 @@ def context_of_asyncio() -> Context:
 
     Such a loop does not show which object failed.
     """
-    return _context_in(_told() or {})
+    return _context_in(_failure_on_stack() or {})
 
 
-def _context_in(told: dict[str, Any]) -> Context:
+def _context_in(failure: dict[str, Any]) -> Context:
     for key in ("task", "future", "handle"):
-        failed: Any = dict.get(told, key)
+        failed: Any = dict.get(failure, key)
         if failed is not None:
             found = _context_of(failed)
             return Context() if found is None else found.copy()
     return Context()
 
 
-def _told() -> Optional[dict[str, Any]]:
+def _failure_on_stack() -> Optional[dict[str, Any]]:
     frame: Optional[FrameType] = sys._getframe(1)
     for _ in range(_MAX_CALLS):
         if frame is None:
             return None
-        if exact(frame.f_code.co_name) in _TELL and dict.get(frame.f_globals, "__name__") == _MODULE:
-            told = frame.f_locals.get("context")
-            return told if type(told) is dict else {}
+        if exact(frame.f_code.co_name) in _HANDLERS and dict.get(frame.f_globals, "__name__") == _MODULE:
+            failure = frame.f_locals.get("context")
+            return failure if type(failure) is dict else {}
         frame = frame.f_back
     return None
 

@@ -48,7 +48,7 @@ _CONTENT = LatePattern(
     r"""[bBrRuUfFtT]{0,2} (?P<quote> \"{3} | '{3} | ["'] ) (?P<content> [\s\S]*? ) (?: (?P=quote) )? \Z""", re.VERBOSE
 )
 _NAME_LIKE = LatePattern(r"[A-Za-z0-9_.:-]{1,100}")
-_ASKED_FOR = frozenset(("get", "getenv", "pop", "env", "config", "getlist", "setdefault", "get_secret", "header"))
+_LOOKUPS = frozenset(("get", "getenv", "pop", "env", "config", "getlist", "setdefault", "get_secret", "header"))
 _COMPOUND = frozenset(
     ("if", "elif", "while", "for", "with", "def", "class", "else", "try", "except", "finally", "async", "match", "case")
 )
@@ -155,12 +155,12 @@ class _Statement:
         self._marks = [0] * (len(tokens) + 1)  # stretches that begin at a place, minus those that end there
 
     def hidden(self) -> set[int]:
-        self._look_at_assignment()
+        self._hide_assigned()
         for place, token in enumerate(self._tokens):
             if token.kind == "name" and self._is_sensitive(token.text):
-                self._look_at_name(place)
+                self._hide_for_name(place)
             elif token.kind == "text" and self._is_name(token):
-                self._look_at_text(place)
+                self._hide_for_text(place)
             elif token.kind == "text" and self._is_statement(token):
                 self._hide(place + 1, self._brackets.closed_by[self._brackets.opening[place]])
         return {
@@ -169,7 +169,7 @@ class _Statement:
             if depth and self._may_be_secret(place, token)
         }
 
-    def _look_at_assignment(self) -> None:
+    def _hide_assigned(self) -> None:
         """Hide assigned literals; everything before the last ``=`` outside of brackets is a target."""
         assigned = [place for place in self._brackets.outside if self._tokens[place].kind == "assigned"]
         if assigned and any(
@@ -178,20 +178,20 @@ class _Statement:
         ):
             self._hide(assigned[0] + 1, len(self._tokens))
 
-    def _look_at_name(self, place: int) -> None:
+    def _hide_for_name(self, place: int) -> None:
         tokens, behind = self._tokens, self._kind(place + 1)
         if behind == "assigned" or (behind == "colon" and place not in self._brackets.outside):
             self._hide(place + 2, self._brackets.end[place])
         else:
             is_object = behind == "dot" and "session" not in tokens[place].text.lower()
             if is_object or (behind == "open" and not tokens[place].text.endswith(_EXCEPTION)):
-                self._look_at_call(place)
-        self._look_at_comparison(place)
+                self._hide_arguments(place)
+        self._hide_compared(place)
         opening = self._brackets.opening[place]
         if opening > 0 and self._tokens[opening - 1].text in _COMPARES:
             self._hide(opening + 1, self._brackets.closed_by[opening])
 
-    def _look_at_call(self, place: int) -> None:
+    def _hide_arguments(self, place: int) -> None:
         for _ in range(_MOST_DOTS):
             if self._kind(place + 1) == "dot" and self._kind(place + 2) == "name":
                 place += 2
@@ -199,16 +199,16 @@ class _Statement:
         if is_call and self._tokens[0].text not in _NO_CALL:
             self._hide(place + 2, self._brackets.closed_by[place + 1])
 
-    def _look_at_text(self, place: int) -> None:
+    def _hide_for_text(self, place: int) -> None:
         behind = self._kind(place + 1)
         if behind == "colon":
             self._hide(place + 2, self._brackets.end[place])
         elif behind == "comma" and place + 2 < len(self._tokens):
             self._hide(place + 2, self._brackets.end[place + 2])
         elif behind == "close":
-            self._look_at_comparison(place + 1)
+            self._hide_compared(place + 1)
 
-    def _look_at_comparison(self, place: int) -> None:
+    def _hide_compared(self, place: int) -> None:
         start, end = self._brackets.comparison.get(self._brackets.part[place], (0, 0))
         self._hide(start, end)
 
@@ -220,16 +220,16 @@ class _Statement:
     def _may_be_secret(self, place: int, token: _Token) -> bool:
         if token.kind == "number":
             return sum(map(str.isdigit, token.text)) >= _LONG_NUMBER
-        return token.kind == "text" and not self._is_asked_for(place)
+        return token.kind == "text" and not self._is_lookup_key(place)
 
-    def _is_asked_for(self, place: int) -> bool:
+    def _is_lookup_key(self, place: int) -> bool:
         """Whether a literal is a name being looked up."""
         if place < 2 or self._kind(place - 1) != "open" or not self._is_name(self._tokens[place]):
             return False
         before, opening = self._tokens[place - 2 : place]
         if opening.text == "[":
             return self._kind(place + 1) == "close" and before.kind in ("name", "close")
-        return opening.text == "(" and before.text in _ASKED_FOR
+        return opening.text == "(" and before.text in _LOOKUPS
 
     def _is_name(self, token: _Token) -> bool:
         found = _CONTENT.compiled().match(token.text)

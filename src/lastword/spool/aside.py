@@ -45,7 +45,7 @@ class Head(NamedTuple):
             to = told.get("to")
             return cls(
                 why=why if (why := told.get("why")) in _WHYS else unsaid.why,
-                reason=checked.told(told.get("reason", unsaid.reason), _MOST_REASON),
+                reason=checked.line(told.get("reason", unsaid.reason), _MOST_REASON),
                 at=checked.seconds(told.get("at", unsaid.at)),
                 to=None if to is None else checked.name(to),
             )

@@ -58,6 +58,6 @@ _OF_DESTINATIONS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("failing_since", "not_before", "last_error_at", "last_success_at"), checked.seconds),
     "pause": lambda told: checked.number(told, 0, LONGEST_PAUSE),
     **dict.fromkeys(("asked_for", "misconfigured"), checked.flag),
-    "last_error": lambda told: checked.told(told, MOST_OF_LINE),
+    "last_error": lambda told: checked.line(told, MOST_OF_LINE),
     "doubts": lambda told: [checked.text(id, 64) for id in checked.items(told)],
 }

@@ -47,7 +47,7 @@ def give_sign(layout: Layout) -> None:
 def version_of(layout: Layout) -> Optional[str]:
     """Return the version of lastword that the leader runs; None if it has not written one."""
     try:
-        return checked.told(_told(layout).get("lastword"), 64)
+        return checked.line(_told(layout).get("lastword"), 64)
     except failures(OSError, ValueError, RecursionError):
         return None
 

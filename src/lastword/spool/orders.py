@@ -94,7 +94,7 @@ def take_answer(layout: Layout, order_id: str) -> Optional[Answer]:
     try:
         told = read_object(path, _MOST)
         inside.unlink(path)
-        trouble = [checked.told(one, _LONGEST_TROUBLE) for one in checked.items(told.get("trouble"))]
+        trouble = [checked.line(one, _LONGEST_TROUBLE) for one in checked.items(told.get("trouble"))]
         return Answer(checked.integer(told.get("done")), trouble)
     except failures(OSError, ValueError):
         return Answer(0, ["it was carried out, but there was no room to say what came of it"])

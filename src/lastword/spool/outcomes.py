@@ -134,4 +134,4 @@ def read_place(told: object) -> tuple[int, int]:
 
 def read_counts(told: object) -> Counter[str]:
     """Decode a tally, or other counts by name. Raises ValueError."""
-    return Counter({checked.told(of, _LONGEST_OUTCOME): checked.count(n) for of, n in checked.mapping(told).items()})
+    return Counter({checked.line(of, _LONGEST_OUTCOME): checked.count(n) for of, n in checked.mapping(told).items()})

@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any, Callable, NamedTuple, Optional, cast
 
-from lastword.event import TRIMMED_TAG, Attachment, Event, FileFound, attachments_left_out, told_of
+from lastword.event import TRIMMED_TAG, Attachment, Event, FileFound, attachments_left_out, describe_attachment
 
 #: The annotation that names the attachments left out of a report.
 LEFT_OUT = "Attachments left out"
@@ -60,7 +60,7 @@ def form(boundary: str, report: bytes, parts: list[Part]) -> bytes:
 
 def add_left_out_note(annotations: dict[str, Any], event: Event) -> dict[str, Any]:
     """Return the annotations with a list of the attachments that were left out."""
-    left_out = [told_of(one) for one in event["attachments"] if one["left_out"]]
+    left_out = [describe_attachment(one) for one in event["attachments"] if one["left_out"]]
     if not left_out:
         return annotations
     known = annotations.get(LEFT_OUT)

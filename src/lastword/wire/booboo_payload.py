@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastword.event import ATTACHMENTS_TAG, LOGGED, Event, ExceptionInfo, Frame, shown_value, told_of
+from lastword.event import ATTACHMENTS_TAG, LOGGED, Event, ExceptionInfo, Frame, shown_value, describe_attachment
 from lastword.version import __version__
 
 CONTEXT_LINES = 5
@@ -46,7 +46,7 @@ def payload(event: Event) -> dict[str, Any]:
 
 def _attachments(event: Event) -> dict[str, str]:
     """Return a tag that names the attachments; the format has no place for them."""
-    names = "; ".join(told_of(one) for one in event["attachments"])
+    names = "; ".join(describe_attachment(one) for one in event["attachments"])
     return {ATTACHMENTS_TAG: f"not sent: {names}"[:MAX_TAG]} if names else {}
 
 

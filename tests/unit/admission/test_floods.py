@@ -50,7 +50,7 @@ class TestFloods:
         passages = [floods.pass_through(HERE, 2, NOON + after) for after in (0, 0, 0.25, 0.5, 0.75, 1, 9)]
         assert [passage.admitted for passage in passages] == [True, True, False, False, False, True, True]
         assert [passage.first for passage in passages] == [False, False, True, False, False, False, False]
-        assert [passage.told for passage in passages[-2:]] == ["3 like this left out since 2025-03-01T12:04:05Z", ""]
+        assert [passage.left_out for passage in passages[5:]] == ["3 like this left out since 2025-03-01T12:04:05Z", ""]
 
     def test_origins_do_not_count_for_one_another(self) -> None:
         """A flood at one line costs no event of another."""
@@ -168,7 +168,7 @@ class TestFloodsByFill:
         fill = 0.2
         passage = floods.pass_through(HERE, None, NOON + 100, lambda _: fill)
         assert passage.admitted
-        assert passage.told.startswith("997 like this left out")
+        assert passage.left_out.startswith("997 like this left out")
 
     def test_how_full_it_is_costs_a_rare_event_nothing(self) -> None:
         """Nor is it asked for afresh before something would be left out."""

@@ -89,7 +89,6 @@ class Client:
         ``traceback`` None means the exception's own; ``level`` None means that ``handled`` decides it; ``logged`` is
         the content of the log record, if the exception was logged.
         """
-
         members: list[BaseException] = []
 
         def locate() -> Origin:

@@ -21,9 +21,6 @@ from opcode import opmap
 from types import FrameType, ModuleType, TracebackType
 from typing import Any, Optional, TypeVar, overload
 
-#: The reason under which an event is counted if its capture was interrupted.
-INTERRUPTED = "interrupted"
-
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)

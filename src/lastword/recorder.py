@@ -22,7 +22,7 @@ from lastword.dsn import Destination
 from lastword.errors import RecordRefused, SpoolError
 from lastword.event import Event, attachments_left_out
 from lastword.event_json import own_copy
-from lastword.interruption import INTERRUPTED, failures
+from lastword.interruption import failures
 from lastword.nesting import Turn, captures
 from lastword.per_process import PerProcess
 from lastword.scrub import Rules, scrub
@@ -131,7 +131,7 @@ class Recorder:
     def refuse_as_interrupted(self) -> None:
         """Count an event whose capture was ended by an interruption, which goes on to the program."""
         self.refuse(
-            INTERRUPTED,
+            "interrupted",
             "an event was not kept: a signal handler or another thread raised into its capture (a time limit, Ctrl-C)",
         )
 

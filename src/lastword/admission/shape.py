@@ -205,9 +205,7 @@ def _typed_dict(hints: dict[str, Any]) -> Fit:
     fields = [(name, shape_of(hint)) for name, hint in hints.items()]
 
     def fit(value: Any) -> Any:
-        if value is None:
-            value = {}
-        value = _as_dict(value)
+        value = {} if value is None else _as_dict(value)
         found = value.get
         try:
             return {**value, **{name: fit_field(found(name)) for name, fit_field in fields}}

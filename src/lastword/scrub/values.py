@@ -161,8 +161,7 @@ def _may_have_credentials(texts: str) -> bool:
 
 def _may_have_card_number(texts: str) -> bool:
     left = folded(_LONG_FRACTION.compiled().sub(".", texts))
-    many, cut, cut_in_json = _FOLDED_DIGITS
-    return many in left or cut in left or cut_in_json in left
+    return any(digits in left for digits in _FOLDED_DIGITS)
 
 
 def _card_numbers(pattern: LatePattern, text: str) -> Iterator[Span]:

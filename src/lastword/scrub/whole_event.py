@@ -33,8 +33,6 @@ _OBJECT = "<"
 # The JSON escapes of the four letters that match an ASCII letter if case is ignored; folding leaves them unchanged.
 _ALSO_ASCII = re.compile(r"\\u(?:0130|0131|017f|212a)")
 
-_processor_time = processor_time
-
 
 def scrub(event: Event, rules: Rules) -> Event:
     """Return ``event`` without what ``rules`` find; a copy where it differs, except for variables filtered at capture.
@@ -87,7 +85,7 @@ def _texts_of_variables(frame: Frame) -> Sequence[str]:
 def _clean_texts(scrubbed: dict[str, Any], secrets: SecretsInTexts, suspicion: Suspicion) -> None:
     """Clean what users read first, so that the time does not run out before it is clean; variables come last."""
     # Compiling patterns, once per process, does not count.
-    deadline = _processor_time() + TIME_LIMIT - LatePattern.seconds
+    deadline = processor_time() + TIME_LIMIT - LatePattern.seconds
     clean: Clean = partial(secrets.without_secrets, suspicion=suspicion)
     user_id = (scrubbed["user"] or {}).get("id")
     is_id = type(user_id) is int or (type(user_id) is str and _ID.fullmatch(user_id) is not None)
@@ -110,7 +108,7 @@ def _clean_frame(frame: Frame, secrets: SecretsInTexts, suspicion: Suspicion, de
     texts = _texts_of_variables(frame)
     if not texts:
         return frame
-    if _processor_time() > deadline + LatePattern.seconds:
+    if processor_time() > deadline + LatePattern.seconds:
         frame = own_copy(frame)
         frame["variables"] = [(name, "filtered", OUT_OF_TIME) for name, _, _ in frame["variables"]]
         return frame

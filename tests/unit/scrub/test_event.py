@@ -108,7 +108,7 @@ def test_what_there_is_no_time_for_goes(monkeypatch: pytest.MonkeyPatch) -> None
     frames = [frame(variables=[("a", "repr", repr(SECRET)), ("b", "repr", "'harmless'")]) for _ in range(3)]
     event = exception_event(exceptions=[exception(value=SECRET, frames=frames)])
     times = iter([0.0, 0.005, 0.011, 0.012])
-    monkeypatch.setattr(scrub_event, "_processor_time", lambda: next(times))
+    monkeypatch.setattr(scrub_event, "processor_time", lambda: next(times))
     (info,) = scrub(event, RULES)["exceptions"]
     assert info["value"] == LEFT
     in_time = [("a", "repr", repr(LEFT)), ("b", "repr", "'harmless'")]

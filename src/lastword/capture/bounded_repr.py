@@ -116,7 +116,8 @@ class BoundedRepr:
             **dict.fromkeys((FunctionType, BuiltinFunctionType), _function),
             ModuleType: _module,
         }
-        self._writers = {**dict.fromkeys(_PLAIN, _plain), **{id(kind): write for kind, write in writers.items()}}
+        self._writers: dict[int, Callable[..., str]] = dict.fromkeys(_PLAIN, _plain)
+        self._writers.update((id(kind), write) for kind, write in writers.items())
 
     def of(self, value: object, limit: int) -> str:
         """Return ``value`` in at most ``limit`` characters; a cut shows as ``…``.

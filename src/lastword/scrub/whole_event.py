@@ -141,11 +141,11 @@ def _scrub_encoded(items: EncodedList, rules: Rules, suspicion: Suspicion) -> En
             cleaned = known[text] = rules.texts.without_secrets(text, suspicion)
         return cleaned
 
-    def scrubbed(encoded: str) -> str:
+    def without_secrets(encoded: str) -> str:
         item = json.loads(encoded)
         scrubbed = by_values(item, clean, rules.is_sensitive)
         return encoded if scrubbed == item else encode_value(scrubbed)
 
     return EncodedList(
-        [scrubbed(text) if scrub_all or rules.names.suspect((text,), may_be) else text for text in items.texts]
+        [without_secrets(text) if scrub_all or rules.names.suspect((text,), may_be) else text for text in items.texts]
     )

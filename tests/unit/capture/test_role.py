@@ -82,7 +82,8 @@ def test_a_worker_of_gunicorn_has_a_parent_like_itself(
 ) -> None:
     """The arbiter's parent is a shell or a supervisor; where nothing can be seen, most are workers."""
     loaded(monkeypatch, "gunicorn.arbiter")
-    monkeypatch.setattr(roles, "_command_line", lambda pid: own if pid == os.getpid() else parent)
+    own_file = f"/proc/{os.getpid()}/cmdline"
+    monkeypatch.setattr(roles, "beginning_of", lambda path, limit: own if path == own_file else parent)
     assert role() == f"gunicorn {told}"
 
 
@@ -96,7 +97,7 @@ def test_the_arbiter_of_gunicorn_is_known_by_its_signal_handler(monkeypatch: pyt
         def signal(self, *_: Any) -> None: ...
 
     loaded(monkeypatch, "gunicorn.arbiter")
-    monkeypatch.setattr(roles, "_command_line", lambda pid: b"gunicorn\0app")
+    monkeypatch.setattr(roles, "beginning_of", lambda path, limit: b"gunicorn\0app")
     handler = signal.signal(signal.SIGCHLD, Arbiter().signal)
     try:
         assert role() == "gunicorn arbiter"

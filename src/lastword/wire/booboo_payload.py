@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lastword.event import ATTACHMENTS_TAG, LOGGED, Event, ExceptionInfo, Frame, shown_value, describe_attachment
+from lastword.event import ATTACHMENTS_TAG, LOGGED, Event, ExceptionInfo, Frame, describe_attachment, shown_value
 from lastword.version import __version__
 
 CONTEXT_LINES = 5

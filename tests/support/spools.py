@@ -78,11 +78,13 @@ class Process:
         for message in messages:
             self.captures(message)
 
-    def captures(self, message: str) -> None:
-        event = message_event(message, stack=[])
+    def captures(self, message: str) -> str:
+        """Returns the event's id."""
+        event = message_event(message, id=new_id(), stack=[])
         key = self.destination.key if self.destination else None
         self.writer.append(encode_event(event["id"], key, event), self.destination)
         self.messages.append(message)
+        return event["id"]
 
     def ends(self) -> Process:
         self.writer.abandon()

@@ -103,7 +103,7 @@ def test_one_that_breaks_down_tries_again_after_the_pause(layout: Layout, monkey
     monkeypatch.setattr(schedule, "PAUSE_AFTER_TROUBLE", 0.05)
     for name in ("_send_errors_to", "_be_a_good_neighbour"):
         monkeypatch.setattr(daemon, name, lambda *_: None)
-    kept = {number: signal.getsignal(number) for number in daemon._STOPPING}
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         run_detached(layout.spool)
     finally:

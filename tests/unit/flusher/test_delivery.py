@@ -15,7 +15,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.record import Record
 from lastword.testing import LoopbackTracker
 from lastword.transport.http_sender import HttpSender
-from lastword.wire.format import Delivered, History, Misconfigured, Refused, Retry
+from lastword.wire.format import Blame, Delivered, History, Misconfigured, Refused, Retry
 from tests.support.events import message_event
 
 
@@ -56,6 +56,22 @@ def test_no_answer_is_ambiguous_when_the_event_may_have_arrived(layout: Layout, 
         attempt = courier.attempt(record(), key, History())
     assert isinstance(attempt.verdict, Retry)
     assert attempt.ambiguous is cut
+
+
+def test_exchange_that_raises_is_a_failed_attempt(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this event alone: what was raised is its verdict, without the token that it may quote."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("with the key TOKEN")
+
+    sender = HttpSender()
+    monkeypatch.setattr(sender, "send", broken)
+    key = stored(layout, "booboo+http://TOKEN@127.0.0.1:1/o/p")
+    verdict = Courier(layout, sender).attempt(record(), key, History()).verdict
+    assert isinstance(verdict, Retry)
+    assert verdict.blame is Blame.EVENT
+    assert "ZeroDivisionError" in verdict.reason
+    assert "TOKEN" not in verdict.reason
 
 
 @pytest.mark.parametrize(("kind", "content"), [("event", [1, 2]), ("event", {"no": "event"}), ("envelope", {})])

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -20,13 +21,14 @@ from lastword.flusher.loop import Flusher
 from lastword.spool import aside, start
 from lastword.spool import lock as lock_module
 from lastword.spool.layout import Layout
-from lastword.spool.ledger import Ledger
+from lastword.spool.ledger import Ledger, newest_generation
 from lastword.spool.lock import LifetimeLock, holder
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.programs import wait_until
+from tests.support.spools import Process
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +49,9 @@ def a_process_captures(layout: Layout, dsn: str | None, text: str = "hello") -> 
 
 
 @contextmanager
-def at_work(flusher: Flusher) -> Iterator[threading.Thread]:
+def at_work(flusher: Flusher, until: Callable[[], bool] = bool) -> Iterator[threading.Thread]:
     """A flusher that runs beside the test."""
-    thread = threading.Thread(target=flusher.run)
+    thread = threading.Thread(target=flusher.run, args=(until,))
     thread.start()
     try:
         yield thread
@@ -192,6 +194,25 @@ def test_a_lock_that_was_lost_is_not_followed_by_a_removal(layout: Layout) -> No
             wait_until(lambda: read_accounts(layout.spool).delivered == 3, "a checkpoint")
         assert os.path.exists(os.path.join(layout.writer(writer.id), "000001.seg"))
     writer.abandon()
+
+
+def test_flusher_whose_lock_is_lost_writes_no_ledger_any_more(layout: Layout) -> None:
+    """Another one may lead by now, whose ledger it would write over; what it knows is found out again."""
+    process = Process(layout, None, "1")
+    known: list[int] = []
+
+    def loses_its_lock() -> bool:
+        if not known:
+            known.append(newest_generation(layout))
+            os.rename(layout.flusher_lock, f"{layout.flusher_lock}.old")
+            Path(layout.flusher_lock).touch(mode=0o600)
+        return False
+
+    with at_work(Flusher(layout), loses_its_lock) as thread:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert newest_generation(layout) == known[0]
+    process.writer.abandon()
 
 
 def test_one_that_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from lastword.flusher import retention
 from lastword.flusher.retention import Removable
 from lastword.flusher.waiting_line import State
 from lastword.flusher.watch import WatchedWriter
+from lastword.spool import inside
 from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import Limits
@@ -83,6 +84,18 @@ def test_segments_past_the_lock_go_too(layout: Layout) -> None:
     assert len(retention.drop_oldest(layout, [watched])) == 3
     assert watched.entry.tally == {dropped("spool full"): 3}
     assert watched.entry.extras_seen == 3
+
+
+def test_a_report_of_losses_that_goes_is_counted_apart(layout: Layout) -> None:
+    """Under a reason that no report speaks of, or there would be reports for ever."""
+    writer = Writer.born(layout, Limits(spool=0), role="flusher")
+    writer.append(encode_event("ab" * 16, None, {}), None)
+    writer.abandon()
+    watched = watch(writer, Ledger())
+    watched.dead = True
+    look(watched, time.time())
+    retention.drop_oldest(layout, [watched])
+    assert watched.entry.tally == {dropped(retention.OWN_REPORT): 1}
 
 
 def test_within_the_limit_nothing_goes(layout: Layout) -> None:
@@ -158,9 +171,9 @@ def test_the_bound_holds_while_something_is_set_aside(
     """After each file, there are no more than the limit has room for, by what they occupy, however small they are; and
     they are counted now and then only.
     """
-    ledger, limit, counted = Ledger(), 64 * 4096, Mock()
+    ledger, limit, counted = Ledger(), 64 * 4096, Mock(side_effect=inside.listdir)
     keeper = retention.SetAside(layout, ledger, lambda: limit)
-    monkeypatch.setattr(retention.SetAside, "_files", lambda self, files=keeper._files: (counted(), files())[1])
+    monkeypatch.setattr(inside, "listdir", counted)
     gone = 0
     for number in range(500):
         aged(layout, f"{number:04d}.{kind}", size=[20, 5000][number % 2])

@@ -117,7 +117,7 @@ def test_a_writer_that_only_seemed_dead(desk: Desk) -> None:
     desk.append(1)
     desk.deliver_all()
     desk.watched.dead = True  # as seen from another pid namespace when its lock was lost
-    descriptor = os.dup(desk.writer._descriptor)
+    descriptor = os.open(desk.directory / segment_name(1), os.O_WRONLY | os.O_APPEND)
     assert desk.clean_up(NOW)
     os.write(descriptor, frame(encode_event("cd" * 16, None, {"text": "late"}), 2))
     os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.leading import led
 from tests.support.programs import wait_until
+from tests.support.spools import Process, set_aside
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 365 * 86_400.0
 REAL = time.time
@@ -164,9 +166,15 @@ def test_a_machine_that_was_suspended(system: SystemClock, monkeypatch: pytest.M
 
 
 def test_a_leader_follows_it(layout: Layout, system: SystemClock) -> None:
-    """It compares the times of files with the clock that they are from."""
+    """It compares the times of files with the clock that they are from; by that it says when it set damage aside."""
     leadership = Leadership(layout)
     for system.ahead in (8 * HOUR, -8 * HOUR):
+        process = Process(layout, None)
+        process.segment.write_bytes(b"damage\n")
+        process.ends()
         leadership.look()
-        assert abs(leadership._ledger.now() - time.time()) < 0.1
+        [(head, _)] = set_aside(layout)
+        assert isinstance(head["at"], float) and abs(head["at"] - time.time()) < 5.0
+        for path in Path(layout.set_aside).iterdir():
+            path.unlink()
     leadership.finish()

@@ -17,7 +17,8 @@ def test_delivered_refused_and_set_aside(tmp_path: Path) -> None:
     body = """
 for number in range(6): acked(lastword.capture_message(f"event {number}"))
 from lastword import assembly, sdk
-assert sdk._client.recorder.record({**assembly.message_event("x", level="info", settings=sdk._client.settings),
+client = sdk.current_client()
+assert client.recorder.record({**assembly.message_event("x", level="info", settings=client.settings),
     "message": "y" * 2_000_000}) is None
 """
     with LoopbackTracker() as tracker:

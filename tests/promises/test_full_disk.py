@@ -24,11 +24,12 @@ MAKERS: dict[str, Callable[[Path], AbstractContextManager[Path]]] = {
 #: Captures on demand: each line of standard input is a number of bytes; answers "id" or "None".
 ON_DEMAND = """
 from lastword import assembly, sdk
+client = sdk.current_client()
 def capture(size):
-    event = assembly.message_event("x", level="info", settings=sdk._client.settings)
+    event = assembly.message_event("x", level="info", settings=client.settings)
     event["message"] = "x" * size
-    event_id = sdk._client.recorder.record(event)
-    sdk._client.pending.ensure_flusher()
+    event_id = client.recorder.record(event)
+    client.pending.ensure_flusher()
     return event_id
 for line in sys.stdin:
     os.write(1, f"{capture(int(line))}\\n".encode())
@@ -179,7 +180,7 @@ def test_refused_by_the_tracker_on_a_full_disk(disk: Path) -> None:
             program.end()
         accounts = read_accounts(spool)
         assert (accounts.held, accounts.missing) == (1, 0)
-        body = "assert lastword.sdk._client is not None; acked(lastword.capture_message('another'))"
+        body = "assert lastword.sdk.current_client() is not None; acked(lastword.capture_message('another'))"
         run(body, spool=spool, dsn=tracker.dsn)
         wait_for_accounts(spool, lambda seen: sum(seen.set_aside.values()) >= 1, "one set aside")
 

@@ -181,8 +181,9 @@ def test_no_flusher_is_started_on_a_planted_spool(ground: Path, mode: int) -> No
         started: list[Layout] = []
         launch.spawn = lambda layout, *_, **__: started.append(layout)
         lastword.init(DSN)
-        assert sdk._client is not None
-        assert sdk._client.recorder.find_spool() is None
+        client = sdk.current_client()
+        assert client is not None
+        assert client.recorder.find_spool() is None
         assert lastword.capture_message("hello") is None
         assert started == []
 

@@ -28,7 +28,7 @@ from lastword.flusher.settle import Bookkeeper
 from lastword.flusher.strikes import InFlight
 from lastword.flusher.watch import WatchedWriter
 from lastword.spool import aside, blackbox, destination, leader, ledger, orders, reader, redirects, refused, start
-from lastword.spool.layout import Layout, segment_name
+from lastword.spool.layout import Layout, read_small_file, segment_name
 from lastword.spool.ledger import Ledger, WriterEntry
 from lastword.spool.limits import Limits
 from lastword.spool.orders import PURGE, REPLAY, Order
@@ -63,8 +63,8 @@ class Desk:
 def test_many_orders_read_what_they_are_about(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order that names events reads those alone; of a thousand orders a few are carried out at each look."""
     desk = Desk(layout, 40)
-    read = Mock(side_effect=kept_events._set_aside_at)
-    monkeypatch.setattr(kept_events, "_set_aside_at", read)
+    read = Mock(side_effect=read_small_file)
+    monkeypatch.setattr(kept_events, "read_small_file", read)
     for number in range(100):
         desk.plant(Order(REPLAY, [desk.ids[0], f"{number:032x}"]))
     done = 0
@@ -81,15 +81,15 @@ def test_many_orders_read_what_they_are_about(layout: Layout, monkeypatch: pytes
 def test_an_order_holds_a_few_events_at_a_time(layout: Layout, monkeypatch: pytest.MonkeyPatch, do: str) -> None:
     """However much is set aside, it is read one after the other, and removed with each checkpoint."""
     desk = Desk(layout, 150)
-    most, seen, read = 0, 0, kept_events._set_aside_at
+    most, seen, read = 0, 0, read_small_file
 
-    def counting(path: str) -> kept_events.Kept:
+    def counting(path: str, limit: int) -> bytes:
         nonlocal most, seen
         seen += 1
         most = max(most, seen - (150 - len(os.listdir(layout.set_aside))))
-        return read(path)
+        return read(path, limit)
 
-    monkeypatch.setattr(kept_events, "_set_aside_at", counting)
+    monkeypatch.setattr(kept_events, "read_small_file", counting)
     order_id = desk.plant(Order(do))
     desk.orders.look({}, NOW)
     answer = orders.take_answer(layout, order_id)

@@ -29,7 +29,7 @@ from tests.support.events import destination
 @pytest.fixture(autouse=True)
 def as_in_a_new_process() -> Iterator[None]:
     yield
-    client = sdk._client
+    client = sdk.current_client()
     if client is not None and client.recorder.writer is not None:
         client.recorder.writer.abandon()
     sdk._client = sdk._closed = None

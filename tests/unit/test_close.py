@@ -60,7 +60,7 @@ def test_closing_twice_or_before_init_is_no_error(tmp_path: Path) -> None:
     for thread in threads:
         thread.join(timeout=30)
     lastword.close()
-    assert sdk._client is None
+    assert sdk.current_client() is None
 
 
 def test_init_after_close_goes_on_with_the_writer(tmp_path: Path) -> None:

@@ -37,8 +37,9 @@ _traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 
 def client() -> Client:
-    assert sdk._client is not None
-    return sdk._client
+    client = sdk.current_client()
+    assert client is not None
+    return client
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.support.sweeping import HOW, SWITCH, Calls, Sweep
 
 
 def client() -> Client:
-    found = globs.handler.client if globs.handler is not None else sdk._client
+    found = globs.handler.client if globs.handler is not None else sdk.current_client()
     assert found is not None
     return found
 

@@ -111,7 +111,7 @@ def test_an_error_of_the_report_does_not_reach_the_program(own_error: BaseExcept
     die(ValueError())
     die_in_thread(ValueError())
     assert len(previous) == 2
-    assert "was not reported" in diagnostics._waiting["uncaught"]
+    assert any("was not reported" in note for note in diagnostics.waiting())
 
 
 def test_uninstalling_puts_back_what_was_there(previous: list[Any]) -> None:

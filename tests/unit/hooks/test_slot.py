@@ -35,7 +35,7 @@ def test_a_listener_that_fails_costs_the_program_nothing() -> None:
     HookSlot(owner, "hook").install(lambda text: 1 / 0)
     owner.hook("x")
     assert calls == ["program x"]
-    assert "ZeroDivisionError" in diagnostics._waiting["hook"]
+    assert any("ZeroDivisionError" in note for note in diagnostics.waiting())
     diagnostics.forget()
 
 

@@ -55,7 +55,7 @@ def test_one_thread_for_a_spool_in_a_context_of_its_own(layout: Layout, tmp_path
     assert {context for context, _ in leading.began} == {"none"}
     assert len({thread for _, thread in leading.began} | {_thread.get_ident()}) == 3
     starter.leave()
-    assert starter._running.get() == {}
+    assert not (starter.runs(layout) or starter.runs(other))
 
 
 def test_who_counts_on_a_thread_that_is_about_to_leave_is_not_let_down(layout: Layout) -> None:
@@ -66,7 +66,7 @@ def test_who_counts_on_a_thread_that_is_about_to_leave_is_not_let_down(layout: L
     wait_until(lambda: leading.began, "the thread")
     starter.ensure(layout)
     leading.may_go.set()
-    wait_until(lambda: starter._running.get() == {}, "the thread's end")
+    wait_until(lambda: not starter.runs(layout), "the thread's end")
     assert len(leading.began) == 2
 
 
@@ -77,7 +77,7 @@ def test_a_thread_that_left_can_be_followed_by_another(layout: Layout) -> None:
     starter = ThreadStarter(leading.load)
     for count in (1, 2):
         starter.ensure(layout)
-        wait_until(lambda: starter._running.get() == {}, "the thread's end")
+        wait_until(lambda: not starter.runs(layout), "the thread's end")
         assert len(leading.began) == count
 
 
@@ -164,7 +164,7 @@ def test_what_cannot_be_imported_is_told_and_not_tried_at_every_capture(layout: 
     start.clear_failures(layout)
     wait_until(lambda: len(loads) > 1, "another try once the pause is over, although nobody has asked")
     starter.leave()
-    assert starter._running.get() == {}
+    assert not starter.runs(layout)
     diagnostics.forget()
 
 
@@ -180,7 +180,7 @@ def test_a_flusher_that_breaks_down_goes_on_after_the_pause(layout: Layout) -> N
     start.pause(layout, time.time() + 0.3)
     starter = ThreadStarter(lambda: lead)
     assert not starter.ensure(layout)
-    wait_until(lambda: starter._running.get() == {}, "the thread's end")
+    wait_until(lambda: not starter.runs(layout), "the thread's end")
     assert len(began) == 2
     assert 0 < began[0] < began[1] < time.time()
 

@@ -37,11 +37,12 @@ def test_an_answer_without_room(layout: Layout, monkeypatch: pytest.MonkeyPatch)
     """On a full disk the order's going says that it was carried out."""
     order_id = orders.give(layout, Order(orders.PURGE))
 
-    def no_room(*_: object) -> None:
+    def no_room(*_: object) -> int:
         raise OSError("no room")
 
-    monkeypatch.setattr(orders, "_write", no_room)
-    orders.answer(layout, order_id, Answer(3))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", no_room)
+        orders.answer(layout, order_id, Answer(3))
     answer = orders.take_answer(layout, order_id)
     assert answer is not None and "no room" in answer.trouble[0]
 

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from lastword.errors import RecordRefused, SpoolError
 from lastword.spool import blackbox
 from lastword.spool import writer as writer_module
 from lastword.spool.identity import is_dead, read_who
-from lastword.spool.layout import Layout
+from lastword.spool.layout import Layout, segment_name
 from lastword.spool.lock import holder
 from lastword.spool.reader import list_segments, read_lines
 from lastword.spool.record import MAX_RECORD, Record, encode_event, parse
@@ -34,6 +35,15 @@ def writer(tmp_path: Path) -> Writer:
 
 def directory(writer: Writer) -> Path:
     return Path(writer.layout.writer(writer.id))
+
+
+def descriptor_of(path: Path) -> int:
+    """The one by which this process has that file open."""
+    for number in map(int, os.listdir("/dev/fd")):
+        with suppress(OSError):  # the directory itself was open while it was listed
+            if os.path.samestat(os.fstat(number), path.stat()):
+                return number
+    pytest.fail(f"{path} is not open")
 
 
 def body(text: str = "hello") -> bytes:
@@ -216,9 +226,9 @@ def test_refusals_are_counted_in_the_black_box(writer: Writer) -> None:
 def test_the_black_box_is_opened_again(writer: Writer, tmp_path: Path, how: str) -> None:
     """Its descriptor is kept from one refusal to the next: they may be many. A program may close it."""
     writer.refuse("sampled")
-    assert writer._box is not None
+    box = descriptor_of(directory(writer) / "blackbox")
     other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
-    os.close(writer._box.number) if how == "closed" else os.dup2(other, writer._box.number)
+    os.close(box) if how == "closed" else os.dup2(other, box)
     writer.refuse("sampled")
     assert blackbox.load(str(directory(writer) / "blackbox")).refused == {"sampled": 2}
     assert os.fstat(other).st_size == 0
@@ -228,8 +238,7 @@ def test_the_black_box_is_opened_again(writer: Writer, tmp_path: Path, how: str)
 def test_a_forked_child_keeps_no_descriptor_of_its_parents(writer: Writer) -> None:
     """Once it has abandoned the writer that it inherited."""
     writer.refuse("sampled")
-    assert writer._box is not None
-    number = writer._box.number
+    number = descriptor_of(directory(writer) / "blackbox")
     child = os.fork()
     if child == 0:
         writer.abandon()
@@ -244,9 +253,10 @@ def test_a_forked_child_keeps_no_descriptor_of_its_parents(writer: Writer) -> No
 
 def test_a_descriptor_that_became_somebody_elses(writer: Writer, tmp_path: Path) -> None:
     """After a daemon closed every descriptor, nothing of ours goes into the file that has its number now."""
-    os.close(writer._descriptor)
+    number = descriptor_of(directory(writer) / segment_name(1))
+    os.close(number)
     foreign = os.open(tmp_path / "foreign", os.O_CREAT | os.O_RDWR)
-    assert foreign == writer._descriptor
+    assert foreign == number
     with pytest.raises(WriterLost):
         writer.append(body(), None)
     writer.abandon()
@@ -257,7 +267,7 @@ def test_a_descriptor_that_became_somebody_elses(writer: Writer, tmp_path: Path)
 
 def test_a_closed_descriptor(writer: Writer) -> None:
     """A writer whose descriptor is gone says so instead of failing."""
-    os.close(writer._descriptor)
+    os.close(descriptor_of(directory(writer) / segment_name(1)))
     with pytest.raises(WriterLost):
         writer.append(body(), None)
 
@@ -350,7 +360,7 @@ def test_abandoned_while_another_thread_is_about_to_write(writer: Writer, tmp_pa
     thread = threading.Thread(target=writer.abandon)
     thread.start()
     thread.join()
-    os.fstat(writer._descriptor)
+    assert descriptor_of(directory(writer) / segment_name(1))
     writer._lock.give_back()
     writer.abandon()
     with pytest.raises(WriterLost):

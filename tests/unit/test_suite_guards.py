@@ -1,13 +1,14 @@
-"""What conftest.py promises for every test, tried on tiny suites of their own in a pytest of their own."""
+"""What conftest.py promises for every test, tried on tiny suites in a pytest of their own; and how long code may be."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,50 @@ def test_a_test_sees_nothing_of_the_users_home_and_settings(run_suite: RunSuite)
 def test_this_suite_is_the_package_tests() -> None:
     """backtracepython installs a package of that name too, and which one is found hangs on the order of the path."""
     assert [Path(place) for place in tests.__path__] == [ROOT / "tests"]
+
+
+LONGEST_FILE, LONGEST_FUNCTION, LONGEST_TEXT = 400, 60, 30
+
+
+def long_nodes(node: ast.AST) -> Iterator[tuple[ast.AST, int]]:
+    """What in ``node`` has more lines than a text may have, each with their number; docstrings are left out."""
+    for child in ast.iter_child_nodes(node):
+        lines = getattr(child, "end_lineno", sys.maxsize) - getattr(child, "lineno", 0) + 1
+        if lines > LONGEST_TEXT and not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
+            yield child, lines
+            yield from long_nodes(child)
+
+
+def parts_that_are_too_long(source: str, *, texts: bool) -> Iterator[str]:
+    """The file, functions and, where ``texts``, texts that are."""
+    length = source.count("\n")
+    if length > LONGEST_FILE:
+        yield f"{length} lines"
+    for node, lines in long_nodes(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and lines > LONGEST_FUNCTION:
+            yield f"{node.name} has {lines} lines"
+        if isinstance(node, (ast.Constant, ast.JoinedStr)) and texts:
+            yield f"a text of {lines} lines at {node.lineno}"
+
+
+def test_what_is_too_long_is_found() -> None:
+    """A file, a function and a text, formatted or not, by one line; nothing that is as long as it may be."""
+    for longer, found in ((0, []), (1, ["401 lines", "f has 61 lines", "a text of 31 lines at 62"])):
+        function = "def f():\n" + "    pass\n" * (LONGEST_FUNCTION - 1 + longer)
+        text = '"""' + "\n" * (LONGEST_TEXT - 1 + longer) + '"""\n'
+        rest = "pass\n" * (LONGEST_FILE + longer - (function + text).count("\n"))
+        assert list(parts_that_are_too_long(f"{function}x = {text}{rest}", texts=True)) == found
+        assert list(parts_that_are_too_long(f"{function}x = {text}{rest}", texts=False)) == found[:2]
+        assert bool(list(parts_that_are_too_long("x = f" + text, texts=True))) is bool(longer)
+        assert list(parts_that_are_too_long(text, texts=True)) == []
+
+
+@pytest.mark.parametrize("tree", ["src", "tests"])
+def test_no_file_function_or_program_is_too_long(tree: str) -> None:
+    """Long files are split by subject; long programs that tests run are files in tests/programs, linted and typed."""
+    found = [
+        f"{path.relative_to(ROOT)}: {part}"
+        for path in sorted((ROOT / tree).rglob("*.py"))
+        for part in parts_that_are_too_long(path.read_text("utf-8"), texts=tree == "tests")
+    ]
+    assert found == []

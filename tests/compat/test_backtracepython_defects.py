@@ -19,8 +19,16 @@ from lastword.testing import LoopbackTracker
 from tests.compat.side_by_side import DROP_IN, ORIGINAL, Outcome, end_in_an_outage, run_with
 from tests.support import needs
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 
-pytestmark = needs.installed("backtracepython")
+pytestmark = [
+    needs.installed("backtracepython"),
+    promise(
+        Section.BACKTRACEPYTHON,
+        "Defects of `backtracepython` are fixed in the drop-in",
+        broken_by="the original itself, in the same test; the same uuid again",
+    ),
+]
 
 FAIL = "def fail(): raise ValueError('failed')\n"
 

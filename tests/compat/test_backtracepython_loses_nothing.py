@@ -21,7 +21,14 @@ from lastword.testing import LoopbackTracker
 from tests.compat.side_by_side import DROP_IN, TOKEN, end_in_an_outage, run_with
 from tests.support import needs
 from tests.support.programs import wait_until, wait_until_no_flusher
+from tests.support.promise import Section, promise
 from tests.support.sites import Site, see_all_arrive, see_all_settled
+
+pytestmark = promise(
+    Section.BACKTRACEPYTHON,
+    "Reports survive forks, kills, outages and gunicorn",
+    broken_by="the original in its place; no look at the spool in `initialize`",
+)
 
 #: Each message says who tells it.
 FORKED = """

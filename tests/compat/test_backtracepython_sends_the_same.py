@@ -13,8 +13,20 @@ import pytest
 
 from tests.compat.side_by_side import DROP_IN, ORIGINAL, in_order, run_with
 from tests.support import needs
+from tests.support.promise import Section, promise
 
-pytestmark = needs.installed("backtracepython")
+pytestmark = [
+    needs.installed("backtracepython"),
+    promise(
+        Section.EVENTS,
+        "Tracebacks have the same marks under their lines as Python prints, in Backtrace and in `lastword show`",
+    ),
+    promise(
+        Section.BACKTRACEPYTHON,
+        "A program that used `backtracepython` sends the same reports",
+        broken_by="a copy of `attributes` taken at `initialize`",
+    ),
+]
 
 FAIL = """
 def fail(amount=3):

@@ -14,8 +14,17 @@ import pytest
 from lastword.testing import LoopbackTracker
 from tests.compat.contest import DROP_IN, ORIGINAL, Outcome, run_with
 from tests.support import needs
+from tests.support.promise import Section, promise
 
-pytestmark = needs.installed("booboo")
+pytestmark = [
+    needs.installed("booboo"),
+    promise(
+        Section.BOOBOO,
+        "Each defect called fixed is in the original and not in the drop-in",
+        broken_by="a handshake for each start (O-5, O-18); children of multiprocessing not heard (O-3); the "
+        "process's user for all (O-9)",
+    ),
+]
 
 
 class Defect(NamedTuple):

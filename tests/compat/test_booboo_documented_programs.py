@@ -11,6 +11,11 @@ from lastword.event import TRIMMED_TAG
 from tests.compat.contest import DROP_IN, Outcome, run_both, run_with, stacks_of
 from tests.support import needs
 from tests.support.programs import PROGRAMS
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BOOBOO, "The programs of booboo's page work as described", broken_by="no limit for a rendered body"
+)
 
 
 def run(body: str, tmp_path: Path, arriving: int) -> Outcome:

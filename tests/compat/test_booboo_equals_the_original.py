@@ -10,8 +10,16 @@ import pytest
 import lastword.compat.booboo as drop_in
 from tests.compat.contest import Outcome, about, run_both
 from tests.support import needs, programs
+from tests.support.promise import Section, promise
 
-pytestmark = needs.installed("booboo")
+pytestmark = [
+    needs.installed("booboo"),
+    promise(
+        Section.BOOBOO,
+        "A project receives the same events as from the original, key by key",
+        broken_by="variables shown by class and address",
+    ),
+]
 
 #: The situations of the gallery, in order.
 NAMES = [

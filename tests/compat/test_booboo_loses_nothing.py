@@ -17,6 +17,13 @@ from lastword.cli.demo.servers import server_environment, start_celery, start_gu
 from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.programs import wait_for_accounts, wait_until
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BOOBOO,
+    "Captured events arrive, whatever happens to process and tracker",
+    broken_by="nothing sent at the end of the process",
+)
 
 PRELUDE = """
 import os, signal, sys, time

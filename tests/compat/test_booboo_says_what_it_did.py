@@ -16,6 +16,11 @@ from lastword.audit.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.compat.contest import DROP_IN, run_both, run_with
 from tests.support import needs
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BOOBOO, "It logs the original's warnings, and with `debug` what it did", broken_by="the ledger not checked"
+)
 
 
 class Situation(NamedTuple):

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from tests.compat.contest import DROP_IN, run_with
 from tests.support.programs import PROGRAMS
+from tests.support.promise import Section, promise
+
+pytestmark = promise(Section.BOOBOO, "No argument makes it raise", broken_by="a level converted by `str`")
 
 ODD_ARGUMENTS = r"""
 class Odd:

@@ -20,8 +20,16 @@ from lastword.cli.demo.servers import start_gunicorn
 from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.programs import PROGRAMS
+from tests.support.promise import Section, promise
 
-pytestmark = needs.installed("booboo", "backtracepython")
+pytestmark = [
+    needs.installed("booboo", "backtracepython"),
+    promise(
+        Section.DROP_INS,
+        "An unedited program reports by the drop-ins in all its processes",
+        broken_by="settings not carried to spawned children",
+    ),
+]
 
 #: To have the drop-ins, a program says this before it imports the originals.
 INSTALLED = (

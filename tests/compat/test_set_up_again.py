@@ -10,6 +10,13 @@ from pathlib import Path
 import pytest
 
 from lastword.testing import LoopbackTracker
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.DROP_INS,
+    "A second setup for another project loses no event of either",
+    broken_by="the destination of before",
+)
 
 BACKTRACEPYTHON = """
 import os

@@ -27,6 +27,7 @@ from tests.support.programs import (
     wait_until,
     wait_until_no_flusher,
 )
+from tests.support.promise import Section, promise
 from tests.support.second_user import ATTACKER, ROOT, VICTIM, as_user, open_ground
 
 
@@ -41,6 +42,9 @@ def newer(tmp_path: Path) -> Path:
     return installed
 
 
+@promise(
+    Section.FLUSHER_MODES, "Each event goes to the tracker it was captured for", broken_by="first destination for all"
+)
 def test_each_event_goes_to_the_tracker_it_was_captured_for(tmp_path: Path) -> None:
     """Two applications with one spool, one of which changes its DSN while the old tracker is away."""
     spool = tmp_path / "spool"
@@ -65,6 +69,11 @@ def captures(program: str, message: str) -> str:
     return f"sys.argv[:] = [{program!r}]\nacked(lastword.capture_message({message!r}))\n"
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "Events recorded with a wrong key are sent with the corrected key, and no others are",
+    broken_by="each of ten conditions removed",
+)
 def test_what_was_recorded_with_a_wrong_key_goes_with_the_corrected_one(tmp_path: Path) -> None:
     """The same program, on the same tracker; what another program has recorded with a wrong key waits for its own."""
     right, elsewhere = LoopbackTracker(token="right"), LoopbackTracker(token="elsewhere")
@@ -112,6 +121,12 @@ def leading_version(spool: Path) -> str:
     return (leader.version_of(layout) or "") if holder(layout.flusher_lock) else ""
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "The newest version leads, and the lead never goes back to an older one",
+    broken_by="nobody makes way, in a process, a thread or the foreground; `!=`; the interpreter's "
+    "lastword; one that leads again at once",
+)
 @pytest.mark.parametrize("mode", ["process", "thread"])
 def test_a_newer_version_takes_the_lead_and_an_older_one_does_not_take_it_back(
     mode: str, newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -146,6 +161,7 @@ def test_a_newer_version_takes_the_lead_and_an_older_one_does_not_take_it_back(
     assert (spool / "v1" / "flusher.log").read_text() == ""
 
 
+@promise(Section.FLUSHER_MODES, "The newest version leads, and the lead never goes back to an older one")
 def test_an_older_one_in_the_foreground_makes_way_and_comes_back(
     newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +179,7 @@ def test_an_older_one_in_the_foreground_makes_way_and_comes_back(
         wait_until(lambda: holder(Layout(str(spool)).flusher_lock) == service.pid, "the service's return")
 
 
+@promise(Section.FLUSHER_MODES, "The newest version leads, and the lead never goes back to an older one")
 def test_a_newer_one_in_the_foreground_takes_the_lead(
     newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

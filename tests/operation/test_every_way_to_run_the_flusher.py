@@ -30,6 +30,7 @@ from tests.support.programs import (
     wait_until,
     wait_until_no_flusher,
 )
+from tests.support.promise import Section, promise
 from tests.support.second_user import ROOT, VICTIM, open_ground
 
 LIBC_FORK = needs.capability(hasattr(ctypes, "PyDLL"), "a fork that runs no hook of Python's")
@@ -45,6 +46,11 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LASTWORD_SHUTDOWN_TIMEOUT", FOR_EVER)
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "The end of a program waits for delivery, up to a limit",
+    broken_by="no wait; health ignored; no deadline",
+)
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("mode", ["process", "thread"])
 def test_a_script_is_not_gone_before_what_it_captured_has_arrived(
@@ -104,6 +110,7 @@ def test_a_flush_that_sends_ends_in_time(tmp_path: Path, monkeypatch: pytest.Mon
     assert read_accounts(tmp_path / "spool").held == 1
 
 
+@promise(Section.FLUSHER_MODES, "The end of a program waits for delivery, up to a limit")
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("trouble", ["down", "misconfigured"])
 def test_an_end_does_not_wait_for_a_tracker_that_cannot_be_reached(trouble: str, tmp_path: Path) -> None:
@@ -126,6 +133,7 @@ def test_an_end_with_nothing_that_could_be_sent_waits_for_nothing(body: str, tmp
         run(body, spool=tmp_path / "spool", dsn=tracker.dsn)
 
 
+@promise(Section.FLUSHER_MODES, "The end of a program waits for delivery, up to a limit")
 def test_an_end_waits_no_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tracker that is slow to answer keeps nobody longer than `shutdown_timeout`; the flusher goes on."""
     monkeypatch.setenv("LASTWORD_SHUTDOWN_TIMEOUT", "0.2")
@@ -179,6 +187,11 @@ def test_where_flushers_do_not_come_to_work_a_thread_delivers_and_it_is_said_onc
     assert trouble.count("a thread of this process sends events") == 1
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "A slow start is waited for",
+    broken_by="`helper.lock` not checked; not released by the leader",
+)
 def test_a_flusher_that_is_only_slow_to_come_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that is busy: however many captures come meanwhile, nothing else is started and nothing is said."""
     layout, go, installed = Layout(str(tmp_path / "spool")), tmp_path / "go", tmp_path / "installed"
@@ -346,6 +359,7 @@ die()
         wait_until_no_flusher(tmp_path / "spool")
 
 
+@promise(Section.FLUSHER_MODES, "A wrong key is reported at the next start", broken_by="no note")
 def test_a_wrong_key_is_said_at_the_next_start(tmp_path: Path) -> None:
     """Every capture succeeds, so nobody would notice: one warning, that names the tracker and not the key."""
     with LoopbackTracker() as tracker, removed_afterwards(tmp_path / "spool") as spool:

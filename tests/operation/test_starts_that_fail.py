@@ -17,6 +17,7 @@ from lastword.spool.lock import LifetimeLock, holder
 from lastword.spool.start import StartState
 from lastword.testing import LoopbackTracker
 from tests.support.programs import Program, run, wait_until, wait_until_no_flusher
+from tests.support.promise import Section, promise
 
 CAPTURE = "acked(lastword.capture_message('hello'))\n"
 STAYS = "acked('ready'); sys.stdin.read()\n"
@@ -31,6 +32,12 @@ INTERPRETERS = {
 }
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "With an interpreter that cannot run, a thread sends the first capture at once",
+    broken_by="no thread at once; its answer not waited for; a changed interpreter counts as known "
+    "(tests/unit/launch/test_launcher.py)",
+)
 @pytest.mark.parametrize("interpreter", INTERPRETERS.values(), ids=INTERPRETERS)
 def test_an_interpreter_that_cannot_run_costs_no_second_capture(interpreter: str, tmp_path: Path) -> None:
     """A thread sends the first event, at once; and those of the next start of the program, too."""
@@ -58,6 +65,11 @@ sys.stdin.read()
                 assert "no process could be started" in program.communicate()[1]
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "Events held at a stop are sent by the next start",
+    broken_by="the pause also holds for later processes",
+)
 def test_what_was_held_at_a_stop_goes_with_the_next_start(tmp_path: Path) -> None:
     """`systemctl restart` stops the flusher too; the program that is started again sends what is held at once."""
     layout = Layout(str(tmp_path / "spool"))
@@ -75,6 +87,11 @@ def test_what_was_held_at_a_stop_goes_with_the_next_start(tmp_path: Path) -> Non
         assert time.monotonic() - began < 5  # of a pause of ten
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "Events captured during a pause are sent when it is over",
+    broken_by="a pause that is not waited out; one try",
+)
 @pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "broken down"])
 def test_what_is_captured_in_a_pause_goes_when_it_is_over(stopped: bool, tmp_path: Path) -> None:
     """By a process that lived when the flusher was stopped, and captures nothing more; `flush` waits for no pause."""
@@ -109,6 +126,7 @@ def test_flush_and_the_end_of_a_program_wait_for_no_pause(tmp_path: Path) -> Non
         wait_until(lambda: holder(layout.helper_lock) is None, "the end of the helper that waits")
 
 
+@promise(Section.FLUSHER_MODES, "A waiting helper holds up no stop", broken_by="it waits for nobody")
 def test_a_helper_that_waits_holds_up_no_stop(tmp_path: Path) -> None:
     """Whatever is captured while a service stops: once the last process of it is gone, so is the helper."""
     layout = Layout(str(tmp_path / "spool"))
@@ -139,6 +157,11 @@ def no_thread():
 """
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "A first capture at exit arrives, also where no thread can be started",
+    broken_by="not sent from the calling thread; not sent after our own end; an outbox that needs a thread",
+)
 @pytest.mark.parametrize("threads", ["threads", "no threads"])
 @pytest.mark.parametrize("mode", ["process", "thread"])
 def test_what_is_first_captured_at_exit_arrives(mode: str, threads: str, tmp_path: Path) -> None:
@@ -155,6 +178,11 @@ def test_what_is_first_captured_at_exit_arrives(mode: str, threads: str, tmp_pat
             tracker.wait_for(count, timeout=60)
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "The end of a program waits for nothing where nothing can be sent",
+    broken_by="a drain that fails is tried until the time is up",
+)
 def test_an_end_waits_for_nobody_where_nothing_can_be_sent(tmp_path: Path) -> None:
     """A program without requests: its events are kept, and it is not held up by them."""
     body = (
@@ -167,6 +195,11 @@ def test_an_end_waits_for_nobody_where_nothing_can_be_sent(tmp_path: Path) -> No
         assert time.monotonic() - began < 60
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "Threads of lastword have enough stack, however small the program's is",
+    broken_by="the program's size",
+)
 def test_a_thread_of_ours_has_room_on_its_stack(tmp_path: Path) -> None:
     """However small the program wants its own: 32 KiB were a crash."""
     small = (32 if sys.version_info < (3, 14) else 64) << 10  # the smallest that Python takes, or nearly
@@ -181,6 +214,7 @@ def test_a_thread_of_ours_has_room_on_its_stack(tmp_path: Path) -> None:
         assert len(tracker.events) == 1
 
 
+@promise(Section.FLUSHER_MODES, "A helper that is late still leads", broken_by="it dies of the pipe that nobody reads")
 def test_a_helper_that_nobody_waits_for_any_more_leads_all_the_same(tmp_path: Path) -> None:
     """On a busy machine it comes to say that it has begun when the program has long gone on."""
     body = f"""

@@ -20,7 +20,14 @@ from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.planted import hold, record, writer_of
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.spools import append_lock_taken
+
+pytestmark = promise(
+    Section.COMMANDS,
+    "After `replay`, `purge` and `redirect` the accounts balance",
+    broken_by="counts unchanged; place ignored; x- segments ignored; lines already read not redirected",
+)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from lastword.spool.start import StartState
 from lastword.testing import LoopbackTracker
 from tests.support import filesystems, needs, second_user
 from tests.support.planted import hold
+from tests.support.promise import Section, promise
 
 HOUR = 3600.0
 
@@ -201,6 +202,17 @@ FAULTS: list[tuple[Callable[[Ground], None], str, str, str, str, str]] = [
 ]
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "Pending events without a flusher are a finding; a waiting helper is not",
+    broken_by="not overdue; `helper.lock` not checked",
+)
+@promise(
+    Section.COMMANDS,
+    "`doctor` and `status` find the same faults, with remedies",
+    broken_by="each check disabled, one at a time; status without the spool's content; a place that "
+    "other users could exchange a problem for one of the two",
+)
 @needs.capability(sys.platform.startswith("linux"), "/proc")
 @pytest.mark.parametrize(
     ("plant", "kind", "argument", "about", "text", "remedy"), FAULTS, ids=[fault[0].__name__ for fault in FAULTS]
@@ -243,6 +255,7 @@ def test_a_fault_and_its_remedy(
     assert (as_json["healthy"], as_json["problems"]) == (not ends, [f"{about}: {found.text}"] if ends else [])
 
 
+@promise(Section.COMMANDS, "`doctor` sends no test event without consent", broken_by="always send")
 def test_a_healthy_spool(ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Where all is well nothing is a problem, and with consent one test event arrives; without it, none."""
     monkeypatch.setenv("LASTWORD_DSN", ground.dsn())
@@ -256,6 +269,7 @@ def test_a_healthy_spool(ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys
     assert "no problem found" in told and "accepted a test event" in told
 
 
+@promise(Section.FLUSHER_MODES, "Pending events without a flusher are a finding; a waiting helper is not")
 def test_a_flusher_that_waits_is_on_its_way(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
     """What waits for the end of a pause is nothing to see to, and it is said until when."""
     hold(ground.spool, dsn=ground.dsn(), timestamp=time.time() - 60)

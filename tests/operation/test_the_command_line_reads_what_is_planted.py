@@ -26,6 +26,7 @@ from lastword.spool.layout import Layout, segment_name
 from lastword.spool.ledger import Ledger
 from lastword.spool.start import StartState, store
 from tests.support.planted import hold, record, writer_of
+from tests.support.promise import Section, promise
 from tests.support.second_user import VICTIM
 from tests.support.spools import impatient_flushers
 
@@ -195,6 +196,12 @@ def is_told(path: Path, text: str) -> bool:
     return str(path) in text or (path.parent.name == "destinations" and f"destination {path.stem} cannot be" in text)
 
 
+@promise(
+    Section.PRIVATE,
+    "A command that reads a planted spool ends, needs little memory, shows nothing from outside and names "
+    "what it skipped",
+    broken_by="`flusher.log` opened by its path; links followed; owners not compared; nothing reported",
+)
 @pytest.mark.parametrize("how", FILES)
 def test_whatever_stands_in_a_spool(ground: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By each name that a spool has, one after the other."""
@@ -228,6 +235,11 @@ def test_whatever_stands_in_a_spool(ground: Path, how: str, monkeypatch: pytest.
     assert [path for path in unsaid if not path.name.endswith(HARMLESS.get(how, ()))] == []
 
 
+@promise(
+    Section.PRIVATE,
+    "A command that changes a planted spool touches nothing outside it",
+    broken_by="`cli.lock` opened through a link",
+)
 @pytest.mark.parametrize("how", [how for how in FILES if how not in ("a hard link to a secret", "a device")])
 def test_whatever_stands_in_a_spool_that_is_changed(ground: Path, how: str) -> None:
     """In its owner's, by many names at a time: commands that change it end, write to nothing elsewhere, remove nothing

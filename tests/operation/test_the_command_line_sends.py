@@ -26,6 +26,7 @@ from lastword.version import __version__
 from tests.support import needs, second_user
 from tests.support.planted import hold
 from tests.support.programs import remove_spool, run, wait_for_accounts, wait_until
+from tests.support.promise import Section, promise
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -51,6 +52,11 @@ def leader_of(spool: Path) -> int | None:
     return holder(Layout(str(spool)).flusher_lock)
 
 
+@promise(
+    Section.COMMANDS,
+    "SIGTERM finishes requests in flight, and another flusher takes over",
+    broken_by="return without stopping; no announcement",
+)
 def test_sigterm_finishes_what_is_on_its_way(tmp_path: Path) -> None:
     """What is on its way at SIGTERM is finished and written down, so nothing is sent twice; status 0, two lines."""
     spool = tmp_path / "spool"
@@ -68,6 +74,7 @@ def test_sigterm_finishes_what_is_on_its_way(tmp_path: Path) -> None:
         assert len(tracker.events) == 3
 
 
+@promise(Section.COMMANDS, "SIGTERM finishes requests in flight, and another flusher takes over")
 def test_another_one_takes_over(tmp_path: Path) -> None:
     """A second one says who leads and waits; when that one is killed it takes over, and says so."""
     spool = tmp_path / "spool"
@@ -104,6 +111,11 @@ def test_exit_when_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert len(tracker.events) == 1
 
 
+@promise(
+    Section.COMMANDS,
+    "`flush` drains, stops when nothing can be sent, and gives the lead back",
+    broken_by="never lead; never end; always wait",
+)
 def test_flush_sends_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With nobody leading it sends what is held, leaves what names no tracker, and gives the lead back."""
     spool = tmp_path / "spool"
@@ -116,6 +128,7 @@ def test_flush_sends_everything(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (leader_of(spool), read_accounts(spool).held) == (None, 2)
 
 
+@promise(Section.COMMANDS, "`flush` drains, stops when nothing can be sent, and gives the lead back")
 def test_flush_waits_for_the_one_that_leads(tmp_path: Path) -> None:
     """Where another one leads it sends nothing itself, and returns when that one's work is done."""
     spool = tmp_path / "spool"
@@ -145,6 +158,7 @@ def test_flush_says_what_is_left_and_why(
     assert read_accounts(spool).held == 2
 
 
+@promise(Section.COMMANDS, "`flush` drains, stops when nothing can be sent, and gives the lead back")
 def test_flush_gives_up_in_time(tmp_path: Path) -> None:
     """Where the tracker is down and tried again and again, --timeout is the end of it."""
     spool = tmp_path / "spool"
@@ -152,6 +166,11 @@ def test_flush_gives_up_in_time(tmp_path: Path) -> None:
     assert main(["flush", "--spool", str(spool), "--timeout", "1"]) == 1
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "`lastword flush` ends within its timeout whatever is in flight",
+    broken_by="five seconds for requests in flight",
+)
 def test_flush_cuts_short_what_is_on_its_way(tmp_path: Path) -> None:
     """A tracker that takes a minute to answer is not waited for; what it was sent stays, and accuses nobody."""
     spool = tmp_path / "spool"
@@ -171,6 +190,7 @@ def test_flush_without_a_spool(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing is held" in capsys.readouterr().out
 
 
+@promise(Section.COMMANDS, "Root does not lead another user's spool", broken_by="owner not checked")
 @second_user.ROOT
 @pytest.mark.parametrize("command", [["flusher"], ["flush"], ["replay", "--all"], ["purge", "--all"]])
 def test_root_leads_nobody_elses_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:

@@ -39,6 +39,7 @@ from tests.support.loopback_servers import (
     silent,
 )
 from tests.support.programs import run, wait_until_no_flusher
+from tests.support.promise import Section, promise
 
 REQUEST = b'{"message": "hello"}'
 
@@ -100,6 +101,11 @@ class TestCertificates:
         server = serve(answering(OK), certificate)
         assert sender.send(post_to(server.url), by()).status == 200
 
+    @promise(
+        Section.NETWORK,
+        "A server with an untrusted certificate receives no byte of the request",
+        broken_by="TLS reported as network",
+    )
     def test_nobody_else_is_told_anything(self, serve: Serve, sender: HttpSender, certificate: Certificate) -> None:
         """A certificate that is not trusted gets no byte of the request; the error is TLS's and says what to do."""
         server = serve(answering(OK), certificate)
@@ -209,6 +215,7 @@ class TestProxies:
         sender.send(post_to(server.url), by())
         assert (len(server.heads), len(proxy.heads)) == (1, 0)
 
+    @promise(Section.NETWORK, "Errors do not show the proxy password", broken_by="whole URL")
     @pytest.mark.parametrize("scheme", ["http", "https"])
     @pytest.mark.parametrize("by_option", [True, False])
     def test_a_proxy_that_cannot_be_reached_is_the_one_to_blame(
@@ -223,6 +230,7 @@ class TestProxies:
         assert (raised.value.where, raised.value.ambiguous) == ("proxy", False)
         assert "password" not in str(raised.value)
 
+    @promise(Section.NETWORK, "A SOCKS proxy that cannot be used is not bypassed", broken_by="not refused")
     @pytest.mark.parametrize("scheme", ["socks5", "SOCKS5h", "socks4"])
     def test_a_socks_proxy_of_the_environment_is_not_passed_by(
         self, serve: Serve, sender: HttpSender, monkeypatch: pytest.MonkeyPatch, scheme: str
@@ -235,6 +243,11 @@ class TestProxies:
         assert (raised.value.where, raised.value.ambiguous, server.connections) == ("proxy", False, 0)
         assert "SECRET" not in str(raised.value)
 
+    @promise(
+        Section.NETWORK,
+        "The connection to a refusing proxy is closed at once",
+        broken_by="its answer left open (Python 3.9)",
+    )
     def test_a_proxy_that_says_no_is_hung_up_on(self, serve: Serve, sender: HttpSender) -> None:
         """At once, and not when the last who holds the exception lets go of it."""
         hung_up = threading.Event()
@@ -258,6 +271,11 @@ class TestProxies:
         assert (raised.value.where, raised.value.ambiguous) == ("proxy", False)
 
 
+@promise(
+    Section.NETWORK,
+    "The token is sent to the tracker's origin only",
+    broken_by="followed anywhere; port or scheme not compared",
+)
 class TestTheTokenStaysWithTheTracker:
     """No answer makes the sender tell somebody else what it was to tell the tracker."""
 
@@ -307,6 +325,7 @@ class TestSilence:
             sender.send(post_to(serve(silent).url), by(timeout=0.3))
         assert (raised.value.where, raised.value.ambiguous) == ("network", True)
 
+    @promise(Section.NETWORK, "Connecting has its own time limit", broken_by="option ignored")
     @pytest.mark.parametrize("scheme", ["http", "https"])
     def test_a_host_that_does_not_even_take_the_connection(self, sender: HttpSender, scheme: str) -> None:
         """Connecting has a time of its own, and it is short; the event cannot have arrived."""
@@ -325,6 +344,7 @@ class TestSilence:
 class TestFromProgramToTracker:
     """The whole way: a real program, its spool, a real flusher."""
 
+    @promise(Section.NETWORK, "The flusher uses the program's proxy and CA", broken_by="options not in the file")
     @with_openssl
     def test_what_the_program_knows_of_its_network_the_flusher_knows(
         self, tmp_path: Path, serve: Serve, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
@@ -345,6 +365,7 @@ class TestFromProgramToTracker:
         [told] = spool.glob("v1/destinations/*.json")
         assert told.stat().st_mode & 0o777 == 0o600  # it holds the password
 
+    @promise(Section.NETWORK, "A RecursionError with big local variables arrives", broken_by="no own limit")
     def test_a_recursion_error_with_big_locals_arrives(self, tmp_path: Path) -> None:
         """It is far over booboo's limit: trimmed, it is taken at the first attempt, and says what is missing."""
         spool = tmp_path / "spool"

@@ -19,6 +19,13 @@ import pytest
 import lastword
 from lastword.testing import LoopbackTracker
 from tests.support.programs import wait_until_no_flusher
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.FLUSHER_MODES,
+    "The flusher imports nothing else from those directories: no `brotli.py` beside the script, no `sitecustomize`",
+    broken_by="the directories on the flusher's path; no archive",
+)
 
 NEEDED = ("requests", "urllib3", "idna", "certifi", "charset_normalizer")
 

@@ -6,6 +6,13 @@ from pathlib import Path
 
 from tests.others.cpython import differences, has_tests, outcomes
 from tests.support import needs
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.UNCHANGED,
+    "CPython's own tests end as they do without lastword (all of them: `python -m tests.others.cpython`)",
+    broken_by="hooks that code can tell from Python's own; a warning's `source` lost",
+)
 
 #: What looks closely at tracebacks, warnings and log records: hooks of ours are all around these.
 MODULES = ["test_code_module", "test_warnings", "test_traceback"]

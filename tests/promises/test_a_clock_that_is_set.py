@@ -21,6 +21,7 @@ from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.leading import led
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.spools import Process, set_aside
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 365 * 86_400.0
@@ -63,6 +64,9 @@ def wait_for_a_failure(layout: Layout) -> None:
     wait_until(lambda: any(health.failures for health in Ledger.load(layout).destinations.values()), "a failure")
 
 
+@promise(
+    Section.RECOVERY, "A clock change holds up nothing and loses nothing", broken_by="the pause's length not checked"
+)
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("stays", [True, False], ids=["the flusher stays", "another flusher"])
 def test_set_in_an_outage(layout: Layout, system: SystemClock, steps: str, stays: bool) -> None:
@@ -88,6 +92,7 @@ def test_set_in_an_outage(layout: Layout, system: SystemClock, steps: str, stays
     assert read_accounts(layout.spool).dropped == {}
 
 
+@promise(Section.RECOVERY, "A clock change makes a Retry-After neither shorter nor longer", broken_by="times not moved")
 @pytest.mark.parametrize("ahead", [8 * HOUR, -8 * HOUR, 10 * YEAR])
 @pytest.mark.parametrize("stays", [True, False], ids=["the flusher stays", "another flusher"])
 def test_what_the_tracker_asked_for(layout: Layout, system: SystemClock, ahead: float, stays: bool) -> None:
@@ -108,6 +113,11 @@ def test_what_the_tracker_asked_for(layout: Layout, system: SystemClock, ahead: 
         assert 1.0 < time.monotonic() - began < 8.0
 
 
+@promise(
+    Section.RECOVERY,
+    "After a clock change `status` shows the right time to the next try",
+    broken_by="times not moved when a ledger is loaded",
+)
 def test_what_status_says(layout: Layout, system: SystemClock, capsys: pytest.CaptureFixture[str]) -> None:
     """The time to the next try is what it was."""
     system.ahead = 8 * HOUR
@@ -119,6 +129,7 @@ def test_what_status_says(layout: Layout, system: SystemClock, capsys: pytest.Ca
     assert "next try in 20 s" in capsys.readouterr().out
 
 
+@promise(Section.RECOVERY, "A clock change holds up nothing and loses nothing")
 def test_a_ledger_of_another_boot(layout: Layout, system: SystemClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing tells a step from the time that passed, a pause is no longer than it was meant to be."""
     ledger = Ledger()
@@ -165,6 +176,11 @@ def test_a_machine_that_was_suspended(system: SystemClock, monkeypatch: pytest.M
     assert health.not_before < ledger.now() - 7 * HOUR
 
 
+@promise(
+    Section.RECOVERY,
+    "A leader compares file times with the clock that set them",
+    broken_by="clock changes not followed at a look",
+)
 def test_a_leader_follows_it(layout: Layout, system: SystemClock) -> None:
     """It compares the times of files with the clock that they are from; by that it says when it set damage aside."""
     leadership = Leadership(layout)

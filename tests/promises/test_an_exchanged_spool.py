@@ -22,6 +22,7 @@ from lastword.spool.lock import LifetimeLock
 from lastword.spool.writer import Writer, WriterLost
 from lastword.testing import LoopbackTracker
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.second_user import ROOT
 from tests.support.spools import Process, flush, impatient_flushers, messages
 
@@ -126,6 +127,11 @@ def exchange(how: str, layout: Layout, target: Path, away: Path) -> None:
 WAYS = ["a link", "v1 is a link", "a link that leads back", "above it", pytest.param("of another user", marks=ROOT)]
 
 
+@promise(
+    Section.PRIVATE,
+    "A leader leaves a spool that was exchanged and reports it",
+    broken_by="only the lock's file compared, links followed",
+)
 @pytest.mark.parametrize("how", WAYS)
 def test_while_a_flusher_leads(
     layout: Layout, target: Path, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
@@ -151,6 +157,7 @@ def test_while_a_flusher_leads(
         assert ["in the place of the spool" in str(error) for error in flusher.raised] == [True]
 
 
+@promise(Section.PRIVATE, "A flusher in a thread has the program report an exchanged spool", broken_by="no note")
 @pytest.mark.parametrize("how", WAYS)
 def test_before_one_comes(layout: Layout, target: Path, tmp_path: Path, how: str) -> None:
     """A flusher that finds something else there begins nothing. One in a thread of the program, which cannot write that
@@ -224,6 +231,11 @@ def test_what_is_captured_then_is_refused(layout: Layout, target: Path, tmp_path
     assert seen(target) == before
 
 
+@promise(
+    Section.PRIVATE,
+    "An event in flight while the spool is exchanged is not counted as poison",
+    broken_by="left as after a breakdown",
+)
 def test_what_was_on_its_way_is_not_to_blame(layout: Layout, target: Path, tmp_path: Path) -> None:
     """However often the spool is exchanged while an event is sent, it is never taken for one that kills flushers."""
     with LoopbackTracker() as tracker:

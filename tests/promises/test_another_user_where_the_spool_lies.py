@@ -30,6 +30,7 @@ from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.filesystems import bound
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.second_user import ROOT, as_user, make_shared, open_ground
 from tests.support.spools import impatient_flushers, messages
 from tests.support.stranger import FILES, INNER, NOBODY, Attack, all_of, at_work, exchange
@@ -179,6 +180,13 @@ def as_victim(scene: Scene, body: Callable[[], Optional[list[str]]]) -> list[str
         os.close(writing)
 
 
+@promise(
+    Section.PRIVATE,
+    "A user who can write where the spool lies (everybody's, sticky, an emptyDir) and exchanges it again "
+    "and again cannot make root or the owner read, write, remove or change anything elsewhere or show a "
+    "secret; acknowledged events arrive",
+    broken_by="links followed above the spool; owner not compared; an OSError let through by a command",
+)
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("where", ["an open directory", "an emptyDir"])
 def test_exchanged_again_and_again(ground: Path, where: str, user: int) -> None:
@@ -209,6 +217,12 @@ def test_exchanged_again_and_again(ground: Path, where: str, user: int) -> None:
     assert all_of(scene.target) == before
 
 
+@promise(
+    Section.PRIVATE,
+    "A user who can write where the spool lies (everybody's, sticky, an emptyDir) and exchanges it again "
+    "and again cannot make root or the owner read, write, remove or change anything elsewhere or show a "
+    "secret; acknowledged events arrive",
+)
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("where", OPEN)
 def test_exchanged_before(ground: Path, where: str, user: int) -> None:
@@ -229,6 +243,12 @@ def test_exchanged_before(ground: Path, where: str, user: int) -> None:
     assert all_of(scene.target) == before
 
 
+@promise(
+    Section.PRIVATE,
+    "A user who can write where the spool lies (everybody's, sticky, an emptyDir) and exchanges it again "
+    "and again cannot make root or the owner read, write, remove or change anything elsewhere or show a "
+    "secret; acknowledged events arrive",
+)
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("where", OPEN)
 def test_planted_before(ground: Path, where: str, user: int) -> None:
@@ -248,6 +268,11 @@ def test_planted_before(ground: Path, where: str, user: int) -> None:
     assert all_of(scene.target) == before
 
 
+@promise(
+    Section.PRIVATE,
+    "In the documented pod nobody can exchange the mounted directory",
+    broken_by="the spool reached by the volume",
+)
 @pytest.mark.parametrize("user", USERS)
 def test_what_is_mounted_cannot_be_exchanged(ground: Path, user: int) -> None:
     """The documented pod: what the stranger does in the volume changes nothing for those who see only a part of it."""
@@ -271,6 +296,11 @@ def test_what_is_mounted_cannot_be_exchanged(ground: Path, user: int) -> None:
     assert all_of(scene.target) == before
 
 
+@promise(
+    Section.PRIVATE,
+    "Another user's link on the way to the spool is not followed",
+    broken_by="links of any user followed",
+)
 @pytest.mark.parametrize("user", USERS)
 def test_a_strangers_link_on_the_way(ground: Path, user: int) -> None:
     """It leads to no directory that becomes the spool, or has one made in it, in a sticky directory neither."""
@@ -305,6 +335,7 @@ def test_a_link_of_somebody_else_on_the_way(ground: Path, whose: str) -> None:
     assert (mine / "spool/v1/writers").is_dir()
 
 
+@promise(Section.PRIVATE, "A directory exchanged while it is being made keeps its mode", broken_by="chmod by the path")
 def test_a_directory_that_is_exchanged_while_it_is_made(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose rights a umask has taken: what they are given back to is what was looked at."""
     shared, secret = make_shared(ground / "shared", 0o777), ground / "secret"

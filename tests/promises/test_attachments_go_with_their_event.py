@@ -13,6 +13,7 @@ from lastword.cli import main
 from lastword.spool.record import MAX_RECORD
 from lastword.testing import LoopbackTracker
 from tests.support.programs import recorded, run, wait_for_accounts
+from tests.support.promise import Section, promise
 
 ATTACHES = """
 path = "{path}"
@@ -29,6 +30,11 @@ die()
 """
 
 
+@promise(
+    Section.ATTACHMENTS,
+    "Attachments are safe with their event, whatever happens to file, program and tracker",
+    broken_by="nothing attached; unreadable files passed over",
+)
 @pytest.mark.parametrize("wire", ["backtrace", "booboo"])
 def test_the_file_and_the_program_gone_during_an_outage(tmp_path: Path, wire: str) -> None:
     """The tracker has it once it is back, or is told what it has no place for."""
@@ -75,6 +81,7 @@ acked(lastword.capture_message("hello"))
 """
 
 
+@promise(Section.ATTACHMENTS, "`before_send` may remove attachments", broken_by="hook shown none")
 def test_before_send_may_remove_them(tmp_path: Path) -> None:
     """What it removes is in no file."""
     spool = tmp_path / "spool"
@@ -86,6 +93,7 @@ def test_before_send_may_remove_them(tmp_path: Path) -> None:
     assert not [path for path in spool.rglob("*") if path.is_file() and removed in path.read_bytes()]
 
 
+@promise(Section.ATTACHMENTS, "Attachments never cost the event", broken_by="left in, whatever the size; names left in")
 def test_what_makes_an_event_larger_costs_its_attachments_and_not_the_event(tmp_path: Path) -> None:
     """A hook adds what there is no room for beside them; they are named."""
     spool = tmp_path / "spool"
@@ -100,6 +108,7 @@ def test_what_makes_an_event_larger_costs_its_attachments_and_not_the_event(tmp_
     assert not read_accounts(spool).refused
 
 
+@promise(Section.ATTACHMENTS, "Attachments never cost the event")
 def test_an_event_that_has_no_room_for_their_names_is_kept_without(tmp_path: Path) -> None:
     """It fills its record alone."""
     spool = tmp_path / "spool"
@@ -110,6 +119,9 @@ def test_an_event_that_has_no_room_for_their_names_is_kept_without(tmp_path: Pat
     assert record.content["attachments"] == []
 
 
+@promise(
+    Section.ATTACHMENTS, "An event without attachments pays nothing for them", broken_by="copied where there are none"
+)
 def test_an_event_without_any_costs_nothing_for_them(tmp_path: Path) -> None:
     """What copies them is not even called."""
     body = """

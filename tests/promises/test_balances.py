@@ -9,6 +9,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger
 from lastword.testing import LoopbackTracker
 from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
+from tests.support.promise import Section, promise
 
 
 def test_delivered_refused_and_set_aside(tmp_path: Path) -> None:
@@ -37,6 +38,11 @@ assert client.recorder.record({**assembly.message_event("x", level="info", setti
     assert '"message":"event ' in record
 
 
+@promise(
+    Section.NO_BURDEN,
+    "A tracker that refuses the key is tried with three events only",
+    broken_by="several at once to a tracker that has accepted nothing yet",
+)
 def test_a_wrong_key_keeps_everything(tmp_path: Path) -> None:
     """A key that the tracker does not know is said to be wrong; nothing is thrown away for it."""
     spool = tmp_path / "spool"

@@ -24,6 +24,7 @@ from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.programs import PRELUDE, Program, run, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.promise import Section, promise
 from tests.support.spools import Process, flush, impatient_flushers, messages
 
 MIB = 1 << 20
@@ -49,6 +50,7 @@ def size_of(spool: Path) -> int:
     return sum(path.stat().st_size for path in spool.glob("v1/writers/*/*.seg"))
 
 
+@promise(Section.BOUNDED, "The spool is bounded without a flusher, too", broken_by="room for any writer that asks")
 @pytest.mark.parametrize("mode", ["auto", "hold"])
 def test_an_outage_fills_no_disk(tmp_path: Path, mode: str) -> None:
     """With a flusher the oldest events make room, without one the newest are refused; all are accounted for."""
@@ -73,6 +75,11 @@ def test_an_outage_fills_no_disk(tmp_path: Path, mode: str) -> None:
             assert (accounts.held, accounts.missing, accounts.writers) == (0, 0, [])
 
 
+@promise(
+    Section.BOUNDED,
+    "A stopped flusher does not fill the disk: writers stop at the limit",
+    broken_by="room for any writer that asks",
+)
 def test_a_flusher_that_stands_still_fills_no_disk(tmp_path: Path) -> None:
     """While who leads removes nothing, and nobody else may, writers stop at the limit; all is counted, and once it
     goes on, so does everything.
@@ -111,6 +118,11 @@ for _ in range(8):
 """
 
 
+@promise(
+    Section.BOUNDED,
+    "Many short-lived processes do not fill the disk, with or without a flusher",
+    broken_by="no check before the first segment",
+)
 @pytest.mark.parametrize("led", [False, True], ids=["nobody leads", "who leads stands still"])
 def test_short_lives_fill_no_disk(layout: Layout, led: bool) -> None:
     """Processes that end before their first segment is full look for room as well."""
@@ -143,6 +155,11 @@ time.sleep(60)
 """
 
 
+@promise(
+    Section.BOUNDED,
+    "A process that replaces itself by `exec` leaves no writer that counts as alive",
+    broken_by="the stack not compared; an unreadable stack taken for another one",
+)
 @needs.capability(sys.platform.startswith("linux"), "/proc")
 def test_a_process_that_replaces_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it was before is dead, although its pid and its start are those of a process that lives: it counts as done
@@ -170,6 +187,11 @@ def writer_of_40_events(layout: Layout) -> Writer:
     return writer
 
 
+@promise(
+    Section.BOUNDED,
+    "A flusher that is behind makes room before it reads",
+    broken_by="unlinked only once everything is counted",
+)
 def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flusher that comes to a spool that is much too large has removed what is too much once it begins to read:
     those who go on writing meanwhile never have to wait for room longer than counting takes.
@@ -193,6 +215,11 @@ def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytes
     assert accounts.held >= 3
 
 
+@promise(
+    Section.BOUNDED,
+    "A segment that cannot be removed stops nothing and is removed later",
+    broken_by="settled ones offered again; no later try",
+)
 def test_what_cannot_be_removed_is_no_reason_to_try_for_ever(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a segment that has to go cannot be removed, the flusher goes on with its work, and removes it later."""
     writer = writer_of_40_events(layout)
@@ -237,6 +264,7 @@ acked(lastword.capture_message("after"))
     assert (accounts.held, accounts.refused) == (2, {"too large": 1})
 
 
+@promise(Section.BOUNDED, "An open segment is never dropped", broken_by="every segment offered")
 def test_a_living_writers_open_segment_stays(tmp_path: Path) -> None:
     """However small the limit, the last events of a living process are never pulled from under it."""
     spool = tmp_path / "spool"
@@ -285,6 +313,11 @@ for _ in range({processes}):
 """
 
 
+@promise(
+    Section.BEFORE_DISK,
+    "A flood pushes out no rarer event (also `scripts/chaos flood`)",
+    broken_by="always roomy; no rule above a half; left-out events do not count",
+)
 def test_a_flood_pushes_out_nothing_rarer(tmp_path: Path) -> None:
     """While nothing is sent: eight processes, whose floods alone would fill the spool four times."""
     limit, processes, minutes = 20 * MIB, 8, 10
@@ -299,6 +332,7 @@ def test_a_flood_pushes_out_nothing_rarer(tmp_path: Path) -> None:
     assert (accounts.held, accounts.missing, accounts.dropped) == (len(rare) + kept, 0, {})
 
 
+@promise(Section.BEFORE_DISK, "By default nothing is left out while there is room", broken_by="never roomy")
 def test_ordinary_traffic_is_no_flood(tmp_path: Path) -> None:
     """Two thousand errors of one line, which a process has in a second, are all kept by default."""
     body = """
@@ -314,6 +348,13 @@ for number in range(2000):
     assert (accounts.held, accounts.refused, accounts.dropped) == (2000, {}, {})
 
 
+@promise(
+    Section.BOUNDED,
+    "Set-aside files stay within their limit at any moment, counted by the disk space they occupy, however "
+    "small they are; damage goes first, and everything dropped is counted",
+    broken_by="trimmed once a minute; damage and events alike; room made for one file at a time; sizes "
+    "instead of the space they occupy",
+)
 def test_damage_everywhere_fills_no_disk(tmp_path: Path) -> None:
     """Thousands of records with garbage between, and a megabyte of one-byte lines: what is set aside stays within its
     limit at any moment, what went is counted, and every record is delivered.

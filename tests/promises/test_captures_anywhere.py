@@ -11,6 +11,7 @@ import pytest
 from lastword.audit.accounts import read_accounts
 from tests.support import needs
 from tests.support.programs import recorded, recorded_ids, run
+from tests.support.promise import Section, promise
 
 #: Where a capture is made → the program, which says by ``acked`` what it was promised.
 PLACES = {
@@ -164,6 +165,7 @@ acked(odd.first); acked(odd.second)
 }
 
 
+@promise(Section.FAILURES, "A capture is kept wherever it is made", broken_by="an import during the capture")
 @pytest.mark.parametrize("place", PLACES)
 def test_a_capture_is_kept_wherever_it_is_made(place: str, tmp_path: Path) -> None:
     """All that was acknowledged is there, and nothing was refused; ``run`` fails at a traceback, and without an end."""
@@ -232,6 +234,11 @@ lastword.capture_message("outside")
 }
 
 
+@promise(
+    Section.FAILURES,
+    "Captures that cause captures come to an end",
+    broken_by="no limit for captures; the limit for each branch alone; none for log records",
+)
 @pytest.mark.parametrize("body", ENDLESS.values(), ids=list(ENDLESS))
 def test_what_captures_itself_comes_to_an_end(body: str, tmp_path: Path) -> None:
     """After a few levels, with an event of the first and every refusal counted."""
@@ -269,6 +276,7 @@ acked(lastword.capture_message("in the main one"))
 """
 
 
+@promise(Section.FAILURES, "Interpreters of one process write side by side (3.14)", broken_by="writers named by pid")
 @needs.capability(sys.version_info >= (3, 14), "Python 3.14, which has interpreters beside the main one")
 def test_interpreters_of_one_process_capture_side_by_side(tmp_path: Path) -> None:
     """Each writes as if it were a process of its own, whenever another one comes or goes."""

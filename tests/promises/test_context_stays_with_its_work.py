@@ -12,6 +12,7 @@ from lastword.audit import kept_events
 from lastword.spool.layout import Layout
 from tests.support import needs
 from tests.support.programs import PROGRAMS, run
+from tests.support.promise import Section, promise
 
 #: One piece of work; ``pause`` lets others have their turn in the midst of it.
 WORK = """
@@ -79,6 +80,11 @@ NEEDS_GEVENT = (needs.capability(sys.implementation.name == "cpython", "gevent")
 STARTS_WITH_NOTHING = ("threads that are used again", "greenlets")
 
 
+@promise(
+    Section.CONTEXT,
+    "An event has only the context of its own work",
+    broken_by="one list of breadcrumbs for all; `new_scope` keeps the breadcrumbs",
+)
 @pytest.mark.parametrize(
     "way", [pytest.param(way, marks=NEEDS_GEVENT if way == "greenlets" else ()) for way in sorted(WAYS)]
 )
@@ -115,6 +121,14 @@ THREE_TIMES = {
 DESTROYED = {"Task was destroyed but it is pending!", "ada: Task was destroyed but it is pending!", "told"}
 
 
+@promise(
+    Section.CONTEXT,
+    "A late asyncio report has the context of the task or callback that failed, or none, and leaves no "
+    "breadcrumb elsewhere",
+    broken_by="reported in the context of the running code; handlers of the program's own not looked "
+    "for; C tasks, handles or futures not told apart; their context entered and not a copy; "
+    "garbage in another thread not considered",
+)
 @needs.capability(sys.implementation.name == "cpython", "reference counts, by which a task goes at once")
 def test_what_asyncio_tells_late_is_told_of_whose_it_is(tmp_path: Path) -> None:
     """Of a task's or a callback's own context; of nobody where none is known. No breadcrumb of others is there."""

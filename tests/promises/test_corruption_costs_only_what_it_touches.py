@@ -30,6 +30,7 @@ from tests.chaos import damage
 from tests.support.damage import CHANGES, Victim, spoil
 from tests.support.events import message_event
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.spools import Process, flush, impatient_flushers, messages, set_aside
 
 
@@ -39,6 +40,11 @@ def _impatient() -> Iterator[None]:
         yield
 
 
+@promise(
+    Section.DAMAGE,
+    "A segment changed anywhere costs only the records hit",
+    broken_by="records not searched for within a damaged line",
+)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_segment_changed_anywhere(layout: Layout, change: str) -> None:
     """Wherever a segment is changed, every record that is whole is delivered once, the rest is set aside byte for byte,
@@ -80,6 +86,7 @@ def test_a_segment_changed_anywhere(layout: Layout, change: str) -> None:
         assert content.strip(b"\n")
 
 
+@promise(Section.DAMAGE, "A record damaged while it waits is set aside", broken_by="left alone; its number kept")
 @pytest.mark.parametrize("how", ["a byte is another", "it was never JSON"])
 def test_a_record_that_is_damaged_while_it_waits(layout: Layout, how: str) -> None:
     """A record that was whole when the flusher saw it, and is not when its turn comes, is set aside like any other that
@@ -135,6 +142,9 @@ def test_a_segment_changed_in_many_ways(sizes: list[int], changes: int, chance: 
     assert set(range(1, len(lines) + 1)) - {number + 1 for number in victim.touched} <= set(seqs)
 
 
+@promise(
+    Section.DAMAGE, "Spools damaged at random places lose only the records hit", broken_by="missing numbers not counted"
+)
 def test_spools_damaged_at_random(tmp_path: Path) -> None:
     """Segments and both copies of the ledger, changed at random places, cost the records that were hit and no other."""
     damage.prove(tmp_path, spools=5)
@@ -148,6 +158,11 @@ def many_changes(content: bytes) -> Iterator[bytes]:
         yield content[:place] + bytes([content[place] ^ 0x80]) + content[place + 1 :]
 
 
+@promise(
+    Section.DAMAGE,
+    "A ledger with one copy changed anywhere loads as the newest or the one before",
+    broken_by="generation not in the checksum",
+)
 @pytest.mark.parametrize("hit", [0, 1])
 def test_a_ledger_copy_changed_anywhere(layout: Layout, hit: int) -> None:
     """Whatever one copy becomes, the ledger is the newest that was written, or the one before; never anything else."""
@@ -170,6 +185,7 @@ def test_a_ledger_copy_changed_anywhere(layout: Layout, hit: int) -> None:
         assert loaded.entry("a" * 32).seq == tally
 
 
+@promise(Section.DAMAGE, "Lost ledger copies lose no event", broken_by="the file in a copy's place not moved")
 @pytest.mark.parametrize("lost", ["the newest copy", "both copies"])
 @pytest.mark.parametrize("how", ["garbage", "empty", "removed", "a directory", "a FIFO", "a link", "a terabyte"])
 def test_a_lost_ledger(layout: Layout, lost: str, how: str) -> None:
@@ -230,6 +246,11 @@ def test_a_segment_that_cannot_be_removed(layout: Layout, monkeypatch: pytest.Mo
     assert not process.directory.exists()
 
 
+@promise(
+    Section.DAMAGE,
+    "Garbage around a record of an x- segment is set aside and the record is delivered",
+    broken_by="garbage counted as a record; torn records not set aside",
+)
 def test_damage_within_an_extra_segment(layout: Layout) -> None:
     """Garbage around the record of an x- segment is set aside, and the record delivered."""
     with LoopbackTracker() as tracker:
@@ -248,6 +269,7 @@ def test_damage_within_an_extra_segment(layout: Layout) -> None:
 NOT_A_NUMBER = '{"failures": 3, "not_before": NaN, "unfinished": false}'
 
 
+@promise(Section.DAMAGE, "A nonsense `start.json` lets a flusher start", broken_by="NaN accepted")
 @pytest.mark.parametrize("text", [NOT_A_NUMBER, '{"failures": 1e999, "not_before": 1e999, "unfinished": 1}', "[1]"])
 def test_a_start_state_of_nonsense(layout: Layout, text: str) -> None:
     """A start.json that makes no sense lets a flusher be started."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.programs import PROGRAMS, run, wait_until_no_flusher
+from tests.support.promise import Section, promise
 
 
 @needs.capability(sys.platform.startswith("linux"), "/proc")
@@ -35,6 +36,7 @@ def foreign_modules_at_start(spool: Path) -> set[str]:
     return set(",".join(told).split(","))
 
 
+@promise(Section.BOUNDED, "A thousand events leave nothing in a worker's memory", broken_by="every body kept in a list")
 @needs.capability(sys.platform.startswith("linux") and sys.implementation.name == "cpython", "/proc and tracemalloc")
 def test_a_thousand_events_leave_nothing_in_memory(tmp_path: Path) -> None:
     """After 1,000 events a worker has grown by less than 1 MB since its tenth; what is kept for each is nothing."""

@@ -15,7 +15,15 @@ from lastword.flusher.glance import Glance
 from lastword.testing import LoopbackTracker
 from lastword.transport.timely_connections import GuardedSocket, over_tls
 from tests.support.programs import PROGRAMS, run
+from tests.support.promise import Section, promise
 from tests.support.spools import directory_of_a_writer
+
+pytestmark = promise(
+    Section.FLUSHER_MODES,
+    "A daemon's files and sockets are left alone although a flusher thread once had their numbers",
+    broken_by="a kept descriptor closed, or asked, without a check; a connection used without one; the "
+    "check only once it is connected",
+)
 
 
 @pytest.mark.parametrize("when", ["kept", "on its way"])

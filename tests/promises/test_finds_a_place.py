@@ -25,7 +25,14 @@ from lastword.spool import places, refused
 from lastword.spool.layout import Layout
 from lastword.spool.lock import LifetimeLock
 from tests.support.events import message_event
+from tests.support.promise import Section, promise
 from tests.support.second_user import ATTACKER, ROOT, VICTIM, as_user, make_shared, open_ground
+
+pytestmark = promise(
+    Section.PLACE,
+    "Refusals of a process without a writer are counted in `status`, each once",
+    broken_by="losses not counted on disk; the rest not counted at the end",
+)
 
 DSN = "booboo+http://t@127.0.0.1:9/o/p"
 
@@ -68,6 +75,12 @@ def records(spool: Path | None, *, where: Path | None) -> None:
         assert Path(found.spool) == where
 
 
+@promise(
+    Section.PLACE,
+    "Workers of a server whose master began the spool as root get a spool of their own, which `status` and "
+    "`doctor` name",
+    broken_by="only the named place tried",
+)
 @ROOT
 @pytest.mark.parametrize("kind", ["beside", "below", "the next place"])
 def test_a_spool_that_root_has_begun(ground: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +113,11 @@ def test_a_spool_that_root_has_begun(ground: Path, kind: str, monkeypatch: pytes
         assert f"lastword status --spool {own}`" in told("doctor", spool)[1]
 
 
+@promise(
+    Section.PLACE,
+    "`status` does not name spools of users who have one for another reason",
+    broken_by="the directory for temporary files searched for every spool",
+)
 @ROOT
 def test_who_has_a_spool_of_its_own_for_another_reason(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What others keep in the directory for temporary files has nothing to do with a spool that is not root's."""
@@ -142,6 +160,11 @@ def test_a_spool_of_another_user_is_refused_and_that_is_seen(ground: Path) -> No
     assert sorted(os.listdir(shared)) == ["spool"]
 
 
+@promise(
+    Section.PLACE,
+    "A user without a name can use an empty volume on /tmp",
+    broken_by="the sticky bit required; other users' files not checked",
+)
 @ROOT
 @pytest.mark.parametrize("theirs", [False, True], ids=["nobody else there", "others there"])
 def test_an_empty_directory_on_tmp(ground: Path, theirs: bool) -> None:
@@ -162,6 +185,11 @@ def test_an_empty_directory_on_tmp(ground: Path, theirs: bool) -> None:
         assert (temporary / f"lastword-{VICTIM}").stat().st_mode & 0o777 == 0o700
 
 
+@promise(
+    Section.PLACE,
+    "A place without file locks is passed over and left as it was",
+    broken_by="no lock tried; the files made there left; the cradle left",
+)
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EIO])
 @pytest.mark.parametrize("lockable", ["nowhere", "the next place"])
 def test_a_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, lockable: str) -> None:
@@ -200,6 +228,7 @@ def test_a_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert read_accounts(state).refused == {"no spool": 20}
 
 
+@promise(Section.PLACE, "A place without file locks is passed over and left as it was")
 def test_locks_that_are_lost_during_a_birth_leave_nothing(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a birth fails of, its cradle goes with it."""
     with monkeypatch.context() as patch:
@@ -209,6 +238,7 @@ def test_locks_that_are_lost_during_a_birth_leave_nothing(layout: Layout, monkey
     assert os.listdir(layout.birth) == os.listdir(layout.writers) == []
 
 
+@promise(Section.PLACE, "A full disk does not count as a place without locks", broken_by="any error counts")
 def test_a_full_disk_is_no_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays the place: what is refused there is counted, and kept nowhere that nobody looks."""
 

@@ -17,6 +17,7 @@ from lastword.testing import LoopbackTracker, Received
 from tests.chaos import fork
 from tests.support import needs
 from tests.support.programs import Program, recorded_ids, run, wait_until_no_flusher
+from tests.support.promise import Section, promise
 
 LIBC_FORK = needs.capability(hasattr(ctypes, "PyDLL"), "a fork that runs no hook of Python's")
 
@@ -83,6 +84,11 @@ def run_all_ways(spool: Path, dsn: Optional[str] = None) -> list[str]:
         return [event_id for program in programs for event_id in program.end()]
 
 
+@promise(
+    Section.CHILDREN,
+    "An event names the process that captured it",
+    broken_by="the process described once, not once per pid",
+)
 def test_every_child_reports_as_itself(tmp_path: Path) -> None:
     """However it was forked, everything captured in a child arrives, and names the process that captured it."""
     spool = tmp_path / "spool"
@@ -96,6 +102,11 @@ def test_every_child_reports_as_itself(tmp_path: Path) -> None:
     assert (accounts.delivered, accounts.missing, accounts.interrupted) == (len(acked), 0, 0)
 
 
+@promise(
+    Section.CHILDREN,
+    "No two processes share a writer, whether or not fork hooks run",
+    broken_by="writers not kept by pid",
+)
 def test_no_two_processes_share_a_writer(tmp_path: Path) -> None:
     """All records in a writer's directory are from the process that its `who.json` describes."""
     spool = tmp_path / "spool"
@@ -110,6 +121,7 @@ def test_no_two_processes_share_a_writer(tmp_path: Path) -> None:
     assert sorted(recorded_ids(spool)) == sorted(acked)
 
 
+@promise(Section.CHILDREN, "A child leaves its parent's writer alone", broken_by="the child removes what it inherited")
 def test_a_child_leaves_the_parents_writer_alone(tmp_path: Path) -> None:
     """A child that captured and ended neither frees its parent's lock nor disturbs its segment."""
     spool = tmp_path / "spool"
@@ -129,6 +141,11 @@ acked(lastword.capture_message("after"))
     assert read_accounts(spool).held == 3
 
 
+@promise(
+    Section.CHILDREN,
+    "No two processes share a writer and no child hangs, also under constant forking",
+    broken_by="writers not kept by pid",
+)
 def test_forks_under_load(tmp_path: Path) -> None:
     """Forked again and again beside threads that capture, with hooks and without, no child hangs or is misnamed."""
     forks = 30 if sys.implementation.name == "cpython" else 15  # a fork of PyPy takes ten times as long
@@ -144,6 +161,16 @@ STANDSTILLS = {
 }
 
 
+@promise(
+    Section.CHILDREN,
+    "A fork while another thread holds the append lock does not hold up the child",
+    broken_by="writers not kept by pid, and the lock waited for without limit",
+)
+@promise(
+    Section.CHILDREN,
+    "A fork while another thread holds `start.lock` does not hold up the child",
+    broken_by="`start.lock` waited for, whoever holds it",
+)
 @LIBC_FORK
 @pytest.mark.parametrize("place", STANDSTILLS)
 def test_forked_while_a_thread_is_inside(tmp_path: Path, place: str) -> None:
@@ -205,6 +232,11 @@ with billiard.Pool(3) as pool:
     assert {message == pid for message, pid in reporters(events)} == {True}
 
 
+@promise(
+    Section.CHILDREN,
+    "A descriptor number that now belongs to another file is not written to",
+    broken_by="the descriptor's file not compared",
+)
 def test_a_program_that_becomes_a_daemon(tmp_path: Path) -> None:
     """After it closed every descriptor nothing of ours is written to, or closes, what has their numbers now."""
     spool = tmp_path / "spool"

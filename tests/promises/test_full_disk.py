@@ -15,6 +15,7 @@ from lastword.audit.accounts import read_accounts
 from lastword.testing import LoopbackTracker
 from tests.support import filesystems
 from tests.support.programs import Program, run, wait_for_accounts, wait_until_no_flusher
+from tests.support.promise import Section, promise
 
 MAKERS: dict[str, Callable[[Path], AbstractContextManager[Path]]] = {
     "ext4": lambda directory: filesystems.ext4(directory, 8),
@@ -68,6 +69,11 @@ def test_captures_on_a_full_disk_are_refused_and_counted(disk: Path) -> None:
     assert accounts.refused == {"disk full": answers.count("None")}
 
 
+@promise(
+    Section.BOUNDED,
+    "Events recorded before the disk filled up are delivered and make room",
+    broken_by="no room reserved for ledger and `start.json`",
+)
 def test_a_full_disk_is_drained(disk: Path) -> None:
     """What was recorded before the disk filled up is delivered, settled and removed, which makes room again."""
     spool = disk / "spool"

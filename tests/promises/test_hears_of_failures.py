@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.programs import recorded
+from tests.support.promise import Section, promise
 
 IMPORTS = "import gc, logging, os, sys, threading, warnings"
 SETUP = 'import lastword; lastword.init(spool=os.environ["TEST_SPOOL"], **eval(os.environ["TEST_OPTIONS"]))'
@@ -158,6 +159,16 @@ WAYS: dict[str, tuple[str, tuple[str, bool, str, str]]] = {
 }
 
 
+@promise(
+    Section.FAILURES,
+    "A failure is reported once, by the first hook that sees it",
+    broken_by="mark not checked, by hooks; by `capture_exception`",
+)
+@promise(
+    Section.FAILURES,
+    "An exception whose event was dropped is reported when it ends the program",
+    broken_by="marked, whatever became of the event",
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_what_fails_is_reported_once(way: str, tmp_path: Path) -> None:
     """By the mechanism that heard of it first."""
@@ -197,6 +208,11 @@ SAYS: dict[str, str] = {
 }
 
 
+@promise(
+    Section.FAILURES,
+    "The program's output is the same as without lastword",
+    broken_by="a handler on the root logger; a wrapper around `callHandlers`",
+)
 @pytest.mark.parametrize("body", SAYS.values(), ids=list(SAYS))
 def test_what_the_program_says_is_the_same(body: str, tmp_path: Path) -> None:
     """With lastword set up and without: to the letter, but for addresses."""
@@ -214,6 +230,9 @@ def test_what_the_program_says_is_the_same(body: str, tmp_path: Path) -> None:
     assert comparable(said) == comparable(expected.stderr)
 
 
+@promise(
+    Section.FAILURES, "Log levels can be chosen; asyncio is heard in any case", broken_by="asyncio's records like any"
+)
 def test_levels_can_be_chosen_and_logging_turned_off(tmp_path: Path) -> None:
     """What asyncio does not get rid of is reported in any case."""
     body = """
@@ -231,6 +250,7 @@ def test_levels_can_be_chosen_and_logging_turned_off(tmp_path: Path) -> None:
         assert len(events) == count, level
 
 
+@promise(Section.FAILURES, "A message shows the line that logged it", broken_by="the stack of the hook")
 def test_a_message_shows_the_line_that_logged_it(tmp_path: Path) -> None:
     """Neither logging's frames nor ours; with its logger as a tag."""
     body = """
@@ -246,6 +266,11 @@ def test_a_message_shows_the_line_that_logged_it(tmp_path: Path) -> None:
     assert record.content["tags"] == {"logger": "shop"}
 
 
+@promise(
+    Section.FAILURES,
+    "Lastword's own log and records of other processes are not reported",
+    broken_by="name not compared; process not compared",
+)
 def test_our_own_log_is_never_reported(tmp_path: Path) -> None:
     """Nor is what another process has logged and this one handles."""
     body = """

@@ -12,6 +12,16 @@ import pytest
 from tests.fuzz import corpus
 from tests.fuzz.harness import examine, hunt
 from tests.fuzz.targets import NAMES, opened
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.HOSTILE_INPUT,
+    "Hostile spool files, answers, settings and hooks raise nothing, hang nothing, take little memory, "
+    "touch nothing outside the spool, steer no terminal and show no token; good events are delivered (also "
+    "`scripts/fuzz`)",
+    broken_by="figures of the ledger, redirects, answers to orders not checked; the token in DSNs and "
+    "answers; timestamps of a hook taken as they are; names printed as they came",
+)
 
 #: Inputs that are new; ``commands`` takes half a second for each.
 FEW = {"commands": 2}

@@ -12,8 +12,16 @@ import pytest
 
 from tests.support import needs
 from tests.support.programs import PROGRAMS, recorded, run
+from tests.support.promise import Section, promise
 
 
+@promise(
+    Section.KEEPS_NOTHING,
+    "Objects of a failed job are released after the report, whatever reported the failure",
+    broken_by="the dict of `f_locals` left as it is (up to 3.12); a traceback in a variable of `asgi` or "
+    "`child_processes`; code objects kept with their call sites; a dict from `locals()` that "
+    "holds itself",
+)
 @pytest.mark.parametrize("options", ["", "all"])
 def test_what_a_failed_job_used_goes_with_it(options: str, tmp_path: Path) -> None:
     program = PROGRAMS / "kept_alive_by_forms.py"
@@ -21,6 +29,11 @@ def test_what_a_failed_job_used_goes_with_it(options: str, tmp_path: Path) -> No
     assert len(recorded(tmp_path / "spool")) >= program.read_text("utf-8").count("\n@form\n") > 20
 
 
+@promise(
+    Section.KEEPS_NOTHING,
+    "Objects of a failed request are released unless its framework keeps them",
+    broken_by="the dict of `f_locals` left as it is",
+)
 @needs.installed("flask", "django", "fastapi")
 def test_what_a_failed_request_used_goes_with_it(tmp_path: Path) -> None:
     assert run(PROGRAMS / "kept_alive_by_frameworks.py", spool=tmp_path / "spool") == ["end"]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.programs import recorded
+from tests.support.promise import Section, promise
 
 SETUP = 'import lastword; lastword.init(spool=os.environ["TEST_SPOOL"])\n'
 IMPORTS = "import atexit, code, gc, os, pdb, runpy, signal, sys, threading, traceback, warnings\n"
@@ -206,6 +207,22 @@ if sys.version_info < (3, 11):
     )
 
 
+@promise(
+    Section.FAILURES,
+    "An exception that ends the program is reported once, whatever replaces the hooks, starts the program or kills it",
+    broken_by="no look back; no check before threads are waited for; `sys.excepthook` not checked at all",
+)
+@promise(
+    Section.FAILURES,
+    "Typed-in code, leftovers of a test runner, exceptions that were caught and printed, and Ctrl-C are not reported",
+    broken_by="typed ones not told apart; printing callers not looked for; any last exception reported; "
+    "Ctrl-C like any",
+)
+@promise(
+    Section.FAILURES,
+    "A program that checks whether a hook is Python's own behaves the same",
+    broken_by="`sys.__excepthook__` left alone; `warnings.showwarning` hooked",
+)
 @pytest.mark.parametrize("name", FORMS)
 def test_what_ends_the_program(name: str, tmp_path: Path) -> None:
     """Reported or not, the program prints, and ends, as it does without lastword."""

@@ -23,6 +23,7 @@ from lastword.event_json import own_copy, to_json
 from lastword.scrub import is_sensitive
 from tests.support import needs
 from tests.support.programs import PROGRAMS, run
+from tests.support.promise import Section, promise
 
 SETTINGS = CaptureSettings(needs=Needs(message_stack=True, memory=True), is_sensitive=is_sensitive)
 
@@ -237,6 +238,11 @@ def test_near_the_recursion_limit_there_is_a_smaller_event(tmp_path: Path) -> No
     assert whole["process"]["pid"] != 0
 
 
+@promise(
+    Section.NOT_LOST,
+    "A capture with a full stack raises nothing and is recorded or counted",
+    broken_by="no guard around the capture",
+)
 @needs.capability(sys.implementation.name == "cpython", "recursion limit that counts calls")
 def test_with_the_stack_full_nothing_is_raised_and_everything_counted(tmp_path: Path) -> None:
     """Wherever below the recursion limit a capture is made: an event or a refusal, and the program goes on."""
@@ -292,6 +298,7 @@ def test_a_part_that_fails_is_missing_and_noted(part: str, monkeypatch: pytest.M
     assert any("RuntimeError" in note for note in diagnostics.waiting())
 
 
+@promise(Section.BEFORE_DISK, "Ctrl-C during a capture reaches the program")
 def test_ctrl_c_passes_through() -> None:
     """One that arrives during a capture is meant for the program."""
 
@@ -308,6 +315,9 @@ class Panic(BaseException):
     """What PyO3 raises where Rust code panics is no Exception."""
 
 
+@promise(
+    Section.FAILURES, "A `__str__` that raises a BaseException costs no event", broken_by="`except Exception` there"
+)
 @pytest.mark.parametrize("error", [Panic, SystemExit, GeneratorExit, KeyboardInterrupt])
 def test_a_str_that_raises_what_is_no_exception(error: type[BaseException]) -> None:
     """It is the object's own trouble, and the event is kept."""

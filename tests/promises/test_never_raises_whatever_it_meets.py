@@ -22,6 +22,14 @@ from lastword.event import Event, Needs
 from lastword.scope import context
 from lastword.scrub import Rules, scrub
 from lastword.spool.record import encode_event, frame
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BEFORE_DISK,
+    "Odd objects raise nothing and cost only themselves",
+    broken_by="an exception's `__str__` guarded for ValueError alone, `__repr__` likewise; lone "
+    "surrogates kept; scrubbed texts without a length limit",
+)
 
 RULES = Rules(Config())
 PLAIN = CaptureSettings(needs=Needs(message_stack=True), is_sensitive=RULES.is_sensitive)

@@ -28,7 +28,15 @@ from lastword.spool.redirects import Redirects
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.nonsense import VALUES, spoilt
+from tests.support.promise import Section, promise
 from tests.support.spools import Process, flush, impatient_flushers, messages
+
+pytestmark = promise(
+    Section.DAMAGE,
+    "Nonsense in `in_flight.json`, redirects, `start.json`, `who.json`, black box, orders, answers or "
+    "set-aside files costs only what that file says",
+    broken_by="strikes by `int()`; any text for a key; any time",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +78,11 @@ def write_ledger(layout: Layout, text: str) -> None:
         Path(path).write_text(f"lastword ledger {generation:020d} {len(text):010d} {checksum:08x}\n{text}")
 
 
+@promise(
+    Section.DAMAGE,
+    "A ledger with a nonsense value is rejected, or can be used, stored and read back",
+    broken_by="a pause without a limit; times not checked",
+)
 def test_a_ledger(layout: Layout) -> None:
     """Whatever one value is: a ledger that is taken can be used, stored, and read back as it was."""
     taken = 0
@@ -167,6 +180,11 @@ def test_small_files(layout: Layout) -> None:
         assert abs(head.at) < 1e12 and len(head.why) <= 20 and "/" not in (head.to or ""), what
 
 
+@promise(
+    Section.DAMAGE,
+    "A nonsense destination, even with an unparsable URL, raises one kind of error",
+    broken_by="the URL not checked",
+)
 def test_a_destination(layout: Layout) -> None:
     """Whatever is not what its name says is one kind of error, also under the name that its own content gives it."""
     to = Destination(Dsn.parse("booboo+http://t@127.0.0.1:9/o/p"), 5.0, connect_timeout=1.0, scrub_names=("a",))
@@ -183,6 +201,7 @@ def test_a_destination(layout: Layout) -> None:
         assert read.key and destination.load(layout, read.key).key == read.key
 
 
+@promise(Section.DAMAGE, "A record with an impossible number is damage", broken_by="no highest number")
 @pytest.mark.parametrize("number", [raw for raw in VALUES.values() if raw[0] in "-0123456789IN"])
 def test_a_number_of_a_record(layout: Layout, number: str) -> None:
     """One that no record can have is damage, however well the checksum fits; what lies behind it is delivered."""
@@ -206,6 +225,11 @@ def test_a_number_of_a_record(layout: Layout, number: str) -> None:
 TIMES = ["NaN", "Infinity", "1e999", "1e300", "-1e300", "9" * 400, "9" * 4300, "true", '"now"', "null", "[]", "{}"]
 
 
+@promise(
+    Section.DAMAGE,
+    "Events with an impossible time are listed, shown and sent, or set aside",
+    broken_by="the time taken as it is; shown by `localtime` alone",
+)
 def test_an_event_with_a_time_that_is_none(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     """It is listed and shown, in any state, and holds nothing up; so is one that is nonsense anywhere else."""
     with LoopbackTracker() as tracker:
@@ -234,6 +258,7 @@ def test_an_event_with_a_time_that_is_none(layout: Layout, capsys: pytest.Captur
     assert (accounts.held, accounts.missing) == (0, 0)
 
 
+@promise(Section.DAMAGE, "Events with an impossible time are listed, shown and sent, or set aside")
 def test_every_command_on_such_spools(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     """Held events with such times can be listed and shown one by one."""
     event = message_event("odd", breadcrumbs=[{"timestamp": 1.0, "level": "info", "message": "m", "data": {}}])
@@ -293,6 +318,11 @@ _CRAFTED: dict[str, Callable[[Layout, str], None]] = {
 }
 
 
+@promise(
+    Section.DAMAGE,
+    "Good events beside nonsense in every file at once are delivered, and every command works",
+    broken_by="times of destinations not checked",
+)
 @pytest.mark.parametrize("raw", ["1e999", "NaN", "9" * 4300, str(2**64), '"x"', "[" * 5000 + "]" * 5000])
 def test_good_events_beside_it_are_delivered(layout: Layout, raw: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With such a value in every kind of file at once."""

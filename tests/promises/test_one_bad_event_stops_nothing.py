@@ -30,6 +30,7 @@ from lastword.testing.exchange import Request
 from lastword.wire.format import HttpReply
 from tests.support.events import message_event
 from tests.support.programs import Program, wait_for_accounts, wait_until, wait_until_no_flusher
+from tests.support.promise import Section, promise
 from tests.support.witness import WitnessTracker
 
 
@@ -63,6 +64,11 @@ def messages(tracker: LoopbackTracker) -> list[str]:
     return [event.message for event in tracker.events]
 
 
+@promise(
+    Section.BAD_EVENT,
+    "Delivery goes past an event at which the tracker breaks down",
+    broken_by="it stays in its segment",
+)
 def test_an_event_at_which_the_tracker_breaks_down(layout: Layout) -> None:
     """More events than a window holds go past it; it is tried ten times, alone, and then set aside with the reason."""
     rest = [f"good {number}" for number in range(WINDOW + 64)]
@@ -78,6 +84,11 @@ def test_an_event_at_which_the_tracker_breaks_down(layout: Layout) -> None:
     assert tries > 1
 
 
+@promise(
+    Section.BAD_EVENT,
+    "An event is set aside after ten failed tries between which others passed",
+    broken_by="never set aside",
+)
 def test_ten_times_while_others_pass(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time that others pass in between counts, over any number of flushers; after ten it is set aside."""
     monkeypatch.setattr(schedule, "LINGER_HELD", 0.3)
@@ -102,6 +113,7 @@ def test_ten_times_while_others_pass(layout: Layout, monkeypatch: pytest.MonkeyP
     assert os.listdir(layout.writers) == []
 
 
+@promise(Section.BAD_EVENT, "An event that waits alone stays the same event", broken_by="never alone; counted anew")
 def test_an_event_that_waits_alone_is_the_same_event(layout: Layout) -> None:
     """It is held, not counted anew, and goes when the tracker takes it, in the hands of another flusher too."""
     with LoopbackTracker() as tracker:
@@ -120,6 +132,7 @@ def test_an_event_that_waits_alone_is_the_same_event(layout: Layout) -> None:
     assert os.listdir(layout.writers) == []
 
 
+@promise(Section.BAD_EVENT, "A copy that no checkpoint knows of is ignored", broken_by="used")
 def test_killed_between_the_copy_and_the_checkpoint(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy that no checkpoint knows of is not believed: the record is still where it was, and is sent once."""
     with LoopbackTracker() as tracker:
@@ -135,6 +148,7 @@ def test_killed_between_the_copy_and_the_checkpoint(layout: Layout, monkeypatch:
     assert os.listdir(layout.writers) == []
 
 
+@promise(Section.BAD_EVENT, "403 and 404 count against the event once others have passed", broken_by="held for ever")
 @pytest.mark.parametrize("status", [403, 404])
 def test_an_answer_that_may_mean_the_address(layout: Layout, status: int) -> None:
     """It is held against the event once others have passed; never against the others."""
@@ -148,6 +162,11 @@ def test_an_answer_that_may_mean_the_address(layout: Layout, status: int) -> Non
     assert (accounts.held, accounts.set_aside) == (0, {"refused": 1})
 
 
+@promise(
+    Section.BAD_EVENT,
+    "A tracker in trouble counts against no event, and trying keeps no flusher alive",
+    broken_by="not checked whether others passed; each try counts as work",
+)
 def test_a_tracker_in_trouble_holds_nothing_against_its_events(layout: Layout) -> None:
     """However long every answer is a breakdown, no event waits alone or is set aside for it."""
     with LoopbackTracker() as tracker:
@@ -161,6 +180,7 @@ def test_a_tracker_in_trouble_holds_nothing_against_its_events(layout: Layout) -
     assert read_accounts(layout.spool).set_aside == {}
 
 
+@promise(Section.BAD_EVENT, "An event that is too large is tried once more, smaller", broken_by="set aside at once")
 def test_too_large_is_tried_once_more_and_smaller(layout: Layout) -> None:
     """A tracker that says that an event is too large is given a smaller body, once, before the event is set aside."""
     with LoopbackTracker(max_body=600) as tracker:
@@ -172,6 +192,7 @@ def test_too_large_is_tried_once_more_and_smaller(layout: Layout) -> None:
     assert read_accounts(layout.spool).set_aside == {"refused": 1}
 
 
+@promise(Section.BAD_EVENT, "At most four requests are sent at once", broken_by="eight")
 def test_several_at_once_where_all_is_well(layout: Layout) -> None:
     """One request to a tracker that has not taken anything yet, then several, and never more than those."""
     with LoopbackTracker() as tracker:
@@ -210,6 +231,7 @@ class KillsItsSender(WitnessTracker):
         return super()._keep(request, reading)
 
 
+@promise(Section.BAD_EVENT, "An event that kills its flushers is set aside", broken_by="no strikes")
 def test_poison(tmp_path: Path) -> None:
     """An event that kills every flusher that sends it is set aside after three that sent it alone, and no other."""
     spool = tmp_path / "spool"
@@ -241,6 +263,11 @@ for line in sys.stdin: acked(lastword.capture_message("another"))
     assert "died" in str(head["reason"])
 
 
+@promise(
+    Section.BAD_EVENT,
+    "Flushers that are killed whatever they send make no event poison",
+    broken_by="the oldest first, whatever its strikes",
+)
 def test_flushers_that_are_killed_whatever_they_send_poison_nothing(tmp_path: Path) -> None:
     """Each of six dies with the first event that it sends: another one each time, though the oldest goes first."""
     spool = tmp_path / "spool"

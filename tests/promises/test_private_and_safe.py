@@ -30,12 +30,16 @@ from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.programs import run, wait_until_no_flusher
+from tests.support.promise import Section, promise
 from tests.support.second_user import ATTACKER, ROOT, VICTIM, Other, as_user, make_shared, open_ground, owned_by
 
 SPOOL_NAME = f"lastword-{VICTIM}"
 DSN = "booboo+http://victims-token@127.0.0.1:9/o/p"
 
 
+@promise(
+    Section.PRIVATE, "All files are private whatever the umask", broken_by="no fchmod of files; none of directories"
+)
 @pytest.mark.parametrize("mask", ["000", "777"])
 def test_every_file_is_private_whatever_the_umask(tmp_path: Path, mask: str) -> None:
     """All that a program and its flusher make is 0600 and 0700: records, ledger, log, locks and what is set aside."""
@@ -124,6 +128,7 @@ KINDS = [
 ]
 
 
+@promise(Section.PRIVATE, "A spool planted by another user is refused", broken_by="owner not checked; links followed")
 @ROOT
 @pytest.mark.parametrize("mode", [0o1777, 0o777], ids=["sticky", "not sticky"])
 @pytest.mark.parametrize("kind", KINDS)
@@ -169,6 +174,7 @@ def test_another_place_is_used_where_there_is_one(ground: Path) -> None:
     assert len(list((home / ".local/state/lastword/v1/writers").iterdir())) == 1
 
 
+@promise(Section.PRIVATE, "No flusher starts on a planted spool", broken_by="anything there is accepted")
 @ROOT
 @pytest.mark.parametrize("mode", [0o1777, 0o777], ids=["sticky", "not sticky"])
 def test_no_flusher_is_started_on_a_planted_spool(ground: Path, mode: int) -> None:
@@ -191,6 +197,7 @@ def test_no_flusher_is_started_on_a_planted_spool(ground: Path, mode: int) -> No
     assert owned_by(VICTIM, shared) == []
 
 
+@promise(Section.PRIVATE, "A flusher sends nothing from a planted spool", broken_by="the flusher does not check")
 @ROOT
 def test_a_flusher_sends_nothing_out_of_a_planted_spool(ground: Path) -> None:
     """Even a flusher that was started there, in the belief that it was ours, reads no DSN and leaves nothing behind."""
@@ -227,6 +234,11 @@ def test_root_may_look_at_a_spool_of_anybody(ground: Path, capsys: pytest.Captur
     assert sorted((path, path.lstat().st_mtime_ns) for path in shared.rglob("*")) == before
 
 
+@promise(
+    Section.PRIVATE,
+    "The program, `status` and `doctor` say why a place cannot be used and what helps",
+    broken_by="the message without a remedy",
+)
 @ROOT
 def test_a_trap_is_named_by_status(ground: Path) -> None:
     """Who wonders where the events are is told why a place was not used."""
@@ -271,6 +283,11 @@ def attack(shared: Path, until: Path) -> None:
 ATTEMPTS = 100
 
 
+@promise(
+    Section.PRIVATE,
+    "In a race for the spool's place, only a spool of our own is used",
+    broken_by="neither the directories above, nor the owner, nor links checked (any one suffices)",
+)
 @ROOT
 @pytest.mark.parametrize("mode", [0o1777, 0o777], ids=["sticky", "not sticky"])
 def test_a_race_for_the_spools_place(ground: Path, mode: int) -> None:
@@ -309,6 +326,11 @@ def test_a_race_for_the_spools_place(ground: Path, mode: int) -> None:
     assert owned_by(VICTIM, shared) == []
 
 
+@promise(
+    Section.PRIVATE,
+    "No record is written into a spool that replaced the named one",
+    broken_by="no check before a birth",
+)
 @ROOT
 @pytest.mark.parametrize("when", ["before", "during"])
 def test_a_named_spool_that_is_exchanged(ground: Path, when: str) -> None:

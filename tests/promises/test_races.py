@@ -30,11 +30,15 @@ from tests.support.programs import (
     wait_until,
     wait_until_no_flusher,
 )
+from tests.support.promise import Section, promise
 from tests.support.witness import WitnessTracker
 
 NOBODY = 65534
 
 
+@promise(
+    Section.RACES, "Threads, signal handlers and finalizers that roll at once lose nothing", broken_by="no append lock"
+)
 def test_rolling_under_six_threads_signals_and_finalizers(tmp_path: Path) -> None:
     """Threads that fill one segment after the other, a signal handler that captures 10 ms after it last did and
     finalizers that do so in any of them lose no record, number none twice, and write nothing into files of the
@@ -48,6 +52,11 @@ def test_rolling_under_six_threads_signals_and_finalizers(tmp_path: Path) -> Non
     assert (accounts.recorded, accounts.held, accounts.missing) == (len(acked), len(acked), 0)
 
 
+@promise(
+    Section.RACES,
+    "A writer that is being made is not swept away",
+    broken_by="every cradle swept, and a writer not checked after its birth",
+)
 def test_births_under_an_eager_scanner(tmp_path: Path) -> None:
     """A leader that looks and sweeps without a pause takes no writer that is being made for one of the dead.
 
@@ -90,6 +99,7 @@ for _ in range(50): os.wait()
     assert list((spool / "v1/birth").iterdir()) == []
 
 
+@promise(Section.RACES, "A capture and a leaving flusher cannot miss each other", broken_by="no check after the unlock")
 def test_idle_exit_against_a_late_capture(tmp_path: Path) -> None:
     """However a capture falls together with a flusher's leaving, one of the two sees the other: nothing is held while
     nobody leads.
@@ -109,6 +119,7 @@ def test_idle_exit_against_a_late_capture(tmp_path: Path) -> None:
         assert sorted(tracker.delivered) == sorted(acked)
 
 
+@promise(Section.RACES, "A checkpoint needs no disk space", broken_by="the whole copy written anew")
 @needs.capability(hasattr(resource, "prlimit"), "limits for other processes")
 def test_checkpoints_without_room_for_another_byte(tmp_path: Path) -> None:
     """A flusher that cannot make or extend any file goes on delivering, settling and making room."""
@@ -131,6 +142,11 @@ def test_checkpoints_without_room_for_another_byte(tmp_path: Path) -> None:
     assert (accounts.recorded, accounts.held, accounts.missing) == (count, 0, 0)
 
 
+@promise(
+    Section.RACES,
+    "A removed spool is noticed at the next record",
+    broken_by="links and path of the segment not checked",
+)
 def test_the_spool_removed_from_inside_the_application(tmp_path: Path) -> None:
     """A program that removes the spool while its own threads capture goes on undisturbed, in a new one."""
     spool = tmp_path / "spool"
@@ -155,6 +171,11 @@ for _ in range(3): acked(lastword.capture_message("after"))
     assert read_accounts(spool).held == len(acked) == 3
 
 
+@promise(
+    Section.RACES,
+    "A writer takes back a lock that `tar` dropped",
+    broken_by="a writer does not try to take its lock again",
+)
 def test_the_spool_archived_from_inside_the_application(tmp_path: Path) -> None:
     """`tar` in the application opens and closes every file, the lock among them: its writer is not taken for dead, and
     has its lock back a second later.
@@ -207,6 +228,11 @@ def open_ground() -> Iterator[Path]:
 AS_ROOT = needs.capability(os.geteuid() == 0, "right to become another user")
 
 
+@promise(
+    Section.RACES,
+    "After `setuid` the process gets a new writer in the new user's spool",
+    broken_by="the uid not compared",
+)
 @AS_ROOT
 def test_setuid_after_the_first_capture(open_ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that gives up root goes on in a spool of the user that it has become, and leaves root's alone."""
@@ -250,6 +276,11 @@ acked(lastword.capture_message("as root again"))
 INTERPRETERS = next((name for name in ("_interpreters", "_xxsubinterpreters") if importlib.util.find_spec(name)), "")
 
 
+@promise(
+    Section.RACES,
+    "A second interpreter does not drop the leader's lock",
+    broken_by="every interpreter taken for the first",
+)
 @needs.capability(bool(INTERPRETERS) and sys.platform.startswith("linux"), "subinterpreters")
 def test_a_second_interpreter_in_the_process_that_leads(tmp_path: Path) -> None:
     """An interpreter that captures, and so asks who leads, does not cost the one that leads in its process its lock."""

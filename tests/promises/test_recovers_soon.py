@@ -21,6 +21,7 @@ from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.leading import led
 from tests.support.programs import run, wait_until
+from tests.support.promise import Section, promise
 
 #: Seconds on top of what is promised, for a machine that runs other tests as well. ``scripts/bench recovery`` has none.
 BUSY = 5.0
@@ -69,6 +70,11 @@ KINDS = {
 }
 
 
+@promise(
+    Section.RECOVERY,
+    "Delivery resumes within the duration of the outage or three seconds, whichever is longer",
+    broken_by="pauses from 10 s up; pauses of twice the time",
+)
 def test_after_an_outage_of_a_second(tmp_path: Path) -> None:
     """Whatever it was that the tracker, or the way to it, had: three seconds later everything is there."""
     with ThreadPoolExecutor(len(KINDS)) as pool:
@@ -77,6 +83,11 @@ def test_after_an_outage_of_a_second(tmp_path: Path) -> None:
     assert max(seconds.values()) < 3.0 + BUSY, seconds
 
 
+@promise(
+    Section.RECOVERY,
+    "When 20 of 40 answers are cut off, delivery takes at most five seconds longer",
+    broken_by="the pause of other troubles",
+)
 @pytest.mark.parametrize("stored", [False, True])
 def test_answers_that_are_cut_off(layout: Layout, stored: bool) -> None:
     """Twenty of forty cost five seconds at most: one says nothing against the rest."""
@@ -128,6 +139,11 @@ REASONS: dict[str, Callable[[Layout, Process, LoopbackTracker], object]] = {
 }
 
 
+@promise(
+    Section.RECOVERY,
+    "A new process, a capture after a quiet time and both kinds of flush cause an immediate try",
+    broken_by="each reason left out",
+)
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_reason_to_try_at_once(layout: Layout, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
     """It cuts a pause of half an hour short; one more event of a process that goes on recording does not."""
@@ -146,6 +162,7 @@ def test_a_reason_to_try_at_once(layout: Layout, monkeypatch: pytest.MonkeyPatch
         tracker.wait_for(2, timeout=15)
 
 
+@promise(Section.RECOVERY, "Retry-After is obeyed, also by the next flusher", broken_by="cut short like other pauses")
 def test_what_the_tracker_asks_for_is_obeyed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until its Retry-After has passed nothing is tried, by another flusher either, whatever reason there is; then it
     is at once.

@@ -13,6 +13,13 @@ from lastword.capture import CaptureSettings
 from lastword.event import Needs
 from lastword.scrub import is_sensitive
 from tests.support.programs import PROGRAMS, run
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BEFORE_DISK,
+    "Reading local variables runs no code of the program: no query, no load, no `repr`",
+    broken_by="`repr` of objects; `value.__class__` for `type(value)`",
+)
 
 
 def test_django_objects_in_local_variables_query_nothing(tmp_path: Path) -> None:

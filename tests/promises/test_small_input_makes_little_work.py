@@ -36,6 +36,7 @@ from lastword.spool.redirects import Redirects
 from lastword.testing import LoopbackTracker
 from tests.support.events import exception_event
 from tests.support.planted import record, writer_of
+from tests.support.promise import Section, promise
 from tests.support.spools import Process, flush, impatient_flushers, look, messages
 
 NOW = 1_800_000_000.0
@@ -60,6 +61,11 @@ class Desk:
         return orders.give(self.layout, order)
 
 
+@promise(
+    Section.LITTLE_WORK,
+    "An order reads only the events it names, and each look carries out a few orders",
+    broken_by="everything is read for each; all orders at once",
+)
 def test_many_orders_read_what_they_are_about(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order that names events reads those alone; of a thousand orders a few are carried out at each look."""
     desk = Desk(layout, 40)
@@ -77,6 +83,11 @@ def test_many_orders_read_what_they_are_about(layout: Layout, monkeypatch: pytes
     assert read_accounts(layout.spool).held == 1
 
 
+@promise(
+    Section.LITTLE_WORK,
+    "An order about many events holds few in memory and has a short answer",
+    broken_by="one batch; every trouble reported",
+)
 @pytest.mark.parametrize("do", [REPLAY, PURGE])
 def test_an_order_holds_a_few_events_at_a_time(layout: Layout, monkeypatch: pytest.MonkeyPatch, do: str) -> None:
     """However much is set aside, it is read one after the other, and removed with each checkpoint."""
@@ -98,6 +109,7 @@ def test_an_order_holds_a_few_events_at_a_time(layout: Layout, monkeypatch: pyte
     assert read_accounts(layout.spool).missing == 0
 
 
+@promise(Section.LITTLE_WORK, "An order about many events holds few in memory and has a short answer")
 def test_an_order_for_what_is_not_there_is_answered_in_short(layout: Layout) -> None:
     """A hundred troubles are told and the rest counted, so that the answer can be read; too many ids are no order."""
     desk = Desk(layout, 1)
@@ -110,6 +122,7 @@ def test_an_order_for_what_is_not_there_is_answered_in_short(layout: Layout) -> 
         orders.give(layout, Order(REPLAY, ["0" * 32] * (orders.MOST_IDS + 1)))
 
 
+@promise(Section.LITTLE_WORK, "Ids are looked up, not searched for", broken_by="one by one")
 def test_ids_are_looked_up_not_searched_for() -> None:
     """The beginnings of ids among many: each costs a few comparisons."""
 
@@ -127,6 +140,11 @@ def test_ids_are_looked_up_not_searched_for() -> None:
         whole_ids(["0000001"], iter(everyone))
 
 
+@promise(
+    Section.LITTLE_WORK,
+    "Thousands of strange files or refusal reasons are reported briefly and hide nothing",
+    broken_by="all reported; all counted",
+)
 def test_thousands_of_strange_files_are_one_trouble(layout: Layout) -> None:
     """A spool full of files that are none of lastword's is told of by some of each kind, and all kinds are told of."""
     for number in range(300):
@@ -138,6 +156,7 @@ def test_thousands_of_strange_files_are_one_trouble(layout: Layout) -> None:
     assert len({os.path.basename(os.path.dirname(one.text.split()[0])) for one in found}) == 3
 
 
+@promise(Section.LITTLE_WORK, "Thousands of strange files or refusal reasons are reported briefly and hide nothing")
 def test_thousands_of_reasons(layout: Layout) -> None:
     """Of what stands in ``refused`` so much counts as there are reasons; what is told of losses is bounded too, and
     leaves none out of its sum.
@@ -153,6 +172,11 @@ def test_thousands_of_reasons(layout: Layout) -> None:
     assert len(told) <= 51 and sum(told.values()) == 2_000 * 2_001 // 2
 
 
+@promise(
+    Section.LITTLE_WORK,
+    "Thousands of small segments cost linear time and few descriptors",
+    broken_by="each checked separately whether it is finished; all buried at once",
+)
 @pytest.mark.parametrize("dead", [False, True])
 def test_thousands_of_small_segments(layout: Layout, monkeypatch: pytest.MonkeyPatch, dead: bool) -> None:
     """A look at a writer asks once which of its segments are finished, and reads each once; they go with a bounded
@@ -192,6 +216,7 @@ def test_thousands_of_small_segments(layout: Layout, monkeypatch: pytest.MonkeyP
     assert os.listdir(layout.writers) == []
 
 
+@promise(Section.LITTLE_WORK, "Room for thousands of segments is made in few rounds", broken_by="eight at a time")
 def test_room_is_made_in_few_rounds(layout: Layout) -> None:
     """Where thousands of segments are too much, a share of them goes each time that all are counted."""
     with writer_of(Path(layout.spool)) as writer:
@@ -210,6 +235,7 @@ def test_room_is_made_in_few_rounds(layout: Layout) -> None:
     assert retention.limits_of([watched]) == Limits(spool=0)
 
 
+@promise(Section.LITTLE_WORK, "Few records wait alone, whatever a tracker answers", broken_by="no bound")
 def test_a_tracker_that_breaks_down_at_everything(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many records wait alone, each in a file of its own, and no more: others wait where they are."""
     monkeypatch.setattr(watch, "MOST_ALONE", 20)
@@ -227,6 +253,9 @@ def test_a_tracker_that_breaks_down_at_everything(layout: Layout, monkeypatch: p
     assert len(list(watched.waiting())) == 50
 
 
+@promise(
+    Section.LITTLE_WORK, "No memory is allocated for a merely claimed size", broken_by="not compared with the file's"
+)
 def test_a_record_that_claims_a_huge_attachment(tmp_path: Path) -> None:
     """No memory is taken for what a file does not have."""
     path = tmp_path / "log"
@@ -268,6 +297,11 @@ def _fails(kind: type[Exception], act: Callable[[], object]) -> None:
         act()
 
 
+@promise(
+    Section.LITTLE_WORK,
+    "Of a file of gigabytes only its allowed size is read; a ledger that claims 200 MB costs no memory",
+    broken_by="as much as is claimed",
+)
 @pytest.mark.parametrize("content", [b"[", b"{", b"lastword ledger %020d %010d %08x\n" % (7, 200 << 20, 0)])
 def test_a_file_of_gigabytes_is_not_read(layout: Layout, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     """Of each small file so much is read as it may have, at most a few megabytes, whatever its size; of a ledger that
@@ -300,6 +334,11 @@ def test_a_file_of_gigabytes_is_not_read(layout: Layout, monkeypatch: pytest.Mon
         os.unlink(path)
 
 
+@promise(
+    Section.LITTLE_WORK,
+    "A ledger is never written larger than its reader accepts",
+    broken_by="no limit; untouched writers kept; `above` kept",
+)
 def test_a_ledger_is_never_larger_than_what_is_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it would be, it leaves out what costs least: places that are settled beyond others, and writers of which
     nothing is settled; and what cannot be made small enough is an error, never a ledger that nobody reads.
@@ -326,6 +365,7 @@ def test_a_ledger_is_never_larger_than_what_is_read(layout: Layout, monkeypatch:
     assert Ledger.load(layout).generation == 1
 
 
+@promise(Section.LITTLE_WORK, "Thousands of reasons in black boxes are counted under few", broken_by="each by itself")
 def test_thousands_of_reasons_in_black_boxes(layout: Layout) -> None:
     """What writers that are gone have refused is counted by so many reasons, and none is left out of the sum."""
     book = Ledger()
@@ -336,6 +376,11 @@ def test_thousands_of_reasons_in_black_boxes(layout: Layout) -> None:
     assert book.totals.refused["disk full"] == 50
 
 
+@promise(
+    Section.LITTLE_WORK,
+    "Thousands of redirects, chains and loops cost little and are reported",
+    broken_by="all obeyed; given without end",
+)
 def test_thousands_of_redirects(layout: Layout) -> None:
     """So many count, and no more are given; others are told of. Chains and loops are gone through once."""
     with writer_of(Path(layout.spool)) as writer:

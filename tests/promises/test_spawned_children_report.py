@@ -11,8 +11,16 @@ import pytest
 
 from tests.support import needs
 from tests.support.programs import PROGRAMS, recorded
+from tests.support.promise import Section, promise
 
-pytestmark = needs.capability(sys.implementation.name == "cpython", "a ProcessPoolExecutor that works")
+pytestmark = [
+    needs.capability(sys.implementation.name == "cpython", "a ProcessPoolExecutor that works"),
+    promise(
+        Section.CHILDREN,
+        "A child that multiprocessing spawns is set up like its parent, and so are its own children",
+        broken_by="no settings carried over; not handed on by the child; no import finder",
+    ),
+]
 
 
 def run_program(tmp_path: Path, method: str, *options: str) -> str:
@@ -43,6 +51,11 @@ def test_children_are_set_up_like_their_parent(tmp_path: Path, method: str) -> N
     assert len({event["process"]["pid"] for event in events}) == 5
 
 
+@promise(
+    Section.CHILDREN,
+    "A spawned child runs as usual when an option cannot be pickled",
+    broken_by="no guard around the pickling",
+)
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_an_option_that_cannot_be_pickled_costs_no_child(tmp_path: Path, method: str) -> None:
     """The child runs as ever and reports nothing, rather than without the hook; the parent says so."""

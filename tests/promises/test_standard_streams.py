@@ -18,6 +18,13 @@ from lastword.testing import LoopbackTracker
 from lastword.transport.timely_connections import GuardedSocket
 from tests.support import needs
 from tests.support.programs import PROGRAMS, wait_until_no_flusher
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.UNCHANGED,
+    "No file of the spool takes the number of a standard stream",
+    broken_by="files, or directories, left at the number they get",
+)
 
 #: What is closed, and when: by whoever starts the program, or by itself once it has lastword.
 FORMS = {"from the start": "<&- >&- 2>&-", "standard input alone": "<&-", "output alone": ">&-", "by itself": ""}
@@ -55,6 +62,11 @@ def test_no_file_of_the_spool_takes_their_place(tmp_path: Path, form: str, flush
     assert (accounts.recorded, accounts.held + accounts.delivered, accounts.missing) == (131, 131, 0)
 
 
+@promise(
+    Section.UNCHANGED,
+    "No connection takes the number of a standard stream, so the program's output is never sent",
+    broken_by="the lowest number taken",
+)
 def test_no_connection_takes_their_place() -> None:
     """What the program prints would be sent to the tracker, in the midst of a request."""
     child = os.fork()

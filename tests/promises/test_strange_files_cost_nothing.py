@@ -22,6 +22,7 @@ from lastword.testing import LoopbackTracker
 from tests.support.damage import WAYS, spoil
 from tests.support.events import message_event
 from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
+from tests.support.promise import Section, promise
 from tests.support.second_user import ROOT, VICTIM, as_user, make_shared, open_ground
 from tests.support.spools import Process, flush, impatient_flushers, messages, set_aside
 
@@ -51,6 +52,7 @@ HARMLESS: dict[str, tuple[str, ...]] = {
 }
 
 
+@promise(Section.DAMAGE, "A foreign file in place of a writer's file is reported", broken_by="writers not checked")
 @pytest.mark.parametrize("how", WAYS)
 def test_a_file_of_a_writer_that_is_none(layout: Layout, how: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever stands in the place of one of a writer's files, its other records are delivered and it is retired; the
@@ -83,6 +85,11 @@ def test_a_file_of_a_writer_that_is_none(layout: Layout, how: str, capsys: pytes
         assert os.listdir(layout.writers) == []
 
 
+@promise(
+    Section.DAMAGE,
+    "A foreign file in place of a living writer's file does not disturb the writer",
+    broken_by="troubles of the black box raised",
+)
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("name", ["who.json", "blackbox"])
 def test_a_file_of_a_living_writer_that_is_none(layout: Layout, name: str, how: str) -> None:
@@ -139,6 +146,9 @@ def lie_about(layout: Layout, process: Process) -> dict[str, Path]:
     return {**found, **directories, **links, **fifos}
 
 
+@promise(
+    Section.DAMAGE, "Files that are not lastword's are ignored and reported", broken_by="any name taken for a writer's"
+)
 def test_things_that_are_not_ours(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     """Files, directories, links and FIFOs that lie about are named by `status`, are taken for nothing of ours, and keep
     nobody from leaving. What lies outside of a writer's directory, and every directory, stays as it is.
@@ -165,6 +175,7 @@ def test_things_that_are_not_ours(layout: Layout, capsys: pytest.CaptureFixture[
     assert (accounts.delivered, accounts.held, accounts.missing) == (3, 0, 0)
 
 
+@promise(Section.DAMAGE, "A missing directory of the spool is made again", broken_by="not mended")
 @pytest.mark.parametrize("how", ["removed", "a file", "a link"])
 @pytest.mark.parametrize("name", ["birth", "set_aside", "destinations"])
 def test_a_directory_that_is_none(layout: Layout, name: str, how: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,6 +208,7 @@ def test_a_directory_that_is_none(layout: Layout, name: str, how: str, capsys: p
             assert f"{path}." in told_by_status(layout, capsys)
 
 
+@promise(Section.DAMAGE, "A damaged destination is written again", broken_by="taken for whole")
 @pytest.mark.parametrize("how", [way for way in WAYS if way != "removed"])
 def test_a_destination_that_is_none(layout: Layout, how: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Events for it wait, and `status` says so; all others go. The next program with the same DSN mends it."""
@@ -221,6 +233,7 @@ def test_a_destination_that_is_none(layout: Layout, how: str, capsys: pytest.Cap
     assert read_accounts(layout.spool).missing == 0
 
 
+@promise(Section.DAMAGE, "A name that is taken in `set_aside` leads to another name", broken_by="no other name")
 def test_a_directory_by_the_name_of_what_is_set_aside(layout: Layout) -> None:
     """What is refused is set aside under another name, once, and not sent again and again."""
     with LoopbackTracker() as tracker:
@@ -235,6 +248,11 @@ def test_a_directory_by_the_name_of_what_is_set_aside(layout: Layout) -> None:
     assert len(list(Path(layout.set_aside).glob("*.record"))) == 2
 
 
+@promise(
+    Section.DAMAGE,
+    "Foreign files in place of `start.json` and `flusher.log` stop no flusher",
+    broken_by="`start.json` not moved away; a log that cannot be opened raises",
+)
 def test_a_file_beside_the_records_that_is_none(tmp_path: Path) -> None:
     """Whatever stands in the place of `start.json` and `flusher.log`: real processes start a flusher all the same, and
     it delivers and leaves.
@@ -260,6 +278,7 @@ for how, spool in {spools}.items():
         assert wait_for_accounts(spool, lambda seen: seen.delivered == 1, "a checkpoint").missing == 0
 
 
+@promise(Section.DAMAGE, "Access rights that were removed are restored where they are needed", broken_by="not restored")
 @ROOT
 @pytest.mark.parametrize("name", ["000001.seg", "x-1.seg", "who.json", "blackbox", "alive.lock", "", "ledger", "json"])
 def test_what_its_owner_may_not_read(name: str) -> None:

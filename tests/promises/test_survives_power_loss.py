@@ -17,6 +17,7 @@ from lastword.spool.record import Record
 from lastword.testing import LoopbackTracker
 from tests.support import filesystems
 from tests.support.programs import Program, wait_until, wait_until_no_flusher
+from tests.support.promise import Section, promise
 
 TIMED = """
 import json
@@ -47,6 +48,7 @@ def cut_power(disk: Path, image: Path, directory: Path) -> Path:
     return place
 
 
+@promise(Section.NOT_LOST, "A power cut costs at most the last second", broken_by="no sync by the flusher")
 def test_only_the_last_second_is_at_risk(tmp_path: Path) -> None:
     """Everything captured more than two looks of the flusher before the cut is there after it."""
     with filesystems.ext4(tmp_path, 32) as disk, LoopbackTracker() as tracker:
@@ -80,6 +82,11 @@ def test_only_the_last_second_is_at_risk(tmp_path: Path) -> None:
     assert safe <= survived
 
 
+@promise(
+    Section.NOT_LOST,
+    "An uncaught exception is synced to disk before the program ends",
+    broken_by="no sync after an uncaught exception",
+)
 def test_last_words_are_on_the_disk_before_the_program_ends(tmp_path: Path) -> None:
     """An exception that nobody caught is put on the disk itself, with or without a flusher."""
     body = "lastword.capture_message('first'); raise ValueError('last words')"

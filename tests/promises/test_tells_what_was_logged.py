@@ -24,6 +24,7 @@ import lastword
 from lastword import listener, sdk
 from lastword.wire.formats import FORMATS
 from tests.support.events import destination
+from tests.support.promise import Section, promise
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +66,11 @@ def functions(frames: Any) -> list[str]:
     return [frame["function"] for frame in frames]
 
 
+@promise(
+    Section.FAILURES,
+    "Text and extra of a logged exception reach every tracker, scrubbed, with any settings",
+    broken_by="no context; not sent to booboo; no attributes; the names of every record's own attributes not left out",
+)
 @pytest.mark.parametrize("wire", ["booboo", "backtrace"])
 @pytest.mark.parametrize("options", [{}, {"log_breadcrumbs": "off"}, {"log_events": "INFO"}])
 def test_the_text_and_the_extra_arrive(wire: str, options: dict[str, Any], tmp_path: Path, log: logging.Logger) -> None:
@@ -121,6 +127,11 @@ def test_a_level_of_the_programs_own_is_named(tmp_path: Path, log: logging.Logge
     ]
 
 
+@promise(
+    Section.FAILURES,
+    "The stack of a logged exception ends at the logging call, in no other thread",
+    broken_by="the stack of the hook; logging's caller if the line is not found; the origin taken from the stack",
+)
 def test_an_exception_that_was_never_raised_ends_where_it_was_logged(tmp_path: Path, log: logging.Logger) -> None:
     """Whichever call logged it; and so does the stack of a message."""
     lastword.init("backtrace+http://127.0.0.1:9?token=t", spool=tmp_path, flusher="hold")
@@ -161,6 +172,7 @@ class Propagates(logging.Handler):
         logging.getLogger(record.name).handle(record)
 
 
+@promise(Section.FAILURES, "The stack of a logged exception ends at the logging call, in no other thread")
 @pytest.mark.parametrize("enqueue", [False, True])
 def test_a_thread_that_passes_records_on_is_not_the_stack(enqueue: bool, tmp_path: Path) -> None:
     """loguru's writer thread, with ``enqueue=True``; without it, the stack is the caller's."""
@@ -186,6 +198,7 @@ def test_a_thread_that_passes_records_on_is_not_the_stack(enqueue: bool, tmp_pat
     assert first["contexts"]["logging"]["message"].startswith("it went wrong")
 
 
+@promise(Section.FAILURES, "The stack of a logged exception ends at the logging call, in no other thread")
 def test_a_queue_of_loggings_own_is_not_the_stack(tmp_path: Path, log: logging.Logger) -> None:
     """A listener that hands records to a logger, from its thread."""
     lastword.init("backtrace+http://127.0.0.1:9?token=t", spool=tmp_path, flusher="hold")
@@ -224,6 +237,7 @@ WAYS_OF_STRUCTLOG: dict[str, tuple[Any, ...]] = {
 }
 
 
+@promise(Section.FAILURES, "An exception logged by structlog is one event", broken_by="each of its ways not looked for")
 @pytest.mark.parametrize("way", WAYS_OF_STRUCTLOG)
 def test_an_exception_of_structlog_is_one_event(way: str, tmp_path: Path, log: logging.Logger) -> None:
     """That of the exception, with what was said and its values, however it reaches logging; raised on, no other."""
@@ -261,6 +275,11 @@ def test_an_exception_of_structlog_is_one_event(way: str, tmp_path: Path, log: l
         assert not {"_logger", "_name", "exc_info", "exception"} & {*logged}
 
 
+@promise(
+    Section.FAILURES,
+    "An exception that structlog logs in its own thread is kept",
+    broken_by="none of three taken for the logged one",
+)
 def test_structlog_in_a_thread_of_its_own_keeps_the_exception(tmp_path: Path, log: logging.Logger) -> None:
     """``aexception`` logs where none is handled, so that logging finds none."""
     lastword.init(spool=tmp_path)
@@ -302,6 +321,11 @@ def test_a_traceback_in_the_text_is_that_of_the_exception(tmp_path: Path, log: l
     assert [bool(event["exceptions"]) for event in events(tmp_path)] == [True, False, False, False]
 
 
+@promise(
+    Section.FAILURES,
+    "A logger with a filter of its own is heard once",
+    broken_by="classes not looked for; later ones; reported by each filter on the way",
+)
 def test_a_logger_with_a_filter_of_its_own_is_heard(tmp_path: Path) -> None:
     """Once, whatever its class asks of those above, made before ``init`` or after; what it does not pass is not."""
 

@@ -10,6 +10,13 @@ import pytest
 from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.programs import run
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.EVENTS,
+    "A group arrives with its members, the other threads, the role and the release",
+    broken_by="members not looked for; `all_threads` not needed",
+)
 
 FAILS = """
 def wait_for_work():

@@ -22,6 +22,7 @@ from tests.support.programs import (
     wait_until,
     wait_until_no_flusher,
 )
+from tests.support.promise import Section, promise
 from tests.support.witness import WitnessTracker
 
 PROC = needs.capability(sys.platform.startswith("linux"), "/proc")
@@ -51,6 +52,11 @@ def test_command_substitution_returns_when_the_script_ends(tmp_path: Path) -> No
         wait_until_no_flusher(spool)
 
 
+@promise(
+    Section.NO_BURDEN,
+    "The flusher has its own session and none of the program's descriptors or secrets",
+    broken_by="the whole environment handed on; no session of its own",
+)
 @PROC
 def test_detached_from_the_program(tmp_path: Path) -> None:
     """Its own session, cwd /, no descriptor of the program, no variable that could be a secret, nobody's child."""
@@ -83,6 +89,11 @@ sys.stdin.read()
         wait_until_no_flusher(spool)
 
 
+@promise(
+    Section.NO_BURDEN,
+    "A program that waits for all its children ends while the flusher lives",
+    broken_by="the helper does not fork first",
+)
 def test_a_program_that_waits_for_all_its_children(tmp_path: Path) -> None:
     """`os.wait()` until there is no child left comes to an end while the flusher lives."""
     spool = tmp_path / "spool"

@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.programs import run
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.NO_BURDEN,
+    "After a capture the program has no extra child, and no SIGCHLD was lost or invented",
+    broken_by="the shell not reaped; SIGCHLD not blocked; not sent again",
+)
 
 #: Captures in a spool of its own, so that a helper is started each time.
 CAPTURE = """

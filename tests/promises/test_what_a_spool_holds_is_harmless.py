@@ -26,6 +26,13 @@ from lastword.spool.leader import version_of
 from tests.support import needs
 from tests.support.hostile import ALL, HOSTILE, harm_in
 from tests.support.hostile_spool import DSN, events, plant
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.COMMANDS,
+    "No content of a spool and no argument of a command steers the terminal or poses as another line",
+    broken_by="lines, colours, JSON as they came; no indent; no escape for characters that an encoding lacks",
+)
 
 #: Python's own hook, by its name since 3.10 and that of CPython 3.9; PyPy 3.9 has it by none.
 OF_THREADS = getattr(threading, "__excepthook__", None) or getattr(
@@ -166,6 +173,9 @@ def test_commands_that_change_something(tmp_path: Path, planted: tuple[Path, lis
         assert "the-t0ken" not in out + err
 
 
+@promise(
+    Section.HOSTILE_INPUT, "A flusher in the foreground steers no terminal", broken_by="its lines written as they are"
+)
 def test_the_flusher_in_the_foreground(tmp_path: Path, planted: tuple[Path, list[str]]) -> None:
     """What it says of trackers and their answers, and of what breaks down in it."""
     spool = tmp_path / "spool"
@@ -238,6 +248,11 @@ def test_a_defect_is_shown_like_anything_else(planted: tuple[Path, list[str]], m
     assert "s3cret" not in err
 
 
+@promise(
+    Section.HOSTILE_INPUT,
+    "Tracebacks of threads, uncaught errors and output of libraries are made printable like a command's own lines",
+    broken_by="standard error as it is",
+)
 def test_what_is_not_our_own_line(planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     """What threads die of, what nobody can catch, and what libraries log go to standard error by themselves."""
     told = ALL + " https://u:s3cret@h/?a=s3cret"

@@ -22,6 +22,14 @@ from lastword.wire.format import Delivered, History
 from tests.support.events import message_event
 from tests.support.hostile import ALL, harm_in
 from tests.support.loopback_servers import Serve, answering, servers
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.COMMANDS,
+    "Answers of trackers and proxies are kept as one short printable line without secrets",
+    broken_by="details as they came; secrets left in Location, body, CONNECT; proxies of the environment "
+    "forgotten; malformed header lines logged by urllib3",
+)
 
 TOKEN = "t0ken-of/this&destination"
 PASSWORD = "pass%40word"

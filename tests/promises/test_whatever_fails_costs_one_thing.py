@@ -30,6 +30,7 @@ from lastword.testing import LoopbackTracker
 from lastword.transport.http_sender import HttpSender
 from lastword.wire import booboo
 from tests.support.events import message_event
+from tests.support.promise import Section, promise
 from tests.support.spools import Process, flush, impatient_flushers, messages
 
 
@@ -71,6 +72,11 @@ OF_A_WRITER: list[tuple[Any, str]] = [
 ]
 
 
+@promise(
+    Section.DAMAGE,
+    "A step that fails at one writer's directory costs only that directory, which waits",
+    broken_by="a failure at a writer raised",
+)
 @pytest.mark.parametrize(("where", "step"), OF_A_WRITER, ids=[step for _, step in OF_A_WRITER])
 def test_at_one_directory(layout: Layout, where: Any, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits; the events of the other writers are delivered, also those that come to be beside it."""
@@ -124,6 +130,11 @@ OF_A_RECORD: list[tuple[Any, str]] = [
 ]
 
 
+@promise(
+    Section.DAMAGE,
+    "A step that fails at one record costs only that record, which is set aside or waits",
+    broken_by="a failure at an event raised",
+)
 @pytest.mark.parametrize(
     ("where", "step"), OF_A_RECORD, ids=[f"{where.__name__}.{step}" for where, step in OF_A_RECORD]
 )
@@ -168,6 +179,11 @@ OF_ALL: list[tuple[Any, str]] = [
 ]
 
 
+@promise(
+    Section.DAMAGE,
+    "A step that fails for the whole spool is skipped in that look only",
+    broken_by="no guard at the end of a look",
+)
 @pytest.mark.parametrize(("where", "step"), OF_ALL, ids=[f"{where.__name__}.{step}" for where, step in OF_ALL])
 def test_at_what_is_done_for_all(layout: Layout, where: Any, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not done for want of it waits; everything is delivered, and the flusher leaves."""

@@ -13,6 +13,7 @@ import pytest
 from lastword.audit.accounts import read_accounts
 from tests.support import needs
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.sites import FAILURES, MODES, see_all_arrive, see_all_settled, sites
 
 
@@ -43,6 +44,7 @@ def test_gunicorn(worker_class: str, tmp_path: Path) -> None:
     run_in_each_mode(tmp_path, command)
 
 
+@promise(Section.BEFORE_DISK, "By default nothing is left out while there is room")
 @needs.installed("gunicorn", "gevent")
 def test_two_hundred_failures_of_two_workers_in_an_outage(tmp_path: Path) -> None:
     """All at one line, faster than a second each: by default nothing of them is left out, and all arrive later."""
@@ -68,6 +70,11 @@ def application(environ, start_response):
 """
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "A server with nothing pending ends as fast as without lastword",
+    broken_by="an end that waits whatever is held",
+)
 @needs.installed("gunicorn")
 @pytest.mark.parametrize("worker_class", ["sync", "gthread"])
 def test_a_server_with_nothing_pending_ends_as_soon_as_without_us(worker_class: str, tmp_path: Path) -> None:

@@ -9,8 +9,12 @@ import pytest
 from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.programs import run
+from tests.support.promise import Section, promise
 
 
+@promise(
+    Section.FLUSHER_MODES, "The flusher's thread does not block greenlets", broken_by="the patched `start_new_thread`"
+)
 @needs.installed("gevent")
 def test_the_flushers_thread_holds_up_no_greenlet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a native thread: while it waits in a system call that gevent knows nothing of, the others take turns."""
@@ -40,6 +44,11 @@ acked(str(lastword.flush(30)))
         assert len(tracker.events) == 1
 
 
+@promise(
+    Section.NO_BURDEN,
+    "Under gevent, too, a capture leaves no child",
+    broken_by="`os.posix_spawn` and `os.waitpid` instead of `posix`'s",
+)
 @needs.installed("gevent")
 def test_a_capture_that_starts_a_helper_leaves_no_child(tmp_path: Path) -> None:
     """gevent's own ``os`` would leave it to the loop, which cannot turn while something captures."""

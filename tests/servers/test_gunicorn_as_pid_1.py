@@ -14,7 +14,14 @@ from pathlib import Path
 
 from tests.support import needs
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.sites import FAILURES, see_all_settled, sites
+
+pytestmark = promise(
+    Section.FLUSHER_MODES,
+    "Every orphan that gunicorn as PID 1 reaps has ended with status 0",
+    broken_by="a flusher that ends with 3",
+)
 
 _UNSHARE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 

@@ -12,6 +12,13 @@ import pytest
 from lastword.cli.demo.servers import Server, server_environment, start_celery
 from tests.support import needs
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.EVENTS,
+    "A process reports its role, under real servers",
+    broken_by="the arbiter's signal handler not checked",
+)
 
 APPLICATION = """\
 from lastword.capture.role import role

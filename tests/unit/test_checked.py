@@ -12,6 +12,14 @@ import pytest
 
 from lastword import checked
 from tests.support.nonsense import VALUES
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.DAMAGE,
+    "Numbers read from files fit into a double or stay digits; NaN, infinities and nesting deeper than 100 "
+    "levels are refused",
+    broken_by="infinities read; thousands of digits converted; as deep as the decoder goes",
+)
 
 
 @pytest.mark.parametrize("raw", VALUES.values(), ids=VALUES)

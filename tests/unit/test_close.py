@@ -18,8 +18,16 @@ from lastword.audit.accounts import read_accounts
 from lastword.client import Client
 from lastword.testing import LoopbackTracker
 from tests.support.programs import recorded, run
+from tests.support.promise import Section, promise
 
-pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
+pytestmark = [
+    pytest.mark.usefixtures("as_in_a_new_process"),
+    promise(
+        Section.FAILURES,
+        "After `close` nothing is reported, and another `init` restores everything",
+        broken_by="hooks stay; a new writer for each init; timeout not obeyed; no thread leads any more",
+    ),
+]
 
 
 def hooked() -> list[Any]:

@@ -12,6 +12,7 @@ import pytest
 import lastword
 from lastword.config import OPTIONS, Config
 from lastword.errors import ConfigError
+from tests.support.promise import Section, promise
 
 BOOBOO = "booboo+https://TOKEN@ingest.booboo.dev/organisation/project"
 
@@ -111,6 +112,8 @@ def test_the_spool_may_be_a_path_object() -> None:
     assert Config.load({"spool": Path("/tmp/spool")}, {}).spool == os.fspath(Path("/tmp/spool"))
 
 
+@promise(Section.PRIVATE, "A spool path that cannot work is a ConfigError that says why", broken_by="not checked")
+@promise(Section.HOSTILE_INPUT, "A DSN, proxy or name that is too long to be read back is refused")
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
@@ -160,6 +163,7 @@ def test_any_other_path_may_be_that_of_a_spool(tmp_path: Path, monkeypatch: pyte
     assert Config.load({"spool": "spool"}, {}).spool == "spool"
 
 
+@promise(Section.HOSTILE_INPUT, "A DSN, proxy or name that is too long to be read back is refused")
 @pytest.mark.parametrize(
     ("options", "environ", "problem"),
     [

@@ -10,6 +10,7 @@ import pytest
 from lastword.config import Config
 from lastword.dsn import ACCEPTED_DSNS, Destination, Dsn, public_part
 from lastword.errors import ConfigError
+from tests.support.promise import Section, promise
 
 SUBMIT = "https://submit.backtrace.io/universe/TOKEN/json"
 BOOBOO = "booboo+https://TOKEN@ingest.booboo.dev/organisation/project"
@@ -61,6 +62,9 @@ def test_a_booboo_dsn_becomes_origin_and_token(dsn: str, url: str, token: str) -
     assert Dsn.parse(dsn) == Dsn(wire="booboo", url=url, token=token)
 
 
+@promise(
+    Section.HOSTILE_INPUT, "A DSN, proxy or name that is too long to be read back is refused", broken_by="any length"
+)
 @pytest.mark.parametrize(
     ("dsn", "problem"),
     [
@@ -102,6 +106,7 @@ def test_a_dsn_that_cannot_be_used_is_an_error_that_helps(dsn: str, problem: str
     assert all(form in str(raised.value) for form in ACCEPTED_DSNS)
 
 
+@promise(Section.NETWORK, "Destination files without newer options keep their key", broken_by="defaults written")
 def test_a_destination_survives_its_file() -> None:
     """What is written to the spool is read back as the same destination with the same key."""
     destination = Destination(Dsn.parse(BOOBOO), timeout=2.5)

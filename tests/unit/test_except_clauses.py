@@ -7,6 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import lastword
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.FAILURES,
+    "No `except` clause of the write half swallows a time limit",
+    broken_by="`except FileNotFoundError` in the writer, `except TypeError` in `reported`",
+)
 
 SOURCE = Path(lastword.__file__).parent
 WRITE_HALF = ("capture", "scrub", "admission", "integrations", "compat", "launch", "flusher", "*.py", "spool/writer.py")

@@ -13,6 +13,11 @@ import pytest
 from lastword.dsn import Destination, Dsn, secrets_of_proxy
 from lastword.foreign_text import MOST_OF_LINE, one_line, printable, without_secrets
 from tests.support.hostile import ALL, HOSTILE, harm_in
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.COMMANDS, "Answers of trackers and proxies are kept as one short printable line without secrets"
+)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

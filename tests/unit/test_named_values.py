@@ -14,6 +14,14 @@ from lastword.event import Event
 from lastword.scope import context
 from lastword.scrub import Rules, is_sensitive, scrub
 from tests.support.events import message_event
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BEFORE_DISK,
+    "A value beside a secret name is scrubbed in pairs, flags and objects with name and value",
+    broken_by="pairs; flags; objects; `value` taken for a harmless key; a namedtuple as a list; any user "
+    "id left alone (each)",
+)
 
 S = "hunter2"
 RULES = Rules(Config())

@@ -8,6 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.PRIVATE,
+    "The spool and the flusher open, change and remove nothing by a whole path, but in one module",
+    broken_by="one `os.unlink(path)`",
+)
+
 SOURCE = Path(__file__).parents[2] / "src" / "lastword"
 
 #: What takes a path and looks, opens, changes or removes; in ``os``, and what does it for others.

@@ -16,6 +16,7 @@ from lastword.audit.accounts import read_accounts
 from lastword.client import Client
 from tests.support.errors import capture
 from tests.support.programs import recorded
+from tests.support.promise import Section, promise
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
 
@@ -190,6 +191,11 @@ def test_flush_without_events(tmp_path: Path) -> None:
     assert lastword.flush(0.0) is True
 
 
+@promise(
+    Section.BEFORE_DISK,
+    "A second `init` takes the new hooks and keeps the writer",
+    broken_by="old reporter kept; writers not shared",
+)
 def test_init_again_goes_on_with_the_writer_and_the_new_hooks(tmp_path: Path) -> None:
     """Another option than the destination or the spool takes effect at once, and costs no new writer."""
     spool = tmp_path / "spool"
@@ -207,6 +213,11 @@ def test_init_again_goes_on_with_the_writer_and_the_new_hooks(tmp_path: Path) ->
     assert writer.recorded == 3
 
 
+@promise(
+    Section.BEFORE_DISK,
+    "A second `init` does not disturb captures of other threads",
+    broken_by="client published before take-over",
+)
 def test_init_again_does_not_disturb_captures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever another thread captures in the middle of an `init` goes where the last one went: to the one writer."""
     spool, take_over = tmp_path / "spool", Client.take_over

@@ -19,6 +19,7 @@ from lastword import client, diagnostics
 from lastword.audit.accounts import read_accounts
 from tests.support.errors import capture
 from tests.support.programs import recorded, run
+from tests.support.promise import Section, promise
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
 
@@ -41,6 +42,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
+@promise(Section.BEFORE_DISK, "An event that is not admitted is not read", broken_by="event read before the gate")
 @pytest.mark.parametrize(
     ("options", "reason"),
     [({"ignore_errors": [Unread]}, "ignored"), ({"sample_rate": 0.0}, "sampled"), ({"flood_burst": 1}, "flood")],
@@ -70,6 +72,7 @@ def test_messages_are_sampled_but_not_ignored(tmp_path: Path) -> None:
     assert [record.content["message"] for record in recorded(tmp_path / "spool")] == ["kept"]
 
 
+@promise(Section.BEFORE_DISK, "The next event reports how many a flood left out", broken_by="tag not set")
 def test_the_next_event_tells_of_a_flood(clock: SimpleNamespace, tmp_path: Path) -> None:
     """A burst is kept whole, then one a second, and that one says by a tag how many came between."""
     lastword.init(spool=tmp_path / "spool", flood_burst=5)
@@ -86,6 +89,7 @@ def test_the_next_event_tells_of_a_flood(clock: SimpleNamespace, tmp_path: Path)
     assert any("more than 5 at once" in text for text in diagnostics.waiting())
 
 
+@promise(Section.BEFORE_DISK, "A flood survives `init`", broken_by="floods not taken over")
 def test_a_flood_goes_on_over_an_init(clock: SimpleNamespace, tmp_path: Path) -> None:
     """A program that calls `init` for each request is not safe from floods otherwise."""
     kept = []
@@ -95,6 +99,7 @@ def test_a_flood_goes_on_over_an_init(clock: SimpleNamespace, tmp_path: Path) ->
     assert kept == [True, True, False, False, False]
 
 
+@promise(Section.BEFORE_DISK, "`before_send` sees scrubbed events", broken_by="hook before scrub")
 def test_before_send_is_given_a_scrubbed_event_of_its_own(tmp_path: Path) -> None:
     """It may change what it likes: no later event shows it, and no secret is in it."""
     seen = []
@@ -200,6 +205,9 @@ def test_a_hook_that_captures_comes_to_an_end(tmp_path: Path) -> None:
     assert read_accounts(tmp_path / "spool").refused == {"before_send": 1}
 
 
+@promise(
+    Section.BEFORE_DISK, "Refusals are counted exactly, before and after the first record", broken_by="plain counter"
+)
 def test_refusals_are_counted_exactly_before_and_after_the_first_record(tmp_path: Path) -> None:
     """Six threads refuse while there is no black box yet, and go on while another begins one."""
     spool, each = tmp_path / "spool", 300
@@ -224,6 +232,7 @@ def test_refusals_are_counted_exactly_before_and_after_the_first_record(tmp_path
     assert read_accounts(spool).refused == {"ignored": 6 * each + 1}
 
 
+@promise(Section.BEFORE_DISK, "Refusals are counted exactly under signals", broken_by="counting without the lock")
 def test_a_signal_in_the_middle_of_a_refusal_costs_no_count(tmp_path: Path) -> None:
     """A handler that refuses, over and over, while refusals are being counted: none is counted twice or forgotten."""
     body = """
@@ -252,6 +261,7 @@ print(refused + len(handled))
     assert set(refused) <= {"ignored", "nested"}  # a storm on a slow machine nests deep
 
 
+@promise(Section.BEFORE_DISK, "A forked child does not count its parent's refusals again", broken_by="pid not compared")
 def test_a_forked_child_does_not_count_what_its_parent_refused(tmp_path: Path) -> None:
     """What waits for a black box belongs to the process that refused it."""
     body = """

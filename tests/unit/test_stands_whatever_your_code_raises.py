@@ -26,12 +26,23 @@ from lastword.client import Client
 from lastword.config import Config
 from lastword.errors import ConfigError
 from tests.support import needs
+from tests.support.promise import Section, promise
 from tests.support.sweeping import HOW, SWITCH, Calls, Sweep
 
 #: PyPy asks the methods of subclasses of ``str``, ``int`` and ``OSError`` where CPython does not (README, limits).
 CPYTHON = needs.capability(sys.implementation.name == "cpython", "methods of CPython's own that ask no subclass")
 
-pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
+pytestmark = [
+    pytest.mark.usefixtures("as_in_a_new_process"),
+    promise(
+        Section.BEFORE_DISK,
+        "Program code that raises during a capture, even SystemExit or KeyboardInterrupt, raises nothing into "
+        "the program: the event is recorded or counted; `init` raises ConfigError",
+        broken_by="`failures()` takes Exceptions alone; every KeyboardInterrupt passed on, and none; an item "
+        "of extra unguarded, the shape of a hook's event; `co_filename.startswith`; "
+        '`getattr(error, "filename")`; a record\'s attributes as they are; options unguarded',
+    ),
+]
 
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
 
@@ -363,6 +374,7 @@ def test_options(sweep: Sweep) -> None:
 BARE = {"flusher": "hold"}
 
 
+@promise(Section.BEFORE_DISK, "Ctrl-C during a capture reaches the program", broken_by="no KeyboardInterrupt passed on")
 def test_ctrl_c_reaches_the_program_whatever_runs(sweep: Sweep) -> None:
     """Also in the midst of code of the program's: what that raises by itself is its own affair."""
 

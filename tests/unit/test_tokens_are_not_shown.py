@@ -15,6 +15,14 @@ from lastword.config import Config
 from lastword.dsn import Destination, Dsn, public_part
 from lastword.errors import ConfigError
 from lastword.scrub import is_sensitive
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.PRIVATE,
+    "No error, command, variable, repr or damaged destination shows the token of a DSN, however malformed",
+    broken_by="`urllib`'s message repeated; the DSN as it is; undecodable bytes as their repr; a repr of "
+    "tuples; argparse's message repeated; a DSN that is no text shown",
+)
 
 S = "s3cr3tt0k3n"
 

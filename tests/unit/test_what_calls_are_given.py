@@ -20,8 +20,17 @@ import pytest
 import lastword
 from lastword import diagnostics
 from lastword.audit.accounts import read_accounts
+from tests.support.promise import Section, promise
 
-pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
+pytestmark = [
+    pytest.mark.usefixtures("as_in_a_new_process"),
+    promise(
+        Section.BEFORE_DISK,
+        "A level, an exception or a hook's value in an unusual form is understood, or counted and logged",
+        broken_by="names compared as they stand; no second encoding; a text as no exception; data that ends "
+        "at the recursion limit not encoded anew; numbers of any size kept",
+    ),
+]
 
 
 class Severity(str, enum.Enum):
@@ -212,6 +221,7 @@ class OddRepr:
         return "x"
 
 
+@promise(Section.BEFORE_DISK, "`init` refuses a hook that cannot work", broken_by="not checked")
 @pytest.mark.parametrize(
     "options",
     [

@@ -13,6 +13,14 @@ from lastword.testing.dialects import READERS
 from lastword.testing.exchange import Request
 from lastword.wire.formats import FORMATS
 from tests.support.events import breadcrumb, destination, exception_event, frame
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.ATTACHMENTS,
+    "Attachments of any name, type and number can be sent, or are named",
+    broken_by="names not told apart; types as they were given; contents trimmed as texts; number not "
+    "trimmed; not the first to go",
+)
 
 DESTINATIONS = {
     "backtrace": destination("backtrace+http://127.0.0.1:1?token=TOKEN"),

@@ -13,6 +13,13 @@ from lastword.wire.backtrace_prepared import PREPARED
 from lastword.wire.format import HttpRequest
 from lastword.wire.formats import FORMATS
 from tests.support.events import destination, exception_event
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BACKTRACEPYTHON,
+    "A tracker with a smaller limit gets a smaller report",
+    broken_by="attachments and source not left out before all the rest",
+)
 
 DESTINATION = destination("backtrace+http://127.0.0.1:1?token=TOKEN")
 BLOCK = {"startLine": 1, "startColumn": 1, "path": "/app/shop.py", "tabWidth": 3, "text": "x" * 50_000}

@@ -18,6 +18,14 @@ from lastword.event_json import own_copy
 from lastword.scrub import is_sensitive
 from lastword.wire.backtrace import exception_annotation
 from lastword.wire.carets import marked_source
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.EVENTS,
+    "Tracebacks have the same marks under their lines as Python prints, in Backtrace and in `lastword show`",
+    broken_by="no marks; those of 3.11 everywhere; calls marked in 3.11; scrubbed lines marked; blanks "
+    "at the end of a line kept",
+)
 
 #: Each fails in its last call; ``f`` and ``zero`` are given.
 PROGRAMS = {

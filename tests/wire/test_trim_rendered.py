@@ -11,6 +11,11 @@ from lastword.event import TRIMMED_TAG
 from lastword.wire import backtrace, booboo
 from lastword.wire.trim_rendered import fit_rendered
 from tests.support.events import destination
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BOOBOO, "A rendered body is sent as it stands, to its own format only, and trimmed if too large"
+)
 
 
 def body_of(size: int) -> bytes:

@@ -12,6 +12,7 @@ from lastword.wire.booboo import MAX_BODY
 from lastword.wire.formats import FORMATS
 from lastword.wire.trim import LADDER, Allowance, fit, trimmed
 from tests.support.events import EVENT_ID, breadcrumb, destination, exception, exception_event, frame, message_event
+from tests.support.promise import Section, promise
 
 DESTINATIONS = {
     "backtrace": destination("backtrace+https://submit.backtrace.io/universe/TOKEN/json"),
@@ -55,6 +56,7 @@ def tag_of(report: dict[str, Any]) -> str | None:
     return cast("str | None", tags.get(TRIMMED_TAG))
 
 
+@promise(Section.BAD_EVENT, "A trimmed event says what was left out", broken_by="no tag")
 @pytest.mark.parametrize("wire", sorted(FORMATS))
 @pytest.mark.parametrize("limit", [450_000, 102_400, 50_000, 20_000, 5_000])
 def test_the_body_is_within_the_limit(wire: str, limit: int) -> None:
@@ -135,6 +137,7 @@ def render(event: Event) -> bytes:
     return json.dumps(event).encode()
 
 
+@promise(Section.BAD_EVENT, "Trimming renders only a logarithmic number of times", broken_by="linear search")
 def test_no_more_is_rendered_than_a_bisection_needs() -> None:
     """The number of renderings grows with the logarithm of the ladder, whatever the event holds."""
     rendered = []
@@ -152,6 +155,7 @@ def first_that_loses(event: Event, loss: Any) -> int:
     return next(number for number, rung in enumerate(LADDER) if loss(trimmed(event, rung)))
 
 
+@promise(Section.BAD_EVENT, "The least useful parts are trimmed first", broken_by="steps swapped")
 def test_what_helps_least_goes_first() -> None:
     """Library variables, other threads, source context, old breadcrumbs, middle frames, long texts, then the rest."""
     event = large_event(depth=10)
@@ -206,6 +210,7 @@ def test_a_source_line_stays_with_its_frame() -> None:
     assert (shown["source"], shown["first_source_line"]) == ([], 0)
 
 
+@promise(Section.BAD_EVENT, "Long texts are cut wherever they stand", broken_by="keys or nested data whole")
 def test_long_texts_are_cut_wherever_they_stand() -> None:
     """Names, values, and what is nested, as its JSON; both ends stay, with how much is missing, and short ones."""
     user = {"id": 7, "name": "n" * 300, "rows": [1, 2], "many": ["x" * 300], "k" * 300: None}

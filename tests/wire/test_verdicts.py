@@ -9,6 +9,7 @@ import pytest
 from lastword.wire.format import Blame, Delivered, History, HttpReply, Misconfigured, Refused, Retry, Verdict
 from lastword.wire.formats import FORMATS
 from lastword.wire.http_status import LONGEST_WAIT, wait_asked_for, words
+from tests.support.promise import Section, promise
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 
@@ -34,6 +35,11 @@ def meaning(wire: str, status: int, history: History = NEW) -> Verdict:
     return verdict if isinstance(verdict, Delivered) else replace(verdict, reason="")
 
 
+@promise(
+    Section.BAD_EVENT,
+    "Every answer has the same verdict in every format",
+    broken_by="403 final; 413 not reported; 503 plain",
+)
 @pytest.mark.parametrize("wire", sorted(FORMATS))
 @pytest.mark.parametrize(("statuses", "verdict"), MEANINGS)
 def test_an_answer_without_success_means_the_same_to_every_format(
@@ -49,6 +55,11 @@ def test_503_may_be_a_wrong_address_where_the_tracker_says_it_so(wire: str, blam
     assert meaning(wire, 503) == Retry("", blame=blame)
 
 
+@promise(
+    Section.BAD_EVENT,
+    "A refused repeat after an unanswered attempt counts as delivered",
+    broken_by="history ignored; 403 counted too",
+)
 @pytest.mark.parametrize(("statuses", "verdict"), MEANINGS)
 def test_a_refusal_after_an_attempt_without_an_answer_is_backtraces_word_for_a_repeat(
     statuses: list[int], verdict: Verdict

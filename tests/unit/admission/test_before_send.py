@@ -25,6 +25,7 @@ from lastword.spool.record import Record, frame, parse
 from lastword.wire.formats import FORMATS
 from tests.support import needs
 from tests.support.events import EVENT_ID, destination, exception, exception_event, message_event
+from tests.support.promise import Section, promise
 
 Hook = Callable[[Any], Any]
 
@@ -159,11 +160,13 @@ class TestBeforeSend:
         """The user wants none of it."""
         assert BeforeSend(lambda event: None).apply(rich_event()) is None
 
+    @promise(Section.BEFORE_DISK, "A hook cannot change the event id", broken_by="id not restored")
     def test_the_id_stays_what_it_was(self) -> None:
         """It is what the capture returns, and what a repeat is recognised by."""
         for hook in (lambda event: {**event, "id": "mine"}, lambda event: event.pop("id") and event):
             assert cast("Event", BeforeSend(hook).apply(rich_event()))["id"] == EVENT_ID
 
+    @promise(Section.BEFORE_DISK, "An event can be sent whatever fields a hook removes", broken_by="shape not fitted")
     @pytest.mark.parametrize("wire", sorted(FORMATS))
     def test_whatever_is_taken_away_the_rest_can_be_sent(self, wire: str) -> None:
         """A hook may delete or empty any field at any depth: it is empty then, and the event can be rendered."""
@@ -218,6 +221,12 @@ class TestBeforeSend:
             BeforeSend(hook).apply(rich_event())
         assert refusal.value.reason == "before_send"
 
+    @promise(
+        Section.BEFORE_DISK,
+        "A hook's value that does not fit is left out and named; the event is kept, and the previous value "
+        "does not come back",
+        broken_by="the field's first value restored; the returned object changed",
+    )
     @pytest.mark.parametrize(
         ("hook", "problem"),
         [
@@ -247,6 +256,11 @@ class TestBeforeSend:
         assert not kept["tags"] or "['tags'] is" not in told
         json.dumps(kept, allow_nan=False)
 
+    @promise(
+        Section.BEFORE_DISK,
+        "A hook's value that does not fit is left out and named; the event is kept, and the previous value "
+        "does not come back",
+    )
     def test_the_rest_of_it_stays(self) -> None:
         """A part goes alone; the object that the hook returned is not changed."""
         returned: Any = rich_event()
@@ -261,6 +275,11 @@ class TestBeforeSend:
         assert kept["exceptions"][1:] == rich_event()["exceptions"][1:]
         assert "/app/other.py" not in kept["sources"] or len(kept["sources"]) == 1
 
+    @promise(
+        Section.BEFORE_DISK,
+        "Anything that a hook puts anywhere is recorded, read back and sent",
+        broken_by="no range of numbers; `dict.copy` of a class of the program's",
+    )
     @pytest.mark.parametrize("number", ODD_ONES)
     def test_anything_anywhere(self, number: int) -> None:
         """Whatever a hook puts anywhere in its event, it is kept, read back from disk, and sent in every format."""
@@ -281,6 +300,7 @@ class TestBeforeSend:
                 assert form.request(cast("Event", record.content), destination(DSNS[wire])).body, place
             list(pages_of(record.content))
 
+    @promise(Section.BEFORE_DISK, "A hook that captures comes to an end", broken_by="no depth limit")
     def test_a_hook_that_captures_is_given_those_events_once(self) -> None:
         """Events that are captured while the hook runs go through it as well, but it does not go on for ever."""
         seen: list[str] = []

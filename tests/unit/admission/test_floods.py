@@ -15,6 +15,7 @@ from lastword.admission.floods import BURST, MAX_ORIGINS, RATE, Bucket, pour
 from lastword.config import Config
 from lastword.event import Origin
 from tests.support.forks import FORKS
+from tests.support.promise import Section, promise
 
 HERE = Origin("KeyError", "/app/shop.py", 12)
 ELSEWHERE = Origin("KeyError", "/app/shop.py", 13)
@@ -24,6 +25,9 @@ NOON = 1_740_830_645.0  # 2025-03-01T12:04:05Z
 class TestFloods:
     """A token bucket for each origin."""
 
+    @promise(
+        Section.BEFORE_DISK, "A burst is kept whole, then one event a second", broken_by="always a token; double refill"
+    )
     def test_a_burst_is_kept_whole_and_then_one_a_second(self) -> None:
         """Of an event 10 times a second for a minute: the first 100, then those that a second each brings back."""
         floods = Floods()
@@ -58,6 +62,11 @@ class TestFloods:
         assert [floods.pass_through(HERE, 1, NOON).admitted for _ in range(3)] == [True, False, False]
         assert floods.pass_through(ELSEWHERE, 1, NOON).admitted
 
+    @promise(
+        Section.BEFORE_DISK,
+        "Threads that meet do not end a flood early",
+        broken_by="bucket popped between read and write",
+    )
     def test_threads_that_meet_do_not_end_a_flood(self) -> None:
         """However they interrupt one another, a bucket that is empty stays empty."""
         floods, admitted = Floods(), []
@@ -78,6 +87,11 @@ class TestFloods:
             sys.setswitchinterval(switching)
         assert admitted == [False] * 4000
 
+    @promise(
+        Section.BEFORE_DISK,
+        "A clock that is set back neither adds nor takes flood tokens",
+        broken_by="elapsed time not clamped",
+    )
     def test_a_clock_that_is_set_back(self) -> None:
         """It adds no token, and takes none: a second later by the new clock there is one again."""
         bucket = Bucket(0.0, NOON)
@@ -85,6 +99,7 @@ class TestFloods:
         assert not admitted
         assert pour(bucket, 5, NOON - 3599)[1]
 
+    @promise(Section.BEFORE_DISK, "Flood memory is bounded", broken_by="no eviction; eviction by age of entry")
     def test_the_memory_is_bounded(self) -> None:
         """Of too many origins those go that had no event for the longest time."""
         floods = Floods()
@@ -100,6 +115,7 @@ class TestFloods:
         assert min(sizes[MAX_ORIGINS:]) >= MAX_ORIGINS * 0.9
         assert floods.pass_through(ELSEWHERE, 1, now).admitted
 
+    @promise(Section.BEFORE_DISK, "A child counts floods for itself", broken_by="pid not compared")
     def test_a_forked_child_begins_anew(self) -> None:
         """However it was forked, the flood of its parent is not its own; the parent's goes on."""
         floods = Floods()
@@ -116,6 +132,7 @@ class TestFloods:
 FLOOD = [number / 20 for number in range(6000)]
 
 
+@promise(Section.BEFORE_DISK, "A flood pushes out no rarer event (also `scripts/chaos flood`)")
 class TestFloodsByFill:
     """What is left out without a ``flood_burst`` depends on how full the spool is."""
 
@@ -185,6 +202,11 @@ class TestFloodsByFill:
         assert all(floods.pass_through(HERE, None, NOON + 120, fill).admitted for _ in range(6))
         assert asked == [False] * 5 + [True]
 
+    @promise(
+        Section.BEFORE_DISK,
+        "An event that ends the program is never left out of a flood",
+        broken_by="treated like any other",
+    )
     @pytest.mark.parametrize("burst", [None, 1])
     def test_last_words_are_never_left_out(self, burst: Optional[int]) -> None:
         """What ends the program is kept in the midst of a flood of the same, and tells of it."""

@@ -14,6 +14,7 @@ from lastword.admission.gate import Ignored
 from lastword.config import Config
 from lastword.event import Origin
 from tests.support.forks import FORKS
+from tests.support.promise import Section, promise
 
 HERE = Origin("KeyError", "/app/shop.py", 12)
 NOON = 1_740_830_645.0  # 2025-03-01T12:04:05Z
@@ -107,6 +108,7 @@ class TestGate:
         assert generous.decide(KeyError(), HERE, NOON).refused == "ignored"
         assert generous.decide(ValueError(), HERE, NOON + 1).left_out.startswith("1 like this")
 
+    @promise(Section.BEFORE_DISK, "`ignore_errors` never drops a message", broken_by="None check removed")
     def test_a_message_is_never_ignored(self) -> None:
         """There is no class to ignore it by, whatever it says."""
         assert Gate(Config(ignore_errors=(BaseException, "message", "object"))).decide(None, HERE, NOON).refused is None
@@ -118,6 +120,9 @@ class TestGate:
         guard = Gate(Config(sample_rate=rate, flood_burst=0), lambda: next(draws))
         assert sum(guard.decide(None, HERE, NOON).refused is None for _ in range(2000)) == admitted
 
+    @promise(
+        Section.BEFORE_DISK, "Parent and forked child sample independently", broken_by="`random` instead of the kernel"
+    )
     def test_a_draw_is_a_fraction_and_not_the_same_in_a_forked_child(self) -> None:
         """A child draws for itself, also where C code forks it and no hook of Python runs."""
         assert all(0.0 <= gate.draw() < 1.0 for _ in range(1000))

@@ -18,7 +18,15 @@ from lastword.audit.findings import findings
 from lastword.audit.strangers import strangers_above
 from lastword.cli import doctor
 from lastword.spool.layout import Layout
+from tests.support.promise import Section, promise
 from tests.support.second_user import ATTACKER, ROOT, VICTIM, as_user, make_shared, open_ground
+
+pytestmark = promise(
+    Section.PRIVATE,
+    "Users who can write above the spool are named, also through a link or an access control list",
+    broken_by="sticky bits not checked; lists not; links not followed; the user who runs the check "
+    "trusted in the owner's stead",
+)
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
@@ -123,6 +131,9 @@ def test_an_access_control_list(ground: Path, entries: list[tuple[int, int, int]
     assert told(ground / "spool") == [f"{one} may write to {ground}" for one in who]
 
 
+@promise(
+    Section.PRIVATE, "`doctor` has no warning for the documented pod", broken_by="a directory of mode 777 in the volume"
+)
 @ROOT
 @pytest.mark.parametrize("mode", [0o777, 0o2777])
 def test_the_documented_layout_for_kubernetes(ground: Path, mode: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from lastword.capture.source import may_be_source_of
 from lastword.event import Frame, Needs
 from lastword.scrub import is_sensitive
 from tests.support import needs
+from tests.support.promise import Section, promise
 
 SOURCE = '''\
 """A module."""
@@ -66,6 +67,12 @@ def test_a_file_written_just_before_it_is_loaded_is_shown(tmp_path: Path) -> Non
     assert str(tmp_path / "shop.py") in sources
 
 
+@promise(
+    Section.EVENTS,
+    "Events do not show lines of a file that changed after the code was loaded",
+    broken_by="names not looked for; the lines of every file believed; the time of the inode not "
+    "checked; the file's size reported although linecache has an older one",
+)
 @needs.capability(sys.version_info >= (3, 11), "Python 3.11, which tells columns")
 @pytest.mark.parametrize("change", ["import os\n" + SOURCE, "", SOURCE.replace("    # a comment\n", "")])
 def test_a_file_changed_since_is_not_shown(tmp_path: Path, change: str) -> None:
@@ -88,6 +95,11 @@ def test_a_copy_with_the_time_of_its_original_is_a_change(tmp_path: Path) -> Non
     assert frames_of(run)[0]["ship"]["source"] == []
 
 
+@promise(
+    Section.RECOVERY,
+    "A source file that changed after the clock was set back is recognised as changed",
+    broken_by="only its time compared",
+)
 def test_a_change_after_the_clock_was_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It seems older than the program, which began by a clock that was eight hours ahead."""
     began = time.time() + 8 * 3600
@@ -148,6 +160,7 @@ def test_a_change_within_a_line_is_seen_by_its_columns() -> None:
     assert not may_be_source_of(ship, lines)
 
 
+@promise(Section.EVENTS, "Events do not show lines of a file that changed after the code was loaded")
 @pytest.mark.parametrize("changed", ["value", "left", "path", "__tax", "total"])
 def test_another_name_of_the_same_length_is_a_change(changed: str) -> None:
     """A variable's, an attribute's, a module's; they are looked for as the source has them."""
@@ -171,6 +184,9 @@ def codes_in(code: CodeType) -> Iterator[CodeType]:
             yield from codes_in(constant)
 
 
+@promise(
+    Section.EVENTS, "Annotations that fail show their source (3.14)", broken_by="`__annotate__` looked for as a name"
+)
 @needs.capability(sys.version_info >= (3, 14), "Python 3.14, where annotations have code of their own")
 def test_code_of_annotations_is_known_by_its_place() -> None:
     """A function's, a class's and a module's: it bears the name of none, and is called when they are asked for."""

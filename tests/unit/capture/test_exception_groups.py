@@ -13,6 +13,9 @@ from lastword.capture.exception import MAX_DEPTH, MAX_EXCEPTIONS, MAX_MEMBERS
 from lastword.event import Event
 from lastword.event_json import to_json
 from tests.support import needs
+from tests.support.promise import Section, promise
+
+pytestmark = promise(Section.EVENTS, "No cost grows faster than the stack, chain or group")
 
 needs_groups = needs.capability(sys.version_info >= (3, 11), "Python 3.11")
 

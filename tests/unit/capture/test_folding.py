@@ -8,6 +8,13 @@ from typing import Any
 import pytest
 
 from lastword.capture.frames import MAX_CALLS, SHOWN_CYCLES, both_ends
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.EVENTS,
+    "No cost grows faster than the stack, chain or group",
+    broken_by="no bound on exceptions, members, compared calls",
+)
 
 
 def folded(calls: Any) -> Any:

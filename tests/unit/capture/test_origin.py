@@ -8,6 +8,7 @@ from typing import Any
 
 from lastword.capture.origin import origin_of_exception, origin_of_message
 from lastword.event import Origin
+from tests.support.promise import Section, promise
 
 HERE = __file__
 
@@ -76,6 +77,7 @@ def test_code_without_a_line_and_with_a_strange_name() -> None:
     assert len(origin.file) <= 1024
 
 
+@promise(Section.BEFORE_DISK, "A capture runs no property of the exception", broken_by="`error.__traceback__`")
 def test_no_property_of_the_exception_is_asked() -> None:
     """Application code may run in a capture nowhere but where it must."""
 

@@ -17,6 +17,7 @@ from lastword.capture import reported
 from lastword.capture.reported import event_of, mark
 from tests.support import needs
 from tests.support.errors import OwnError, SlottedError, raised
+from tests.support.promise import Section, promise
 
 
 class StrictError(Exception):
@@ -48,6 +49,11 @@ def _no_marks() -> None:
     reported._marks.clear()
 
 
+@promise(
+    Section.FAILURES,
+    "A mark belongs to one exception, keeps nothing alive and breaks no pickle",
+    broken_by="references not forgotten; `__dict__` of every class; pid or time not compared",
+)
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_marked_exception_is_known(error: BaseException) -> None:
     """With its event, and the latest mark counts."""
@@ -59,6 +65,7 @@ def test_a_marked_exception_is_known(error: BaseException) -> None:
     assert event_of(error, "catch") == ("capture_exception", "2")
 
 
+@promise(Section.FAILURES, "A mark belongs to one exception, keeps nothing alive and breaks no pickle")
 @pytest.mark.parametrize("kind", [ValueError, OwnError, SlottedError])
 def test_another_exception_at_its_address_is_not_taken_for_it(kind: type[Exception]) -> None:
     """Python gives the address of what is gone to the next one: a loop that fails would be heard once."""
@@ -71,6 +78,11 @@ def test_another_exception_at_its_address_is_not_taken_for_it(kind: type[Excepti
         del error
 
 
+@promise(
+    Section.FAILURES,
+    "The mark of a reported exception keeps nothing of the program alive and changes none of its objects",
+    broken_by="the mark in its `__dict__`; a `__dict__` with attributes held",
+)
 @needs.capability(sys.implementation.name == "cpython", "reference counts, by which what nobody holds goes at once")
 @pytest.mark.parametrize("kind", [ValueError, OwnError, SlottedError])
 def test_nothing_is_kept_alive_and_nothing_put_into_it(kind: type[Exception]) -> None:
@@ -104,6 +116,7 @@ def test_nothing_is_kept_alive_and_nothing_put_into_it(kind: type[Exception]) ->
         gc.enable()
 
 
+@promise(Section.FAILURES, "A mark belongs to one exception, keeps nothing alive and breaks no pickle")
 def test_many_that_live_at_once_are_bounded() -> None:
     """The oldest are forgotten: at worst they are reported once more."""
     errors = [raised(ValueError(number)) for number in range(2 * reported.MAX_HELD)]
@@ -114,6 +127,7 @@ def test_many_that_live_at_once_are_bounded() -> None:
     assert len(reported._marks) <= reported.MAX_HELD + 1
 
 
+@promise(Section.FAILURES, "A mark belongs to one exception, keeps nothing alive and breaks no pickle")
 @pytest.mark.parametrize("error", [ValueError("x"), OwnError("x"), StrictError("x"), SlottedError("x")], ids=repr)
 def test_a_marked_exception_can_be_sent_to_another_process(error: Exception) -> None:
     """As before it was marked: there is nothing of ours in it."""
@@ -123,6 +137,7 @@ def test_a_marked_exception_can_be_sent_to_another_process(error: Exception) -> 
     assert b"lastword" not in pickle.dumps(error).replace(b"tests.unit", b"")
 
 
+@promise(Section.FAILURES, "A mark belongs to one exception, keeps nothing alive and breaks no pickle")
 def test_a_mark_of_another_process_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child reports for itself."""
     for error in (raised(ValueError()), raised(OwnError())):

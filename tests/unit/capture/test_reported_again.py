@@ -14,6 +14,7 @@ import pytest
 from lastword.capture import reported
 from lastword.capture.reported import event_of, mark
 from tests.support.errors import OwnError, SlottedError, raised
+from tests.support.promise import Section, promise
 
 
 @pytest.fixture(autouse=True)
@@ -262,6 +263,7 @@ def reports_made(way: Callable[[BaseException, Report], None], error: BaseExcept
 KINDS = [RuntimeError, OwnError, SlottedError]
 
 
+@promise(Section.FAILURES, "An exception that travels on is reported once", broken_by="always taken for raised anew")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", TRAVELS_ON, ids=lambda way: way.__name__)
 def test_an_exception_that_travels_on_is_reported_once(way: Any, kind: type[Exception]) -> None:
@@ -269,6 +271,12 @@ def test_an_exception_that_travels_on_is_reported_once(way: Any, kind: type[Exce
     assert reports_made(way, kind("x")) == 1
 
 
+@promise(
+    Section.FAILURES,
+    "An exception object that is raised again is reported again",
+    broken_by="the returned frame not checked; the running one, also of another thread; the same place; "
+    "entries of tracebacks known by their address alone",
+)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", RAISED_ANEW, ids=lambda way: way.__name__)
 def test_the_same_object_raised_anew_is_reported_anew(way: Any, kind: type[Exception]) -> None:

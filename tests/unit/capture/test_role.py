@@ -16,6 +16,9 @@ import pytest
 from lastword.capture import role as roles
 from lastword.capture.role import role
 from tests.support import needs
+from tests.support.promise import Section, promise
+
+pytestmark = promise(Section.EVENTS, "A process reports its role, under real servers")
 
 SAY = "from lastword.capture.role import role; print(role())"
 

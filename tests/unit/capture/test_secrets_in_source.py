@@ -12,6 +12,9 @@ from lastword.capture import CaptureSettings
 from lastword.config import Config
 from lastword.scrub import Rules
 from lastword.wire import NEEDS
+from tests.support.promise import Section, promise
+
+pytestmark = promise(Section.BEFORE_DISK, "Source shows no literal that belongs to a secret name, and keeps all others")
 
 RULES = Rules(Config())
 ABOVE = "\n".join(f'    "user{number}": "hunter2",' for number in range(10))

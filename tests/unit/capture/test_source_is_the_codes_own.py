@@ -20,6 +20,14 @@ from lastword.assembly import exception_event
 from lastword.capture.settings import CaptureSettings
 from lastword.event import Frame, Needs
 from lastword.scrub import is_sensitive
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.EVENTS,
+    "Events show only source that the code was compiled from; generated code is in_app if its module is",
+    broken_by="the loader of any globals asked; registered source not compared; `str.splitlines`; the "
+    "module's file not checked",
+)
 
 RULE = "base = 10\nfactor = 0\nresult = base / factor\n"
 

@@ -22,6 +22,7 @@ from lastword.event_json import to_json
 from lastword.scrub import is_sensitive
 from tests.support import needs
 from tests.support.programs import PROGRAMS
+from tests.support.promise import Section, promise
 
 ALL = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive, all_threads=True)
 
@@ -212,6 +213,11 @@ def test_no_descriptor_is_left_open() -> None:
     assert len(after) == len(before)
 
 
+@promise(
+    Section.EVENTS,
+    "Running threads are read without a crash",
+    broken_by="nothing dumped (walking frames instead did not crash this program, in 20,000 looks on 3.11.7)",
+)
 def test_threads_that_run_on_are_read_without_a_crash() -> None:
     """Walking their frames crashed programs on Python 3.11."""
     command = [sys.executable, "-X", "faulthandler", str(PROGRAMS / "busy_threads.py")]

@@ -16,6 +16,13 @@ from lastword.capture.settings import CaptureSettings
 from lastword.event import Needs
 from lastword.scrub import is_sensitive
 from tests.support import needs
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.KEEPS_NOTHING,
+    "Reading a frame's variables changes no variable that the program can see",
+    broken_by="emptied though others refer to it; names set by `exec` removed; emptied inside a trace function",
+)
 
 SETTINGS = CaptureSettings(needs=Needs(message_stack=False, memory=False), is_sensitive=is_sensitive)
 

@@ -17,6 +17,7 @@ from lastword.testing import LoopbackTracker
 from tests.support.damage import spoil
 from tests.support.planted import hold
 from tests.support.programs import remove_spool, run, wait_until_no_flusher
+from tests.support.promise import Section, promise
 
 #: Seconds in which a flusher has made its first attempt, on a busy machine too. PyPy takes its time to start one.
 TRIAL = 6 if sys.implementation.name == "cpython" else 12
@@ -164,6 +165,11 @@ def test_status_where_others_could_exchange_the_spool(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+@promise(
+    Section.PRIVATE,
+    "A command that only reads makes no file or directory",
+    broken_by="missing directories above the spool are made",
+)
 @pytest.mark.parametrize(
     "command", [["status"], ["status", "--json"], ["doctor"], ["ls"], ["ls", "--set-aside"], ["show", "1"], ["flush"]]
 )
@@ -191,6 +197,11 @@ def test_a_spool_that_can_be_none(spool: str, capsys: pytest.CaptureFixture[str]
     assert "is a file where a directory should be" in capsys.readouterr().err
 
 
+@promise(
+    Section.HOSTILE_INPUT,
+    "A command that is stopped by a foreign file in a lock's place says so without a traceback",
+    broken_by="OSError let through",
+)
 @pytest.mark.parametrize("kind", ["a directory", "a FIFO", "a link"])
 @pytest.mark.parametrize("name", ["flusher.lock", "successor.lock", "start.lock", "cli.lock"])
 def test_what_stands_in_the_place_of_a_lock(

@@ -12,6 +12,13 @@ from pathlib import Path
 import pytest
 
 from lastword import cli
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.FLUSHER_MODES,
+    "Every command line in the documentation works",
+    broken_by="a misspelt option; a line that is no setting",
+)
 
 OPERATIONS = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", OPERATIONS, re.DOTALL | re.MULTILINE)

@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 from lastword import cli
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.COMMANDS, "One module alone writes to the standard streams", broken_by="a print in a command"
+)
 
 HERE = Path(cli.__file__).parent
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}

@@ -13,6 +13,7 @@ from lastword.cli.reading import pages_of, title_of
 from tests.support import needs
 from tests.support.events import breadcrumb, exception, exception_event, frame, message_event
 from tests.support.planted import hold
+from tests.support.promise import Section, promise
 
 
 def text_of(event: object) -> str:
@@ -38,6 +39,10 @@ def test_a_chain_reads_as_python_prints_it() -> None:
     )
 
 
+@promise(
+    Section.EVENTS,
+    "Tracebacks have the same marks under their lines as Python prints, in Backtrace and in `lastword show`",
+)
 def test_the_marks_under_a_line_are_shown() -> None:
     """Those of the Python that captured; columns that are none cost nothing else."""
     marked = frame("look", line=2, columns=(2, 13, 24))
@@ -68,6 +73,9 @@ def test_a_message_and_its_surroundings() -> None:
     assert len(title_of(message_event("x" * 200))) == 100
 
 
+@promise(
+    Section.ATTACHMENTS, "`lastword show` names attachments and does not show their content", broken_by="content shown"
+)
 def test_attachments_by_name_type_and_size() -> None:
     """Not what is in them; and why one is missing."""
     one = {"name": "cart.json", "type": "application/json", "size": 6, "content": "c2VjcmV0", "left_out": None}

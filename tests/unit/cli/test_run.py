@@ -10,6 +10,7 @@ import pytest
 
 from lastword.cli import run
 from lastword.errors import ConfigError
+from tests.support.promise import Section, promise
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +43,11 @@ def becomes(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
 
 
 #: PATHs that lead to the working directory, by an entry that is empty, relative, or both.
+@promise(
+    Section.PRIVATE,
+    "`lastword run NAME` never takes a file of the working directory for the command",
+    broken_by="an existing file taken; relative entries of PATH count",
+)
 @pytest.mark.parametrize(
     "path", ["", ":", ".", "{dir}:", ":{dir}", "{dir}::{dir}", ".:{dir}", "./:{dir}", "../planted"]
 )

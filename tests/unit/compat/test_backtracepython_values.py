@@ -15,6 +15,9 @@ import pytest
 from lastword.capture.budget import Room
 from lastword.compat.backtracepython.as_simplejson import json_copy
 from lastword.event_json import encode_value
+from tests.support.promise import Section, promise
+
+pytestmark = promise(Section.BACKTRACEPYTHON, "No argument makes it raise, and some report always arrives")
 
 Point = namedtuple("Point", "x y")
 

@@ -14,7 +14,14 @@ from lastword.compat import backtracepython, booboo
 from lastword.compat.backtracepython import attributes
 from lastword.compat.backtracepython.client import set_attribute, set_attributes
 from lastword.compat.backtracepython.handler import globs
+from tests.support.promise import Section, promise
 from tests.support.sweeping import HOW, SWITCH, Calls, Sweep
+
+pytestmark = promise(
+    Section.BEFORE_DISK,
+    "Program code that raises during a capture, even SystemExit or KeyboardInterrupt, raises nothing into "
+    "the program: the event is recorded or counted; `init` raises ConfigError",
+)
 
 
 def client() -> Client:

@@ -12,6 +12,9 @@ from lastword.event import Event
 from lastword.flusher.files_of_reports import with_attached_files
 from lastword.wire.backtrace_attachments import LEFT_OUT, add_left_out_note
 from tests.support.events import exception_event
+from tests.support.promise import Section, promise
+
+pytestmark = promise(Section.BACKTRACEPYTHON, "Source and large files are sent as they were at the capture")
 
 
 def event_of(path: Path) -> Event:

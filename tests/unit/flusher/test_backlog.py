@@ -13,6 +13,7 @@ from lastword.spool.ledger import DestinationHealth, WriterEntry
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer
 from tests.support.events import message_event
+from tests.support.promise import Section, promise
 from tests.support.spools import look
 
 HERE, THERE = (Destination(Dsn.parse(f"booboo+http://token@127.0.0.1:{port}/o/p"), 5.0) for port in (1, 2))
@@ -39,6 +40,7 @@ def order(backlog: Backlog, to: Destination) -> list[int]:
     return found
 
 
+@promise(Section.BAD_EVENT, "The oldest event is sent first, whichever writer it is from", broken_by="by writer")
 def test_the_oldest_first_whoever_wrote_it(layout: Layout) -> None:
     """By the events' own clock, over all writers, each destination for itself."""
     writers = [watched(layout, HERE, 1, 4, 6), watched(layout, HERE, 2, 3, 5), watched(layout, THERE, 7, 8)]
@@ -50,6 +52,9 @@ def test_the_oldest_first_whoever_wrote_it(layout: Layout) -> None:
     assert backlog.destinations() == []
 
 
+@promise(
+    Section.BAD_EVENT, "A backlog is sent only up to the time to which all writers were read", broken_by="no horizon"
+)
 def test_what_is_not_in_view_yet_may_be_older(layout: Layout) -> None:
     """Younger records of others wait until a long backlog has been read up to their time."""
     long = watched(layout, HERE, *range(1, 2 * WINDOW + 1))
@@ -64,6 +69,9 @@ def test_what_is_not_in_view_yet_may_be_older(layout: Layout) -> None:
     assert order(backlog, HERE) == sorted([*range(WINDOW + 1, 2 * WINDOW + 1), WINDOW + 10])
 
 
+@promise(
+    Section.BAD_EVENT, "A destination in trouble is tried with one event after the other", broken_by="by age alone"
+)
 def test_a_destination_in_trouble_is_tried_with_one_after_the_other(layout: Layout) -> None:
     """What failed longest ago, and never at best, goes first; in good times what failed alone goes last."""
     writer = watched(layout, HERE, 1, 2, 3)

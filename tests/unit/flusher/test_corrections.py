@@ -17,7 +17,12 @@ from lastword.spool.identity import program_of
 from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger, WriterEntry
 from lastword.spool.redirects import Redirects
+from tests.support.promise import Section, promise
 from tests.support.spools import Process, look
+
+pytestmark = promise(
+    Section.FLUSHER_MODES, "Events recorded with a wrong key are sent with the corrected key, and no others are"
+)
 
 TRACKER = "https://tracker.example:6098"
 WRONG, RIGHT = f"backtrace+{TRACKER}?token=wrong", f"backtrace+{TRACKER}?token=right"

@@ -25,6 +25,7 @@ from lastword.testing import LoopbackTracker
 from tests.support import needs
 from tests.support.events import message_event
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.spools import impatient_flushers
 
 AUTOGROUP = Path("/proc/self/autogroup")
@@ -52,11 +53,17 @@ def found_by_a_flusher(layout: Layout, look: Callable[[], Any]) -> Any:
     return found
 
 
+@promise(Section.NO_BURDEN, "The flusher's niceness is five above the program's", broken_by="no niceness")
 def test_steps_back_behind_the_program(layout: Layout) -> None:
     """Its niceness is five more than that of the program, however nice this is."""
     assert found_by_a_flusher(layout, lambda: os.nice(0)) == min(os.nice(0) + 5, 19)
 
 
+@promise(
+    Section.NO_BURDEN,
+    "The flusher's session steps back where the kernel shares CPU time among sessions",
+    broken_by="the autogroup left alone",
+)
 @needs.capability(AUTOGROUP.exists(), "scheduling by session")
 def test_steps_back_as_a_session(layout: Layout) -> None:
     """Where the kernel shares its time among sessions, in which niceness counts for nothing, the session steps back."""
@@ -65,12 +72,16 @@ def test_steps_back_as_a_session(layout: Layout) -> None:
     assert AUTOGROUP.read_text() == before
 
 
+@promise(
+    Section.NO_BURDEN, "The flusher raises its limit of open files as far as allowed", broken_by="the limit left alone"
+)
 def test_may_open_as_many_files_as_it_is_allowed_to(layout: Layout) -> None:
     """A spool of many writers takes many descriptors: the limit is raised as far as it goes."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert found_by_a_flusher(layout, lambda: resource.getrlimit(resource.RLIMIT_NOFILE)) == [most, most]
 
 
+@promise(Section.NO_BURDEN, "`flusher.log` is bounded", broken_by="not emptied")
 def test_troubles_are_in_its_log(layout: Layout) -> None:
     """What goes wrong is written to flusher.log, which is emptied when it has grown beyond 256 KiB."""
     log = Path(layout.flusher_log)
@@ -83,6 +94,12 @@ def test_troubles_are_in_its_log(layout: Layout) -> None:
     assert log.read_text() == "trouble\n"
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "A flusher that broke down ends at once when told to stop",
+    broken_by="the leader's handler used",
+)
+@promise(Section.FLUSHER_MODES, "Events captured during a pause are sent when it is over")
 def test_one_that_breaks_down_tries_again_after_the_pause(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its own process, which is known to be coming meanwhile; nobody has to capture anything for that."""
     seen = []
@@ -113,6 +130,11 @@ def test_one_that_breaks_down_tries_again_after_the_pause(layout: Layout, monkey
     assert told_by_sigterm == [daemon._leave] * 3  # it ends at once when it is told to while it waits
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "A stopped flusher is followed by another while its program lives and events wait",
+    broken_by="it ends and leaves nobody; it stays for held events",
+)
 def test_one_that_is_told_to_stop_comes_back_for_the_living(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Events are held, and the program that has written them lives and captures nothing more: nobody else would come.
     The process that was told to stop ends all the same.
@@ -148,6 +170,11 @@ def run_elsewhere(look: Callable[[], bool]) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
 
 
+@promise(
+    Section.PRIVATE,
+    "A leader writes only to its own spool's `helper.lock`, whatever file the helper has opened",
+    broken_by="any file taken for that",
+)
 @pytest.mark.parametrize("whose", ["of this spool", "of what a link led to", "that was exchanged since"])
 def test_who_leads_writes_to_no_file_but_the_helper_lock_of_its_spool(
     layout: Layout, tmp_path: Path, whose: str

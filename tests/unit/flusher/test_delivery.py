@@ -17,6 +17,7 @@ from lastword.testing import LoopbackTracker
 from lastword.transport.http_sender import HttpSender
 from lastword.wire.format import Blame, Delivered, History, Misconfigured, Refused, Retry
 from tests.support.events import message_event
+from tests.support.promise import Section, promise
 
 
 @pytest.fixture
@@ -108,6 +109,11 @@ def rendered(wire: str, text: str) -> Record:
     return record("rendered", {"wire": wire, "timestamp": 1.0, "type": "application/json", "text": text})
 
 
+@promise(
+    Section.BOOBOO,
+    "A rendered body is sent as it stands, to its own format only, and trimmed if too large",
+    broken_by="its format not compared; no limit",
+)
 def test_a_rendered_body_is_sent_as_it_stands(layout: Layout, courier: Courier) -> None:
     """Not a byte is changed, and the headers are those of the format."""
     text = '{ "message":"x", "odd": [1.0, NaN] }'

@@ -15,7 +15,14 @@ from lastword.spool.layout import Layout
 from lastword.spool.ledger import DELIVERED, WriterEntry
 from lastword.spool.record import encode_event, frame
 from lastword.spool.writer import Writer
+from tests.support.promise import Section, promise
 from tests.support.spools import append_lock_taken, look
+
+pytestmark = promise(
+    Section.FLUSHER_MODES,
+    "A new segment or the death of an idle writer is seen soon",
+    broken_by="nobody woken; directory not checked; lock not checked",
+)
 
 BODY = encode_event("ab" * 16, None, {"x": "y"})
 
@@ -64,6 +71,7 @@ def test_nothing_has_changed(idle: WatchedWriter, clock: Clock) -> None:
     assert look(idle, clock.after(0.25), full=True)
 
 
+@promise(Section.FLUSHER_MODES, "A record of an idle writer is seen at the next look", broken_by="size not checked")
 def test_a_new_record_is_seen_at_the_next_look(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
     """The segment has grown."""
     assert not look(idle, clock.after(0.25), full=False)

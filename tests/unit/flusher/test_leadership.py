@@ -19,6 +19,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.ledger import DestinationHealth, Ledger, newest_generation
 from lastword.testing import LoopbackTracker
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.spools import Process, append_lock_taken, messages
 
 Elect = Callable[[], Leadership]
@@ -74,6 +75,16 @@ def send_one(leadership: Leadership, tracker: LoopbackTracker) -> None:
     assert len(tracker.requests) == before + 1
 
 
+@promise(
+    Section.NOT_LOST,
+    "An event that is in flight when a lead ends is sent by the next flusher",
+    broken_by="a flusher that leaves writes no last checkpoint; one that breaks down accuses no event",
+)
+@promise(
+    Section.ONE_LEADER,
+    "A flusher that has lost its lock no longer writes the ledger",
+    broken_by="a last checkpoint; the lock not asked",
+)
 @pytest.mark.usefixtures("no_checkpoint_is_due")
 @pytest.mark.parametrize(
     ("end", "delivered", "suspect"),
@@ -149,6 +160,11 @@ def test_checkpoint_is_written_at_once_when_nothing_is_in_flight(
     process.writer.abandon()
 
 
+@promise(
+    Section.NOT_LOST,
+    "No file is removed before its events are settled on disk",
+    broken_by="unlinked before the checkpoint; the lead goes on without one",
+)
 def test_without_a_checkpoint_nothing_is_removed_and_the_lead_ends(
     layout: Layout, tracker: LoopbackTracker, elect: Elect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +256,7 @@ def test_suspects_of_a_death_are_sent_one_after_the_other(
     process.writer.abandon()
 
 
+@promise(Section.BAD_EVENT, "Nothing is sent beside a suspect", broken_by="not asked")
 def test_nothing_is_sent_beside_a_suspect(layout: Layout, tracker: LoopbackTracker, elect: Elect) -> None:
     """Not even to another tracker, as long as it is in flight."""
     process = Process(layout, tracker.dsn, "suspect")

@@ -11,6 +11,11 @@ from lastword import diagnostics
 from lastword.flusher import breakdown
 from lastword.flusher.daemon import _Log
 from tests.support.hostile import ALL, harm_in
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.COMMANDS, "`flusher.log` and log messages steer no terminal", broken_by="written, logged as it came"
+)
 
 SECRET = "https://u:s3cret@h/?a=s3cret"
 

@@ -28,6 +28,7 @@ from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.spools import Process
 
 
@@ -61,6 +62,11 @@ def at_work(flusher: Flusher, until: Callable[[], bool] = bool) -> Iterator[thre
         assert not thread.is_alive()
 
 
+@promise(
+    Section.NOT_LOST,
+    "A leaving flusher checks the spool once more after it has released the lock",
+    broken_by="no check after the unlock",
+)
 def test_an_event_that_comes_just_before_the_unlock(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its writer found a flusher leading and started nobody: the one that is leaving looks again, and stays."""
     release = LifetimeLock.release
@@ -102,6 +108,10 @@ def test_a_probe_of_another_thread_keeps_nobody_from_leading(layout: Layout, mon
     assert os.path.exists(layout.leader)
 
 
+@promise(
+    Section.NOT_LOST,
+    "A flusher killed while it sets something aside leaves no half-written file that stays or blocks another",
+)
 def test_what_killed_flushers_have_left_unfinished(layout: Layout) -> None:
     """Who leads next removes it where things are set aside, and writes over it elsewhere."""
     left = [f"{layout.leader}.aside", os.path.join(layout.set_aside, "x.damaged.aside")]
@@ -196,6 +206,7 @@ def test_a_lock_that_was_lost_is_not_followed_by_a_removal(layout: Layout) -> No
     writer.abandon()
 
 
+@promise(Section.ONE_LEADER, "A flusher that has lost its lock no longer writes the ledger")
 def test_flusher_whose_lock_is_lost_writes_no_ledger_any_more(layout: Layout) -> None:
     """Another one may lead by now, whose ledger it would write over; what it knows is found out again."""
     process = Process(layout, None, "1")
@@ -231,6 +242,7 @@ def test_one_that_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None
         assert thread.is_alive()
 
 
+@promise(Section.FLUSHER_MODES, "A stopped flusher is followed by another while its program lives and events wait")
 def test_what_waits_keeps_no_flusher_while_a_service_may_be_stopping(layout: Layout) -> None:
     """The stop would wait for it. Afterwards it stays for what waits."""
     with LoopbackTracker() as tracker:

@@ -18,7 +18,10 @@ from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger, set_aside
 from lastword.spool.orders import Answer, Order
 from tests.support.planted import record, writer_of
+from tests.support.promise import Section, promise
 from tests.support.spools import look
+
+pytestmark = promise(Section.COMMANDS, "The checkpoint is written before the unlink", broken_by="unlink first")
 
 NOW = 1_800_000_000.0
 

@@ -17,7 +17,14 @@ from lastword.spool.ledger import WriterEntry
 from lastword.spool.record import Record
 from lastword.wire.format import Blame, Delivered, Misconfigured, Refused, Retry, Verdict
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.spools import Process, look
+
+pytestmark = promise(
+    Section.FLUSHER_MODES,
+    "A destination in trouble gets one request at a time, also while its address is in doubt",
+    broken_by="a 403 that may be the address taken for an event's own",
+)
 
 EVENTS = 3 * MOST_IN_FLIGHT
 

@@ -21,6 +21,7 @@ from lastword.spool.ledger import Ledger, dropped, set_aside
 from lastword.spool.limits import Limits
 from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer
+from tests.support.promise import Section, promise
 from tests.support.spools import NOW, append_lock_taken, look
 from tests.support.spools import writer_with_segments as writer_of
 
@@ -37,6 +38,7 @@ def names(segments: list[Removable]) -> list[tuple[str, str]]:
     return [(segment.writer.id, segment.name) for segment in segments]
 
 
+@promise(Section.BOUNDED, "The oldest segment is dropped first", broken_by="the youngest first")
 def test_the_oldest_goes_first_whoever_wrote_it(layout: Layout) -> None:
     """Segments go in the order in which they were written, across writers, until the rest fits."""
     ledger = Ledger()
@@ -104,6 +106,11 @@ def test_within_the_limit_nothing_goes(layout: Layout) -> None:
     assert retention.drop_oldest(layout, [watched]) == []
 
 
+@promise(
+    Section.BOUNDED,
+    "An event is too old only by both clocks: its own and the ledger's",
+    broken_by="the ledger's clock not asked",
+)
 @pytest.mark.parametrize(
     ("captured", "seen", "goes"),
     [
@@ -123,6 +130,7 @@ def test_too_old_by_both_clocks(layout: Layout, captured: float, seen: float, go
     assert watched.entry.tally == ({dropped("too old"): 1} if goes else {})
 
 
+@promise(Section.RECOVERY, "No event is dropped for its age before it was tried", broken_by="not checked")
 def test_nothing_is_too_old_before_it_was_tried(layout: Layout) -> None:
     """By a clock that was wrong a new event may seem old: only what has failed once goes for its age."""
     writer, to = Writer.born(layout), Destination(Dsn.parse("booboo+http://TOKEN@127.0.0.1:1/o/p"), 5.0)
@@ -144,6 +152,11 @@ def aged(layout: Layout, *names: str, size: int = 1000) -> None:
         os.utime(path, (NOW - age, NOW - age))
 
 
+@promise(
+    Section.BOUNDED,
+    "Set-aside files stay within their limit at any moment, counted by the disk space they occupy, however "
+    "small they are; damage goes first, and everything dropped is counted",
+)
 def test_what_was_set_aside_is_bounded(layout: Layout) -> None:
     """Damage goes first, then events, of both the oldest; what goes is counted, an event as dropped from then on."""
     aged(layout, "z.record", "a.damaged", "y.record", "b.damaged", "garbage", "x.record")
@@ -164,6 +177,11 @@ def test_what_was_set_aside_is_bounded(layout: Layout) -> None:
     assert Ledger.load(layout).totals.damage_removed == 3
 
 
+@promise(
+    Section.BOUNDED,
+    "Set-aside files stay within their limit at any moment, counted by the disk space they occupy, however "
+    "small they are; damage goes first, and everything dropped is counted",
+)
 @pytest.mark.parametrize("kind", ["damaged", "record"])
 def test_the_bound_holds_while_something_is_set_aside(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -186,6 +204,11 @@ def test_the_bound_holds_while_something_is_set_aside(
     assert ledger.totals.damage_removed + ledger.totals.tally[dropped("set aside full")] == gone
 
 
+@promise(
+    Section.BOUNDED,
+    "Set-aside files stay within their limit at any moment, counted by the disk space they occupy, however "
+    "small they are; damage goes first, and everything dropped is counted",
+)
 def test_room_is_what_files_occupy(layout: Layout) -> None:
     """A sparse file of a terabyte, which is none of ours, pushes nothing out; what cannot be removed stops nothing."""
     aged(layout, "a.damaged", "b.damaged", "c.record")

@@ -11,6 +11,7 @@ from lastword.flusher import schedule
 from lastword.flusher.schedule import Fate
 from lastword.spool.ledger import DestinationHealth
 from lastword.wire.format import Blame, Delivered, Misconfigured, Refused, Retry, Verdict
+from tests.support.promise import Section, promise
 
 NOW = 1_000_000_000.0
 
@@ -80,6 +81,11 @@ def test_what_the_tracker_asks_for(verdict: Retry, after: float | None, pause: f
     assert health.not_before == NOW + pause
 
 
+@promise(
+    Section.RECOVERY,
+    "Retry-After stands when requests already on their way succeed",
+    broken_by="a success ends the wait",
+)
 def test_what_others_bring_back_does_not_end_a_wait_that_was_asked_for() -> None:
     """Several are on their way when it is said: neither those that pass nor those that fail make it any shorter."""
     health = DestinationHealth()
@@ -125,6 +131,7 @@ def test_one_event_says_little_against_the_others() -> None:
     assert schedule.pause_limit(CUT, health, now) == 30
 
 
+@promise(Section.RECOVERY, "Delivery resumes within the duration of the outage or three seconds, whichever is longer")
 @pytest.mark.parametrize("verdict", [DOWN, BUSY, CUT])
 @pytest.mark.parametrize("lasts", [0.0, 1.0, 2.0, 8.0, 30.0, 60.0, 3600.0])
 def test_after_an_outage(verdict: Verdict, lasts: float) -> None:
@@ -139,6 +146,11 @@ def test_after_an_outage(verdict: Verdict, lasts: float) -> None:
         assert now - NOW - lasts <= min(max(2.5, lasts - 0.5), 59.5)
 
 
+@promise(
+    Section.RECOVERY,
+    "A thousand hosts in one outage try less than once a second each",
+    broken_by="half a second at least",
+)
 @pytest.mark.parametrize("verdict", [DOWN, BUSY, WRONG])
 def test_a_thousand_hosts_in_one_outage(verdict: Verdict) -> None:
     """Each tries less than once a second, however often it has a reason to; all together too, as they drift apart."""
@@ -207,6 +219,11 @@ def test_what_becomes_of_an_event(verdict: Verdict, suspicions: int, fate: Fate)
     assert schedule.fate(verdict, suspicions) is fate
 
 
+@promise(
+    Section.BAD_EVENT,
+    "Three different failing events mean that the address is wrong",
+    broken_by="one event counted three times",
+)
 @pytest.mark.parametrize(
     ("verdict", "last_success_at", "misconfigured"),
     [

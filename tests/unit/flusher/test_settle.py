@@ -14,6 +14,7 @@ from lastword.spool.ledger import DELIVERED, Ledger, dropped
 from lastword.spool.reader import list_segments
 from lastword.spool.record import encode_event, frame
 from lastword.spool.writer import Writer
+from tests.support.promise import Section, promise
 from tests.support.spools import look
 
 NOW = 1_800_000_000.0
@@ -127,6 +128,11 @@ def test_a_writer_that_only_seemed_dead(desk: Desk) -> None:
     assert [line.event_id for line in desk.watched.waiting()] == ["cd" * 16]
 
 
+@promise(
+    Section.NOT_LOST,
+    "Records written around the unlink of their segment are rescued",
+    broken_by="no second read of the unlinked file",
+)
 def test_what_was_written_after_the_last_look_is_not_taken_for_settled(desk: Desk) -> None:
     """The part of a segment that nobody has read yet is rescued, although it was there at the unlink."""
     desk.append(1)

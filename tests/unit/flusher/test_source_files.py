@@ -12,6 +12,13 @@ from lastword.event import Event
 from lastword.flusher.files_of_reports import with_source_of_files
 from lastword.wire.backtrace_prepared import LITTLE_SOURCE, PREPARED, prepared_of
 from tests.support.events import destination, exception, exception_event, frame
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BACKTRACEPYTHON,
+    "Source and large files are sent as they were at the capture",
+    broken_by="time and size, or device and inode, not compared",
+)
 
 UNSCRUBBED = destination("backtrace+http://127.0.0.1:1?token=TOKEN").with_options(scrub="off")
 

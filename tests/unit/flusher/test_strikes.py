@@ -9,8 +9,20 @@ import pytest
 
 from lastword.flusher.strikes import SIZE, InFlight, Strikes
 from lastword.spool.layout import Layout
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BAD_EVENT,
+    "Reboots, exits and verdicts count against no event",
+    broken_by="boot id not compared; nothing said at leaving; strikes kept after a verdict",
+)
 
 
+@promise(
+    Section.BAD_EVENT,
+    "A flusher's death counts against an event only when it was sent alone",
+    broken_by="every death counts",
+)
 def test_what_was_being_sent_is_suspect_and_no_more(layout: Layout) -> None:
     """A death with several on their way accuses none of them; each is to be sent alone."""
     Strikes(layout).sends("a", ["a", "b"])

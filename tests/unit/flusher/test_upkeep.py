@@ -29,6 +29,7 @@ from lastword.spool.record import encode_event
 from lastword.spool.writer import Writer
 from lastword.testing import LoopbackTracker
 from tests.support.events import message_event
+from tests.support.promise import Section, promise
 from tests.support.spools import NOW, Process, look, writer_with_segments
 
 HERE, THERE = (Destination(Dsn.parse(f"booboo+http://TOKEN@127.0.0.1:{port}/o/p"), 5.0) for port in (1, 2))
@@ -183,6 +184,7 @@ def test_what_the_program_did_not_want_is_no_loss() -> None:
     }
 
 
+@promise(Section.BOUNDED, "Losses are reported once an hour", broken_by="no interval")
 @pytest.mark.parametrize(
     ("told_at", "news"),
     [(0.0, 5), (NOW - 3600, 5), (NOW - 3599, 0), (NOW, 0), (NOW + 100, 5)],
@@ -236,6 +238,11 @@ def test_the_tracker_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert accounts.writers == []  # its own too, although this process is alive
 
 
+@promise(
+    Section.NO_BURDEN,
+    "A flusher sends its own report of losses before it leaves",
+    broken_by="its writer counts as alive as long as its process",
+)
 def test_a_flusher_leaves_behind_a_report_of_its_own(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """It tells of losses in the very look after which it leaves: it leads once more, sends that, and then does leave.
     Its writer is not its process's for life.
@@ -255,6 +262,11 @@ def test_a_flusher_leaves_behind_a_report_of_its_own(layout: Layout, monkeypatch
     assert read_accounts(layout.spool).writers == []
 
 
+@promise(
+    Section.BOUNDED,
+    "Losses are reported to every destination that takes events, as soon as one does",
+    broken_by="one in trouble counts too; only the first; counted as reported although none was recorded",
+)
 @pytest.mark.parametrize(
     "health",
     [None, DestinationHealth(), DestinationHealth(last_success_at=NOW, failures=1)],
@@ -284,6 +296,7 @@ def test_losses_wait_until_a_destination_takes_events(
     assert sorted(desk.reports()) == [(HERE.key, "spool full 2"), (HERE.key, "spool full 3")]
 
 
+@promise(Section.BOUNDED, "Losses are reported to every destination that takes events, as soon as one does")
 def test_losses_are_reported_to_every_destination_that_takes_events(desk: Desk, layout: Layout, ticks: Ticks) -> None:
     """One that cannot be written to keeps no other from it; if no report was recorded, the next minute tries again."""
     desk.ledger.totals.tally[dropped("spool full")] = 3

@@ -17,6 +17,15 @@ import pytest
 from lastword import diagnostics
 from lastword.capture.source import is_own_file
 from lastword.hooks.catch import Catch
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.FAILURES,
+    "`catch` reports and changes nothing",
+    broken_by="coroutine or generator as a function, of either kind; every BaseException; our frames "
+    "shown; partials and `__call__` not looked through; a descriptor called; the thrown "
+    "exception kept in a variable; a generator returned by a plain function left alone",
+)
 
 
 class Reports:

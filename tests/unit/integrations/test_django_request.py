@@ -8,6 +8,13 @@ from typing import Any
 import pytest
 
 from lastword.integrations.django import read_request
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BEFORE_DISK,
+    "An unreadable part of a request costs only itself; the headers of its body are reported",
+    broken_by="one unreadable part raises for all; `CONTENT_TYPE` not a header; `username` not asked",
+)
 
 META = {
     "CONTENT_TYPE": "application/json",

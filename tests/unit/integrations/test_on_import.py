@@ -13,6 +13,11 @@ import pytest
 from lastword import diagnostics
 from lastword.integrations import patching
 from lastword.integrations.patching import when_imported
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BOOBOO, "Noticing an import changes nothing about the module", broken_by="its loader not restored"
+)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from lastword.spool.lock import LifetimeLock
 from lastword.spool.start import StartState
 from lastword.version import __version__
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 
 BY_PROCESS = Choice(Mode.PROCESS, Mode.THREAD)
 ONLY_BY_PROCESS = Choice(Mode.PROCESS, Mode.PROCESS)
@@ -267,6 +268,7 @@ def test_a_start_on_a_full_disk(layout: Layout, spawned: list[Layout], monkeypat
     assert len(spawned) == 3
 
 
+@promise(Section.FLUSHER_MODES, "After three failed starts a thread sends", broken_by="no fallback; fallback always")
 def test_after_three_starts_that_came_to_nothing_a_thread_sends(layout: Layout, spawned: list[Layout]) -> None:
     """Where processes start and never come to lead, the fourth try is a thread of our own, said once."""
     diagnostics.forget()

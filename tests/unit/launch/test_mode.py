@@ -10,6 +10,11 @@ import pytest
 
 from lastword.launch import mode
 from lastword.launch.mode import Circumstances, Mode, choose, observe, stops_between_calls, threads_run_under
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.FLUSHER_MODES, "Each rule that chooses how the flusher runs is obeyed", broken_by="each rule removed"
+)
 
 ORDINARY = Circumstances()
 

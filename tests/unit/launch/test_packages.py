@@ -14,7 +14,15 @@ import pytest
 
 from lastword.launch.packages import PACKAGES, places_of_packages
 from tests.support import needs
+from tests.support.promise import Section, promise
 from tests.support.raising import Switch
+
+pytestmark = promise(
+    Section.FLUSHER_MODES,
+    "The flusher imports packages from where the program would, from installed directories only, never "
+    "from one that other users can write to",
+    broken_by="metadata alone counts, or modules; modes, owners not checked; relative entries taken",
+)
 
 NOBODY = 65534
 

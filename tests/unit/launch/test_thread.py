@@ -20,6 +20,9 @@ from lastword.native import start_on_own_stack
 from lastword.spool import start
 from lastword.spool.layout import Layout
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
+
+pytestmark = promise(Section.FLUSHER_MODES, "Threads of lastword have enough stack, however small the program's is")
 
 request_id = contextvars.ContextVar("request_id", default="none")
 
@@ -81,6 +84,11 @@ def test_a_thread_that_left_can_be_followed_by_another(layout: Layout) -> None:
         assert len(leading.began) == count
 
 
+@promise(
+    Section.FLUSHER_MODES,
+    "A forked child starts its own flusher thread, and a fork waits for running imports",
+    broken_by="key without pid; no guard",
+)
 def test_after_a_fork_the_child_begins_its_own(layout: Layout) -> None:
     """A fork takes no thread along, whatever the parent's memory says; and the parent's end is not the child's."""
     leading = Leading()
@@ -101,6 +109,7 @@ def test_after_a_fork_the_child_begins_its_own(layout: Layout) -> None:
     starter.leave()
 
 
+@promise(Section.FLUSHER_MODES, "A forked child starts its own flusher thread, and a fork waits for running imports")
 def test_a_fork_waits_until_nothing_is_being_imported(layout: Layout) -> None:
     """A child forked in the midst of an import finds that module's lock held for ever."""
     importing, go_on, forked = threading.Event(), threading.Event(), threading.Event()
@@ -168,6 +177,7 @@ def test_what_cannot_be_imported_is_told_and_not_tried_at_every_capture(layout: 
     diagnostics.forget()
 
 
+@promise(Section.FLUSHER_MODES, "Events captured during a pause are sent when it is over")
 def test_a_flusher_that_breaks_down_goes_on_after_the_pause(layout: Layout) -> None:
     """In the same thread, whether or not anything is captured; so does one that is asked for during a pause."""
     began = []

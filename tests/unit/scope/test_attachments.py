@@ -19,6 +19,7 @@ from lastword.scope.attachments import MAX_ATTACHMENTS, MAX_DATA, Wanted, attach
 from lastword.scope.context import add_attachment, attachments, new_scope
 from lastword.spool.record import MAX_BODY, MAX_RECORD, encode_event
 from tests.support.events import exception_event
+from tests.support.promise import Section, promise
 from tests.support.second_user import VICTIM, as_user, open_ground
 
 MAX_FILE = 1 << 20
@@ -52,6 +53,11 @@ def in_new_context(run: Callable[[], Any]) -> Any:
     return contextvars.Context().run(run)
 
 
+@promise(
+    Section.ATTACHMENTS,
+    "Attaching a pipe neither waits nor wakes its writer",
+    broken_by="no check for a regular file; no check before it is opened",
+)
 class TestFiles:
     """They are read at the capture."""
 
@@ -146,6 +152,7 @@ def _fail(*_: object, **__: object) -> int:
     raise OSError(24, "Too many open files")
 
 
+@promise(Section.ATTACHMENTS, "Attachments are stored in the event's record")
 class TestData:
     """It is copied by the call."""
 
@@ -179,6 +186,11 @@ class TestData:
         assert copies() == ([("attachment", b"ac")] if type(odd) is memoryview else [])
 
 
+@promise(
+    Section.ATTACHMENTS,
+    "Attachments are stored in the event's record",
+    broken_by="room not counted; no limit of ten; data kept whatever its size",
+)
 class TestRoom:
     """All of it stands in one record."""
 

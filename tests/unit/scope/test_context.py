@@ -35,6 +35,7 @@ from lastword.scope.context import (
     set_transaction,
     set_user,
 )
+from tests.support.promise import Section, promise
 from tests.support.scopes import crumbs, in_new_context
 
 
@@ -298,6 +299,7 @@ class TestLevel:
 class TestNewScope:
     """What is set inside is forgotten behind it."""
 
+    @promise(Section.CONTEXT, "What a scope set is forgotten after it", broken_by="the scope not reset")
     def test_everything_is_as_it_was(self) -> None:
         """Breadcrumbs too; and inside everything from outside is there."""
 
@@ -327,6 +329,11 @@ class TestNewScope:
         assert before == inside == after
         assert level == "info"
 
+    @promise(
+        Section.CONTEXT,
+        "A scope that is left in another context changes nothing there",
+        broken_by="the previous values set, wherever it is left",
+    )
     def test_left_in_another_context_it_carries_nothing_over(self) -> None:
         """What was set where it was entered is nothing to where it is left."""
         scope = new_scope()

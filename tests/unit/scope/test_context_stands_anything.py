@@ -35,6 +35,7 @@ from lastword.scope.context import (
 )
 from lastword.spool.record import MAX_RECORD, encode_event
 from tests.support import events
+from tests.support.promise import Section, promise
 from tests.support.scopes import in_new_context
 
 CALLS: list[Callable[[Any], None]] = [
@@ -115,6 +116,11 @@ def test_what_is_endless_is_cut(call: Callable[[Any], None]) -> None:
         assert len(json.dumps(in_new_context(run))) < 40_000
 
 
+@promise(
+    Section.CONTEXT,
+    "An event with context of the largest size fits into a record",
+    broken_by="breadcrumbs without a total bound",
+)
 def test_with_all_of_it_at_its_largest_an_event_fits_into_a_record(settings: CaptureSettings) -> None:
     """Beside stacks and variables that take all of their room."""
     text = "\U0001f4a5" * 2000
@@ -135,6 +141,11 @@ def test_with_all_of_it_at_its_largest_an_event_fits_into_a_record(settings: Cap
     assert len(encode_event(event["id"], None, event)) <= MAX_RECORD - EVENT_ROOM
 
 
+@promise(
+    Section.CONTEXT,
+    "With a full stack the calls that set context raise nothing",
+    broken_by="the note of a failure not guarded",
+)
 def test_a_full_stack_raises_nothing_from_inside() -> None:
     """Where there is room for a call but not for what it does."""
 

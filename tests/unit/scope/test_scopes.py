@@ -18,6 +18,14 @@ from lastword.integrations.reporting import WorkScope, current_work
 from lastword.scope import breadcrumbs
 from lastword.scope.breadcrumbs import add_breadcrumb
 from lastword.scope.context import add_attachment, attachments, current, in_new_scope, new_scope, set_tag, set_user
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.CONTEXT,
+    "A closed scope no longer counts, whatever the order, context or thread of closing",
+    broken_by="not marked; only where it cannot be restored; taken for the innermost one; breadcrumbs "
+    "not separated by scopes; a variable set during garbage collection",
+)
 
 
 def seen() -> tuple[Any, dict[str, str], list[str], int]:
@@ -186,6 +194,11 @@ def test_a_context_that_the_consumer_of_a_generator_has_copied() -> None:
     assert context.run(seen) == seen() == CONSUMER
 
 
+@promise(
+    Section.CONTEXT,
+    "A task that was started in a scope keeps that scope's values",
+    broken_by="marked also where it is closed in order",
+)
 def test_a_task_keeps_what_was_set_where_it_was_started() -> None:
     """It is work that was begun inside, and may well fail after it."""
 

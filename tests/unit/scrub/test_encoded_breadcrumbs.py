@@ -16,6 +16,7 @@ from lastword.event_json import EncodedList, own_copy
 from lastword.scope.breadcrumbs import add_breadcrumb, current
 from lastword.scrub import Rules, scrub
 from tests.support.events import message_event
+from tests.support.promise import Section, promise
 from tests.unit.scrub.test_texts import HARMLESS, SECRETS
 
 RULES = {
@@ -59,6 +60,11 @@ crumbs = st.fixed_dictionaries(
 )
 
 
+@promise(
+    Section.BEFORE_DISK,
+    "Breadcrumbs that are already JSON lose the same secrets",
+    broken_by="`\\u2026` does not end a cut token; letters like the long s not considered; names with dots forgotten",
+)
 @settings(deadline=None)
 @given(st.lists(crumbs, max_size=4))
 def test_they_are_scrubbed_like_any_list(trail: list[Any]) -> None:

@@ -14,6 +14,13 @@ from hypothesis import strategies as st
 from lastword.config import Config
 from lastword.scrub import Rules, is_sensitive
 from tests.support.growth import grows_with_its_length
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BEFORE_DISK,
+    "A secret with its name in a text is scrubbed in every known form; look-alikes stay readable; JSON stays JSON",
+    broken_by="one finder left out; JSON as any text; `author` taken for a secret; a chain of dots followed to its end",
+)
 
 RULES = Rules(Config())
 S = "hunter2"

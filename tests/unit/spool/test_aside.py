@@ -11,6 +11,7 @@ import pytest
 from lastword.spool import aside
 from lastword.spool.layout import Layout
 from lastword.spool.record import MAX_RECORD
+from tests.support.promise import Section, promise
 
 WRITER = "a" * 32
 SEGMENT = b"first\nsecond\nthird\n"
@@ -48,6 +49,11 @@ def test_of_too_much_the_beginning(layout: Layout) -> None:
     assert content == SEGMENT + bytes(MAX_RECORD - len(SEGMENT))
 
 
+@promise(
+    Section.NOT_LOST,
+    "A flusher killed while it sets something aside leaves no half-written file that stays or blocks another",
+    broken_by="the unfinished file left in place; a new file that must not exist yet",
+)
 def test_what_a_kill_has_left_of_one(layout: Layout) -> None:
     """It neither is in the way of the same file, nor stays where another file takes its place, or none."""
     left = [Path(layout.set_aside) / name for name in ("x.record.aside", "y.damaged.aside")]

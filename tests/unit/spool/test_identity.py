@@ -14,7 +14,10 @@ import pytest
 from lastword.spool import identity
 from tests.support import needs
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 from tests.support.spools import directory_of_a_writer
+
+pytestmark = promise(Section.BOUNDED, "A process that replaces itself by `exec` leaves no writer that counts as alive")
 
 LINUX = needs.capability(sys.platform.startswith("linux"), "/proc")
 

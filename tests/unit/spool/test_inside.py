@@ -15,7 +15,14 @@ from lastword.event import new_id
 from lastword.spool import inside
 from lastword.spool.layout import Layout, move_away, open_in_place, read_small_file, remove_directory, write_whole_file
 from lastword.spool.reader import list_segments
+from tests.support.promise import Section, promise
 from tests.support.second_user import ROOT
+
+pytestmark = promise(
+    Section.PRIVATE,
+    "Nothing is read, written or removed through a link, in another user's file or under a foreign name",
+    broken_by="O_NOFOLLOW left out; owner not compared; names not checked",
+)
 
 WRITER = "0" * 32
 STRANGER = 12345
@@ -173,6 +180,7 @@ def test_a_directory_of_another_user(layout: Layout, whose: str) -> None:
     assert seen(Path(layout.spool)) == before
 
 
+@promise(Section.PRIVATE, "A leader works only in the spool it began with", broken_by="no descriptor kept")
 def test_who_leads_works_where_it_began(layout: Layout, tmp_path: Path) -> None:
     """What is put in the place of the spool meanwhile is not touched, be it a spool of this very user."""
     other = Layout(str(tmp_path / "other"))
@@ -191,6 +199,11 @@ def test_who_leads_works_where_it_began(layout: Layout, tmp_path: Path) -> None:
     assert Path(layout.leader).read_bytes() == b"other"
 
 
+@promise(
+    Section.PRIVATE,
+    "A command that reads a directory keeps reading the same one when it is exchanged",
+    broken_by="nothing kept",
+)
 @pytest.mark.parametrize("path", ["", "writers", f"writers/{WRITER}"])
 def test_who_looks_at_many_things_stays_in_one_directory(layout: Layout, path: str) -> None:
     """What takes its place meanwhile is not looked at, nor is it afterwards what it was."""
@@ -208,6 +221,11 @@ def test_who_looks_at_many_things_stays_in_one_directory(layout: Layout, path: s
     assert os.listdir("/proc/self/fd") == before
 
 
+@promise(
+    Section.PRIVATE,
+    "A spool inside another spool is kept apart from it",
+    broken_by="only the beginning of the path compared",
+)
 def test_a_spool_in_a_spool_is_another(layout: Layout) -> None:
     """What is kept of the outer one is not taken for the inner one."""
     inner = Layout(layout.base)
@@ -229,6 +247,11 @@ def test_what_cannot_be_kept_is_come_to_by_the_path(layout: Layout, target: Path
             assert inside.listdir(layout.writers) == [WRITER]
 
 
+@promise(
+    Section.PRIVATE,
+    "Nothing is changed below a directory that root only reads",
+    broken_by="the owner not compared below the kept directory",
+)
 @ROOT
 def test_nothing_is_changed_where_root_only_looks(layout: Layout) -> None:
     """Below what is kept to look at the spool of another user, too."""

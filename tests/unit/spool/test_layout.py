@@ -18,6 +18,7 @@ from lastword.spool.layout import (
 )
 from lastword.spool.places import Place, candidates, existing, find, first_usable
 from tests.support import needs
+from tests.support.promise import Section, promise
 from tests.support.second_user import VICTIM, as_user, open_ground
 from tests.support.spools import directory_of_a_writer
 
@@ -174,6 +175,7 @@ def test_mending_makes_what_is_missing_and_no_spool(tmp_path: Path) -> None:
     assert Path(layout.birth).is_symlink()
 
 
+@promise(Section.DAMAGE, "A FIFO in the spool keeps nobody waiting", broken_by="no O_NONBLOCK")
 def test_a_fifo_keeps_nobody_waiting(tmp_path: Path) -> None:
     """What is no regular file is not opened, whatever for."""
     v1 = tmp_path / "v1"
@@ -208,6 +210,7 @@ def test_another_users_file_is_not_written_to(tmp_path: Path) -> None:
             open_private(str(file), flags)
 
 
+@promise(Section.PLACE, "Another user's file in a spool is ignored", broken_by="the owner checked only before writing")
 @ROOT
 def test_another_users_file_is_not_read() -> None:
     """What others have put in a spool's place says nothing, whoever may read it."""

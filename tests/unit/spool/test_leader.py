@@ -19,6 +19,7 @@ from lastword.spool.layout import Layout
 from lastword.version import __version__
 from tests.support import needs
 from tests.support.programs import wait_until
+from tests.support.promise import Section, promise
 
 
 @needs.capability(sys.platform.startswith("linux"), "/proc")
@@ -38,6 +39,11 @@ def test_stopped_and_continued(layout: Layout) -> None:
         os.waitpid(pid, 0)
 
 
+@promise(
+    Section.BOUNDED,
+    "A frozen or hanging leader is reported",
+    broken_by="no sign of life given; only late signs counted",
+)
 @pytest.mark.parametrize("pid", [0, os.getpid()], ids=["in another pid namespace", "visible"])
 def test_one_that_gives_no_sign_any_more(layout: Layout, pid: int) -> None:
     """Frozen, hanging or not visible: who leads gives signs, and who has given none for a while stands still, whatever
@@ -58,6 +64,7 @@ def test_one_that_gives_no_sign_any_more(layout: Layout, pid: int) -> None:
     assert not leader.stands_still(layout, pid)
 
 
+@promise(Section.BOUNDED, "A frozen or hanging leader is reported")
 def test_who_leads_gives_signs(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that has nothing to do."""
     monkeypatch.setattr(leader, "SIGN_INTERVAL", 0.0)
@@ -74,6 +81,11 @@ def test_who_leads_gives_signs(layout: Layout, monkeypatch: pytest.MonkeyPatch) 
     assert time.time() - os.stat(layout.leader).st_mtime < 10
 
 
+@promise(
+    Section.RECOVERY,
+    "After a clock change the leader's next sign of life is on time",
+    broken_by="by the elapsed time alone",
+)
 @pytest.mark.parametrize("ahead", [-8 * 3600.0, 8 * 3600.0])
 def test_who_leads_goes_by_a_clock_that_is_set(layout: Layout, monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
     """At its next look it gives a sign by that clock, so that nobody takes it for one that stands still."""

@@ -20,6 +20,7 @@ from lastword.descriptors import close_if_same
 from lastword.event import new_id
 from lastword.spool import lock as lock_module
 from lastword.spool.lock import LifetimeLock, holder
+from tests.support.promise import Section, promise
 
 
 @pytest.fixture
@@ -306,6 +307,11 @@ class TimeLimit(BaseException):
     """Raised by a signal handler."""
 
 
+@promise(
+    Section.FAILURES,
+    "An interrupted lock attempt leaves the lock free",
+    broken_by="the file closed after failures alone",
+)
 @pytest.mark.parametrize("inside", ["__init__", "identities_by_path"])
 def test_an_interruption_while_it_is_taken_leaves_it_to_others(path: str, inside: str) -> None:
     """At each line of what follows the locking; this process, which knew of no lock, would hold it."""

@@ -10,6 +10,7 @@ import pytest
 
 from lastword.spool.reader import Line, list_segments, read_lines, read_record
 from lastword.spool.record import MAX_RECORD, Damage, Record, encode_event, frame, parse_head
+from tests.support.promise import Section, promise
 from tests.support.spools import directory_of_a_writer
 
 
@@ -69,6 +70,7 @@ def test_a_line_of_any_length_is_one_damage(directory: Path) -> None:
     assert seqs([one, two]) == [1, 2]
 
 
+@promise(Section.DAMAGE, "Nothing beyond the size limit of a segment is read", broken_by="no limit")
 @pytest.mark.parametrize("finished", [True, False])
 def test_what_lies_beyond_a_segment_is_not_looked_at(directory: Path, finished: bool) -> None:
     """A sparse file of a terabyte costs no more than one of some megabytes, and is one damage with what it held."""
@@ -139,6 +141,7 @@ def untouched(first: int, last: int) -> list[int]:
     return [seq for seq in (1, 2, 3) if BOUNDS[seq] <= first or last <= BOUNDS[seq - 1]]
 
 
+@promise(Section.DAMAGE, "A flipped bit costs only its own record", broken_by="checksum not compared")
 @pytest.mark.parametrize("bit", range(8))
 def test_a_bit_flipped_anywhere(directory: Path, bit: int) -> None:
     """Whichever bit of a segment is turned, all records but the one that it belongs to are read, once, in order."""
@@ -168,6 +171,9 @@ def test_bytes_taken_out_anywhere(directory: Path, length: int) -> None:
         assert len(found) == len(set(found))
 
 
+@promise(
+    Section.DAMAGE, "A segment cut anywhere gives all whole records before the cut", broken_by="the torn end left out"
+)
 def test_cut_anywhere(directory: Path) -> None:
     """Wherever a segment ends, what is whole before that is read; the last record may do without its newline."""
     for length in range(len(SEGMENT)):
@@ -177,6 +183,11 @@ def test_cut_anywhere(directory: Path) -> None:
 HEAD = b'{"c":"00000000","n":1,"to":null,"id":"%032d","kind":"event","event":{"id":"' % 0
 
 
+@promise(
+    Section.DAMAGE,
+    "Adjacent damage counts as one and no byte of it is read twice",
+    broken_by="each line its own; lines checked one by one",
+)
 @pytest.mark.parametrize(
     "unit",
     [
@@ -222,6 +233,7 @@ def test_damage_that_lies_together_is_one(directory: Path, unit: bytes) -> None:
     assert looked_at < 3 * len(content)  # a line as a whole, and then its pieces
 
 
+@promise(Section.DAMAGE, "Adjacent damage counts as one and no byte of it is read twice")
 def test_damage_between_records_is_as_much_as_there_is(directory: Path) -> None:
     """A record in between parts it, an empty line does not; and what came since the last look is another one."""
     path = directory / "000001.seg"

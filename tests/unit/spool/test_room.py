@@ -8,6 +8,11 @@ import pytest
 
 from lastword.spool import room as room_module
 from lastword.spool.room import Room, Sight
+from tests.support.promise import Section, promise
+
+pytestmark = promise(
+    Section.BEFORE_DISK, "The fill level of the spool counts pending events only and is seconds old at most"
+)
 
 
 class Spool:

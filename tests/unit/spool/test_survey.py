@@ -14,11 +14,17 @@ from lastword.spool.limits import Limits
 from lastword.spool.lock import LifetimeLock
 from lastword.spool.room import survey
 from lastword.spool.writer import Writer
+from tests.support.promise import Section, promise
 from tests.support.spools import writer_with_segments
 
 MIB = 1 << 20
 
 
+@promise(
+    Section.BOUNDED,
+    "Only a flusher removes segments",
+    broken_by="a writer drops the oldest segments where nobody leads",
+)
 def test_nobody_but_a_flusher_removes_anything(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that finds no room settles nothing and unlinks nothing, whether one leads or not: the writer of a
     segment that only looks dead may be between its check and its write, and who removes it has to look once more.
@@ -54,6 +60,11 @@ def test_writers_stop_where_nobody_makes_room(layout: Layout, segments: int, lim
     assert survey(layout, Limits(spool=limit)).room
 
 
+@promise(
+    Section.BEFORE_DISK,
+    "The fill level of the spool counts pending events only and is seconds old at most",
+    broken_by="the size of all files; share ignored; no fresh check",
+)
 def test_full_is_what_waits(layout: Layout) -> None:
     """Not what was sent and stays in the file, for its writer still writes to it; that makes the limit the smaller."""
     writer = writer_with_segments(layout, 1, 8 * MIB)

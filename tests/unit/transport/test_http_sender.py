@@ -28,6 +28,7 @@ from tests.support.loopback_servers import (
     servers,
     silent,
 )
+from tests.support.promise import Section, promise
 
 #: Seconds: what a test grants a server that never answers.
 BRIEFLY = 0.3
@@ -112,6 +113,7 @@ def test_an_endless_answer_is_not_read_to_its_end(serve: Serve, sender: HttpSend
     assert not could_send_it_all.is_set()
 
 
+@promise(Section.NETWORK, "The body of a redirect is not read to its end", broken_by="requests' own redirect handling")
 def test_an_endless_redirect_is_not_read_to_its_end(serve: Serve, sender: HttpSender) -> None:
     """Nor is what a tracker says while it sends us elsewhere."""
     was_stopped = threading.Event()
@@ -219,6 +221,11 @@ def test_a_body_that_stops_short_still_has_its_status(serve: Serve, sender: Http
     assert (reply.status, reply.body) == (202, b"part")
 
 
+@promise(
+    Section.HOSTILE_INPUT,
+    "An answer with an unreadable body counts by its status",
+    broken_by="OverflowError let through",
+)
 @pytest.mark.parametrize(
     "rest",
     [
@@ -239,6 +246,7 @@ def test_a_body_that_cannot_be_read_still_has_its_status(serve: Serve, sender: H
     assert sender.send(HttpRequest(serve(answer).url, b"x"), within(PATIENCE)).status == 202
 
 
+@promise(Section.NETWORK, "An answer that drips is given up", broken_by="no deadline")
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: "])
 def test_a_head_that_drips_is_not_waited_for(serve: Serve, sender: HttpSender, head: bytes) -> None:
     """Though each byte of it comes in time, the answer as a whole does not: it may have arrived all the same."""
@@ -342,6 +350,7 @@ def test_a_connection_that_takes_only_part_of_the_request_is_not_ambiguous(serve
     assert not raised.value.ambiguous
 
 
+@promise(Section.NETWORK, "An upload that drips is given up", broken_by="no limit for the whole upload")
 def test_an_upload_that_drips_is_broken_off(serve: Serve, sender: HttpSender, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though each block of it is taken in time; a tracker that has a part of an event does not have it."""
 

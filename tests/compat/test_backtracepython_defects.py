@@ -204,7 +204,7 @@ def _expected(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_defect_of_the_original_is_none_of_the_drop_in(name: str, tmp_path: Path) -> None:
+def test_defect_of_the_original_is_fixed_in_the_drop_in(name: str, tmp_path: Path) -> None:
     """The original fails what the drop-in keeps, in the same program."""
     program, kept = DEFECTS[name]
     assert not _is_kept(kept, run_with(ORIGINAL, program, tmp_path / "theirs"))
@@ -251,7 +251,7 @@ class TestAnOutage:
 
 
 def test_no_shell_is_started_at_import(tmp_path: Path) -> None:
-    """B-19: where there is none, the original cannot even be imported."""
+    """B-19: without a shell the original cannot even be imported."""
     for package, status in ((ORIGINAL, 1), (DROP_IN, 0)):
         program = (
             "import subprocess\ndef refuse(*arguments, **options): raise FileNotFoundError('/bin/sh')\n"

@@ -67,9 +67,7 @@ WAYS_TO_FORK = {
 
 @pytest.mark.parametrize("way", WAYS_TO_FORK)
 def test_a_forked_child_reports_as_itself(way: str, tmp_path: Path) -> None:
-    """Handled exceptions, messages, and what nobody catches: with the child's own pid, name and session, however it was
-    made and ends.
-    """
+    """Handled exceptions, messages and uncaught exceptions have the child's own pid, name and session."""
 
     def wait(tracker: LoopbackTracker, process: subprocess.Popen[str]) -> None:
         process.wait(60)
@@ -103,7 +101,7 @@ ENDS = {
 
 @pytest.mark.parametrize("way", ENDS)
 def test_a_report_outlives_its_process_and_an_outage(way: str, tmp_path: Path) -> None:
-    """Ended right after the call, while nobody listens: it arrives once somebody does."""
+    """The process ends right after the call, during an outage; the report arrives when that is over."""
     end, status = ENDS[way]
 
     program = (
@@ -116,8 +114,8 @@ def test_a_report_outlives_its_process_and_an_outage(way: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("end", ["", "bt.finalize()\nbt.finalize()\n"], ids=["exit", "finalize"])
-def test_the_end_does_not_wait_longer_than_it_may_for_a_tracker_that_hangs(end: str, tmp_path: Path) -> None:
-    """It takes `exit_timeout`, and what was pending then is sent all the same."""
+def test_exit_with_a_hanging_tracker_takes_at_most_exit_timeout(end: str, tmp_path: Path) -> None:
+    """The end of the program takes `exit_timeout`; pending reports are sent later."""
     took = []
 
     def hang(tracker: LoopbackTracker, process: subprocess.Popen[str]) -> None:
@@ -224,8 +222,8 @@ def test_celery(tmp_path: Path) -> None:
         wait_until_no_flusher(tmp_path / "spool")
 
 
-def test_a_large_file_that_vanishes_costs_no_report(tmp_path: Path) -> None:
-    """Nor does one that nobody would take; what did not come is named, what is there comes."""
+def test_report_is_sent_without_a_large_file_that_vanished(tmp_path: Path) -> None:
+    """Files that vanished, or are too large for any tracker, are named; the others arrive."""
     program = """
 for name, size in (("large.bin", 3 << 20), ("gone.bin", 3 << 20), ("huge.bin", 65 << 20), ("small.txt", 5)):
     open(name, "wb").truncate(size)

@@ -324,7 +324,7 @@ def test_the_same_reports_arrive(name: str, tmp_path: Path) -> None:
     assert _text(in_order(ours)) == _text(in_order(theirs))
 
 
-def test_debugging_changes_what_is_said_and_no_report(tmp_path: Path) -> None:
+def test_debug_options_change_output_and_no_report(tmp_path: Path) -> None:
     """Guide 6, the last of its options: both say something of each report on standard error, and the traceback."""
     program = FAIL + "initialize(debug_backtrace=True)\nbt.send_report('one')\nfail()"
     outcomes = [run_with(package, program, tmp_path / "program", reports=2) for package in (ORIGINAL, DROP_IN)]

@@ -23,7 +23,7 @@ LEFT_OUT = (".attributes.", ".report_queue", ".request_handler", ".source_code_h
 CALLS = [call for call in calls_of(ORIGINAL) if not call.module.startswith(LEFT_OUT)]
 
 
-def test_all_calls_of_the_original_are_looked_at() -> None:
+def test_all_calls_of_the_original_are_compared() -> None:
     """Those that its guide names, and those of its client and its reports, are among what was found in it."""
     found = {str(call) for call in CALLS}
     assert found >= {":initialize", ":finalize", ":send_last_exception", ":send_report", ":version"}
@@ -36,7 +36,7 @@ def test_a_call_takes_the_same_arguments(call: Call) -> None:
     assert parameters(call.of(DROP_IN)) == parameters(call.of(ORIGINAL))
 
 
-def test_only_modules_that_are_said_to_be_missing_are() -> None:
+def test_only_modules_documented_as_missing_are_missing() -> None:
     """In docs/compat.md, which a program's author reads."""
     said = (Path(__file__).parents[2] / "docs/compat.md").read_text()
     for module in set(modules_of(ORIGINAL)) - set(modules_of(DROP_IN)):

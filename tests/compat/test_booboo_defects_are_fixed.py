@@ -308,7 +308,7 @@ except ExceptionGroup:
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_the_original_has_it_and_the_drop_in_has_not(tmp_path: Path, name: str) -> None:
+def test_defect_of_the_original_is_fixed_in_the_drop_in(tmp_path: Path, name: str) -> None:
     """The same program with both."""
     defect = DEFECTS[name]
     drop_in = defect.program.replace("from booboo._", "from lastword.compat.booboo._")

@@ -105,10 +105,7 @@ def essence(outcome: Outcome) -> list[str]:
 
 
 def test_flask(tmp_path: Path) -> None:
-    """Errors that nobody handles and 5xx; not 4xx, not what the program handles itself; testing mode still raises.
-
-    Of an abort with 5xx we have the request as well.
-    """
+    """Unhandled errors and 5xx, with the request; no 4xx and no handled errors. Testing mode still raises."""
     theirs, ours = run_both(FLASK, tmp_path)
     assert ours.output == theirs.output
     for event in ours.events:
@@ -146,7 +143,7 @@ def test_django(tmp_path: Path, in_settings: str) -> None:
 
 
 def test_a_middleware_that_the_settings_name(tmp_path: Path) -> None:
-    """By its dotted path, first as the original puts it: each error is told of once."""
+    """By its dotted path, first as the original does it: each error is reported once."""
     outcomes = []
     for package, home in ((ORIGINAL, "booboo"), (DROP_IN, "lastword.compat.booboo")):
         named = f'MIDDLEWARE = ["{home}._middleware.BoobooDjangoMiddleware", '
@@ -159,7 +156,7 @@ def test_a_middleware_that_the_settings_name(tmp_path: Path) -> None:
 
 
 def test_channels(tmp_path: Path) -> None:
-    """What leaves a consumer behind the router."""
+    """Exceptions that leave a consumer behind the router."""
     theirs, ours = run_both(CHANNELS, tmp_path, files=DJANGO_FILES)
     assert ours.output == theirs.output
     assert essence(ours) == essence(theirs)
@@ -168,7 +165,7 @@ def test_channels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("program", [FASTAPI, DJANGO], ids=["fastapi", "django"])
 def test_a_reset_ends_reporting(tmp_path: Path, program: str) -> None:
-    """`booboo._client = None`, as tests of programs begin anew: nothing that follows is told of."""
+    """`booboo._client = None`, as tests of programs do it: nothing is reported afterwards."""
     body = re.sub(r"(booboo\.init\(.*\))", r"\1; booboo.capture_message('before'); booboo._client = None", program)
     theirs, ours = run_both(body, tmp_path, files=DJANGO_FILES)
     assert ours.output == theirs.output
@@ -191,7 +188,7 @@ def test_init_twice_reports_once(tmp_path: Path, program: str, count: int) -> No
 
 
 def test_a_user_is_forgotten_with_the_request(tmp_path: Path) -> None:
-    """What one request says of its user is not told of the next one, nor of the process."""
+    """The user of one request is neither in the next one's events nor in the process's."""
     body = """
 import flask
 app = flask.Flask("shop")
@@ -243,7 +240,7 @@ booboo.capture_message("later")
     assert [event["request"]["url"] for event in ours.in_order() if "request" in event] == ["/Ada", "/Bob"]
 
 
-def test_the_address_that_a_header_claims_is_nobodys(tmp_path: Path) -> None:
+def test_forwarded_for_header_is_not_taken_for_the_users_address(tmp_path: Path) -> None:
     """O-7: X-Forwarded-For is filtered from the headers and does not come back as the user's address."""
     body = DJANGO.replace('"text/x"}', '"text/x", "X-Forwarded-For": "9.9.9.9"}')
     theirs, ours = run_both(body, tmp_path, files=DJANGO_FILES)

@@ -69,7 +69,7 @@ ENDS = {
 
 @pytest.mark.parametrize("hook", ["", ", before_send=lambda event: event"])
 @pytest.mark.parametrize("end", ENDS)
-def test_ends(tmp_path: Path, end: str, hook: str) -> None:
+def test_captured_events_arrive_however_the_process_ends(tmp_path: Path, end: str, hook: str) -> None:
     """However the process ends, in an outage: what it captured until then arrives when that is over."""
     body, status = ENDS[end]
     again = f"booboo.init(os.environ['TRACKER']{hook})\n" if hook else ""
@@ -123,9 +123,7 @@ WAYS_TO_FORK = {
 
 @pytest.mark.parametrize("way", WAYS_TO_FORK)
 def test_a_child_reports(tmp_path: Path, way: str) -> None:
-    """Forked by hand, by multiprocessing in each of its ways, in a pool: handled, unhandled and messages arrive; nobody
-    shakes hands again.
-    """
+    """Children of fork, multiprocessing and pools report handled, unhandled and messages; no second handshake."""
     with LoopbackTracker() as tracker:
         with start(FORKS + WAYS_TO_FORK[way], tmp_path, tracker) as program:
             said = program.communicate(timeout=60)[0].splitlines()
@@ -137,7 +135,7 @@ def test_a_child_reports(tmp_path: Path, way: str) -> None:
 
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_tracker_in_trouble(tmp_path: Path, status: int) -> None:
-    """What it could not take it gets later, from whoever is there then."""
+    """A later process sends the events that the tracker could not accept."""
     with LoopbackTracker() as tracker:
         tracker.answer(status)
         assert run("booboo.capture_message('kept')", tmp_path, tracker)[0] == 0
@@ -148,7 +146,7 @@ def test_a_tracker_in_trouble(tmp_path: Path, status: int) -> None:
 
 
 def test_a_tracker_that_is_down(tmp_path: Path) -> None:
-    """The program ends meanwhile, and says at its end that nobody was there; its events arrive when somebody is."""
+    """The program says at its end that the tracker was unreachable; its events arrive later."""
     with LoopbackTracker() as tracker:
         tracker.go_down()
         began = time.monotonic()

@@ -68,8 +68,8 @@ SITUATIONS = {
 
 @needs.installed("booboo")
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_a_warning_is_the_originals(name: str, tmp_path: Path) -> None:
-    """Once from each, and nothing besides when nothing is to be said."""
+def test_warnings_equal_the_originals(name: str, tmp_path: Path) -> None:
+    """Each package warns once, and does not warn where there is nothing to warn of."""
     program, said, tracker_does = SITUATIONS[name]
     for outcome in run_both(program, tmp_path, tracker_does=tracker_does):
         assert outcome.status == 0
@@ -77,13 +77,13 @@ def test_a_warning_is_the_originals(name: str, tmp_path: Path) -> None:
         assert said or not outcome.trouble
 
 
-def test_debugging_says_of_each_event_that_it_is_safe(tmp_path: Path) -> None:
+def test_debug_logs_that_each_event_is_safe(tmp_path: Path) -> None:
     """Sending is another process's work, so not that it was sent."""
     outcome = run_with(DROP_IN, "booboo.init(dsn(), debug=True)\n" + TWICE, tmp_path / "ours", wait_for=2)
     assert len(re.findall("booboo: event [0-9a-f]{32} is safe in the spool\n", outcome.trouble)) == 2
 
 
-def test_an_event_that_cannot_be_kept_is_said_to_be_lost(tmp_path: Path) -> None:
+def test_lost_event_is_logged_with_the_reason(tmp_path: Path) -> None:
     """Where the spool cannot be made, and why."""
     (tmp_path / "file").write_text("")
     program = "import lastword.compat.booboo as booboo\nbooboo.init('https://T@127.0.0.1:1/')\n" + TWICE
@@ -95,8 +95,8 @@ def test_an_event_that_cannot_be_kept_is_said_to_be_lost(tmp_path: Path) -> None
     assert "file is not a directory" in done.stderr
 
 
-def test_what_an_empty_dsn_keeps_can_be_seen(tmp_path: Path) -> None:
-    """O-11: nothing is sent to anybody, and `lastword ls` shows it."""
+def test_events_kept_without_a_dsn_can_be_listed(tmp_path: Path) -> None:
+    """O-11: nothing is sent, and `lastword ls` shows them."""
     outcome = run_with(DROP_IN, "booboo.init('')\nbooboo.capture_message('kept here')\n", tmp_path / "ours")
     assert outcome.trouble.count("booboo: no DSN configured") == 1
     spool = tmp_path / "ours/spool"

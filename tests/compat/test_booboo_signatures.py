@@ -30,7 +30,7 @@ CALLS = [call for call in calls_of(ORIGINAL) if call.module != LEFT_OUT]
 PRIVATE = [Call("._client", f"BoobooClient.{name}") for name in ("_capture_and_send", "_flush")]
 
 
-def test_all_calls_of_the_original_are_looked_at() -> None:
+def test_all_calls_of_the_original_are_compared() -> None:
     """Those of its page, and what its other modules have, are among what was found in it."""
     found = {str(call) for call in CALLS}
     assert found >= {":init", ":capture_exception", ":capture_message", ":set_user", ":BoobooClient.install"}
@@ -43,7 +43,7 @@ def test_a_call_takes_the_same_arguments(call: Call) -> None:
     assert parameters(call.of(DROP_IN)) == parameters(call.of(ORIGINAL))
 
 
-def test_only_modules_that_are_said_to_be_missing_are() -> None:
+def test_only_modules_documented_as_missing_are_missing() -> None:
     """In docs/compat.md, which a program's author reads."""
     missing = set(modules_of(ORIGINAL)) - set(modules_of(DROP_IN))
     assert missing == {LEFT_OUT}
@@ -60,7 +60,7 @@ def test_a_client_has_the_same_attributes() -> None:
     assert drop_in.__version__ == original.__version__
 
 
-def test_what_is_no_call_is_the_same() -> None:
+def test_constants_and_the_logger_are_the_same() -> None:
     """The constants, and the logger, which may be taken from where the original has it."""
     theirs, ours = (importlib.import_module(f"{package}._client") for package in (ORIGINAL, DROP_IN))
     assert ours.DEFAULT_ENDPOINT == theirs.DEFAULT_ENDPOINT

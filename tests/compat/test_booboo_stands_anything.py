@@ -33,7 +33,7 @@ booboo.capture_exception(IndexError("the last"))
 
 
 def test_odd_exceptions(tmp_path: Path) -> None:
-    """Texts that raise or lie, cycles, what is no text or too long, variables of any kind."""
+    """Texts that raise, lie, are too long or no text, cycles, variables of any kind."""
     outcome = run_with(DROP_IN, (PROGRAMS / "odd_errors.py").read_text("utf-8"), tmp_path / "ours", wait_for=11)
     assert (outcome.status, outcome.trouble) == (0, "")
     assert len(outcome.events) == int(outcome.output)
@@ -41,7 +41,7 @@ def test_odd_exceptions(tmp_path: Path) -> None:
 
 
 def test_odd_arguments(tmp_path: Path) -> None:
-    """What is no exception is nothing to report; users, messages and levels of any kind arrive as what they are."""
+    """An object that is no exception is not reported; users, messages and levels of any kind arrive."""
     outcome = run_with(DROP_IN, ODD_ARGUMENTS, tmp_path / "ours", wait_for=14)
     assert (outcome.status, outcome.output) == (0, "")
     assert outcome.trouble == ""

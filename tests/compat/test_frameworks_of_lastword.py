@@ -30,8 +30,8 @@ lastword.capture_message("afterwards")
 
 
 @needs.installed("flask")
-def test_a_request_is_told_and_its_secrets_are_not(tmp_path: Path) -> None:
-    """One event, with method and URL, what was set for the request, no secret and no address; then it is forgotten."""
+def test_event_has_the_request_without_its_secrets(tmp_path: Path) -> None:
+    """Method, URL and context of the request, no secrets, no addresses; then the request is forgotten."""
     with LoopbackTracker() as tracker:
         environment = {**os.environ, "TRACKER": tracker.dsn, "LASTWORD_SPOOL": str(tmp_path / "spool")}
         subprocess.run([sys.executable, "-c", PROGRAM], env=environment, check=True, capture_output=True, timeout=60)

@@ -63,8 +63,8 @@ def test_a_variable_keeps_its_value_when_a_module_of_its_name_is_imported() -> N
     assert dropin._client.dsn == "dsn"
 
 
-def test_uninstalled_means_that_imports_are_what_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What had been imported before comes back, the same object."""
+def test_uninstall_restores_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules imported before come back as the same objects."""
     (tmp_path / "original" / PACKAGE).mkdir(parents=True)
     (tmp_path / "original" / PACKAGE / "__init__.py").write_text("ORIGINAL = True\n")
     monkeypatch.syspath_prepend(str(tmp_path / "original"))
@@ -191,8 +191,8 @@ def test_the_program_takes_the_place_of_the_command(program: Path) -> None:
     assert f"LASTWORD_RUN_COMPAT={PACKAGE}" in told
 
 
-def test_what_cannot_be_run_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    """With status 2, as whatever cannot be done as it was asked for."""
+def test_command_that_cannot_be_run_is_an_error_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """As any command that cannot be done as it was asked for."""
     assert cli.main(["run", "--compat", "sentry_sdk", "--", "x.py"]) == 2
     assert cli.main(["run", "--compat", PACKAGE, "--", "no-such-program"]) == 2
     assert cli.main(["run", "--compat", PACKAGE]) == 2
@@ -202,7 +202,7 @@ def test_what_cannot_be_run_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no program is given" in told
 
 
-def test_a_python_without_lastword_has_what_it_always_had(program: Path) -> None:
+def test_python_without_lastword_imports_what_is_installed_there(program: Path) -> None:
     """A child of another environment: it imports the package that is installed there, or none."""
     at_start = Path(compat.__file__).parent / "at_start"
     (program.parent / "sitecustomize.py").unlink()

@@ -128,7 +128,7 @@ raise ValueError("of both")
 
 @pytest.mark.parametrize("order", ["the one", "the other"])
 def test_two_drop_ins_in_one_program(order: str, tmp_path: Path) -> None:
-    """Calls go each to its own tracker, what nobody catches to both, as with the originals, in whatever order."""
+    """Calls go each to its own tracker, uncaught exceptions to both, as with the originals, in any order."""
     set_up = ["lambda: booboo.init(os.environ['BOOBOO'])", "lambda: bt.initialize(os.environ['BACKTRACE'], 'TOKEN')"]
     in_order = set_up if order == "the one" else set_up[::-1]
     program = BOTH.replace("SET_UP", f"[{', '.join(in_order)}]")

@@ -62,7 +62,7 @@ LATER = ["nobody catches this", "of a child", "two"]
     ],
     ids=["backtracepython", "booboo"],
 )
-def test_each_project_gets_what_was_told_while_it_was_set_up(
+def test_each_project_gets_the_events_captured_while_it_was_set_up(
     kind: str, program: str, first: list[str], second: list[str], down: bool, tmp_path: Path
 ) -> None:
     """By its own token, and once. A report goes to the project of the moment in which it is sent."""

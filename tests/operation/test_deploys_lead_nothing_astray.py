@@ -74,7 +74,7 @@ def captures(program: str, message: str) -> str:
     "Events recorded with a wrong key are sent with the corrected key, and no others are",
     broken_by="each of ten conditions removed",
 )
-def test_what_was_recorded_with_a_wrong_key_goes_with_the_corrected_one(tmp_path: Path) -> None:
+def test_events_recorded_with_a_wrong_key_are_sent_with_the_corrected_one(tmp_path: Path) -> None:
     """The same program, on the same tracker; what another program has recorded with a wrong key waits for its own."""
     right, elsewhere = LoopbackTracker(token="right"), LoopbackTracker(token="elsewhere")
     with right as tracker, elsewhere as other, removed_afterwards(tmp_path / "spool") as spool:
@@ -162,10 +162,10 @@ def test_a_newer_version_takes_the_lead_and_an_older_one_does_not_take_it_back(
 
 
 @promise(Section.FLUSHER_MODES, "The newest version leads, and the lead never goes back to an older one")
-def test_an_older_one_in_the_foreground_makes_way_and_comes_back(
+def test_older_flusher_in_the_foreground_makes_way_and_comes_back(
     newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service that nobody has restarted yet: the program's own flusher, which is newer, sends while it is there."""
+    """A service that was not restarted yet: the program's own newer flusher sends while it runs."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker, foreground(spool) as service:
         wait_until(lambda: leading_version(spool) == lastword.__version__, "the service")
@@ -180,7 +180,7 @@ def test_an_older_one_in_the_foreground_makes_way_and_comes_back(
 
 
 @promise(Section.FLUSHER_MODES, "The newest version leads, and the lead never goes back to an older one")
-def test_a_newer_one_in_the_foreground_takes_the_lead(
+def test_newer_flusher_in_the_foreground_takes_the_lead(
     newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that was updated: it does not wait until the flusher of an older program has nothing more to do."""
@@ -214,7 +214,7 @@ def foreground(spool: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_a_flusher_whose_installation_was_removed_makes_way(
     newer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it has not imported by then it never could, nor read the certificates of the authorities."""
+    """It could import no further module and read no CA certificates."""
     spool = tmp_path / "spool"
     monkeypatch.setenv("PYTHONPATH", str(newer))
     with (

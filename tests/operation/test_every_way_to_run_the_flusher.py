@@ -53,10 +53,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("mode", ["process", "thread"])
-def test_a_script_is_not_gone_before_what_it_captured_has_arrived(
+def test_script_ends_only_when_its_events_have_arrived(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody calls flush: the end of the process waits, and goes as soon as all is settled."""
+    """Without a flush: the end of the process waits until all is settled, and no longer."""
     monkeypatch.setenv("LASTWORD_FLUSHER", mode)
     with LoopbackTracker() as tracker:
         run(CAPTURE, spool=tmp_path / "spool", dsn=tracker.dsn)
@@ -70,10 +70,10 @@ def test_a_script_is_not_gone_before_what_it_captured_has_arrived(
 @pytest.mark.parametrize(
     ("variable", "value"), [("LASTWORD_FLUSHER", "external"), ("AWS_LAMBDA_FUNCTION_NAME", "function")]
 )
-def test_where_nothing_is_started_flush_sends(
+def test_flush_sends_where_no_flusher_is_started(
     variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the calling thread; the end of the process starts nobody and waits for nobody."""
+    """In the calling thread; the end of the process starts no flusher and waits for none."""
     monkeypatch.setenv(variable, value)
     monkeypatch.setenv("LASTWORD_SHUTDOWN_TIMEOUT", FOR_EVER)
     body = CAPTURE + "acked(str(lastword.flush(30)))\n" + CAPTURE + "acked(str(threading.active_count()))\n"
@@ -86,10 +86,10 @@ def test_where_nothing_is_started_flush_sends(
 
 
 @pytest.mark.parametrize("mode", ["thread", "external"])
-def test_a_program_without_requests_keeps_its_events_and_hears_of_it(
+def test_without_requests_events_are_kept_and_the_program_is_warned(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be imported raises nothing: captures are safe, flush says no."""
+    """The failed import raises nothing: captures are safe, and flush returns False."""
     monkeypatch.setenv("LASTWORD_FLUSHER", mode)
     body = "sys.modules['requests'] = None\n" + CAPTURE + "acked(str(lastword.flush(0.5)))\n"
     with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
@@ -113,7 +113,7 @@ def test_a_flush_that_sends_ends_in_time(tmp_path: Path, monkeypatch: pytest.Mon
 @promise(Section.FLUSHER_MODES, "The end of a program waits for delivery, up to a limit")
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("trouble", ["down", "misconfigured"])
-def test_an_end_does_not_wait_for_a_tracker_that_cannot_be_reached(trouble: str, tmp_path: Path) -> None:
+def test_end_of_program_does_not_wait_for_an_unreachable_tracker(trouble: str, tmp_path: Path) -> None:
     """As soon as the flusher has found out, the process goes; what it captured stays."""
     with LoopbackTracker() as tracker, removed_afterwards(tmp_path / "spool") as spool:
         if trouble == "down":
@@ -126,7 +126,7 @@ def test_an_end_does_not_wait_for_a_tracker_that_cannot_be_reached(trouble: str,
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("body", ["", "lastword.init(os.environ['TEST_DSN'], flusher='hold')\n" + CAPTURE])
-def test_an_end_with_nothing_that_could_be_sent_waits_for_nothing(body: str, tmp_path: Path) -> None:
+def test_end_of_program_with_nothing_to_send_waits_for_nothing(body: str, tmp_path: Path) -> None:
     """Nothing captured, or nothing to be sent."""
     with LoopbackTracker() as tracker:
         tracker.go_down()
@@ -134,8 +134,8 @@ def test_an_end_with_nothing_that_could_be_sent_waits_for_nothing(body: str, tmp
 
 
 @promise(Section.FLUSHER_MODES, "The end of a program waits for delivery, up to a limit")
-def test_an_end_waits_no_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tracker that is slow to answer keeps nobody longer than `shutdown_timeout`; the flusher goes on."""
+def test_end_of_program_waits_at_most_shutdown_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a slow tracker; the flusher goes on afterwards."""
     monkeypatch.setenv("LASTWORD_SHUTDOWN_TIMEOUT", "0.2")
     with LoopbackTracker() as tracker:
         tracker.be_slow(2.0)
@@ -148,7 +148,7 @@ def test_an_end_waits_no_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.usefixtures("patient")
 def test_a_forked_child_waits_for_its_own_events_alone(tmp_path: Path) -> None:
-    """One that captured nothing, and runs its parent's handlers at its end, is not held up by what the parent holds."""
+    """A child without events that runs its parent's exit handlers does not wait for the parent's events."""
     body = """
 lastword.init(os.environ["TEST_DSN"], flusher="external", shutdown_timeout=3600)
 acked(lastword.capture_message("the parent's"))
@@ -175,7 +175,7 @@ def test_where_no_python_can_be_started_a_thread_delivers(obstacle: str, tmp_pat
 
 
 @pytest.mark.usefixtures("patient")
-def test_where_flushers_do_not_come_to_work_a_thread_delivers_and_it_is_said_once(tmp_path: Path) -> None:
+def test_after_three_failed_starts_a_thread_delivers_with_one_warning(tmp_path: Path) -> None:
     """Three starts have failed before: the next event is sent all the same."""
     layout = Layout(str(tmp_path / "spool"))
     layout.prepare()
@@ -192,7 +192,7 @@ def test_where_flushers_do_not_come_to_work_a_thread_delivers_and_it_is_said_onc
     "A slow start is waited for",
     broken_by="`helper.lock` not checked; not released by the leader",
 )
-def test_a_flusher_that_is_only_slow_to_come_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_start_of_a_flusher_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that is busy: however many captures come meanwhile, nothing else is started and nothing is said."""
     layout, go, installed = Layout(str(tmp_path / "spool")), tmp_path / "go", tmp_path / "installed"
     ours = Path(lastword.__file__).parent
@@ -246,8 +246,8 @@ acked(lastword.capture_message("three"))
 
 @ROOT
 @pytest.mark.usefixtures("patient")
-def test_where_neither_processes_nor_threads_can_be_had_all_is_kept_and_the_calling_thread_sends() -> None:
-    """A user at the limit of its processes: captures are safe, and so is what nobody has flushed, at the end."""
+def test_without_processes_and_threads_the_calling_thread_sends() -> None:
+    """A user at the limit of processes: events are kept, and sent at the end without a flush."""
 
     body = f"""
 import resource
@@ -283,7 +283,7 @@ def test_a_hostile_working_directory_does_not_reach_the_flusher(
     assert not (tmp_path / "executed").exists()
 
 
-def test_processes_that_do_not_send_have_no_thread_and_forks_beside_them_warn_of_nothing(
+def test_only_the_leading_process_has_a_thread_and_forks_do_not_warn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In thread mode one process has the thread; a server that captured nothing forks as if we were not there, even
@@ -333,11 +333,10 @@ os.waitpid(first, 0)
 @pytest.mark.parametrize(
     "way", ["os.fork()", pytest.param("__import__('ctypes').PyDLL(None).fork()", marks=LIBC_FORK, id="fork in C")]
 )
-def test_a_forked_child_leads_when_the_thread_of_its_parent_is_gone(
-    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A fork takes no thread along: the child sees it by its pid, hook or no hook, and begins its own. (``PyDLL`` keeps
-    the interpreter lock: a child of another thread's moment would wait for it for ever.)
+def test_forked_child_starts_its_own_thread_to_lead(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork takes no thread along: the child sees it by its pid, hook or no hook, and begins its own.
+
+    ``PyDLL`` keeps the interpreter lock: otherwise another thread may hold it at the fork, and the child waits for ever.
     """
     monkeypatch.setenv("LASTWORD_FLUSHER", "thread")
     body = f"""
@@ -360,8 +359,8 @@ die()
 
 
 @promise(Section.FLUSHER_MODES, "A wrong key is reported at the next start", broken_by="no note")
-def test_a_wrong_key_is_said_at_the_next_start(tmp_path: Path) -> None:
-    """Every capture succeeds, so nobody would notice: one warning, that names the tracker and not the key."""
+def test_wrong_key_is_logged_at_the_next_start(tmp_path: Path) -> None:
+    """Captures succeed all the same: one warning names the tracker and not the key."""
     with LoopbackTracker() as tracker, removed_afterwards(tmp_path / "spool") as spool:
         tracker.answer(401)
         with Program(CAPTURE, spool=spool, dsn=tracker.dsn) as program:

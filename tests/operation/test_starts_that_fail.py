@@ -39,7 +39,7 @@ INTERPRETERS = {
     "(tests/unit/launch/test_launcher.py)",
 )
 @pytest.mark.parametrize("interpreter", INTERPRETERS.values(), ids=INTERPRETERS)
-def test_an_interpreter_that_cannot_run_costs_no_second_capture(interpreter: str, tmp_path: Path) -> None:
+def test_thread_sends_the_first_event_where_the_interpreter_cannot_run(interpreter: str, tmp_path: Path) -> None:
     """A thread sends the first event, at once; and those of the next start of the program, too."""
     python, spool = tmp_path / "python3", tmp_path / "spool"
     python.write_text(interpreter.format(python=sys.executable))
@@ -70,7 +70,7 @@ sys.stdin.read()
     "Events held at a stop are sent by the next start",
     broken_by="the pause also holds for later processes",
 )
-def test_what_was_held_at_a_stop_goes_with_the_next_start(tmp_path: Path) -> None:
+def test_events_held_at_a_stop_are_sent_by_the_next_start(tmp_path: Path) -> None:
     """`systemctl restart` stops the flusher too; the program that is started again sends what is held at once."""
     layout = Layout(str(tmp_path / "spool"))
     with LoopbackTracker() as tracker:
@@ -93,8 +93,8 @@ def test_what_was_held_at_a_stop_goes_with_the_next_start(tmp_path: Path) -> Non
     broken_by="a pause that is not waited out; one try",
 )
 @pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "broken down"])
-def test_what_is_captured_in_a_pause_goes_when_it_is_over(stopped: bool, tmp_path: Path) -> None:
-    """By a process that lived when the flusher was stopped, and captures nothing more; `flush` waits for no pause."""
+def test_events_captured_in_a_pause_are_sent_after_it(stopped: bool, tmp_path: Path) -> None:
+    """Also if the process captures nothing more; `flush` does not wait for the pause."""
     layout = Layout(str(tmp_path / "spool"))
     body = "acked('ready'); sys.stdin.readline()\n" + CAPTURE + "acked('captured'); sys.stdin.read()\n"
     with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
@@ -128,7 +128,7 @@ def test_flush_and_the_end_of_a_program_wait_for_no_pause(tmp_path: Path) -> Non
 
 @promise(Section.FLUSHER_MODES, "A waiting helper holds up no stop", broken_by="it waits for nobody")
 def test_a_helper_that_waits_holds_up_no_stop(tmp_path: Path) -> None:
-    """Whatever is captured while a service stops: once the last process of it is gone, so is the helper."""
+    """It ends with the last process of a service that stops, whatever was captured meanwhile."""
     layout = Layout(str(tmp_path / "spool"))
     body = "acked('ready'); sys.stdin.readline()\n" + CAPTURE + "sys.stdin.read()\n"
     with LoopbackTracker() as tracker, Program(body, spool=tmp_path / "spool", dsn=tracker.dsn) as program:
@@ -164,8 +164,8 @@ def no_thread():
 )
 @pytest.mark.parametrize("threads", ["threads", "no threads"])
 @pytest.mark.parametrize("mode", ["process", "thread"])
-def test_what_is_first_captured_at_exit_arrives(mode: str, threads: str, tmp_path: Path) -> None:
-    """By an atexit function that runs before ours, or after it, and twice; the first capture of the process."""
+def test_first_capture_at_exit_arrives(mode: str, threads: str, tmp_path: Path) -> None:
+    """From an atexit function that runs before or after lastword's own, also twice."""
     init = f"lastword.init(sys.argv[1], spool=sys.argv[2], flusher={mode!r}, shutdown_timeout=60)\n"
     late = "atexit.register(lambda: [lastword.capture_message('late') for _ in range(2)])\n"
     begin = "import atexit, os, sys, threading, lastword\n" + NO_THREAD_AT_THE_END
@@ -183,7 +183,7 @@ def test_what_is_first_captured_at_exit_arrives(mode: str, threads: str, tmp_pat
     "The end of a program waits for nothing where nothing can be sent",
     broken_by="a drain that fails is tried until the time is up",
 )
-def test_an_end_waits_for_nobody_where_nothing_can_be_sent(tmp_path: Path) -> None:
+def test_end_of_program_does_not_wait_where_nothing_can_be_sent(tmp_path: Path) -> None:
     """A program without requests: its events are kept, and it is not held up by them."""
     body = (
         "lastword.init(os.environ['TEST_DSN'], spool=os.environ['TEST_SPOOL'], flusher='thread', shutdown_timeout=99)\n"
@@ -200,7 +200,7 @@ def test_an_end_waits_for_nobody_where_nothing_can_be_sent(tmp_path: Path) -> No
     "Threads of lastword have enough stack, however small the program's is",
     broken_by="the program's size",
 )
-def test_a_thread_of_ours_has_room_on_its_stack(tmp_path: Path) -> None:
+def test_threads_of_lastword_have_a_large_enough_stack(tmp_path: Path) -> None:
     """However small the program wants its own: 32 KiB were a crash."""
     small = (32 if sys.version_info < (3, 14) else 64) << 10  # the smallest that Python takes, or nearly
     body = f"threading.stack_size({small})\n"
@@ -215,7 +215,7 @@ def test_a_thread_of_ours_has_room_on_its_stack(tmp_path: Path) -> None:
 
 
 @promise(Section.FLUSHER_MODES, "A helper that is late still leads", broken_by="it dies of the pipe that nobody reads")
-def test_a_helper_that_nobody_waits_for_any_more_leads_all_the_same(tmp_path: Path) -> None:
+def test_late_helper_leads_although_its_starter_gave_up(tmp_path: Path) -> None:
     """On a busy machine it comes to say that it has begun when the program has long gone on."""
     body = f"""
 import lastword.launch

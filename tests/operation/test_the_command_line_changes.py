@@ -64,7 +64,7 @@ def ids_of(tracker: LoopbackTracker) -> list[str]:
     return sorted((event.id or "").replace("-", "") for event in tracker.events)
 
 
-def test_replay_sends_it_again_as_the_same_event(spool: Path, tracker: LoopbackTracker) -> None:
+def test_replayed_event_keeps_its_id(spool: Path, tracker: LoopbackTracker) -> None:
     """A replayed event goes back from set aside to held, under its id; it is recorded once, and its file is gone."""
     first, second = set_aside(spool, tracker, 2)
     assert lastword("replay", first[:12], spool=spool) == 0
@@ -81,7 +81,7 @@ def test_replay_sends_it_again_as_the_same_event(spool: Path, tracker: LoopbackT
 
 
 def test_replay_is_refused_again(spool: Path, tracker: LoopbackTracker) -> None:
-    """What the tracker refuses once more is set aside once more, and counted once."""
+    """An event that is refused again is set aside again, and counted once."""
     [event_id] = set_aside(spool, tracker, 1)
     tracker.answer(400)
     assert lastword("replay", event_id, spool=spool) == 0
@@ -91,7 +91,7 @@ def test_replay_is_refused_again(spool: Path, tracker: LoopbackTracker) -> None:
 
 
 def test_purge_drops_for_good(spool: Path, tracker: LoopbackTracker) -> None:
-    """What was set aside goes, and so does an event that is held, if it is named; each is dropped, as purged."""
+    """Set-aside events and named held ones are dropped and counted as purged."""
     set_aside(spool, tracker, 2)
     held = hold(spool, 3)
     assert lastword("purge", "--all", spool=spool) == 0
@@ -104,8 +104,8 @@ def test_purge_drops_for_good(spool: Path, tracker: LoopbackTracker) -> None:
     assert [one.id for one in kept_events.held(Layout(str(spool)))] == [held[0], held[2]]
 
 
-def test_redirect_moves_what_is_held_and_no_more(spool: Path, tracker: LoopbackTracker) -> None:
-    """What is held for OLD by then goes to NEW, from whatever segment; what comes later for OLD goes to OLD."""
+def test_redirect_moves_held_events_and_no_later_ones(spool: Path, tracker: LoopbackTracker) -> None:
+    """Events held for OLD go to NEW, from any segment; later ones go to OLD."""
     with LoopbackTracker("booboo") as old, writer_of(spool) as writer:
         before = record(writer, 3, dsn=old.dsn)
         extra = record_beside(writer, old.dsn)
@@ -125,7 +125,7 @@ def record_beside(writer: Writer, dsn: str) -> list[str]:
         return record(writer, 1, dsn=dsn)
 
 
-def test_redirect_of_what_has_no_destination(spool: Path, tracker: LoopbackTracker) -> None:
+def test_redirect_none_sends_events_without_a_dsn(spool: Path, tracker: LoopbackTracker) -> None:
     """`redirect none DSN` sends what was captured without a DSN; and a redirect can be redirected."""
     ids = hold(spool, 2)
     assert lastword("redirect", "none", "booboo+http://t@127.0.0.1:9/o/p", spool=spool) == 0
@@ -136,7 +136,7 @@ def test_redirect_of_what_has_no_destination(spool: Path, tracker: LoopbackTrack
     assert balanced(spool).delivered == 2
 
 
-def test_what_was_redirected_and_refused_is_replayed_to_where_it_went(spool: Path, tracker: LoopbackTracker) -> None:
+def test_replay_goes_to_the_tracker_that_refused_the_event(spool: Path, tracker: LoopbackTracker) -> None:
     """A replay goes to the tracker that refused the event, whatever the record once said."""
     [event_id] = hold(spool)
     assert lastword("redirect", "none", tracker.dsn, spool=spool) == 0
@@ -147,7 +147,7 @@ def test_what_was_redirected_and_refused_is_replayed_to_where_it_went(spool: Pat
     assert ids_of(tracker) == [event_id]
 
 
-def test_orders_are_carried_out_by_the_one_that_leads(spool: Path, tracker: LoopbackTracker) -> None:
+def test_orders_are_carried_out_by_the_leader(spool: Path, tracker: LoopbackTracker) -> None:
     """While a flusher leads, it obeys redirects and orders within its next look; the command itself never leads."""
     [first, second] = set_aside(spool, tracker, 2)
     command = [sys.executable, "-m", "lastword", "flusher", "--spool", str(spool)]
@@ -171,7 +171,7 @@ def test_orders_are_carried_out_by_the_one_that_leads(spool: Path, tracker: Loop
 def test_an_order_that_nobody_carries_out_is_withdrawn(
     spool: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where the one that leads does not obey, the command says who that is, and nothing is done later."""
+    """The command names the leader that did not obey, and the order is not carried out later."""
     hold(spool)
     hold_lock = (
         "import sys; from lastword.spool.lock import LifetimeLock; lock = LifetimeLock.acquire(sys.argv[1]);"
@@ -198,7 +198,7 @@ def test_an_order_that_nobody_carries_out_is_withdrawn(
         (["redirect", "none", "nonsense"], "A DSN is one of"),
     ],
 )
-def test_what_cannot_be_done_changes_nothing(
+def test_wrong_argument_changes_nothing(
     spool: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     """A wrong id or DSN is said to be one, with status 2."""

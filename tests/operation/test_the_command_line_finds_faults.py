@@ -228,7 +228,7 @@ def test_a_fault_and_its_remedy(
     text: str,
     remedy: str,
 ) -> None:
-    """The fault is all that is told, with its remedy; doctor and status agree about it, and no token is shown."""
+    """The fault and its remedy are all that is printed; doctor and status agree, and no token is shown."""
     if plant is foreign_owner and os.geteuid() != 0:
         pytest.skip("only root can give files away")
     plant(ground)
@@ -270,8 +270,8 @@ def test_a_healthy_spool(ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys
 
 
 @promise(Section.FLUSHER_MODES, "Pending events without a flusher are a finding; a waiting helper is not")
-def test_a_flusher_that_waits_is_on_its_way(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
-    """What waits for the end of a pause is nothing to see to, and it is said until when."""
+def test_pause_of_a_flusher_is_no_problem(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    """Events that wait for its end are no problem, and its end is printed."""
     hold(ground.spool, dsn=ground.dsn(), timestamp=time.time() - 60)
     layout, now = Layout(str(ground.spool)), time.time()
     start.store(layout, StartState(1, now + 30, stopped_at=now))

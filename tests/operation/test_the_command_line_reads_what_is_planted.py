@@ -203,8 +203,8 @@ def is_told(path: Path, text: str) -> bool:
     broken_by="`flusher.log` opened by its path; links followed; owners not compared; nothing reported",
 )
 @pytest.mark.parametrize("how", FILES)
-def test_whatever_stands_in_a_spool(ground: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By each name that a spool has, one after the other."""
+def test_commands_that_read_a_planted_spool(ground: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each kind of foreign file under each name that a spool has, one at a time."""
     monkeypatch.setattr("lastword.audit.findings._SECOND_SCAN_AFTER", 0.0)
     spool = ground / "spool"
     layout = whole_spool(spool, "booboo+http://token@127.0.0.1:1/a/b")
@@ -241,10 +241,8 @@ def test_whatever_stands_in_a_spool(ground: Path, how: str, monkeypatch: pytest.
     broken_by="`cli.lock` opened through a link",
 )
 @pytest.mark.parametrize("how", [how for how in FILES if how not in ("a hard link to a secret", "a device")])
-def test_whatever_stands_in_a_spool_that_is_changed(ground: Path, how: str) -> None:
-    """In its owner's, by many names at a time: commands that change it end, write to nothing elsewhere, remove nothing
-    there.
-    """
+def test_commands_that_change_a_planted_spool(ground: Path, how: str) -> None:
+    """With many foreign names in the owner's spool: the commands end, and write and remove nothing elsewhere."""
     spool = ground / "spool"
     layout = whole_spool(spool, "booboo+http://token@127.0.0.1:1/a/b")
     for path in [spool / name for name in names_of(layout)]:

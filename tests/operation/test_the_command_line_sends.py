@@ -57,8 +57,8 @@ def leader_of(spool: Path) -> int | None:
     "SIGTERM finishes requests in flight, and another flusher takes over",
     broken_by="return without stopping; no announcement",
 )
-def test_sigterm_finishes_what_is_on_its_way(tmp_path: Path) -> None:
-    """What is on its way at SIGTERM is finished and written down, so nothing is sent twice; status 0, two lines."""
+def test_sigterm_finishes_requests_in_flight(tmp_path: Path) -> None:
+    """They are finished and recorded, so nothing is sent twice; exit status 0, two lines."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:
         tracker.be_slow(0.3)
@@ -75,8 +75,8 @@ def test_sigterm_finishes_what_is_on_its_way(tmp_path: Path) -> None:
 
 
 @promise(Section.COMMANDS, "SIGTERM finishes requests in flight, and another flusher takes over")
-def test_another_one_takes_over(tmp_path: Path) -> None:
-    """A second one says who leads and waits; when that one is killed it takes over, and says so."""
+def test_second_flusher_waits_and_takes_over(tmp_path: Path) -> None:
+    """It names the leader and waits; when the leader is killed it takes over, and says so."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker, flusher(spool) as first:
         wait_until(lambda: version_of(Layout(str(spool))) == __version__, "the first to say that it leads")
@@ -117,7 +117,7 @@ def test_exit_when_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     broken_by="never lead; never end; always wait",
 )
 def test_flush_sends_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With nobody leading it sends what is held, leaves what names no tracker, and gives the lead back."""
+    """With no leader it sends held events, leaves those without a DSN, and gives the lead back."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:
         hold(spool, 30, dsn=tracker.dsn)
@@ -129,7 +129,7 @@ def test_flush_sends_everything(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @promise(Section.COMMANDS, "`flush` drains, stops when nothing can be sent, and gives the lead back")
-def test_flush_waits_for_the_one_that_leads(tmp_path: Path) -> None:
+def test_flush_waits_for_the_leader(tmp_path: Path) -> None:
     """Where another one leads it sends nothing itself, and returns when that one's work is done."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:
@@ -143,7 +143,7 @@ def test_flush_waits_for_the_one_that_leads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "wrong address or key: HTTP 401"), (503, "HTTP 503")])
-def test_flush_says_what_is_left_and_why(
+def test_flush_reports_how_many_events_are_left_and_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], status: int, words: str
 ) -> None:
     """Status 1, how many are left, and the tracker's own words; nothing is lost by it."""
@@ -171,8 +171,8 @@ def test_flush_gives_up_in_time(tmp_path: Path) -> None:
     "`lastword flush` ends within its timeout whatever is in flight",
     broken_by="five seconds for requests in flight",
 )
-def test_flush_cuts_short_what_is_on_its_way(tmp_path: Path) -> None:
-    """A tracker that takes a minute to answer is not waited for; what it was sent stays, and accuses nobody."""
+def test_flush_cuts_requests_in_flight_short(tmp_path: Path) -> None:
+    """A tracker that takes a minute to answer is not waited for; the event stays and is no suspect."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:
         tracker.be_slow(60.0)
@@ -193,8 +193,10 @@ def test_flush_without_a_spool(capsys: pytest.CaptureFixture[str]) -> None:
 @promise(Section.COMMANDS, "Root does not lead another user's spool", broken_by="owner not checked")
 @second_user.ROOT
 @pytest.mark.parametrize("command", [["flusher"], ["flush"], ["replay", "--all"], ["purge", "--all"]])
-def test_root_leads_nobody_elses_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
-    """What leads or changes is refused for another's spool, with the `sudo -u` that works; nothing is made there."""
+def test_root_does_not_lead_another_users_spool(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """Commands that lead or change name the `sudo -u` that works; nothing is made there."""
     spool = tmp_path / "spool"
     hold(spool)
     for path in (spool, *spool.rglob("*")):

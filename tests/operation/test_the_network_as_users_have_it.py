@@ -106,7 +106,9 @@ class TestCertificates:
         "A server with an untrusted certificate receives no byte of the request",
         broken_by="TLS reported as network",
     )
-    def test_nobody_else_is_told_anything(self, serve: Serve, sender: HttpSender, certificate: Certificate) -> None:
+    def test_untrusted_server_receives_no_byte_of_the_request(
+        self, serve: Serve, sender: HttpSender, certificate: Certificate
+    ) -> None:
         """A certificate that is not trusted gets no byte of the request; the error is TLS's and says what to do."""
         server = serve(answering(OK), certificate)
         with pytest.raises(SendError, match=r"certificate.* ca_bundle or REQUESTS_CA_BUNDLE") as raised:
@@ -129,7 +131,7 @@ class TestCertificates:
         assert sender.send(post_to(server.url), by(verify=False)).status == 200
 
     @pytest.mark.parametrize("variable", ["PYTHONHTTPSVERIFY", "NODE_TLS_REJECT_UNAUTHORIZED", *CA_VARIABLES])
-    def test_no_variable_of_others_switches_verification_off(
+    def test_no_environment_variable_switches_verification_off(
         self,
         serve: Serve,
         sender: HttpSender,
@@ -137,14 +139,14 @@ class TestCertificates:
         monkeypatch: pytest.MonkeyPatch,
         variable: str,
     ) -> None:
-        """Whatever stands in it: verification is given up by the option alone."""
+        """The option alone does."""
         monkeypatch.setenv(variable, "0")
         server = serve(answering(OK), certificate)
         with pytest.raises(SendError):
             sender.send(post_to(server.url), by())
         assert server.heads == []
 
-    def test_a_connection_made_without_a_look_is_not_used_by_others(
+    def test_unverified_connection_is_not_shared_between_destinations(
         self, serve: Serve, sender: HttpSender, certificate: Certificate
     ) -> None:
         """Two destinations on one host: what one of them trusts blindly, the other does not."""
@@ -155,7 +157,7 @@ class TestCertificates:
         assert len(server.heads) == 1
 
     def test_a_bundle_that_is_gone_is_named(self, sender: HttpSender, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A file that was moved away is told by its name, and by who named it."""
+        """The error names the file and the setting that named it."""
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle")
         with pytest.raises(
             SendError, match=r"REQUESTS_CA_BUNDLE names /no/such/bundle, which does not exist"
@@ -163,7 +165,7 @@ class TestCertificates:
             sender.send(post_to("https://127.0.0.1:1/"), by())
         assert (raised.value.where, raised.value.ambiguous) == ("tls", False)
 
-    def test_a_port_without_tls_is_told_apart(self, serve: Serve, sender: HttpSender) -> None:
+    def test_error_names_a_port_without_tls(self, serve: Serve, sender: HttpSender) -> None:
         """An https DSN for a port that speaks plain HTTP."""
         server = serve(lambda connection, server: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
         with pytest.raises(SendError, match=r"check that it speaks TLS at that port") as raised:
@@ -200,7 +202,7 @@ class TestProxies:
     def test_the_option_wins_over_the_environment(
         self, serve: Serve, sender: HttpSender, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Over a proxy and over a NO_PROXY that stand there for others."""
+        """Over a proxy and a NO_PROXY that are set for other programs."""
         named, other = serve(answering(OK)), serve(answering(OK))
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{other.port}")
         monkeypatch.setenv("no_proxy", "tracker.invalid")
@@ -218,10 +220,10 @@ class TestProxies:
     @promise(Section.NETWORK, "Errors do not show the proxy password", broken_by="whole URL")
     @pytest.mark.parametrize("scheme", ["http", "https"])
     @pytest.mark.parametrize("by_option", [True, False])
-    def test_a_proxy_that_cannot_be_reached_is_the_one_to_blame(
+    def test_unreachable_proxy_is_named_without_its_password(
         self, serve: Serve, sender: HttpSender, monkeypatch: pytest.MonkeyPatch, scheme: str, by_option: bool
     ) -> None:
-        """By its host and port, without its password; the event cannot have arrived."""
+        """The reason has its host and port; the event cannot have arrived."""
         url = "http://user:password@127.0.0.1:9"
         if not by_option:
             monkeypatch.setenv(f"{scheme}_proxy", url)
@@ -232,10 +234,10 @@ class TestProxies:
 
     @promise(Section.NETWORK, "A SOCKS proxy that cannot be used is not bypassed", broken_by="not refused")
     @pytest.mark.parametrize("scheme", ["socks5", "SOCKS5h", "socks4"])
-    def test_a_socks_proxy_of_the_environment_is_not_passed_by(
+    def test_unusable_socks_proxy_of_the_environment_is_not_bypassed(
         self, serve: Serve, sender: HttpSender, monkeypatch: pytest.MonkeyPatch, scheme: str
     ) -> None:
-        """It is said that it cannot be used, and what can; the tracker gets nothing by another way."""
+        """The reason says what is missing; the tracker gets no request by another way."""
         server = serve(answering(OK))
         monkeypatch.setenv("all_proxy", f"{scheme}://user:SECRET@127.0.0.1:9")
         with pytest.raises(SendError, match=r"proxy 127\.0\.0\.1:9 speaks SOCKS.*option proxy") as raised:
@@ -248,8 +250,8 @@ class TestProxies:
         "The connection to a refusing proxy is closed at once",
         broken_by="its answer left open (Python 3.9)",
     )
-    def test_a_proxy_that_says_no_is_hung_up_on(self, serve: Serve, sender: HttpSender) -> None:
-        """At once, and not when the last who holds the exception lets go of it."""
+    def test_connection_to_a_refusing_proxy_is_closed_at_once(self, serve: Serve, sender: HttpSender) -> None:
+        """Not only when the last reference to the exception is gone."""
         hung_up = threading.Event()
 
         def says_no(connection: socket.socket, server: Server) -> None:
@@ -263,8 +265,8 @@ class TestProxies:
         assert hung_up.wait(PATIENCE / 2)
         assert raised.value.where == "proxy"
 
-    def test_a_proxy_that_wants_a_password_says_so(self, serve: Serve, sender: HttpSender) -> None:
-        """Its answer to CONNECT is in the reason."""
+    def test_reason_has_the_answer_of_a_proxy_that_wants_a_password(self, serve: Serve, sender: HttpSender) -> None:
+        """Its answer to CONNECT is part of the reason."""
         proxy = serve(answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"))
         with pytest.raises(SendError, match=r"407 Proxy Authentication Required") as raised:
             sender.send(post_to("https://tracker.invalid/"), by(proxy=f"http://127.0.0.1:{proxy.port}"))
@@ -302,7 +304,7 @@ class TestTheTokenStaysWithTheTracker:
             "",
         ],
     )
-    def test_what_is_not_the_same_origin_to_the_letter_is_another_host(
+    def test_redirect_is_followed_only_within_exactly_the_same_origin(
         self, serve: Serve, sender: HttpSender, location: str
     ) -> None:
         """Another name, scheme, port or user; and what is no address at all."""
@@ -327,14 +329,14 @@ class TestSilence:
 
     @promise(Section.NETWORK, "Connecting has its own time limit", broken_by="option ignored")
     @pytest.mark.parametrize("scheme", ["http", "https"])
-    def test_a_host_that_does_not_even_take_the_connection(self, sender: HttpSender, scheme: str) -> None:
+    def test_connecting_has_its_own_short_timeout(self, sender: HttpSender, scheme: str) -> None:
         """Connecting has a time of its own, and it is short; the event cannot have arrived."""
         to = by(connect_timeout=0.2, timeout=3600)
         with full_backlog() as port, pytest.raises(SendError, match=r"no connection to .* within 0\.2 s") as raised:
             sender.send(post_to(f"{scheme}://127.0.0.1:{port}/"), to)
         assert (raised.value.where, raised.value.ambiguous) == ("network", False)
 
-    def test_a_name_that_leads_nowhere_is_told_apart(self, sender: HttpSender) -> None:
+    def test_error_names_an_unknown_host(self, sender: HttpSender) -> None:
         """A typing error in the DSN, or a resolver that is down."""
         with pytest.raises(SendError, match=r"no\.such\.host\.invalid") as raised:
             sender.send(post_to("http://no.such.host.invalid/"), by())
@@ -346,7 +348,7 @@ class TestFromProgramToTracker:
 
     @promise(Section.NETWORK, "The flusher uses the program's proxy and CA", broken_by="options not in the file")
     @with_openssl
-    def test_what_the_program_knows_of_its_network_the_flusher_knows(
+    def test_flusher_uses_the_programs_proxy_and_ca(
         self, tmp_path: Path, serve: Serve, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Proxy and CA travel through the spool: the flusher sees neither the variables nor the program."""

@@ -80,8 +80,8 @@ def run(python: str, script: Path, spool: Path, dsn: str, *path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_of_an_installation_by_target_nothing_else_is_imported(tmp_path: Path, bare_python: str) -> None:
-    """Metadata that somebody has put beside the script leads nowhere."""
+def test_target_installation_gives_nothing_but_the_packages(tmp_path: Path, bare_python: str) -> None:
+    """Planted modules and metadata beside the script or the packages are not imported."""
     executed, target, script = tmp_path / "executed", tmp_path / "target", tmp_path / "script"
     install(target)
     plant(target, executed)
@@ -95,7 +95,7 @@ def test_of_an_installation_by_target_nothing_else_is_imported(tmp_path: Path, b
     assert not executed.exists(), executed.read_text()
 
 
-def test_installed_beside_the_script_it_is_taken_from_there(tmp_path: Path, bare_python: str) -> None:
+def test_requests_installed_beside_the_script_is_used(tmp_path: Path, bare_python: str) -> None:
     executed, script = tmp_path / "executed", tmp_path / "script"
     install(script)
     plant(script, executed)
@@ -119,7 +119,7 @@ def test_packages_of_several_directories(tmp_path: Path, bare_python: str) -> No
         wait_until_no_flusher(tmp_path / "spool")
 
 
-def test_an_archive_with_all_in_it(tmp_path: Path, bare_python: str) -> None:
+def test_all_packages_are_taken_from_a_zipapp(tmp_path: Path, bare_python: str) -> None:
     """A zipapp. (Modules of C cannot be in one: charset_normalizer has a form without.)"""
     target, archive = tmp_path / "target", tmp_path / "app.pyz"
     install(target)

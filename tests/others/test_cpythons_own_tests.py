@@ -19,7 +19,7 @@ MODULES = ["test_code_module", "test_warnings", "test_traceback"]
 
 
 @needs.capability(has_tests(), "CPython's own tests")
-def test_the_quick_ones_end_as_without_lastword(tmp_path: Path) -> None:
+def test_quick_cpython_tests_end_as_without_lastword(tmp_path: Path) -> None:
     """Without it only those are run that failed with it."""
     with_us = outcomes(MODULES, tmp_path / "with", flusher="hold")
     assert len(with_us) > 100

@@ -69,8 +69,10 @@ def wait_for_a_failure(layout: Layout) -> None:
 )
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("stays", [True, False], ids=["the flusher stays", "another flusher"])
-def test_set_in_an_outage(layout: Layout, system: SystemClock, steps: str, stays: bool) -> None:
-    """What was captured by a wrong clock, and tried in vain, arrives as soon as after any outage."""
+def test_events_arrive_soon_after_a_clock_change_in_an_outage(
+    layout: Layout, system: SystemClock, steps: str, stays: bool
+) -> None:
+    """Events captured and tried by a wrong clock arrive as soon as after any outage."""
     system.ahead, *others = STEPS[steps]
     with LoopbackTracker() as tracker:
         tracker.go_down()
@@ -95,7 +97,9 @@ def test_set_in_an_outage(layout: Layout, system: SystemClock, steps: str, stays
 @promise(Section.RECOVERY, "A clock change makes a Retry-After neither shorter nor longer", broken_by="times not moved")
 @pytest.mark.parametrize("ahead", [8 * HOUR, -8 * HOUR, 10 * YEAR])
 @pytest.mark.parametrize("stays", [True, False], ids=["the flusher stays", "another flusher"])
-def test_what_the_tracker_asked_for(layout: Layout, system: SystemClock, ahead: float, stays: bool) -> None:
+def test_retry_after_keeps_its_length_after_a_clock_change(
+    layout: Layout, system: SystemClock, ahead: float, stays: bool
+) -> None:
     """A Retry-After is neither shorter nor longer for it."""
     with LoopbackTracker() as tracker:
         tracker.answer(503, retry_after=1.5, times=1)
@@ -118,7 +122,9 @@ def test_what_the_tracker_asked_for(layout: Layout, system: SystemClock, ahead: 
     "After a clock change `status` shows the right time to the next try",
     broken_by="times not moved when a ledger is loaded",
 )
-def test_what_status_says(layout: Layout, system: SystemClock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_the_time_to_the_next_try_after_a_clock_change(
+    layout: Layout, system: SystemClock, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The time to the next try is what it was."""
     system.ahead = 8 * HOUR
     ledger = Ledger()
@@ -130,7 +136,9 @@ def test_what_status_says(layout: Layout, system: SystemClock, capsys: pytest.Ca
 
 
 @promise(Section.RECOVERY, "A clock change holds up nothing and loses nothing")
-def test_a_ledger_of_another_boot(layout: Layout, system: SystemClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pause_from_another_boot_is_no_longer_than_meant(
+    layout: Layout, system: SystemClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where nothing tells a step from the time that passed, a pause is no longer than it was meant to be."""
     ledger = Ledger()
     ledger.destinations["d"] = DestinationHealth(failures=3, not_before=ledger.now() + 20, pause=20)
@@ -144,8 +152,8 @@ def test_a_ledger_of_another_boot(layout: Layout, system: SystemClock, monkeypat
 
 
 @pytest.mark.parametrize("ahead", [8 * HOUR, -8 * HOUR, 10 * YEAR, -10 * YEAR, 0.2])
-def test_the_ledger_moves_all_its_times(layout: Layout, system: SystemClock, ahead: float) -> None:
-    """What is a day ago stays so, in the same ledger and in one that is loaded; never stays never."""
+def test_all_times_of_the_ledger_move_with_the_clock(layout: Layout, system: SystemClock, ahead: float) -> None:
+    """In the same ledger and in a loaded one; "never" stays "never"."""
     ledger = Ledger()
     names = ("failing_since", "not_before", "last_error_at", "last_success_at")
     for name in names:
@@ -164,7 +172,7 @@ def test_the_ledger_moves_all_its_times(layout: Layout, system: SystemClock, ahe
         assert (found.health("never").not_before, found.entry("never").first_seen) == (0.0, 0.0)
 
 
-def test_a_machine_that_was_suspended(system: SystemClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pause_is_over_after_a_suspend(system: SystemClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it is, both clocks go on: eight hours later it is eight hours later, and a pause is over."""
     ledger, ticks = Ledger(), clock.ticks
     health = ledger.health("d")
@@ -181,7 +189,7 @@ def test_a_machine_that_was_suspended(system: SystemClock, monkeypatch: pytest.M
     "A leader compares file times with the clock that set them",
     broken_by="clock changes not followed at a look",
 )
-def test_a_leader_follows_it(layout: Layout, system: SystemClock) -> None:
+def test_leader_compares_file_times_by_the_changed_clock(layout: Layout, system: SystemClock) -> None:
     """It compares the times of files with the clock that they are from; by that it says when it set damage aside."""
     leadership = Leadership(layout)
     for system.ahead in (8 * HOUR, -8 * HOUR):

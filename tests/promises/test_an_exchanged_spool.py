@@ -133,10 +133,10 @@ WAYS = ["a link", "v1 is a link", "a link that leads back", "above it", pytest.p
     broken_by="only the lock's file compared, links followed",
 )
 @pytest.mark.parametrize("how", WAYS)
-def test_while_a_flusher_leads(
+def test_leader_leaves_an_exchanged_spool(
     layout: Layout, target: Path, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It leaves, nothing is done in what took the place, and it says so where that is no spool of ours."""
+    """It does nothing in the directory that took the place, and reports it where that is no spool of ours."""
     keep, at_once = LifetimeLock.keep, threading.Lock()  # as ``renameat2`` exchanges them
 
     def keep_before_or_after(lock: LifetimeLock) -> bool:
@@ -159,7 +159,7 @@ def test_while_a_flusher_leads(
 
 @promise(Section.PRIVATE, "A flusher in a thread has the program report an exchanged spool", broken_by="no note")
 @pytest.mark.parametrize("how", WAYS)
-def test_before_one_comes(layout: Layout, target: Path, tmp_path: Path, how: str) -> None:
+def test_flusher_does_not_begin_in_an_exchanged_spool(layout: Layout, target: Path, tmp_path: Path, how: str) -> None:
     """A flusher that finds something else there begins nothing. One in a thread of the program, which cannot write that
     into a log there, has the program say so.
     """
@@ -175,8 +175,8 @@ def test_before_one_comes(layout: Layout, target: Path, tmp_path: Path, how: str
 
 
 @pytest.mark.parametrize("name", ["set_aside", "birth", "orders", "redirects", "refused", "destinations"])
-def test_a_directory_that_is_a_link(layout: Layout, target: Path, name: str) -> None:
-    """What is refused is not written behind it, an order removes nothing there, and all that is held stays held."""
+def test_nothing_is_written_or_removed_behind_a_linked_directory(layout: Layout, target: Path, name: str) -> None:
+    """Neither for refused events nor by an order, and held events stay held."""
     place = Path(layout.base, name)
     with LoopbackTracker() as tracker:
         Process(layout, tracker.dsn, "1").ends()
@@ -197,8 +197,8 @@ def test_a_directory_that_is_a_link(layout: Layout, target: Path, name: str) -> 
 @pytest.mark.parametrize(
     "writer_id", ["../set_aside", "../..", "", ".", "..", "{target}", "../../../../../target", f"{SOME_WRITER}/../x"]
 )
-def test_a_retired_writer_that_is_none(layout: Layout, target: Path, writer_id: str) -> None:
-    """Whatever ids the ledger has, only directories of writers are removed."""
+def test_only_directories_of_writers_are_removed_for_retired_ids(layout: Layout, target: Path, writer_id: str) -> None:
+    """Whatever ids the ledger has."""
     Path(layout.set_aside, "kept.record").write_text("ours")
     with LoopbackTracker() as tracker:
         Process(layout, tracker.dsn, "1").ends()
@@ -214,7 +214,7 @@ def test_a_retired_writer_that_is_none(layout: Layout, target: Path, writer_id: 
     assert os.listdir(layout.writers) == []
 
 
-def test_what_is_captured_then_is_refused(layout: Layout, target: Path, tmp_path: Path) -> None:
+def test_captures_into_an_exchanged_spool_are_refused_and_counted(layout: Layout, target: Path, tmp_path: Path) -> None:
     """A process that has a writer there writes no new file behind a link, and counts what it could not keep."""
     process = Process(layout, "booboo+http://k@127.0.0.1:9/o/p", "1")
     exchange("a link", layout, target, tmp_path / "away")
@@ -236,7 +236,7 @@ def test_what_is_captured_then_is_refused(layout: Layout, target: Path, tmp_path
     "An event in flight while the spool is exchanged is not counted as poison",
     broken_by="left as after a breakdown",
 )
-def test_what_was_on_its_way_is_not_to_blame(layout: Layout, target: Path, tmp_path: Path) -> None:
+def test_event_in_flight_at_an_exchange_is_not_counted_as_poison(layout: Layout, target: Path, tmp_path: Path) -> None:
     """However often the spool is exchanged while an event is sent, it is never taken for one that kills flushers."""
     with LoopbackTracker() as tracker:
         tracker.be_slow(60.0)

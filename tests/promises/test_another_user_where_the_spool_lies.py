@@ -189,8 +189,8 @@ def as_victim(scene: Scene, body: Callable[[], Optional[list[str]]]) -> list[str
 )
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("where", ["an open directory", "an emptyDir"])
-def test_exchanged_again_and_again(ground: Path, where: str, user: int) -> None:
-    """While events are captured and sent, and somebody looks."""
+def test_stranger_who_keeps_exchanging_the_spool_gains_nothing(ground: Path, where: str, user: int) -> None:
+    """While events are captured and sent, and commands read the spool."""
     scene = Scene(ground, where, user)
     before = all_of(scene.target)
     with LoopbackTracker() as tracker:
@@ -225,8 +225,8 @@ def test_exchanged_again_and_again(ground: Path, where: str, user: int) -> None:
 )
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("where", OPEN)
-def test_exchanged_before(ground: Path, where: str, user: int) -> None:
-    """With each thing that may stand in its place: nothing is done there, and what was there arrives."""
+def test_stranger_who_exchanged_the_spool_before_gains_nothing(ground: Path, where: str, user: int) -> None:
+    """With each kind of file in its place: nothing is done there, and earlier events arrive."""
     scene = Scene(ground, where, user)
     before = all_of(scene.target)
     with LoopbackTracker() as tracker:
@@ -251,7 +251,7 @@ def test_exchanged_before(ground: Path, where: str, user: int) -> None:
 )
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("where", OPEN)
-def test_planted_before(ground: Path, where: str, user: int) -> None:
+def test_stranger_who_planted_a_spool_gains_nothing(ground: Path, where: str, user: int) -> None:
     """The same where there is no spool yet."""
     scene = Scene(ground, where, user)
     before = all_of(scene.target)
@@ -274,8 +274,8 @@ def test_planted_before(ground: Path, where: str, user: int) -> None:
     broken_by="the spool reached by the volume",
 )
 @pytest.mark.parametrize("user", USERS)
-def test_what_is_mounted_cannot_be_exchanged(ground: Path, user: int) -> None:
-    """The documented pod: what the stranger does in the volume changes nothing for those who see only a part of it."""
+def test_stranger_cannot_exchange_a_mounted_directory(ground: Path, user: int) -> None:
+    """The documented pod: changes in the volume do not affect a program that mounts only a part of it."""
     scene = Scene(ground, "an emptyDir", user)
     mounted = make_shared(ground / "mounted", 0o755)
     before = all_of(scene.target)
@@ -302,8 +302,8 @@ def test_what_is_mounted_cannot_be_exchanged(ground: Path, user: int) -> None:
     broken_by="links of any user followed",
 )
 @pytest.mark.parametrize("user", USERS)
-def test_a_strangers_link_on_the_way(ground: Path, user: int) -> None:
-    """It leads to no directory that becomes the spool, or has one made in it, in a sticky directory neither."""
+def test_link_of_a_stranger_on_the_way_is_not_followed(ground: Path, user: int) -> None:
+    """No directory behind it becomes the spool or gets one, in a sticky directory neither."""
     shared, theirs = make_shared(ground / "shared", 0o1777), make_shared(ground / "mine", 0o755)
     make_shared(theirs / "spool", 0o755)
     for path in (theirs, theirs / "spool"):
@@ -322,7 +322,7 @@ def test_a_strangers_link_on_the_way(ground: Path, user: int) -> None:
 
 
 @pytest.mark.parametrize("whose", ["root", "the user", "the owner of the directory that it lies in"])
-def test_a_link_of_somebody_else_on_the_way(ground: Path, whose: str) -> None:
+def test_deployment_link_of_another_user_is_followed(ground: Path, whose: str) -> None:
     """`current` of a deployment is followed."""
     user, mine = USERS[1], make_shared(ground / "mine", 0o755)
     owner = {"root": 0, "the user": user}.get(whose, NOBODY)
@@ -336,8 +336,8 @@ def test_a_link_of_somebody_else_on_the_way(ground: Path, whose: str) -> None:
 
 
 @promise(Section.PRIVATE, "A directory exchanged while it is being made keeps its mode", broken_by="chmod by the path")
-def test_a_directory_that_is_exchanged_while_it_is_made(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whose rights a umask has taken: what they are given back to is what was looked at."""
+def test_directory_exchanged_while_it_is_made_keeps_its_mode(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a umask took rights away, they are given back to the directory that was checked and to no other."""
     shared, secret = make_shared(ground / "shared", 0o777), ground / "secret"
     secret.write_text(SECRET)
     secret.chmod(0o600)

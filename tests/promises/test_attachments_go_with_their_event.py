@@ -36,8 +36,8 @@ die()
     broken_by="nothing attached; unreadable files passed over",
 )
 @pytest.mark.parametrize("wire", ["backtrace", "booboo"])
-def test_the_file_and_the_program_gone_during_an_outage(tmp_path: Path, wire: str) -> None:
-    """The tracker has it once it is back, or is told what it has no place for."""
+def test_attachments_arrive_after_an_outage_without_file_and_program(tmp_path: Path, wire: str) -> None:
+    """Or are named to a tracker that has no place for them."""
     spool = tmp_path / "spool"
     with LoopbackTracker(wire) as tracker:
         tracker.go_down()
@@ -58,7 +58,7 @@ def test_the_file_and_the_program_gone_during_an_outage(tmp_path: Path, wire: st
         assert body["tags"]["lastword.attachments"] == said
 
 
-def test_show_tells_of_them_and_not_what_is_in_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_names_attachments_without_their_content(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With names, types and sizes."""
     spool = tmp_path / "spool"
     (event_id,) = run(ATTACHES.format(path=tmp_path / "shop.log"), spool=spool)
@@ -82,8 +82,8 @@ acked(lastword.capture_message("hello"))
 
 
 @promise(Section.ATTACHMENTS, "`before_send` may remove attachments", broken_by="hook shown none")
-def test_before_send_may_remove_them(tmp_path: Path) -> None:
-    """What it removes is in no file."""
+def test_before_send_may_remove_attachments(tmp_path: Path) -> None:
+    """The removed content is in no file."""
     spool = tmp_path / "spool"
     body = HOOK.format(hook="del event['attachments'][0]", content="'not for others'")
     assert len(run(body, spool=spool)) == 1
@@ -94,8 +94,8 @@ def test_before_send_may_remove_them(tmp_path: Path) -> None:
 
 
 @promise(Section.ATTACHMENTS, "Attachments never cost the event", broken_by="left in, whatever the size; names left in")
-def test_what_makes_an_event_larger_costs_its_attachments_and_not_the_event(tmp_path: Path) -> None:
-    """A hook adds what there is no room for beside them; they are named."""
+def test_event_that_a_hook_enlarges_loses_attachments_and_is_kept(tmp_path: Path) -> None:
+    """The attachments that have no room left are named."""
     spool = tmp_path / "spool"
     body = HOOK.format(hook="event['extra']['more'] = 'm' * 500_000", content="'x' * 600_000")
     assert len(run(body, spool=spool)) == 1
@@ -109,8 +109,8 @@ def test_what_makes_an_event_larger_costs_its_attachments_and_not_the_event(tmp_
 
 
 @promise(Section.ATTACHMENTS, "Attachments never cost the event")
-def test_an_event_that_has_no_room_for_their_names_is_kept_without(tmp_path: Path) -> None:
-    """It fills its record alone."""
+def test_event_without_room_for_attachment_names_is_kept(tmp_path: Path) -> None:
+    """The event alone fills its record."""
     spool = tmp_path / "spool"
     alone = "json.dumps({**event, 'attachments': []}, separators=(',', ':'))"
     hook = f"event['extra']['more'] = 'm' * (1_048_350 - len({alone}))"
@@ -122,8 +122,8 @@ def test_an_event_that_has_no_room_for_their_names_is_kept_without(tmp_path: Pat
 @promise(
     Section.ATTACHMENTS, "An event without attachments pays nothing for them", broken_by="copied where there are none"
 )
-def test_an_event_without_any_costs_nothing_for_them(tmp_path: Path) -> None:
-    """What copies them is not even called."""
+def test_event_without_attachments_copies_nothing(tmp_path: Path) -> None:
+    """The function that copies them is not called."""
     body = """
 from lastword.scope import attachments
 attachments.attach = None

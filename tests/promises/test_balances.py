@@ -12,8 +12,8 @@ from tests.support.programs import run, wait_for_accounts, wait_until_no_flusher
 from tests.support.promise import Section, promise
 
 
-def test_delivered_refused_and_set_aside(tmp_path: Path) -> None:
-    """What the tracker refuses is set aside with its words, what is too large is refused; the rest is delivered."""
+def test_accounts_balance_over_delivered_refused_and_set_aside_events(tmp_path: Path) -> None:
+    """Events that the tracker refuses are set aside with its words, too large ones are refused."""
     spool = tmp_path / "spool"
     body = """
 for number in range(6): acked(lastword.capture_message(f"event {number}"))
@@ -43,7 +43,7 @@ assert client.recorder.record({**assembly.message_event("x", level="info", setti
     "A tracker that refuses the key is tried with three events only",
     broken_by="several at once to a tracker that has accepted nothing yet",
 )
-def test_a_wrong_key_keeps_everything(tmp_path: Path) -> None:
+def test_wrong_key_is_reported_and_all_events_are_kept(tmp_path: Path) -> None:
     """A key that the tracker does not know is said to be wrong; nothing is thrown away for it."""
     spool = tmp_path / "spool"
     with LoopbackTracker(token="right") as tracker:
@@ -56,8 +56,8 @@ def test_a_wrong_key_keeps_everything(tmp_path: Path) -> None:
         assert (accounts.held, accounts.delivered) == (5, 0)
 
 
-def test_figures_of_the_dead_are_kept(tmp_path: Path) -> None:
-    """What retired writers did stays in the totals, over several flushers."""
+def test_figures_of_retired_writers_stay_in_the_totals(tmp_path: Path) -> None:
+    """Over several flushers."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:
         for count in (1, 2):

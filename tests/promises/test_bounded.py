@@ -80,10 +80,8 @@ def test_an_outage_fills_no_disk(tmp_path: Path, mode: str) -> None:
     "A stopped flusher does not fill the disk: writers stop at the limit",
     broken_by="room for any writer that asks",
 )
-def test_a_flusher_that_stands_still_fills_no_disk(tmp_path: Path) -> None:
-    """While who leads removes nothing, and nobody else may, writers stop at the limit; all is counted, and once it
-    goes on, so does everything.
-    """
+def test_stopped_flusher_fills_no_disk(tmp_path: Path) -> None:
+    """The leader removes nothing and nobody else may: writers stop at the limit, and all is counted."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:
         tracker.go_down()
@@ -124,7 +122,7 @@ for _ in range(8):
     broken_by="no check before the first segment",
 )
 @pytest.mark.parametrize("led", [False, True], ids=["nobody leads", "who leads stands still"])
-def test_short_lives_fill_no_disk(layout: Layout, led: bool) -> None:
+def test_short_lived_processes_fill_no_disk(layout: Layout, led: bool) -> None:
     """Processes that end before their first segment is full look for room as well."""
     lock = LifetimeLock.acquire(layout.flusher_lock) if led else None
     run(SHORT_LIVES, spool=Path(layout.spool))
@@ -161,10 +159,8 @@ time.sleep(60)
     broken_by="the stack not compared; an unreadable stack taken for another one",
 )
 @needs.capability(sys.platform.startswith("linux"), "/proc")
-def test_a_process_that_replaces_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it was before is dead, although its pid and its start are those of a process that lives: it counts as done
-    with, and its segments make room.
-    """
+def test_process_that_execs_leaves_no_living_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer counts as dead, despite the same pid and start time, and its segments make room."""
     spool = tmp_path / "spool"
     monkeypatch.setenv("PROGRAM", PRELUDE + REBORN)
     with Program(REBORN, spool=spool, dsn=None) as program:
@@ -193,9 +189,7 @@ def writer_of_40_events(layout: Layout) -> Writer:
     broken_by="unlinked only once everything is counted",
 )
 def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flusher that comes to a spool that is much too large has removed what is too much once it begins to read:
-    those who go on writing meanwhile never have to wait for room longer than counting takes.
-    """
+    """A flusher on a spool over its limit removes first, so that writers wait no longer than counting takes."""
     sizes: list[int] = []
     take_in = WatchedWriter.take_in
 
@@ -220,7 +214,7 @@ def test_room_is_made_before_anything_is_read(layout: Layout, monkeypatch: pytes
     "A segment that cannot be removed stops nothing and is removed later",
     broken_by="settled ones offered again; no later try",
 )
-def test_what_cannot_be_removed_is_no_reason_to_try_for_ever(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segment_that_cannot_be_removed_is_removed_later(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a segment that has to go cannot be removed, the flusher goes on with its work, and removes it later."""
     writer = writer_of_40_events(layout)
     leadership = Leadership(layout)
@@ -265,7 +259,7 @@ acked(lastword.capture_message("after"))
 
 
 @promise(Section.BOUNDED, "An open segment is never dropped", broken_by="every segment offered")
-def test_a_living_writers_open_segment_stays(tmp_path: Path) -> None:
+def test_open_segment_of_a_living_writer_is_never_dropped(tmp_path: Path) -> None:
     """However small the limit, the last events of a living process are never pulled from under it."""
     spool = tmp_path / "spool"
     body = """
@@ -318,7 +312,7 @@ for _ in range({processes}):
     "A flood pushes out no rarer event (also `scripts/chaos flood`)",
     broken_by="always roomy; no rule above a half; left-out events do not count",
 )
-def test_a_flood_pushes_out_nothing_rarer(tmp_path: Path) -> None:
+def test_flood_pushes_out_no_rarer_event(tmp_path: Path) -> None:
     """While nothing is sent: eight processes, whose floods alone would fill the spool four times."""
     limit, processes, minutes = 20 * MIB, 8, 10
     told = run(FLOOD_AND_RARE.format(limit=limit, processes=processes, minutes=minutes), spool=tmp_path / "spool")
@@ -333,7 +327,7 @@ def test_a_flood_pushes_out_nothing_rarer(tmp_path: Path) -> None:
 
 
 @promise(Section.BEFORE_DISK, "By default nothing is left out while there is room", broken_by="never roomy")
-def test_ordinary_traffic_is_no_flood(tmp_path: Path) -> None:
+def test_two_thousand_errors_a_second_are_all_kept_by_default(tmp_path: Path) -> None:
     """Two thousand errors of one line, which a process has in a second, are all kept by default."""
     body = """
 lastword.init(spool=os.environ["TEST_SPOOL"], flusher="hold")

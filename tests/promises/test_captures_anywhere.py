@@ -240,7 +240,7 @@ lastword.capture_message("outside")
     broken_by="no limit for captures; the limit for each branch alone; none for log records",
 )
 @pytest.mark.parametrize("body", ENDLESS.values(), ids=list(ENDLESS))
-def test_what_captures_itself_comes_to_an_end(body: str, tmp_path: Path) -> None:
+def test_captures_that_cause_captures_come_to_an_end(body: str, tmp_path: Path) -> None:
     """After a few levels, with an event of the first and every refusal counted."""
     run(body, spool=tmp_path / "spool")
     found = recorded(tmp_path / "spool")

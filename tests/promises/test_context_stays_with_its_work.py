@@ -88,8 +88,8 @@ STARTS_WITH_NOTHING = ("threads that are used again", "greenlets")
 @pytest.mark.parametrize(
     "way", [pytest.param(way, marks=NEEDS_GEVENT if way == "greenlets" else ()) for way in sorted(WAYS)]
 )
-def test_an_event_has_only_what_its_own_work_said(way: str, tmp_path: Path) -> None:
-    """And what was said before it was begun, where it was begun in a copy of that context."""
+def test_event_has_only_the_context_of_its_own_work(way: str, tmp_path: Path) -> None:
+    """Context set before the work began is included where the work runs in a copy of that context."""
     spool = tmp_path / "spool"
     acked = run(WORK + WAYS[way], spool=spool)
     events = [one.event for one in kept_events.held(Layout(str(spool)))]
@@ -130,8 +130,8 @@ DESTROYED = {"Task was destroyed but it is pending!", "ada: Task was destroyed b
     "garbage in another thread not considered",
 )
 @needs.capability(sys.implementation.name == "cpython", "reference counts, by which a task goes at once")
-def test_what_asyncio_tells_late_is_told_of_whose_it_is(tmp_path: Path) -> None:
-    """Of a task's or a callback's own context; of nobody where none is known. No breadcrumb of others is there."""
+def test_late_asyncio_report_has_the_context_of_the_failed_task(tmp_path: Path) -> None:
+    """Or of the callback; no user where neither is known. Breadcrumbs of other tasks are never included."""
     run(PROGRAMS / "late_failures.py", spool=tmp_path / "spool")
     events = [one.event for one in kept_events.held(Layout(str(tmp_path / "spool")))]
     found = Counter[str]()

@@ -165,7 +165,7 @@ def many_changes(content: bytes) -> Iterator[bytes]:
 )
 @pytest.mark.parametrize("hit", [0, 1])
 def test_a_ledger_copy_changed_anywhere(layout: Layout, hit: int) -> None:
-    """Whatever one copy becomes, the ledger is the newest that was written, or the one before; never anything else."""
+    """The ledger is the newest that was written, or the one before; never anything else."""
     ledger = Ledger()
     for tally in (3, 4):
         ledger.entry("a" * 32).advance(1, 100 * tally, tally)
@@ -188,7 +188,7 @@ def test_a_ledger_copy_changed_anywhere(layout: Layout, hit: int) -> None:
 @promise(Section.DAMAGE, "Lost ledger copies lose no event", broken_by="the file in a copy's place not moved")
 @pytest.mark.parametrize("lost", ["the newest copy", "both copies"])
 @pytest.mark.parametrize("how", ["garbage", "empty", "removed", "a directory", "a FIFO", "a link", "a terabyte"])
-def test_a_lost_ledger(layout: Layout, lost: str, how: str) -> None:
+def test_lost_ledger_copies_lose_no_event(layout: Layout, lost: str, how: str) -> None:
     """A lost copy costs repeats of what only it knew, two lost copies those of everything that is still there. No event
     is lost, the accounts balance, and the next flusher has two good copies again.
     """
@@ -212,8 +212,8 @@ def test_a_lost_ledger(layout: Layout, lost: str, how: str) -> None:
     assert not [one for one in findings(layout) if "ledger" in one.text and ".moved" not in one.text]
 
 
-def test_a_segment_that_was_copied(layout: Layout) -> None:
-    """A segment that somebody has put back beside itself is sent again, and the accounts still balance."""
+def test_copied_segment_is_sent_again_and_accounts_balance(layout: Layout) -> None:
+    """A segment that was copied back beside itself."""
     with LoopbackTracker() as tracker:
         process = Process(layout, tracker.dsn, "1", "2").ends()
         (process.directory / "000009.seg").write_bytes(process.segment.read_bytes())
@@ -224,7 +224,7 @@ def test_a_segment_that_was_copied(layout: Layout) -> None:
     assert (accounts.missing, accounts.held) == (0, 0)
 
 
-def test_a_segment_that_cannot_be_removed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segment_that_cannot_be_removed_is_sent_once(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that cannot be removed is sent once, and the flusher neither tries all the time nor stays for it."""
     unlink = os.unlink
 
@@ -271,7 +271,7 @@ NOT_A_NUMBER = '{"failures": 3, "not_before": NaN, "unfinished": false}'
 
 @promise(Section.DAMAGE, "A nonsense `start.json` lets a flusher start", broken_by="NaN accepted")
 @pytest.mark.parametrize("text", [NOT_A_NUMBER, '{"failures": 1e999, "not_before": 1e999, "unfinished": 1}', "[1]"])
-def test_a_start_state_of_nonsense(layout: Layout, text: str) -> None:
+def test_flusher_starts_despite_a_nonsense_start_json(layout: Layout, text: str) -> None:
     """A start.json that makes no sense lets a flusher be started."""
     Path(layout.start_state).write_text(text + "\n")
     assert start.load(layout).allows(time.time())

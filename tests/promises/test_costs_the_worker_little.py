@@ -14,7 +14,7 @@ from tests.support.promise import Section, promise
 
 
 @needs.capability(sys.platform.startswith("linux"), "/proc")
-def test_a_worker_that_captured(tmp_path: Path) -> None:
+def test_worker_after_captures_has_one_thread_and_few_open_files(tmp_path: Path) -> None:
     """After captures and a flush: one thread, no socket, two files of the spool open, nothing foreign imported."""
     spool = tmp_path / "spool"
     with LoopbackTracker() as tracker:

@@ -27,8 +27,8 @@ pytestmark = promise(
 
 
 @pytest.mark.parametrize("when", ["kept", "on its way"])
-def test_a_daemon_whose_flusher_is_a_thread(when: str, tmp_path: Path) -> None:
-    """Its files, its sockets, and where it reads them, are its own; and what it captures from then on arrives."""
+def test_daemon_with_a_flusher_thread_keeps_its_files_and_sockets(when: str, tmp_path: Path) -> None:
+    """Files, sockets and file positions are the daemon's own; its later events arrive."""
     with LoopbackTracker() as tracker:
         if when == "on its way":
             tracker.be_slow(0.5)
@@ -52,8 +52,10 @@ def connections(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket,
         yield connection, end
 
 
-def test_a_connection_whose_number_is_anothers(connections: tuple[socket.socket, socket.socket]) -> None:
-    """Is used for nothing, and let go of without closing it, by whatever way it goes."""
+def test_connection_with_a_reused_descriptor_number_is_not_used(
+    connections: tuple[socket.socket, socket.socket],
+) -> None:
+    """It is dropped without closing the descriptor, in each of the ways to drop it."""
     connection, end = connections
     number = connection.fileno()
     os.set_blocking(number, True)
@@ -71,7 +73,7 @@ def test_a_connection_whose_number_is_anothers(connections: tuple[socket.socket,
     os.close(number)
 
 
-def test_a_connection_that_nobody_closes(connections: tuple[socket.socket, socket.socket]) -> None:
+def test_forgotten_connection_closes_only_its_own_descriptor(connections: tuple[socket.socket, socket.socket]) -> None:
     """When it is forgotten, a number that is another's stays open; and one that is its own does not."""
     connection = connections[0]
     number = connection.fileno()
@@ -88,8 +90,8 @@ def test_a_connection_that_nobody_closes(connections: tuple[socket.socket, socke
     other.close()
 
 
-def test_a_descriptor_that_is_kept(tmp_path: Path) -> None:
-    """Knows its size as long as it is its own, and closes no other."""
+def test_kept_descriptor_closes_only_its_own_file(tmp_path: Path) -> None:
+    """And reports a size only while the descriptor is its own."""
     (tmp_path / "ours").write_bytes(b"12345")
     (tmp_path / "theirs").write_bytes(b"12345")
     number = os.open(tmp_path / "ours", os.O_RDONLY)
@@ -105,8 +107,8 @@ def test_a_descriptor_that_is_kept(tmp_path: Path) -> None:
     os.close(theirs)
 
 
-def test_a_glance_by_a_number_that_is_anothers(tmp_path: Path) -> None:
-    """Is no glance: everything is looked at anew, and the other file stays where it was read."""
+def test_glance_by_a_reused_descriptor_number_is_a_full_look(tmp_path: Path) -> None:
+    """Everything is read anew, and the position in the other file does not change."""
     writer = directory_of_a_writer(tmp_path)
     segment = writer / "000001.seg"
     segment.write_bytes(b"12345")

@@ -83,10 +83,10 @@ def records(spool: Path | None, *, where: Path | None) -> None:
 )
 @ROOT
 @pytest.mark.parametrize("kind", ["beside", "below", "the next place"])
-def test_a_spool_that_root_has_begun(ground: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The master of a server captures as root, its workers as somebody else (`gunicorn --preload -u`): they
-    have one of their own, which `status` and `doctor` name.
-    """
+def test_workers_get_their_own_spool_where_root_has_begun_one(
+    ground: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`gunicorn --preload -u`: the master captures as root; `status` and `doctor` name the workers' spool."""
     shared = make_shared(ground / "shared", 0o755 if kind == "the next place" else 0o777)
     temporary = make_shared(ground / "tmp", 0o1777)
     monkeypatch.setenv("TMPDIR", str(temporary))
@@ -119,8 +119,8 @@ def test_a_spool_that_root_has_begun(ground: Path, kind: str, monkeypatch: pytes
     broken_by="the directory for temporary files searched for every spool",
 )
 @ROOT
-def test_who_has_a_spool_of_its_own_for_another_reason(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What others keep in the directory for temporary files has nothing to do with a spool that is not root's."""
+def test_status_ignores_spools_of_users_with_another_reason(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other users' spools in the directory for temporary files do not concern a spool that is not root's."""
     temporary = make_shared(ground / "tmp", 0o1777)
     monkeypatch.setenv("TMPDIR", str(temporary))
     as_user(ATTACKER, lambda: Layout(str(temporary / f"lastword-{ATTACKER}")).prepare())
@@ -136,8 +136,8 @@ def test_who_has_a_spool_of_its_own_for_another_reason(ground: Path, monkeypatch
 
 
 @ROOT
-def test_a_spool_of_another_user_is_refused_and_that_is_seen(ground: Path) -> None:
-    """Of anybody else's than root's, named by mistake: each refusal is counted in a place of this user's own."""
+def test_spool_of_another_user_is_refused_and_refusals_are_counted(ground: Path) -> None:
+    """A spool of a user other than root, named by mistake: refusals are counted in a place of this user's own."""
     shared = make_shared(ground / "shared", 0o777)
     home = make_shared(ground / "home", 0o700)
     os.chown(home, VICTIM, VICTIM)
@@ -167,7 +167,7 @@ def test_a_spool_of_another_user_is_refused_and_that_is_seen(ground: Path) -> No
 )
 @ROOT
 @pytest.mark.parametrize("theirs", [False, True], ids=["nobody else there", "others there"])
-def test_an_empty_directory_on_tmp(ground: Path, theirs: bool) -> None:
+def test_user_without_a_name_uses_an_empty_volume_on_tmp(ground: Path, theirs: bool) -> None:
     """OpenShift: a user without a name, whose home is /, and a volume on /tmp that everybody may write to, without a
     sticky bit. It is good enough as long as nobody else has left anything there.
     """
@@ -192,8 +192,10 @@ def test_an_empty_directory_on_tmp(ground: Path, theirs: bool) -> None:
 )
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EIO])
 @pytest.mark.parametrize("lockable", ["nowhere", "the next place"])
-def test_a_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, lockable: str) -> None:
-    """It cannot be used, by whatever error; of a place that is passed over nothing is left, nor of a birth."""
+def test_place_without_locks_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, lockable: str
+) -> None:
+    """Whatever error locking gives; no file is left there, neither of the place nor of a birth."""
     home, temporary = make_shared(tmp_path / "first", 0o700), make_shared(tmp_path / "next", 0o700)
     for name, value in {"HOME": home, "TMPDIR": temporary}.items():
         monkeypatch.setenv(name, str(value))
@@ -229,8 +231,8 @@ def test_a_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 @promise(Section.PLACE, "A place without file locks is passed over and left as it was")
-def test_locks_that_are_lost_during_a_birth_leave_nothing(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a birth fails of, its cradle goes with it."""
+def test_birth_that_fails_for_locks_leaves_nothing(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the error is, the cradle is removed."""
     with monkeypatch.context() as patch:
         patch.setattr(places, "try_a_lock", lambda _layout: None)
         patch.setattr(fcntl, "lockf", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOLCK, "no locks")))
@@ -239,8 +241,8 @@ def test_locks_that_are_lost_during_a_birth_leave_nothing(layout: Layout, monkey
 
 
 @promise(Section.PLACE, "A full disk does not count as a place without locks", broken_by="any error counts")
-def test_a_full_disk_is_no_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stays the place: what is refused there is counted, and kept nowhere that nobody looks."""
+def test_full_disk_does_not_count_as_a_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place stays the same, and refusals are counted there."""
 
     def full(_path: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -250,8 +252,8 @@ def test_a_full_disk_is_no_place_without_locks(tmp_path: Path, monkeypatch: pyte
     assert places.first_usable(two).spool == two[0].path
 
 
-def test_what_a_process_without_a_writer_did_not_want(tmp_path: Path) -> None:
-    """It has never recorded anything; what it has ignored is counted all the same, at its end at the latest."""
+def test_ignored_events_of_a_process_without_a_writer_are_counted(tmp_path: Path) -> None:
+    """At its end at the latest, though it has never recorded anything."""
     lastword.init(spool=tmp_path / "spool", ignore_errors=[KeyError])
     for _ in range(3):
         assert lastword.capture_exception(KeyError("x")) is None
@@ -260,7 +262,7 @@ def test_what_a_process_without_a_writer_did_not_want(tmp_path: Path) -> None:
     assert (accounts.refused, accounts.writers) == ({"ignored": 3}, [])
 
 
-def test_refusals_are_counted_by_many_at_once(layout: Layout) -> None:
+def test_concurrent_refusals_are_counted_once_each(layout: Layout) -> None:
     """Without a lock, and each once; what a writer counts from then on is taken off."""
     place = [places.Place(layout.spool, is_default=False)]
     children = []

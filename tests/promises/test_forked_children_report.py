@@ -147,7 +147,7 @@ acked(lastword.capture_message("after"))
     broken_by="writers not kept by pid",
 )
 def test_forks_under_load(tmp_path: Path) -> None:
-    """Forked again and again beside threads that capture, with hooks and without, no child hangs or is misnamed."""
+    """With threads that capture, with hooks and without: no child hangs or reports another pid."""
     forks = 30 if sys.implementation.name == "cpython" else 15  # a fork of PyPy takes ten times as long
     fork.prove(tmp_path, forks=forks, has_libc_fork=hasattr(ctypes, "PyDLL"))
 
@@ -173,8 +173,8 @@ STANDSTILLS = {
 )
 @LIBC_FORK
 @pytest.mark.parametrize("place", STANDSTILLS)
-def test_forked_while_a_thread_is_inside(tmp_path: Path, place: str) -> None:
-    """Whatever another thread of the parent holds at the fork, the child is not held up, although no hook has run."""
+def test_fork_while_another_thread_holds_a_lock_does_not_block_the_child(tmp_path: Path, place: str) -> None:
+    """Any lock of the parent, although no fork hook has run."""
     spool = tmp_path / "spool"
     body = f"""
 import ctypes, fcntl, posix
@@ -237,8 +237,8 @@ with billiard.Pool(3) as pool:
     "A descriptor number that now belongs to another file is not written to",
     broken_by="the descriptor's file not compared",
 )
-def test_a_program_that_becomes_a_daemon(tmp_path: Path) -> None:
-    """After it closed every descriptor nothing of ours is written to, or closes, what has their numbers now."""
+def test_daemon_that_closed_all_descriptors_keeps_its_new_files(tmp_path: Path) -> None:
+    """lastword neither writes to nor closes files that have its old descriptor numbers."""
     spool = tmp_path / "spool"
     body = """
 import socket

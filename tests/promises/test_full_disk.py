@@ -75,7 +75,7 @@ def test_captures_on_a_full_disk_are_refused_and_counted(disk: Path) -> None:
     broken_by="no room reserved for ledger and `start.json`",
 )
 def test_a_full_disk_is_drained(disk: Path) -> None:
-    """What was recorded before the disk filled up is delivered, settled and removed, which makes room again."""
+    """Earlier events are delivered, settled and removed, which makes room again."""
     spool = disk / "spool"
     with LoopbackTracker() as tracker:
         tracker.go_down()
@@ -95,7 +95,7 @@ def test_a_full_disk_is_drained(disk: Path) -> None:
     assert os.listdir(spool / "v1/writers") == []
 
 
-def test_a_disk_that_is_full_from_the_start(disk: Path) -> None:
+def test_refusals_before_the_first_writer_are_counted_later(disk: Path) -> None:
     """Where not even a writer can be made, captures are refused; they are counted as soon as there is room."""
     filler = filesystems.fill(disk)
     spool = disk / "spool"
@@ -110,8 +110,8 @@ def test_a_disk_that_is_full_from_the_start(disk: Path) -> None:
     assert os.listdir(spool / "v1/birth") == []
 
 
-def test_a_read_only_file_system(tmp_path: Path) -> None:
-    """On a disk that cannot be written to captures are refused, and the program is told once which place that is."""
+def test_read_only_spool_refuses_captures_with_one_warning(tmp_path: Path) -> None:
+    """The warning names the place."""
     with filesystems.ext4(tmp_path, 8) as disk:
         filesystems.remount_read_only(disk)
         with Program(ON_DEMAND, spool=disk / "spool", dsn=None) as program:
@@ -135,7 +135,7 @@ def test_a_read_only_home_is_passed_over(tmp_path: Path, monkeypatch: pytest.Mon
         assert read_accounts(fallback).held == 1
 
 
-def test_a_disk_without_inodes(tmp_path: Path) -> None:
+def test_open_segment_takes_records_without_free_inodes(tmp_path: Path) -> None:
     """A disk on which no file can be made any more still takes records into the open segment."""
     with filesystems.ext4(tmp_path, 8, "-N", "64") as disk:
         spool = disk / "spool"
@@ -149,7 +149,7 @@ def test_a_disk_without_inodes(tmp_path: Path) -> None:
         assert read_accounts(spool).held == 2
 
 
-def test_a_checkpoint_on_a_full_disk(disk: Path) -> None:
+def test_event_delivered_on_a_full_disk_is_not_sent_again(disk: Path) -> None:
     """The ledger is written in place: what is delivered on a full disk is settled there, and is not sent again."""
     spool = disk / "spool"
     with LoopbackTracker() as tracker:
@@ -169,7 +169,7 @@ def test_a_checkpoint_on_a_full_disk(disk: Path) -> None:
         filler.unlink()
 
 
-def test_refused_by_the_tracker_on_a_full_disk(disk: Path) -> None:
+def test_refused_event_waits_for_room_to_be_set_aside(disk: Path) -> None:
     """An event that cannot be set aside for want of room stays where it is, and is set aside when there is room."""
     spool = disk / "spool"
     with LoopbackTracker() as tracker:
@@ -191,7 +191,7 @@ def test_refused_by_the_tracker_on_a_full_disk(disk: Path) -> None:
         wait_for_accounts(spool, lambda seen: sum(seen.set_aside.values()) >= 1, "one set aside")
 
 
-def test_what_was_said_is_json(disk: Path) -> None:
+def test_every_line_written_on_a_full_disk_is_whole(disk: Path) -> None:
     """Nothing that a full disk cut short is taken for a record: every line that counts is whole."""
     spool = disk / "spool"
     with Program(ON_DEMAND, spool=spool, dsn=None) as program:

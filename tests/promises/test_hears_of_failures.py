@@ -170,8 +170,8 @@ WAYS: dict[str, tuple[str, tuple[str, bool, str, str]]] = {
     broken_by="marked, whatever became of the event",
 )
 @pytest.mark.parametrize("way", WAYS)
-def test_what_fails_is_reported_once(way: str, tmp_path: Path) -> None:
-    """By the mechanism that heard of it first."""
+def test_failure_is_reported_once(way: str, tmp_path: Path) -> None:
+    """By the first hook that sees it."""
     body, expected = WAYS[way]
     events, _ = outcome(body, tmp_path)
     assert events == [expected]
@@ -214,8 +214,8 @@ SAYS: dict[str, str] = {
     broken_by="a handler on the root logger; a wrapper around `callHandlers`",
 )
 @pytest.mark.parametrize("body", SAYS.values(), ids=list(SAYS))
-def test_what_the_program_says_is_the_same(body: str, tmp_path: Path) -> None:
-    """With lastword set up and without: to the letter, but for addresses."""
+def test_program_prints_the_same_as_without_lastword(body: str, tmp_path: Path) -> None:
+    """Character by character, except addresses."""
     with_us, without = tmp_path / "a", tmp_path / "b"
     with_us.mkdir()
     without.mkdir()
@@ -234,7 +234,7 @@ def test_what_the_program_says_is_the_same(body: str, tmp_path: Path) -> None:
     Section.FAILURES, "Log levels can be chosen; asyncio is heard in any case", broken_by="asyncio's records like any"
 )
 def test_levels_can_be_chosen_and_logging_turned_off(tmp_path: Path) -> None:
-    """What asyncio does not get rid of is reported in any case."""
+    """Exceptions that only asyncio sees are reported in any case."""
     body = """
         logging.error("error")
         logging.critical("critical")
@@ -282,8 +282,8 @@ def test_our_own_log_is_never_reported(tmp_path: Path) -> None:
     assert events == []
 
 
-def test_a_forked_child_hears_as_its_parent_does(tmp_path: Path) -> None:
-    """Whatever another thread held when it was forked."""
+def test_forked_child_reports_failures_like_its_parent(tmp_path: Path) -> None:
+    """Whatever lock another thread held at the fork."""
     body = """
         logging.basicConfig()
         lock = logging.getLogger().handlers[0].lock

@@ -28,8 +28,8 @@ FEW = {"commands": 2}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_whatever_is_read(name: str) -> None:
-    """What was found once, and a few others, the same in each run."""
+def test_hostile_input_breaks_no_promise(name: str) -> None:
+    """Inputs that were found before, and a few others, the same in each run."""
     with opened([name]) as [target]:
         for _, case in corpus.cases(name):
             examine(target, case)

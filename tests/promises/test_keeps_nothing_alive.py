@@ -23,7 +23,7 @@ from tests.support.promise import Section, promise
     "holds itself",
 )
 @pytest.mark.parametrize("options", ["", "all"])
-def test_what_a_failed_job_used_goes_with_it(options: str, tmp_path: Path) -> None:
+def test_objects_of_a_failed_job_are_released(options: str, tmp_path: Path) -> None:
     program = PROGRAMS / "kept_alive_by_forms.py"
     assert run(program, options, spool=tmp_path / "spool") == ["end"]
     assert len(recorded(tmp_path / "spool")) >= program.read_text("utf-8").count("\n@form\n") > 20
@@ -35,6 +35,6 @@ def test_what_a_failed_job_used_goes_with_it(options: str, tmp_path: Path) -> No
     broken_by="the dict of `f_locals` left as it is",
 )
 @needs.installed("flask", "django", "fastapi")
-def test_what_a_failed_request_used_goes_with_it(tmp_path: Path) -> None:
+def test_objects_of_a_failed_request_are_released(tmp_path: Path) -> None:
     assert run(PROGRAMS / "kept_alive_by_frameworks.py", spool=tmp_path / "spool") == ["end"]
     assert len(recorded(tmp_path / "spool")) >= 4

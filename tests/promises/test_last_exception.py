@@ -224,7 +224,7 @@ if sys.version_info < (3, 11):
     broken_by="`sys.__excepthook__` left alone; `warnings.showwarning` hooked",
 )
 @pytest.mark.parametrize("name", FORMS)
-def test_what_ends_the_program(name: str, tmp_path: Path) -> None:
+def test_exception_that_ends_the_program_is_reported_once(name: str, tmp_path: Path) -> None:
     """Reported or not, the program prints, and ends, as it does without lastword."""
     form: Any = FORMS[name]
     without_us = "class lastword: init = capture_exception = staticmethod(lambda **_: None)\n"

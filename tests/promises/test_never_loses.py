@@ -28,7 +28,7 @@ def has_all(acked: list[str]):  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("wire", ["booboo", "backtrace"])
-def test_killed_in_the_next_instruction(tmp_path: Path, wire: str) -> None:
+def test_program_killed_right_after_capture_has_reported(tmp_path: Path, wire: str) -> None:
     """A program that is SIGKILLed right after `capture` returned has still reported, every time."""
     spool, rounds = tmp_path / "spool", 4
     with LoopbackTracker(wire) as tracker:
@@ -46,7 +46,7 @@ def test_killed_in_the_next_instruction(tmp_path: Path, wire: str) -> None:
     "A kill of the program's process group does not reach the flusher, even right after the capture",
     broken_by="the helper has no process group of its own",
 )
-def test_killed_with_its_whole_process_group(tmp_path: Path) -> None:
+def test_kill_of_the_process_group_does_not_reach_the_flusher(tmp_path: Path) -> None:
     """A kill of the program's process group, as shells and supervisors do it, does not reach the flusher."""
     spool = tmp_path / "spool"
     body = "os.setpgid(0, 0); acked(lastword.capture_message('all of us')); os.killpg(0, signal.SIGKILL)"
@@ -60,8 +60,8 @@ def test_killed_with_its_whole_process_group(tmp_path: Path) -> None:
 @promise(
     Section.NOT_LOST, "A killed starter holds up no other start", broken_by="`start.json` does not say *unfinished*"
 )
-def test_killed_in_the_middle_of_a_burst(tmp_path: Path) -> None:
-    """What was acknowledged before a kill at any moment arrives; what was torn by it was never acknowledged."""
+def test_events_acknowledged_before_a_kill_in_a_burst_arrive(tmp_path: Path) -> None:
+    """A kill at any moment; torn records were never acknowledged."""
     spool, acked = tmp_path / "spool", []
     body = """
 blob = "x" * 40_000
@@ -90,14 +90,14 @@ for _ in range(3):
     "Killed writers and flushers lose nothing; torn tails are set aside and explained",
     broken_by="records written a moment after they are acknowledged; in `scripts/chaos` also: torn tails not set aside",
 )
-def test_killed_at_random_instants(tmp_path: Path) -> None:
+def test_kills_at_random_instants_lose_nothing(tmp_path: Path) -> None:
     """Writers of small, middling and large records are killed while they write, and flushers while they send: what was
     acknowledged arrives, what was torn is set aside and explained, a repeat is the same in every byte, and it balances.
     """
     kill.prove(tmp_path, kills=30)
 
 
-def test_tracker_down_and_the_program_gone(tmp_path: Path) -> None:
+def test_events_of_an_ended_program_arrive_after_an_outage(tmp_path: Path) -> None:
     """Events of a program that has ended during an outage arrive once the tracker is back."""
     spool = tmp_path / "spool"
     with LoopbackTracker("backtrace") as tracker:
@@ -114,7 +114,7 @@ def test_tracker_down_and_the_program_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_tracker_that_answers_with_trouble(tmp_path: Path, status: int) -> None:
+def test_overloaded_tracker_only_delays_events(tmp_path: Path, status: int) -> None:
     """A tracker that is overloaded keeps nothing from arriving later."""
     spool = tmp_path / "spool"
     with LoopbackTracker("booboo") as tracker:
@@ -125,7 +125,7 @@ def test_tracker_that_answers_with_trouble(tmp_path: Path, status: int) -> None:
         assert sorted(event.message for event in tracker.events) == ["event 0", "event 1", "event 2"]
 
 
-def test_an_answer_that_was_cut_is_followed_by_the_same_event(tmp_path: Path) -> None:
+def test_event_is_sent_again_unchanged_after_a_cut_answer(tmp_path: Path) -> None:
     """Where the answer is lost the event is sent again, unchanged and under its id, so that a tracker can tell."""
     spool = tmp_path / "spool"
     with LoopbackTracker("backtrace") as tracker:
@@ -143,7 +143,7 @@ def test_an_answer_that_was_cut_is_followed_by_the_same_event(tmp_path: Path) ->
     "A killed flusher is replaced at once",
     broken_by="the count of failed starts not cleared by the leader",
 )
-def test_flusher_killed_again_and_again(tmp_path: Path) -> None:
+def test_killed_flusher_is_replaced_at_the_next_capture(tmp_path: Path) -> None:
     """A flusher may die at any moment: the next capture starts another one, and nothing is lost."""
     spool = tmp_path / "spool"
     layout = Layout(str(spool))

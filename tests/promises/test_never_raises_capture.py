@@ -98,7 +98,7 @@ def captured(error: BaseException) -> Event:
 
 @pytest.mark.parametrize("name", ODD_VALUES)
 def test_any_local_variable_can_be_captured(name: str) -> None:
-    """The variable is there, bounded, and the others beside it are unharmed."""
+    """The variable is there, bounded, and the others are unharmed."""
 
     def fail(value: object) -> None:
         beside = "unharmed"
@@ -222,8 +222,8 @@ def raised_in(path: Path) -> Exception:
     raise AssertionError
 
 
-def test_near_the_recursion_limit_there_is_a_smaller_event(tmp_path: Path) -> None:
-    """From a few calls below the limit on there is an event, and with some more room it is whole."""
+def test_capture_near_the_recursion_limit_gives_a_smaller_event(tmp_path: Path) -> None:
+    """A few calls below the limit there is an event; with some more room it is complete."""
     error = raised_in(tmp_path / "module.py")
     events = [captured_with_room_for(calls, error) for calls in range(150)]
     first_success = next(index for index, event in enumerate(events) if event is not None)
@@ -244,7 +244,7 @@ def test_near_the_recursion_limit_there_is_a_smaller_event(tmp_path: Path) -> No
     broken_by="no guard around the capture",
 )
 @needs.capability(sys.implementation.name == "cpython", "recursion limit that counts calls")
-def test_with_the_stack_full_nothing_is_raised_and_everything_counted(tmp_path: Path) -> None:
+def test_capture_with_a_full_stack_is_recorded_or_counted(tmp_path: Path) -> None:
     """Wherever below the recursion limit a capture is made: an event or a refusal, and the program goes on."""
     rooms = range(2, 80)
     body = f"""
@@ -278,7 +278,7 @@ acked(lastword.capture_message("later"))
     assert accounts.recorded >= len(acked)
 
 
-def test_what_could_not_be_read_near_the_limit_is_read_later(tmp_path: Path) -> None:
+def test_source_unreadable_near_the_limit_is_read_later(tmp_path: Path) -> None:
     """A failure for want of stack says nothing about the file, so it is not remembered as having no source."""
     for calls in range(60):
         error = raised_in(tmp_path / f"module_{calls}.py")
@@ -291,7 +291,7 @@ def test_what_could_not_be_read_near_the_limit_is_read_later(tmp_path: Path) -> 
     "part", ["exception_tree", "process_info", "host_info", "thread_info", "runtime_info", "clean"]
 )
 def test_a_part_that_fails_is_missing_and_noted(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest of the event is there, and what happened is told later."""
+    """The rest of the event is there, and the failure is logged later."""
     monkeypatch.setattr(assembly, part, refuse)
     event = captured(ValueError("x"))
     assert event["exceptions"][0]["type"] == "ValueError"
@@ -319,8 +319,8 @@ class Panic(BaseException):
     Section.FAILURES, "A `__str__` that raises a BaseException costs no event", broken_by="`except Exception` there"
 )
 @pytest.mark.parametrize("error", [Panic, SystemExit, GeneratorExit, KeyboardInterrupt])
-def test_a_str_that_raises_what_is_no_exception(error: type[BaseException]) -> None:
-    """It is the object's own trouble, and the event is kept."""
+def test_str_that_raises_a_base_exception_costs_no_event(error: type[BaseException]) -> None:
+    """It does not reach the program either."""
 
     class FromRust(Exception):
         def __str__(self) -> str:

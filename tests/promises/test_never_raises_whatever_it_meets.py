@@ -182,7 +182,7 @@ def test_any_local_variable(make: Maker, make_another: Maker) -> None:
 @thoroughly
 @given(MAKERS, METHODS, LIES, MAKERS)
 def test_any_exception(make: Maker, methods: dict[str, Any], lies: dict[str, Any], make_notes: Maker) -> None:
-    """Of any class, with anything for its arguments, its notes and its answers."""
+    """Of any class, with any arguments, notes and attributes."""
     odd_class: Any = type("OddError", (Exception,), {**methods, **{name: property(lies[name]) for name in lies}})
     error: BaseException = BaseException.__new__(odd_class, make())
     with suppress(Exception):  # there may be a lie in its place

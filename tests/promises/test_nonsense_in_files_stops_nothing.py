@@ -83,8 +83,8 @@ def write_ledger(layout: Layout, text: str) -> None:
     "A ledger with a nonsense value is rejected, or can be used, stored and read back",
     broken_by="a pause without a limit; times not checked",
 )
-def test_a_ledger(layout: Layout) -> None:
-    """Whatever one value is: a ledger that is taken can be used, stored, and read back as it was."""
+def test_nonsense_in_a_ledger_is_rejected_or_usable(layout: Layout) -> None:
+    """A ledger that is accepted can be used, stored and read back."""
     taken = 0
     for what, text in spoilt(full_ledger(layout)):
         write_ledger(layout, text)
@@ -107,8 +107,8 @@ def write(path: str, content: str) -> None:
     Path(path).write_text(content + "\n")
 
 
-def test_what_a_flusher_was_sending(layout: Layout) -> None:
-    """What is told there is believed as a whole or not at all; the one that comes can tell its successor."""
+def test_nonsense_in_in_flight_json_is_rejected_or_usable(layout: Layout) -> None:
+    """The file is used as a whole or not at all; the next flusher can write its own."""
     InFlight(["a" * 32], "b" * 32, {"b" * 32: 2}).store(layout)
     told = json.loads(Path(layout.in_flight).read_bytes())
     for what, text in spoilt(told):
@@ -120,8 +120,8 @@ def test_what_a_flusher_was_sending(layout: Layout) -> None:
         InFlight.load(layout)
 
 
-def test_a_redirect(layout: Layout) -> None:
-    """One that makes no sense redirects nothing."""
+def test_nonsense_redirect_redirects_nothing(layout: Layout) -> None:
+    """Reading one raises nothing."""
     told = {"old": None, "new": "0123456789ab", "upto": {"a" * 32: [1, 100]}, "extras": ["x-1.seg"]}
     for number, (what, text) in enumerate(spoilt(told)):
         path = os.path.join(layout.redirects, f"{number:020d}-{new_id()}.json")
@@ -133,7 +133,7 @@ def test_a_redirect(layout: Layout) -> None:
         os.unlink(path)
 
 
-def test_small_files(layout: Layout) -> None:
+def test_nonsense_in_small_files_is_read_without_an_error(layout: Layout) -> None:
     """Who may start a flusher, who leads, who a writer is, what it refused, orders and answers, what was set aside, and
     destinations: read without an error, and within range where a number comes of it.
     """
@@ -185,7 +185,7 @@ def test_small_files(layout: Layout) -> None:
     "A nonsense destination, even with an unparsable URL, raises one kind of error",
     broken_by="the URL not checked",
 )
-def test_a_destination(layout: Layout) -> None:
+def test_nonsense_destination_is_one_kind_of_error(layout: Layout) -> None:
     """Whatever is not what its name says is one kind of error, also under the name that its own content gives it."""
     to = Destination(Dsn.parse("booboo+http://t@127.0.0.1:9/o/p"), 5.0, connect_timeout=1.0, scrub_names=("a",))
     urls = ["http://[", "http://[::1", "http://h:99999/", "http://h:x/", "http://\udc80]", "//", "http://h:\u0661/"]
@@ -203,8 +203,8 @@ def test_a_destination(layout: Layout) -> None:
 
 @promise(Section.DAMAGE, "A record with an impossible number is damage", broken_by="no highest number")
 @pytest.mark.parametrize("number", [raw for raw in VALUES.values() if raw[0] in "-0123456789IN"])
-def test_a_number_of_a_record(layout: Layout, number: str) -> None:
-    """One that no record can have is damage, however well the checksum fits; what lies behind it is delivered."""
+def test_record_with_an_impossible_number_is_damage(layout: Layout, number: str) -> None:
+    """Even with a right checksum; the records behind it are delivered."""
     with LoopbackTracker() as tracker:
         process = Process(layout, tracker.dsn, "before").ends()
         assert process.destination is not None
@@ -230,8 +230,8 @@ TIMES = ["NaN", "Infinity", "1e999", "1e300", "-1e300", "9" * 400, "9" * 4300, "
     "Events with an impossible time are listed, shown and sent, or set aside",
     broken_by="the time taken as it is; shown by `localtime` alone",
 )
-def test_an_event_with_a_time_that_is_none(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is listed and shown, in any state, and holds nothing up; so is one that is nonsense anywhere else."""
+def test_event_with_an_impossible_time_holds_nothing_up(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is listed and shown in any state, like events with other nonsense."""
     with LoopbackTracker() as tracker:
         process = Process(layout, tracker.dsn, "before")
         assert process.destination is not None
@@ -259,7 +259,9 @@ def test_an_event_with_a_time_that_is_none(layout: Layout, capsys: pytest.Captur
 
 
 @promise(Section.DAMAGE, "Events with an impossible time are listed, shown and sent, or set aside")
-def test_every_command_on_such_spools(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_works_on_events_with_impossible_times(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Held events with such times can be listed and shown one by one."""
     event = message_event("odd", breadcrumbs=[{"timestamp": 1.0, "level": "info", "message": "m", "data": {}}])
     process = Process(layout, None, "good")
@@ -324,8 +326,10 @@ _CRAFTED: dict[str, Callable[[Layout, str], None]] = {
     broken_by="times of destinations not checked",
 )
 @pytest.mark.parametrize("raw", ["1e999", "NaN", "9" * 4300, str(2**64), '"x"', "[" * 5000 + "]" * 5000])
-def test_good_events_beside_it_are_delivered(layout: Layout, raw: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With such a value in every kind of file at once."""
+def test_good_events_beside_nonsense_are_delivered(
+    layout: Layout, raw: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a nonsense value in every kind of file at once."""
     with LoopbackTracker() as tracker:
         Process(layout, tracker.dsn, "one").ends()
         Process(layout, tracker.dsn, "two").ends()

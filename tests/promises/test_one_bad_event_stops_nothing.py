@@ -69,7 +69,7 @@ def messages(tracker: LoopbackTracker) -> list[str]:
     "Delivery goes past an event at which the tracker breaks down",
     broken_by="it stays in its segment",
 )
-def test_an_event_at_which_the_tracker_breaks_down(layout: Layout) -> None:
+def test_delivery_goes_past_an_event_that_breaks_the_tracker(layout: Layout) -> None:
     """More events than a window holds go past it; it is tried ten times, alone, and then set aside with the reason."""
     rest = [f"good {number}" for number in range(WINDOW + 64)]
     with LoopbackTracker() as tracker:
@@ -89,8 +89,8 @@ def test_an_event_at_which_the_tracker_breaks_down(layout: Layout) -> None:
     "An event is set aside after ten failed tries between which others passed",
     broken_by="never set aside",
 )
-def test_ten_times_while_others_pass(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each time that others pass in between counts, over any number of flushers; after ten it is set aside."""
+def test_event_is_set_aside_after_ten_tries_while_others_pass(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries count only if other events pass in between, over any number of flushers."""
     monkeypatch.setattr(schedule, "LINGER_HELD", 0.3)
     with LoopbackTracker() as tracker:
         tracker.answer(500, about=b"bad one", body=b"no idea")
@@ -133,7 +133,7 @@ def test_an_event_that_waits_alone_is_the_same_event(layout: Layout) -> None:
 
 
 @promise(Section.BAD_EVENT, "A copy that no checkpoint knows of is ignored", broken_by="used")
-def test_killed_between_the_copy_and_the_checkpoint(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copy_without_a_checkpoint_is_ignored(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy that no checkpoint knows of is not believed: the record is still where it was, and is sent once."""
     with LoopbackTracker() as tracker:
         writer = a_process_captured(layout, tracker.dsn, "1", "2")
@@ -150,8 +150,8 @@ def test_killed_between_the_copy_and_the_checkpoint(layout: Layout, monkeypatch:
 
 @promise(Section.BAD_EVENT, "403 and 404 count against the event once others have passed", broken_by="held for ever")
 @pytest.mark.parametrize("status", [403, 404])
-def test_an_answer_that_may_mean_the_address(layout: Layout, status: int) -> None:
-    """It is held against the event once others have passed; never against the others."""
+def test_403_counts_against_the_event_once_others_have_passed(layout: Layout, status: int) -> None:
+    """And never against the other events."""
     with LoopbackTracker() as tracker:
         tracker.answer(status, about=b"bad one")
         rest = [f"good {number}" for number in range(40)]
@@ -193,8 +193,8 @@ def test_too_large_is_tried_once_more_and_smaller(layout: Layout) -> None:
 
 
 @promise(Section.BAD_EVENT, "At most four requests are sent at once", broken_by="eight")
-def test_several_at_once_where_all_is_well(layout: Layout) -> None:
-    """One request to a tracker that has not taken anything yet, then several, and never more than those."""
+def test_at_most_four_requests_at_once(layout: Layout) -> None:
+    """One to a tracker that has not accepted anything yet, then up to four."""
     with LoopbackTracker() as tracker:
         tracker.be_slow(0.05)
         a_process_captured(layout, tracker.dsn, *map(str, range(40)))
@@ -232,7 +232,7 @@ class KillsItsSender(WitnessTracker):
 
 
 @promise(Section.BAD_EVENT, "An event that kills its flushers is set aside", broken_by="no strikes")
-def test_poison(tmp_path: Path) -> None:
+def test_event_that_kills_its_flushers_is_set_aside(tmp_path: Path) -> None:
     """An event that kills every flusher that sends it is set aside after three that sent it alone, and no other."""
     spool = tmp_path / "spool"
     layout = Layout(str(spool))
@@ -268,7 +268,7 @@ for line in sys.stdin: acked(lastword.capture_message("another"))
     "Flushers that are killed whatever they send make no event poison",
     broken_by="the oldest first, whatever its strikes",
 )
-def test_flushers_that_are_killed_whatever_they_send_poison_nothing(tmp_path: Path) -> None:
+def test_flushers_killed_with_any_event_make_none_poison(tmp_path: Path) -> None:
     """Each of six dies with the first event that it sends: another one each time, though the oldest goes first."""
     spool = tmp_path / "spool"
     body = "for line in sys.stdin: acked(lastword.capture_message('another'))"
@@ -291,8 +291,8 @@ def test_flushers_that_are_killed_whatever_they_send_poison_nothing(tmp_path: Pa
     assert (accounts.delivered, accounts.set_aside, accounts.held) == (len(acked), {}, 0)
 
 
-def test_a_flusher_that_is_killed_by_others_poisons_nothing(layout: Layout) -> None:
-    """What a flusher was sending when it died is sent by the next one; a flusher that leaves accuses no event."""
+def test_event_in_flight_at_a_kill_is_sent_by_the_next_flusher(layout: Layout) -> None:
+    """A flusher that leaves by itself makes no event suspect."""
     with LoopbackTracker() as tracker:
         a_process_captured(layout, tracker.dsn, "1", "2", "3")
         for _ in range(5):

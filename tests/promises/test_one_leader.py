@@ -29,7 +29,7 @@ from tests.support.promise import Section, promise
     "There are never two leaders at work, and each killed leader is replaced",
     broken_by="`flusher.lock` opened and not locked (seen by three runs of five; `scripts/chaos` kills more often)",
 )
-def test_32_processes_and_a_flusher_that_is_killed_again_and_again(tmp_path: Path) -> None:
+def test_never_two_leaders_among_32_processes_and_killed_flushers(tmp_path: Path) -> None:
     """Never two at work; what was not settled at a kill is sent again, the same in every byte, and that is little; in
     the end everything has arrived and nothing is stranded.
     """
@@ -41,7 +41,7 @@ def test_32_processes_and_a_flusher_that_is_killed_again_and_again(tmp_path: Pat
     "A flusher killed right after its election does not count as a failed start",
     broken_by="failures not cleared before the election",
 )
-def test_killed_as_soon_as_it_leads(layout: Layout) -> None:
+def test_flusher_killed_at_its_election_is_no_failed_start(layout: Layout) -> None:
     """A flusher that is killed in the moment it gets the lock was no failed start: the next may be started at once."""
     start.store(layout, StartState(failures=5).before_start(time.time()).after_start())
     pid = os.fork()
@@ -125,7 +125,7 @@ def test_a_lost_lock_is_taken_again(layout: Layout) -> None:
 
 
 @promise(Section.ONE_LEADER, "A leader stops when another process has taken its lock", broken_by="`keep` not called")
-def test_a_lost_lock_that_another_has_taken_ends_its_leadership(layout: Layout) -> None:
+def test_leader_whose_lock_was_taken_stops(layout: Layout) -> None:
     """A leader whose lock was dropped, and taken by another process, stops: there are not two at work."""
     writer = Writer.born(layout)
     with ForgetfulLeader(layout) as leading:
@@ -140,7 +140,7 @@ def test_a_lost_lock_that_another_has_taken_ends_its_leadership(layout: Layout) 
 
 @promise(Section.ONE_LEADER, "`status` reports a stopped flusher", broken_by="not reported")
 @needs.capability(sys.platform.startswith("linux"), "/proc")
-def test_a_stopped_flusher_is_a_finding(tmp_path: Path) -> None:
+def test_status_reports_a_stopped_flusher(tmp_path: Path) -> None:
     """`lastword status` says of a flusher that was stopped that nothing is sent, and exits with 1 until it goes on."""
     spool = tmp_path / "spool"
 

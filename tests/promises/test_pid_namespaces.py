@@ -45,8 +45,10 @@ print(json.dumps([holder(layout.flusher_lock), leader.stands_still(layout, 0), l
 @ROOT
 @NAMESPACES
 @pytest.mark.parametrize("version", ["0.0.1", "99.0"])
-def test_a_leader_in_another_pid_namespace(layout: Layout, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    """It stands still: the spool stays within its limit, and that is told; an older one is told from a newer one."""
+def test_limits_hold_beside_a_leader_in_another_pid_namespace(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """A stopped leader is reported, and an older version is told from a newer one."""
     monkeypatch.setattr(leader, "__version__", version)
     lock = LifetimeLock.acquire(layout.flusher_lock)
     assert lock is not None

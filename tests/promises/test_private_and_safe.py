@@ -132,8 +132,8 @@ KINDS = [
 @ROOT
 @pytest.mark.parametrize("mode", [0o1777, 0o777], ids=["sticky", "not sticky"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_another_user_has_put_in_the_spools_place(ground: Path, kind: str, mode: int) -> None:
-    """It is neither used nor changed nor followed; the event is refused and counted, and the program goes on."""
+def test_spool_planted_by_another_user_is_refused(ground: Path, kind: str, mode: int) -> None:
+    """It is not used, changed or followed; the event is refused and counted, and the program goes on."""
     shared = make_shared(ground / "tmp", mode)
     victims_own = ground / "own"
     victims_own.mkdir(mode=0o700)
@@ -147,7 +147,7 @@ def test_what_another_user_has_put_in_the_spools_place(ground: Path, kind: str, 
 
 
 @ROOT
-def test_a_hard_link_in_the_spools_place(ground: Path) -> None:
+def test_hard_link_in_the_spools_place_is_refused(ground: Path) -> None:
     """A file of the victim's own that was linked there is not taken for a spool, and keeps its content."""
     shared = make_shared(ground / "tmp", 0o1777)
     diary = ground / "diary"
@@ -178,7 +178,7 @@ def test_another_place_is_used_where_there_is_one(ground: Path) -> None:
 @ROOT
 @pytest.mark.parametrize("mode", [0o1777, 0o777], ids=["sticky", "not sticky"])
 def test_no_flusher_is_started_on_a_planted_spool(ground: Path, mode: int) -> None:
-    """`init` looks for a spool that holds something: one that others have put there holds nothing for us."""
+    """`init` checks for a spool with events; one that another user planted does not count."""
     shared = make_shared(ground / "tmp", mode)
     as_user(ATTACKER, lambda: plant("directory", shared, shared))
 
@@ -210,7 +210,7 @@ def test_a_flusher_sends_nothing_out_of_a_planted_spool(ground: Path) -> None:
 
 
 @ROOT
-def test_root_uses_no_spool_of_anybody(ground: Path) -> None:
+def test_root_uses_no_spool_of_another_user(ground: Path) -> None:
     """Root neither writes to a spool of another user, named or not, nor makes one below another user's directory."""
     mine = make_shared(ground / "theirs", 0o755)
     os.chown(mine, ATTACKER, ATTACKER)
@@ -224,7 +224,7 @@ def test_root_uses_no_spool_of_anybody(ground: Path) -> None:
 
 
 @ROOT
-def test_root_may_look_at_a_spool_of_anybody(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_root_may_read_a_spool_of_another_user(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`lastword status --spool` of another user's spool counts what is there, and changes nothing."""
     shared = make_shared(ground / "tmp", 0o1777)
     as_user(VICTIM, lambda: plant_spool(shared / "spool", DSN))
@@ -240,8 +240,8 @@ def test_root_may_look_at_a_spool_of_anybody(ground: Path, capsys: pytest.Captur
     broken_by="the message without a remedy",
 )
 @ROOT
-def test_a_trap_is_named_by_status(ground: Path) -> None:
-    """Who wonders where the events are is told why a place was not used."""
+def test_status_names_a_place_that_was_refused(ground: Path) -> None:
+    """With the reason."""
     shared = make_shared(ground / "tmp", 0o1777)
     as_user(ATTACKER, lambda: plant("directory", shared, shared))
 
@@ -290,7 +290,7 @@ ATTEMPTS = 100
 )
 @ROOT
 @pytest.mark.parametrize("mode", [0o1777, 0o777], ids=["sticky", "not sticky"])
-def test_a_race_for_the_spools_place(ground: Path, mode: int) -> None:
+def test_race_for_the_spools_place_never_gives_a_foreign_spool(ground: Path, mode: int) -> None:
     """While another user exchanges what is in its place, the spool that is used is ours, or none is; in a directory
     that protects nobody's files, always none.
     """
@@ -333,7 +333,7 @@ def test_a_race_for_the_spools_place(ground: Path, mode: int) -> None:
 )
 @ROOT
 @pytest.mark.parametrize("when", ["before", "during"])
-def test_a_named_spool_that_is_exchanged(ground: Path, when: str) -> None:
+def test_named_spool_that_is_exchanged_gets_no_record(ground: Path, when: str) -> None:
     """A spool that was named may lie where nobody's files are protected. If it is exchanged, before a writer's birth or
     during it, no record is written into what took its place: the event is refused.
     """

@@ -39,7 +39,7 @@ NOBODY = 65534
 @promise(
     Section.RACES, "Threads, signal handlers and finalizers that roll at once lose nothing", broken_by="no append lock"
 )
-def test_rolling_under_six_threads_signals_and_finalizers(tmp_path: Path) -> None:
+def test_rolling_by_threads_signals_and_finalizers_loses_nothing(tmp_path: Path) -> None:
     """Threads that fill one segment after the other, a signal handler that captures 10 ms after it last did and
     finalizers that do so in any of them lose no record, number none twice, and write nothing into files of the
     application.
@@ -57,7 +57,7 @@ def test_rolling_under_six_threads_signals_and_finalizers(tmp_path: Path) -> Non
     "A writer that is being made is not swept away",
     broken_by="every cradle swept, and a writer not checked after its birth",
 )
-def test_births_under_an_eager_scanner(tmp_path: Path) -> None:
+def test_births_survive_a_process_that_sweeps_all_the_time(tmp_path: Path) -> None:
     """A leader that looks and sweeps without a pause takes no writer that is being made for one of the dead.
 
     A look takes much longer than a birth, so another process does nothing but sweep.
@@ -100,7 +100,7 @@ for _ in range(50): os.wait()
 
 
 @promise(Section.RACES, "A capture and a leaving flusher cannot miss each other", broken_by="no check after the unlock")
-def test_idle_exit_against_a_late_capture(tmp_path: Path) -> None:
+def test_late_capture_and_idle_exit_do_not_miss_each_other(tmp_path: Path) -> None:
     """However a capture falls together with a flusher's leaving, one of the two sees the other: nothing is held while
     nobody leads.
 
@@ -121,7 +121,7 @@ def test_idle_exit_against_a_late_capture(tmp_path: Path) -> None:
 
 @promise(Section.RACES, "A checkpoint needs no disk space", broken_by="the whole copy written anew")
 @needs.capability(hasattr(resource, "prlimit"), "limits for other processes")
-def test_checkpoints_without_room_for_another_byte(tmp_path: Path) -> None:
+def test_flusher_works_without_room_for_another_byte(tmp_path: Path) -> None:
     """A flusher that cannot make or extend any file goes on delivering, settling and making room."""
     spool, count = tmp_path / "spool", 50
     body = f"for _ in range({count}): acked(lastword.capture_message('hello'))\nsys.stdin.read()"
@@ -147,7 +147,7 @@ def test_checkpoints_without_room_for_another_byte(tmp_path: Path) -> None:
     "A removed spool is noticed at the next record",
     broken_by="links and path of the segment not checked",
 )
-def test_the_spool_removed_from_inside_the_application(tmp_path: Path) -> None:
+def test_program_that_removes_its_spool_goes_on_in_a_new_one(tmp_path: Path) -> None:
     """A program that removes the spool while its own threads capture goes on undisturbed, in a new one."""
     spool = tmp_path / "spool"
     body = """
@@ -176,7 +176,7 @@ for _ in range(3): acked(lastword.capture_message("after"))
     "A writer takes back a lock that `tar` dropped",
     broken_by="a writer does not try to take its lock again",
 )
-def test_the_spool_archived_from_inside_the_application(tmp_path: Path) -> None:
+def test_writer_takes_back_a_lock_dropped_by_tar(tmp_path: Path) -> None:
     """`tar` in the application opens and closes every file, the lock among them: its writer is not taken for dead, and
     has its lock back a second later.
     """
@@ -234,7 +234,7 @@ AS_ROOT = needs.capability(os.geteuid() == 0, "right to become another user")
     broken_by="the uid not compared",
 )
 @AS_ROOT
-def test_setuid_after_the_first_capture(open_ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setuid_changes_to_a_spool_of_the_new_user(open_ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that gives up root goes on in a spool of the user that it has become, and leaves root's alone."""
     (open_ground / "tmp").mkdir()
     (open_ground / "tmp").chmod(0o1777)
@@ -257,8 +257,8 @@ os._exit(0)
 
 
 @AS_ROOT
-def test_setuid_where_the_other_user_has_no_spool(open_ground: Path) -> None:
-    """Events of a user who may not use the spool are refused and counted; as root again, the program goes on there."""
+def test_setuid_to_a_user_without_a_spool_refuses_and_counts(open_ground: Path) -> None:
+    """As root again, the program goes on in its old spool."""
     spool = open_ground / "spool"
     body = f"""
 acked(lastword.capture_message("as root"))
@@ -282,8 +282,8 @@ INTERPRETERS = next((name for name in ("_interpreters", "_xxsubinterpreters") if
     broken_by="every interpreter taken for the first",
 )
 @needs.capability(bool(INTERPRETERS) and sys.platform.startswith("linux"), "subinterpreters")
-def test_a_second_interpreter_in_the_process_that_leads(tmp_path: Path) -> None:
-    """An interpreter that captures, and so asks who leads, does not cost the one that leads in its process its lock."""
+def test_second_interpreter_does_not_drop_the_leaders_lock(tmp_path: Path) -> None:
+    """An interpreter that captures checks who leads; the leader in its process keeps its lock."""
     spool = tmp_path / "spool"
     body = f"""
 import {INTERPRETERS} as interpreters

@@ -75,8 +75,8 @@ KINDS = {
     "Delivery resumes within the duration of the outage or three seconds, whichever is longer",
     broken_by="pauses from 10 s up; pauses of twice the time",
 )
-def test_after_an_outage_of_a_second(tmp_path: Path) -> None:
-    """Whatever it was that the tracker, or the way to it, had: three seconds later everything is there."""
+def test_all_is_delivered_three_seconds_after_an_outage_of_one(tmp_path: Path) -> None:
+    """Whatever kind of trouble the tracker or the network had."""
     with ThreadPoolExecutor(len(KINDS)) as pool:
         taken = {kind: pool.submit(outage, tmp_path / kind, *KINDS[kind]) for kind in KINDS}
         seconds = {kind: one.result() for kind, one in taken.items()}
@@ -89,7 +89,7 @@ def test_after_an_outage_of_a_second(tmp_path: Path) -> None:
     broken_by="the pause of other troubles",
 )
 @pytest.mark.parametrize("stored", [False, True])
-def test_answers_that_are_cut_off(layout: Layout, stored: bool) -> None:
+def test_twenty_cut_answers_of_forty_cost_five_seconds_at_most(layout: Layout, stored: bool) -> None:
     """Twenty of forty cost five seconds at most: one says nothing against the rest."""
     with LoopbackTracker("backtrace") as tracker, led(layout):
         tracker.cut_answers(stored=stored, times=20)
@@ -99,8 +99,8 @@ def test_answers_that_are_cut_off(layout: Layout, stored: bool) -> None:
         assert time.monotonic() - began < 5.0 + BUSY
 
 
-def test_every_other_answer_is_cut_off(layout: Layout) -> None:
-    """What failed waits for itself alone, and all others pass it."""
+def test_event_whose_answer_is_cut_holds_up_no_other(layout: Layout) -> None:
+    """It waits alone, and all others pass it."""
     with LoopbackTracker() as tracker, led(layout):
         process = Process(layout, tracker).captures()
         tracker.wait_for(1)
@@ -145,8 +145,10 @@ REASONS: dict[str, Callable[[Layout, Process, LoopbackTracker], object]] = {
     broken_by="each reason left out",
 )
 @pytest.mark.parametrize("reason", REASONS)
-def test_a_reason_to_try_at_once(layout: Layout, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
-    """It cuts a pause of half an hour short; one more event of a process that goes on recording does not."""
+def test_new_process_late_capture_or_flush_cuts_a_pause_short(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """A pause of half an hour; another event of a process that keeps recording does not cut it."""
     monkeypatch.setattr(schedule, "_LEAST_LIMIT", 3600.0)
     monkeypatch.setattr(schedule, "_MOST_OVERLOADED", 3600.0)
     monkeypatch.setattr(schedule, "_LEAST_PAUSE", 0.05)
@@ -163,7 +165,7 @@ def test_a_reason_to_try_at_once(layout: Layout, monkeypatch: pytest.MonkeyPatch
 
 
 @promise(Section.RECOVERY, "Retry-After is obeyed, also by the next flusher", broken_by="cut short like other pauses")
-def test_what_the_tracker_asks_for_is_obeyed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_is_obeyed_by_every_flusher(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until its Retry-After has passed nothing is tried, by another flusher either, whatever reason there is; then it
     is at once.
     """

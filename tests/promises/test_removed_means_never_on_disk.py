@@ -227,7 +227,7 @@ def test_a_secret_is_scrubbed_wherever_it_is(program: str, places: int, tmp_path
     assert places_with_the_secret(as_it_is / "spool") == places
 
 
-def test_the_secret_would_be_found(tmp_path: Path) -> None:
+def test_secret_is_found_where_nothing_removes_it(tmp_path: Path) -> None:
     """Without any of it the event holds the secret: the search below can find it."""
     assert len(run(PROGRAM + "init(); mark(); acked(capture())", spool=tmp_path / "spool")) == 1
     [segment] = files_with_the_secret(tmp_path)
@@ -251,7 +251,7 @@ def test_the_secret_would_be_found(tmp_path: Path) -> None:
     broken_by="extra, contexts or breadcrumbs not scrubbed (each)",
 )
 @pytest.mark.parametrize("way", sorted(WAYS))
-def test_what_was_removed_is_in_no_file(way: str, tmp_path: Path) -> None:
+def test_removed_data_is_in_no_file(way: str, tmp_path: Path) -> None:
     """Nothing is sent here, so all that ever was on disk is still there: the spool, the home, the temporary files."""
     body, refused = WAYS[way]
     run(PROGRAM + body + KEEP_ONE, spool=tmp_path / "spool")
@@ -262,7 +262,7 @@ def test_what_was_removed_is_in_no_file(way: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wire", ["booboo", "backtrace"])
-def test_what_was_removed_is_in_no_request_and_not_set_aside(wire: str, tmp_path: Path) -> None:
+def test_removed_data_is_in_no_request_and_not_set_aside(wire: str, tmp_path: Path) -> None:
     """The flusher has nothing to betray: not to the tracker, not in what it sets aside, not in its log."""
     spool = tmp_path / "spool"
     removing = [body + FORGET for way, (body, _) in sorted(WAYS.items()) if way != "uncaught, with before_send"]

@@ -100,7 +100,7 @@ UNTOUCHED: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", UNTOUCHED)
-def test_nothing_is_asked_of_a_local_variable(name: str) -> None:
+def test_no_method_of_a_local_variable_is_called(name: str) -> None:
     """Alone, and inside containers."""
 
     def fail(local: object) -> None:

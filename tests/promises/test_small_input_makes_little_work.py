@@ -66,7 +66,7 @@ class Desk:
     "An order reads only the events it names, and each look carries out a few orders",
     broken_by="everything is read for each; all orders at once",
 )
-def test_many_orders_read_what_they_are_about(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_read_only_the_events_they_name(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order that names events reads those alone; of a thousand orders a few are carried out at each look."""
     desk = Desk(layout, 40)
     read = Mock(side_effect=read_small_file)
@@ -110,7 +110,7 @@ def test_an_order_holds_a_few_events_at_a_time(layout: Layout, monkeypatch: pyte
 
 
 @promise(Section.LITTLE_WORK, "An order about many events holds few in memory and has a short answer")
-def test_an_order_for_what_is_not_there_is_answered_in_short(layout: Layout) -> None:
+def test_order_for_missing_events_is_answered_briefly(layout: Layout) -> None:
     """A hundred troubles are told and the rest counted, so that the answer can be read; too many ids are no order."""
     desk = Desk(layout, 1)
     order_id = desk.plant(Order(PURGE, [new_id() for _ in range(20_000)]))
@@ -145,8 +145,8 @@ def test_ids_are_looked_up_not_searched_for() -> None:
     "Thousands of strange files or refusal reasons are reported briefly and hide nothing",
     broken_by="all reported; all counted",
 )
-def test_thousands_of_strange_files_are_one_trouble(layout: Layout) -> None:
-    """A spool full of files that are none of lastword's is told of by some of each kind, and all kinds are told of."""
+def test_thousands_of_strange_files_are_reported_briefly(layout: Layout) -> None:
+    """Some of each kind are named, and every kind is."""
     for number in range(300):
         (Path(layout.destinations) / f"x{number}").touch()
         (Path(layout.birth) / f"x{number}").touch()
@@ -157,10 +157,8 @@ def test_thousands_of_strange_files_are_one_trouble(layout: Layout) -> None:
 
 
 @promise(Section.LITTLE_WORK, "Thousands of strange files or refusal reasons are reported briefly and hide nothing")
-def test_thousands_of_reasons(layout: Layout) -> None:
-    """Of what stands in ``refused`` so much counts as there are reasons; what is told of losses is bounded too, and
-    leaves none out of its sum.
-    """
+def test_thousands_of_refusal_reasons_are_counted_under_few(layout: Layout) -> None:
+    """Reports of losses are bounded too, and their sum is complete."""
     os.mkdir(layout.refused)
     for number in range(300):
         (Path(layout.refused) / f"reason {number}").write_bytes(b".")
@@ -178,7 +176,9 @@ def test_thousands_of_reasons(layout: Layout) -> None:
     broken_by="each checked separately whether it is finished; all buried at once",
 )
 @pytest.mark.parametrize("dead", [False, True])
-def test_thousands_of_small_segments(layout: Layout, monkeypatch: pytest.MonkeyPatch, dead: bool) -> None:
+def test_thousands_of_small_segments_are_read_once_each(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, dead: bool
+) -> None:
     """A look at a writer asks once which of its segments are finished, and reads each once; they go with a bounded
     number of descriptors.
     """
@@ -236,8 +236,10 @@ def test_room_is_made_in_few_rounds(layout: Layout) -> None:
 
 
 @promise(Section.LITTLE_WORK, "Few records wait alone, whatever a tracker answers", broken_by="no bound")
-def test_a_tracker_that_breaks_down_at_everything(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many records wait alone, each in a file of its own, and no more: others wait where they are."""
+def test_few_records_wait_alone_when_every_answer_is_a_breakdown(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limited number, each in a file of its own: others wait where they are."""
     monkeypatch.setattr(watch, "MOST_ALONE", 20)
     with writer_of(Path(layout.spool)) as writer:
         record(writer, 50)
@@ -256,7 +258,7 @@ def test_a_tracker_that_breaks_down_at_everything(layout: Layout, monkeypatch: p
 @promise(
     Section.LITTLE_WORK, "No memory is allocated for a merely claimed size", broken_by="not compared with the file's"
 )
-def test_a_record_that_claims_a_huge_attachment(tmp_path: Path) -> None:
+def test_claimed_attachment_size_takes_no_memory(tmp_path: Path) -> None:
     """No memory is taken for what a file does not have."""
     path = tmp_path / "log"
     path.write_bytes(b"a line\n")
@@ -304,9 +306,7 @@ def _fails(kind: type[Exception], act: Callable[[], object]) -> None:
 )
 @pytest.mark.parametrize("content", [b"[", b"{", b"lastword ledger %020d %010d %08x\n" % (7, 200 << 20, 0)])
 def test_a_file_of_gigabytes_is_not_read(layout: Layout, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    """Of each small file so much is read as it may have, at most a few megabytes, whatever its size; of a ledger that
-    claims 200 MB nothing but that.
-    """
+    """Of a small file at most a few megabytes are read; of a ledger that claims 200 MB only what is there."""
     with writer_of(Path(layout.spool)) as writer:
         pass
     os.mkdir(layout.redirects)
@@ -339,7 +339,7 @@ def test_a_file_of_gigabytes_is_not_read(layout: Layout, monkeypatch: pytest.Mon
     "A ledger is never written larger than its reader accepts",
     broken_by="no limit; untouched writers kept; `above` kept",
 )
-def test_a_ledger_is_never_larger_than_what_is_read(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ledger_is_never_larger_than_its_reader_accepts(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it would be, it leaves out what costs least: places that are settled beyond others, and writers of which
     nothing is settled; and what cannot be made small enough is an error, never a ledger that nobody reads.
     """
@@ -366,8 +366,8 @@ def test_a_ledger_is_never_larger_than_what_is_read(layout: Layout, monkeypatch:
 
 
 @promise(Section.LITTLE_WORK, "Thousands of reasons in black boxes are counted under few", broken_by="each by itself")
-def test_thousands_of_reasons_in_black_boxes(layout: Layout) -> None:
-    """What writers that are gone have refused is counted by so many reasons, and none is left out of the sum."""
+def test_reasons_in_black_boxes_are_counted_under_few(layout: Layout) -> None:
+    """The refusals of dead writers; their sum is complete."""
     book = Ledger()
     for number in range(50):
         book.retire(f"{number:032x}", {"disk full": 1, **{f"reason {number} {more}": 1 for more in range(50)}})
@@ -381,8 +381,8 @@ def test_thousands_of_reasons_in_black_boxes(layout: Layout) -> None:
     "Thousands of redirects, chains and loops cost little and are reported",
     broken_by="all obeyed; given without end",
 )
-def test_thousands_of_redirects(layout: Layout) -> None:
-    """So many count, and no more are given; others are told of. Chains and loops are gone through once."""
+def test_thousands_of_redirects_cost_little(layout: Layout) -> None:
+    """A limited number counts and can be given; others are reported. Chains and loops are followed once."""
     with writer_of(Path(layout.spool)) as writer:
         record(writer, 1)
     for number in range(redirects.MOST_REDIRECTS):

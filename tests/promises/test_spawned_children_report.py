@@ -64,8 +64,8 @@ def test_an_option_that_cannot_be_pickled_costs_no_child(tmp_path: Path, method:
     assert "processes that multiprocessing starts anew are not set up like this one" in said
 
 
-def test_after_close_children_are_as_they_were(tmp_path: Path) -> None:
-    """And multiprocessing is not imported for any of this."""
+def test_close_removes_the_settings_for_spawned_children(tmp_path: Path) -> None:
+    """And multiprocessing is never imported for them."""
     body = (
         "import sys, lastword\n"
         "before = list(sys.meta_path)\n"

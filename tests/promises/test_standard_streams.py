@@ -68,7 +68,7 @@ def test_no_file_of_the_spool_takes_their_place(tmp_path: Path, form: str, flush
     broken_by="the lowest number taken",
 )
 def test_no_connection_takes_their_place() -> None:
-    """What the program prints would be sent to the tracker, in the midst of a request."""
+    """Or the program's output would be sent to the tracker, within a request."""
     child = os.fork()
     if child == 0:
         for number in (0, 1, 2):

@@ -54,7 +54,9 @@ HARMLESS: dict[str, tuple[str, ...]] = {
 
 @promise(Section.DAMAGE, "A foreign file in place of a writer's file is reported", broken_by="writers not checked")
 @pytest.mark.parametrize("how", WAYS)
-def test_a_file_of_a_writer_that_is_none(layout: Layout, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_foreign_file_in_place_of_a_writers_file_is_reported(
+    layout: Layout, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Whatever stands in the place of one of a writer's files, its other records are delivered and it is retired; the
     flusher leaves by itself, and only a directory has to be moved away by hand.
     """
@@ -92,8 +94,8 @@ def test_a_file_of_a_writer_that_is_none(layout: Layout, how: str, capsys: pytes
 )
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("name", ["who.json", "blackbox"])
-def test_a_file_of_a_living_writer_that_is_none(layout: Layout, name: str, how: str) -> None:
-    """Its process goes on recording, over several segments, and all of it is delivered while it lives."""
+def test_foreign_file_does_not_disturb_a_living_writer(layout: Layout, name: str, how: str) -> None:
+    """Its process goes on recording over several segments, and all is delivered while it lives."""
     with LoopbackTracker() as tracker:
         process = Process(layout, tracker.dsn)
         spoil(process.directory / name, how)
@@ -149,7 +151,7 @@ def lie_about(layout: Layout, process: Process) -> dict[str, Path]:
 @promise(
     Section.DAMAGE, "Files that are not lastword's are ignored and reported", broken_by="any name taken for a writer's"
 )
-def test_things_that_are_not_ours(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_foreign_files_are_reported_and_left_alone(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     """Files, directories, links and FIFOs that lie about are named by `status`, are taken for nothing of ours, and keep
     nobody from leaving. What lies outside of a writer's directory, and every directory, stays as it is.
     """
@@ -178,7 +180,9 @@ def test_things_that_are_not_ours(layout: Layout, capsys: pytest.CaptureFixture[
 @promise(Section.DAMAGE, "A missing directory of the spool is made again", broken_by="not mended")
 @pytest.mark.parametrize("how", ["removed", "a file", "a link"])
 @pytest.mark.parametrize("name", ["birth", "set_aside", "destinations"])
-def test_a_directory_that_is_none(layout: Layout, name: str, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_or_replaced_directory_is_made_again(
+    layout: Layout, name: str, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A directory of the spool that is missing, or a file, is made anew by the flusher and by the next process that
     captures; a link there is refused and named, and costs only what would lie behind it.
     """
@@ -210,7 +214,7 @@ def test_a_directory_that_is_none(layout: Layout, name: str, how: str, capsys: p
 
 @promise(Section.DAMAGE, "A damaged destination is written again", broken_by="taken for whole")
 @pytest.mark.parametrize("how", [way for way in WAYS if way != "removed"])
-def test_a_destination_that_is_none(layout: Layout, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_destination_is_written_again(layout: Layout, how: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Events for it wait, and `status` says so; all others go. The next program with the same DSN mends it."""
     with LoopbackTracker() as tracker, LoopbackTracker() as other:
         process = Process(layout, tracker.dsn, "1").ends()
@@ -234,7 +238,7 @@ def test_a_destination_that_is_none(layout: Layout, how: str, capsys: pytest.Cap
 
 
 @promise(Section.DAMAGE, "A name that is taken in `set_aside` leads to another name", broken_by="no other name")
-def test_a_directory_by_the_name_of_what_is_set_aside(layout: Layout) -> None:
+def test_name_taken_by_a_directory_leads_to_another_name(layout: Layout) -> None:
     """What is refused is set aside under another name, once, and not sent again and again."""
     with LoopbackTracker() as tracker:
         process = Process(layout, tracker.dsn, "1").ends()
@@ -253,10 +257,8 @@ def test_a_directory_by_the_name_of_what_is_set_aside(layout: Layout) -> None:
     "Foreign files in place of `start.json` and `flusher.log` stop no flusher",
     broken_by="`start.json` not moved away; a log that cannot be opened raises",
 )
-def test_a_file_beside_the_records_that_is_none(tmp_path: Path) -> None:
-    """Whatever stands in the place of `start.json` and `flusher.log`: real processes start a flusher all the same, and
-    it delivers and leaves.
-    """
+def test_foreign_start_json_and_log_stop_no_flusher(tmp_path: Path) -> None:
+    """Real processes start a flusher all the same, which delivers and leaves."""
     spools = {how: tmp_path / how.replace(" ", "-") for how in WAYS}
     for how, spool in spools.items():
         Layout(str(spool)).prepare()
@@ -281,8 +283,8 @@ for how, spool in {spools}.items():
 @promise(Section.DAMAGE, "Access rights that were removed are restored where they are needed", broken_by="not restored")
 @ROOT
 @pytest.mark.parametrize("name", ["000001.seg", "x-1.seg", "who.json", "blackbox", "alive.lock", "", "ledger", "json"])
-def test_what_its_owner_may_not_read(name: str) -> None:
-    """Files and directories whose rights somebody took away are taken back where they are needed, and cost nothing."""
+def test_removed_access_rights_are_restored(name: str) -> None:
+    """Of files and directories, where they are needed."""
     with open_ground() as ground, LoopbackTracker() as tracker:
         shared = make_shared(ground / "shared", 0o1777)
 

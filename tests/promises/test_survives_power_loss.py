@@ -88,7 +88,7 @@ def test_only_the_last_second_is_at_risk(tmp_path: Path) -> None:
     broken_by="no sync after an uncaught exception",
 )
 def test_last_words_are_on_the_disk_before_the_program_ends(tmp_path: Path) -> None:
-    """An exception that nobody caught is put on the disk itself, with or without a flusher."""
+    """An uncaught exception is synced, with or without a flusher."""
     body = "lastword.capture_message('first'); raise ValueError('last words')"
     with filesystems.ext4(tmp_path, 32) as disk:
         with Program(body, spool=disk / "spool", dsn=None) as program:

@@ -73,8 +73,10 @@ def functions(frames: Any) -> list[str]:
 )
 @pytest.mark.parametrize("wire", ["booboo", "backtrace"])
 @pytest.mark.parametrize("options", [{}, {"log_breadcrumbs": "off"}, {"log_events": "INFO"}])
-def test_the_text_and_the_extra_arrive(wire: str, options: dict[str, Any], tmp_path: Path, log: logging.Logger) -> None:
-    """Also without breadcrumbs, which one tracker has no place for anyway; secrets are gone, objects are texts."""
+def test_text_and_extra_of_a_logged_exception_arrive(
+    wire: str, options: dict[str, Any], tmp_path: Path, log: logging.Logger
+) -> None:
+    """Also without breadcrumbs; secrets are removed and objects become texts."""
     lastword.init(spool=tmp_path, **options)
     lastword.set_context("order", {"id": 7})
     extra = {"customer": "-".join(["ada", "4711"]), "password": "hunter2", "at": date(2026, 1, 1), "rows": [1, 2]}
@@ -105,7 +107,7 @@ def test_the_text_and_the_extra_arrive(wire: str, options: dict[str, Any], tmp_p
     assert "s3cr3t" not in body + json.dumps(events(tmp_path))
 
 
-def test_what_asyncio_says_is_not_told_where_records_are_no_events(tmp_path: Path) -> None:
+def test_asyncio_records_are_not_reported_where_records_are_no_events(tmp_path: Path) -> None:
     """As the drop-ins have it, whose reports are those of other packages."""
     for choice, contexts in (("off", []), ("ERROR", ["logging"])):
         lastword.init(spool=tmp_path / choice, log_events=choice)
@@ -116,7 +118,7 @@ def test_what_asyncio_says_is_not_told_where_records_are_no_events(tmp_path: Pat
 
 
 def test_a_level_of_the_programs_own_is_named(tmp_path: Path, log: logging.Logger) -> None:
-    """Beside the one that its number stands for."""
+    """Beside the level that its number stands for."""
     logging.addLevelName(60, "AUDIT")
     lastword.init(spool=tmp_path)
     log.log(60, "ada signed in")
@@ -132,7 +134,7 @@ def test_a_level_of_the_programs_own_is_named(tmp_path: Path, log: logging.Logge
     "The stack of a logged exception ends at the logging call, in no other thread",
     broken_by="the stack of the hook; logging's caller if the line is not found; the origin taken from the stack",
 )
-def test_an_exception_that_was_never_raised_ends_where_it_was_logged(tmp_path: Path, log: logging.Logger) -> None:
+def test_stack_of_a_never_raised_exception_ends_at_the_logging_call(tmp_path: Path, log: logging.Logger) -> None:
     """Whichever call logged it; and so does the stack of a message."""
     lastword.init("backtrace+http://127.0.0.1:9?token=t", spool=tmp_path, flusher="hold")
 
@@ -156,8 +158,8 @@ def test_an_exception_that_was_never_raised_ends_where_it_was_logged(tmp_path: P
     assert len({event["exceptions"][0]["frames"][-1]["line"] for event in found[:3]}) == 3
 
 
-def test_a_flood_of_never_raised_exceptions_is_told_by_the_line_that_logs(tmp_path: Path, log: logging.Logger) -> None:
-    """Not by a line of logging, which all of them have."""
+def test_flood_of_never_raised_exceptions_is_counted_by_logging_line(tmp_path: Path, log: logging.Logger) -> None:
+    """By the program's line, not by a line of the logging module, which all records share."""
     lastword.init(spool=tmp_path, flood_burst=1)
     for _ in range(2):
         log.error("one", exc_info=ValueError("x"))
@@ -174,7 +176,7 @@ class Propagates(logging.Handler):
 
 @promise(Section.FAILURES, "The stack of a logged exception ends at the logging call, in no other thread")
 @pytest.mark.parametrize("enqueue", [False, True])
-def test_a_thread_that_passes_records_on_is_not_the_stack(enqueue: bool, tmp_path: Path) -> None:
+def test_stack_is_not_that_of_logurus_writer_thread(enqueue: bool, tmp_path: Path) -> None:
     """loguru's writer thread, with ``enqueue=True``; without it, the stack is the caller's."""
     lastword.init("backtrace+http://127.0.0.1:9?token=t", spool=tmp_path, flusher="hold")
     logger = logging.getLogger(__name__)
@@ -190,7 +192,7 @@ def test_a_thread_that_passes_records_on_is_not_the_stack(enqueue: bool, tmp_pat
         logger.propagate = True
     first, second = events(tmp_path)
     frames = first["exceptions"][0]["frames"]
-    here = "test_a_thread_that_passes_records_on_is_not_the_stack"
+    here = "test_stack_is_not_that_of_logurus_writer_thread"
     for stack in (frames, second["stack"]):
         assert functions(stack)[-1] == here
         assert (len(stack) == 1) is enqueue
@@ -199,7 +201,7 @@ def test_a_thread_that_passes_records_on_is_not_the_stack(enqueue: bool, tmp_pat
 
 
 @promise(Section.FAILURES, "The stack of a logged exception ends at the logging call, in no other thread")
-def test_a_queue_of_loggings_own_is_not_the_stack(tmp_path: Path, log: logging.Logger) -> None:
+def test_stack_is_not_that_of_a_queue_listener(tmp_path: Path, log: logging.Logger) -> None:
     """A listener that hands records to a logger, from its thread."""
     lastword.init("backtrace+http://127.0.0.1:9?token=t", spool=tmp_path, flusher="hold")
     records: queue.Queue[Any] = queue.Queue()
@@ -300,7 +302,7 @@ def test_structlog_in_a_thread_of_its_own_keeps_the_exception(tmp_path: Path, lo
 
 
 def test_structlog_without_an_exception_is_a_message(tmp_path: Path, log: logging.Logger) -> None:
-    """Its text alone, with its values beside it; an exception that was given is shown."""
+    """With its values beside it; an exception that was given is shown."""
     lastword.init(spool=tmp_path)
     structured(WRAPPED).error("order failed", order=17)
     structured(WRAPPED).error("order failed", exc_info=ValueError("given"))
@@ -311,7 +313,7 @@ def test_structlog_without_an_exception_is_a_message(tmp_path: Path, log: loggin
     assert third["message"] == "order failed"
 
 
-def test_a_traceback_in_the_text_is_that_of_the_exception(tmp_path: Path, log: logging.Logger) -> None:
+def test_logged_traceback_text_gives_the_handled_exception(tmp_path: Path, log: logging.Logger) -> None:
     """Where it is that of the one being handled, and of no other."""
     lastword.init(spool=tmp_path)
     fails(lambda: log.error("failed: %s", traceback.format_exc()))

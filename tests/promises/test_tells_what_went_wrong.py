@@ -39,7 +39,7 @@ lastword.flush(30)
 
 
 @needs.capability(sys.version_info >= (3, 11), "Python 3.11")
-def test_a_group_in_a_program_of_several_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_group_arrives_with_members_threads_role_and_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Members with their parents, the other thread's stack, the process's role, and the release that CI named."""
     monkeypatch.setenv("GITHUB_SHA", "c0ffee")
     with LoopbackTracker("backtrace") as tracker:

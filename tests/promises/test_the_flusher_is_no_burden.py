@@ -59,7 +59,7 @@ def test_command_substitution_returns_when_the_script_ends(tmp_path: Path) -> No
 )
 @PROC
 def test_detached_from_the_program(tmp_path: Path) -> None:
-    """Its own session, cwd /, no descriptor of the program, no variable that could be a secret, nobody's child."""
+    """Own session, cwd /, not a child, no descriptor of the program, no variable that could be a secret."""
     spool = tmp_path / "spool"
     body = """
 import socket
@@ -94,7 +94,7 @@ sys.stdin.read()
     "A program that waits for all its children ends while the flusher lives",
     broken_by="the helper does not fork first",
 )
-def test_a_program_that_waits_for_all_its_children(tmp_path: Path) -> None:
+def test_program_that_waits_for_all_its_children_ends(tmp_path: Path) -> None:
     """`os.wait()` until there is no child left comes to an end while the flusher lives."""
     spool = tmp_path / "spool"
     body = """
@@ -188,8 +188,8 @@ def test_a_removed_spool_ends_its_flusher(tmp_path: Path) -> None:
     assert wait_for_accounts(spool, lambda accounts: accounts.delivered == 1, "the new spool's account")
 
 
-def test_what_cannot_be_started_is_not_tried_at_every_capture(tmp_path: Path) -> None:
-    """Where only a process may send and none can be started, captures go on, the events stay, and it is told once."""
+def test_failed_start_is_not_repeated_at_every_capture(tmp_path: Path) -> None:
+    """In process mode: captures go on, events are kept, and one warning is logged."""
     spool = tmp_path / "spool"
     body = """
 lastword.init(os.environ["TEST_DSN"], spool=os.environ["TEST_SPOOL"], flusher="process", shutdown_timeout=0)

@@ -101,7 +101,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("shell", ["a shell", "no shell"])
-def test_a_program_that_looks_after_its_children(tmp_path: Path, shell: str) -> None:
+def test_capture_leaves_no_child_and_no_lost_sigchld(tmp_path: Path, shell: str) -> None:
     """Pre-fork masters wait for whichever child ends, handle SIGCHLD, or block it: they meet their own children only.
 
     Also in an image that has no shell.

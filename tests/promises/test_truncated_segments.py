@@ -68,7 +68,7 @@ def arrived(tracker: LoopbackTracker) -> dict[str, int]:
 @pytest.mark.parametrize("cut", ["to nothing", "within a record", "between two records"])
 @pytest.mark.parametrize("before", ["sent", "seen", "not seen"])
 @pytest.mark.parametrize("goes_on", [True, False], ids=["the same flusher", "another flusher"])
-def test_what_is_lost_is_counted(
+def test_records_lost_by_truncation_are_counted(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, cut: str, before: str, goes_on: bool
 ) -> None:
     """Whether a flusher had sent or only seen what was in there, and goes on or is followed; and the writer goes on."""
@@ -102,7 +102,7 @@ def test_what_is_lost_is_counted(
     assert accounts.dropped.get("damaged", 0) == 3 - len(kept)
 
 
-def test_the_last_ones_of_a_process_are_counted(layout: Layout) -> None:
+def test_last_records_of_a_process_are_counted_as_lost(layout: Layout) -> None:
     """Nothing comes behind them whose number could tell of them, and the flusher is killed."""
     process = Process(layout, None, "1", "2", "3")
     leadership = Leadership(layout)
@@ -116,7 +116,7 @@ def test_the_last_ones_of_a_process_are_counted(layout: Layout) -> None:
     assert (accounts.recorded, accounts.held, accounts.dropped) == (3, 0, {"damaged": 3})
 
 
-def test_what_a_writer_puts_there_afterwards_is_read(layout: Layout) -> None:
+def test_records_appended_after_a_truncation_are_read(layout: Layout) -> None:
     """One that was between its look and its write, or is of an older version, appends to what is left of the file; the
     places of its records are those of older ones, which are gone.
     """
@@ -144,10 +144,10 @@ def test_what_a_writer_puts_there_afterwards_is_read(layout: Layout) -> None:
     assert accounts.dropped["damaged"] == 3  # the third, the fourth, and the fifth, which no flusher ever saw
 
 
-def test_another_record_in_the_place_of_one_is_not_taken_for_it(
+def test_other_record_at_the_same_place_is_not_taken_for_the_lost_one(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is of the same length, so that nothing else tells of it; what was there is counted as damaged."""
+    """It has the same length; the lost record is counted as damaged."""
     with LoopbackTracker() as tracker:
         tracker.go_down()
         process = Process(layout, tracker.dsn, "a")
@@ -168,7 +168,7 @@ def test_another_record_in_the_place_of_one_is_not_taken_for_it(
     assert read_accounts(layout.spool).dropped == {"damaged": 1}
 
 
-def test_truncated_again_and_again_while_it_is_written_to(tmp_path: Path) -> None:
+def test_repeated_truncation_under_load_loses_only_counted_records(tmp_path: Path) -> None:
     """copytruncate under load, at any moment: each event that was acknowledged is delivered, or counted as damaged."""
     spool = tmp_path / "spool"
     body = "for number in range(400): acked(lastword.capture_message(str(number))); time.sleep(0.001)"
@@ -191,7 +191,7 @@ def test_truncated_again_and_again_while_it_is_written_to(tmp_path: Path) -> Non
 
 
 def test_a_writer_whose_segment_was_truncated_begins_the_next(layout: Layout) -> None:
-    """Its numbers go on; nothing new comes to a file of which others remember places beyond its end."""
+    """Numbers go on; the truncated file, whose old places flushers remember, gets no new record."""
     process = Process(layout, None, "1", "2")
     os.truncate(process.segment, 7)
     process.captures("3")

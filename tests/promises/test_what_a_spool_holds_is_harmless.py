@@ -84,10 +84,10 @@ def looks(spool: Path, ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_commands_that_look_write_nothing_but_what_can_be_printed(
+def test_reading_commands_write_printable_text_only(
     planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, terminal: bool
 ) -> None:
-    """Of every field and every name, on a terminal and off it."""
+    """Of every field and every name, on a terminal and elsewhere."""
     spool, ids = planted
     monkeypatch.setenv("NO_COLOR", "1")
     for command in looks(spool, ids):
@@ -101,8 +101,10 @@ def test_commands_that_look_write_nothing_but_what_can_be_printed(
 
 
 @needs.installed("rich")
-def test_in_colour_too(planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The colours are all that a terminal is told beside the text."""
+def test_colours_are_the_only_escapes_on_a_terminal(
+    planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the text."""
     spool, ids = planted
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -113,8 +115,8 @@ def test_in_colour_too(planted: tuple[Path, list[str]], monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_terminal_that_knows_few_characters(planted: tuple[Path, list[str]], encoding: str) -> None:
-    """What it has no bytes for is an escape; no command fails for it."""
+def test_characters_that_an_encoding_lacks_are_escaped(planted: tuple[Path, list[str]], encoding: str) -> None:
+    """And no command fails."""
     spool, ids = planted
     for command in looks(spool, ids[:3] + ids[-2:]):
         out, err = say(*command, encoding=encoding)
@@ -142,8 +144,8 @@ def test_json_stays_json(planted: tuple[Path, list[str]]) -> None:
     assert [harm_in(text, lines=False) for text in texts if harm_in(text, lines=False)] == []
 
 
-def test_no_text_of_one_line_poses_as_another_line(planted: tuple[Path, list[str]]) -> None:
-    """Where a line stands for one thing, an end of a line within that thing is none."""
+def test_text_with_line_ends_stays_on_its_line(planted: tuple[Path, list[str]]) -> None:
+    """Where one line stands for one thing, line ends inside that thing are escaped."""
     spool, ids = planted
     for command in (["status"], ["doctor"], ["ls"], ["ls", "--set-aside"]):
         out, _ = say(*command, "--spool", str(spool))
@@ -155,8 +157,8 @@ def test_no_text_of_one_line_poses_as_another_line(planted: tuple[Path, list[str
         assert [line for line in before.splitlines() if line.startswith("PROBLEM  forged")] == []
 
 
-def test_commands_that_change_something(tmp_path: Path, planted: tuple[Path, list[str]]) -> None:
-    """What they were told of, and what was in the way."""
+def test_changing_commands_write_printable_text_only(tmp_path: Path, planted: tuple[Path, list[str]]) -> None:
+    """Their arguments and the files that were in the way."""
     spool = tmp_path / "spool"
     shutil.copytree(planted[0], spool, symlinks=True)
     for command in (
@@ -176,8 +178,8 @@ def test_commands_that_change_something(tmp_path: Path, planted: tuple[Path, lis
 @promise(
     Section.HOSTILE_INPUT, "A flusher in the foreground steers no terminal", broken_by="its lines written as they are"
 )
-def test_the_flusher_in_the_foreground(tmp_path: Path, planted: tuple[Path, list[str]]) -> None:
-    """What it says of trackers and their answers, and of what breaks down in it."""
+def test_flusher_in_the_foreground_steers_no_terminal(tmp_path: Path, planted: tuple[Path, list[str]]) -> None:
+    """With its lines about trackers, answers and defects."""
     spool = tmp_path / "spool"
     shutil.copytree(planted[0], spool, symlinks=True)
 
@@ -216,8 +218,8 @@ def test_the_flusher_in_the_foreground(tmp_path: Path, planted: tuple[Path, list
 
 
 @pytest.mark.parametrize("text", [ALL, HOSTILE["ends the line"], HOSTILE["is no text"]])
-def test_what_commands_are_given(tmp_path: Path, text: str) -> None:
-    """The shell may have made it of names of files, or somebody pasted it."""
+def test_arguments_of_commands_are_shown_printable(tmp_path: Path, text: str) -> None:
+    """They may come from file names or the clipboard."""
     told = text.replace("\0", "")
     for arguments in (
         [told],
@@ -235,8 +237,10 @@ def test_what_commands_are_given(tmp_path: Path, text: str) -> None:
         assert (arguments, harm_in(out), harm_in(err)) == (arguments, [], [])
 
 
-def test_a_defect_is_shown_like_anything_else(planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its traceback may quote anybody, and is no way around."""
+def test_traceback_of_a_defect_is_shown_printable(
+    planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may quote hostile text."""
 
     def fails(**_: object) -> int:
         raise RuntimeError(ALL + " https://u:s3cret@h/?a=s3cret")
@@ -253,8 +257,10 @@ def test_a_defect_is_shown_like_anything_else(planted: tuple[Path, list[str]], m
     "Tracebacks of threads, uncaught errors and output of libraries are made printable like a command's own lines",
     broken_by="standard error as it is",
 )
-def test_what_is_not_our_own_line(planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What threads die of, what nobody can catch, and what libraries log go to standard error by themselves."""
+def test_output_of_threads_and_libraries_is_shown_printable(
+    planted: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tracebacks of threads, uncaught exceptions and logs of libraries go to standard error by themselves."""
     told = ALL + " https://u:s3cret@h/?a=s3cret"
 
     class Unraisable:
@@ -286,15 +292,15 @@ def test_what_is_not_our_own_line(planted: tuple[Path, list[str]], monkeypatch: 
     assert not isinstance(sys.stderr, output._Net)
 
 
-def test_the_version_of_who_leads(planted: tuple[Path, list[str]]) -> None:
-    """Which nobody sees as long as nobody leads."""
+def test_version_of_the_leader_is_shown_printable(planted: tuple[Path, list[str]]) -> None:
+    """It is shown only while a flusher leads."""
     version = version_of(Layout(str(planted[0])))
     assert version is not None
     assert harm_in(version, lines=False) == []
     assert len(version) <= 64
 
 
-def test_events_have_all_that_is_shown(planted: tuple[Path, list[str]]) -> None:
+def test_planted_events_have_every_field_that_is_shown(planted: tuple[Path, list[str]]) -> None:
     """The planted ones are hostile in each text but for what makes their shape."""
     spool, ids = planted
     shown = "".join(say("show", event_id, "--spool", str(spool))[0] for event_id in ids[:6])

@@ -108,8 +108,10 @@ def harmless(reason: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_what_a_tracker_answers(tmp_path: Path, serve: Serve, kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    """In its status line, its fields and its body; no library logs it either."""
+def test_answer_of_a_tracker_is_one_harmless_line(
+    tmp_path: Path, serve: Serve, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Status line, header fields and body; no library logs them either."""
     tracker = serve(answering(ANSWERS[kind]))
     dsn = f"booboo+http://{quote(TOKEN, safe='')}@127.0.0.1:{tracker.port}/o/p"
     if kind != "the body of a 200":
@@ -120,8 +122,10 @@ def test_what_a_tracker_answers(tmp_path: Path, serve: Serve, kind: str, caplog:
 
 
 @pytest.mark.parametrize("kind", sorted(set(ANSWERS) - {"the body of a 200"}))
-def test_what_a_proxy_answers(tmp_path: Path, serve: Serve, kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    """To CONNECT, and where it is asked for the whole; its own password is not repeated either."""
+def test_answer_of_a_proxy_is_one_harmless_line(
+    tmp_path: Path, serve: Serve, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To CONNECT and to whole requests; the password of the proxy is not repeated either."""
     said = ANSWERS[kind].replace(TOKEN.encode(), f"{TOKEN} {PASSWORD} pass@word".encode())
     proxy = serve(answering(said))
     for dsn in (
@@ -133,8 +137,10 @@ def test_what_a_proxy_answers(tmp_path: Path, serve: Serve, kind: str, caplog: p
     assert [one.getMessage() for one in caplog.records if one.levelno > logging.DEBUG] == []
 
 
-def test_a_proxy_of_the_environment(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its password is a secret like that of a proxy of the destination's own."""
+def test_password_of_an_environment_proxy_is_not_repeated(
+    tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a secret like the password of a proxy that was given by option."""
     for said in (f"{PASSWORD}", "pass@word", "dXNlcjpwYXNzQHdvcmQ="):
         proxy = serve(answering(answer(b"407 " + said.encode(), said.encode())))
         monkeypatch.setenv("HTTP_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{proxy.port}")
@@ -145,8 +151,8 @@ def test_a_proxy_of_the_environment(tmp_path: Path, serve: Serve, monkeypatch: p
             assert said not in reason
 
 
-def test_an_event_that_cannot_be_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong with it quotes it, and is for people as well."""
+def test_error_of_an_event_that_cannot_be_rendered_is_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It quotes the event, and people read it."""
     from lastword.wire import booboo
 
     def fails(*_: object) -> None:

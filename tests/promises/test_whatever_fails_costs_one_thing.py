@@ -78,8 +78,10 @@ OF_A_WRITER: list[tuple[Any, str]] = [
     broken_by="a failure at a writer raised",
 )
 @pytest.mark.parametrize(("where", "step"), OF_A_WRITER, ids=[step for _, step in OF_A_WRITER])
-def test_at_one_directory(layout: Layout, where: Any, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waits; the events of the other writers are delivered, also those that come to be beside it."""
+def test_failure_at_one_writers_directory_costs_that_directory(
+    layout: Layout, where: Any, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits; events of other writers are delivered, also later ones."""
     with LoopbackTracker() as tracker:
         Process(layout, tracker.dsn, "1").ends()
         bad = Process(layout, tracker.dsn, "bad").ends().writer.id
@@ -138,8 +140,10 @@ OF_A_RECORD: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(
     ("where", "step"), OF_A_RECORD, ids=[f"{where.__name__}.{step}" for where, step in OF_A_RECORD]
 )
-def test_at_one_record(layout: Layout, where: Any, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is set aside, or waits; all others are delivered, once, and the accounts balance."""
+def test_failure_at_one_record_costs_that_record(
+    layout: Layout, where: Any, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is set aside or waits; all others are delivered once, and the accounts balance."""
     others = [str(number) for number in range(12)]
     with LoopbackTracker() as tracker:
         process = Process(layout, tracker.dsn)
@@ -185,8 +189,10 @@ OF_ALL: list[tuple[Any, str]] = [
     broken_by="no guard at the end of a look",
 )
 @pytest.mark.parametrize(("where", "step"), OF_ALL, ids=[f"{where.__name__}.{step}" for where, step in OF_ALL])
-def test_at_what_is_done_for_all(layout: Layout, where: Any, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not done for want of it waits; everything is delivered, and the flusher leaves."""
+def test_failure_in_a_step_for_the_whole_spool_stops_no_delivery(
+    layout: Layout, where: Any, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work that depends on it waits; everything is delivered, and the flusher leaves."""
     with LoopbackTracker() as tracker:
         Process(layout, tracker.dsn, "1", "2").ends()
         with monkeypatch.context() as patch:

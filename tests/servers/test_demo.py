@@ -64,7 +64,7 @@ def test_with_killed_workers_and_an_outage_nothing_is_lost(wire: str) -> None:
 
 
 @needs.installed("gunicorn", "celery")
-def test_when_interrupted_it_takes_everything_along() -> None:
+def test_interrupt_ends_all_processes_and_removes_the_files() -> None:
     """A signal in the middle of the outage ends the servers and the flusher, and removes the temporary directory."""
     running = start("booboo")
     assert running.stdout is not None
@@ -87,7 +87,7 @@ def test_without_the_servers_installed_it_says_what_to_install(
 
 
 def test_a_server_that_does_not_start_is_shown_with_the_end_of_its_log(tmp_path: Path) -> None:
-    """What is wrong is in the server's own words."""
+    """The error is in the server's own words."""
     command = [sys.executable, "-c", "print('the port is taken'); raise SystemExit(3)"]
     server = Server("gunicorn", command, tmp_path, os.environ)
     server.end(patience=10)
@@ -146,7 +146,7 @@ def test_every_acknowledged_error_is_delivered_held_or_lost(
     lost: int,
     complaint: str,
 ) -> None:
-    """What is neither at the tracker nor in the spool is lost, and so is what lastword refused."""
+    """An error neither at the tracker nor in the spool is lost, and so is one that lastword refused."""
     acks = [ack(number, refused=number == refused) for number in range(3)]
     seen = Counter(acks[number].marker for number in received)
     outcome = Outcome.reckon(acks, seen, in_spool)

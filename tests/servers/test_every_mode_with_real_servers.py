@@ -78,7 +78,7 @@ def application(environ, start_response):
 @needs.installed("gunicorn")
 @pytest.mark.parametrize("worker_class", ["sync", "gthread"])
 def test_a_server_with_nothing_pending_ends_as_soon_as_without_us(worker_class: str, tmp_path: Path) -> None:
-    """Its workers may wait for their events for an hour, but there are none left to wait for."""
+    """Its workers may wait for events for an hour, but none are pending."""
     command = [sys.executable, "-m", "gunicorn", "--worker-class", worker_class, "--workers", "2"]
     command += ["--bind", "fd://{fd}", "--log-level", "warning", "application:application"]
     with sites(tmp_path, ["without", *MODES]) as each, ExitStack() as rest:

@@ -17,7 +17,7 @@ from tests.support.promise import Section, promise
 )
 @needs.installed("gevent")
 def test_the_flushers_thread_holds_up_no_greenlet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a native thread: while it waits in a system call that gevent knows nothing of, the others take turns."""
+    """It is a native thread: greenlets run while it waits in a system call."""
     monkeypatch.setenv("LASTWORD_FLUSHER", "thread")
     body = """
 from gevent import monkey

@@ -69,7 +69,7 @@ def pid_in_its_namespace(pid: int) -> int:
 
 @needs.installed("gunicorn")
 @needs.capability(_may_have_namespaces(), "PID namespaces that this user may make")
-def test_whoever_it_waits_for_has_ended_with_status_0(tmp_path: Path) -> None:
+def test_every_reaped_process_has_ended_with_status_0(tmp_path: Path) -> None:
     """The flusher too, which leaves while gunicorn runs; gunicorn goes on, and ends as it should."""
     with sites(tmp_path, ["process"]) as [site]:
         (site.folder / "gunicorn.conf.py").write_text(WRITES_DOWN_ITS_WAITS)

@@ -64,7 +64,7 @@ NOTHING: list[Any] = [None, object(), b"1", (), set(), 10**400, -(10**5000), mat
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_what_does_not_fit_raises_one_kind_of_error(reader: str) -> None:
+def test_value_out_of_range_raises_value_error(reader: str) -> None:
     """For values that no JSON text has as well. A bool is no number."""
     values: list[Any] = [*NOTHING, True, 3, 0.5, "", "a", "..", "a/b", "\0", "x" * 300, [], {}]
     taken = []
@@ -90,8 +90,8 @@ def test_what_does_not_fit_raises_one_kind_of_error(reader: str) -> None:
 
 
 @pytest.mark.parametrize("innermost", ["1", '"[{"', "[]", '{"a":[1,{},[2]]}'])
-def test_what_is_nested_deeper_than_any_event_is_not_read(innermost: str) -> None:
-    """However deep this Python can read at this moment. Brackets in texts do not count, nor many beside each other."""
+def test_too_deep_nesting_is_refused(innermost: str) -> None:
+    """However deep this Python could read. Brackets in texts and siblings do not count."""
     own = {"1": 0, '"[{"': 0, "[]": 1, '{"a":[1,{},[2]]}': 3}[innermost]
 
     def nested(levels: int) -> bytes:

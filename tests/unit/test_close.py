@@ -41,7 +41,7 @@ def hooked() -> list[Any]:
     ]
 
 
-def test_nothing_is_captured_any_more(tmp_path: Path) -> None:
+def test_nothing_is_captured_after_close(tmp_path: Path) -> None:
     """Neither by calls nor by hooks, which are as they were before."""
     before = hooked()
     lastword.init(spool=tmp_path / "spool")
@@ -110,7 +110,7 @@ def test_a_hook_on_top_of_ours_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not (tmp_path / "spool").exists()
 
 
-def test_what_was_captured_is_delivered_first(tmp_path: Path) -> None:
+def test_close_delivers_captured_events_first(tmp_path: Path) -> None:
     """A program that closes and then ends in whatever way has lost nothing, and its tracker knows."""
     with LoopbackTracker() as tracker:
         body = 'acked(lastword.capture_message("x")); lastword.close(30); os._exit(0)'
@@ -118,7 +118,7 @@ def test_what_was_captured_is_delivered_first(tmp_path: Path) -> None:
         assert len(tracker.events) == 1
 
 
-def test_it_waits_no_longer_than_it_is_told(tmp_path: Path) -> None:
+def test_close_waits_at_most_its_timeout(tmp_path: Path) -> None:
     """Where the tracker does not answer; by itself, ``shutdown_timeout``."""
     with_options: list[tuple[dict[str, Any], list[float]]] = [({"shutdown_timeout": 0.2}, []), ({}, [0.2])]
     for options, arguments in with_options:
@@ -130,8 +130,8 @@ def test_it_waits_no_longer_than_it_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("owner", "part"), [(Client, "wait_at_end"), (diagnostics, "tell")])
-def test_it_never_raises(owner: object, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever breaks; and closed it is."""
+def test_close_never_raises(owner: object, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks, lastword is closed."""
 
     def broken(*_: object) -> None:
         raise RuntimeError("ours")
@@ -145,7 +145,7 @@ def test_it_never_raises(owner: object, part: str, tmp_path: Path, monkeypatch: 
 
 
 def test_a_forked_child_closes_for_itself(tmp_path: Path) -> None:
-    """What its parent has is left alone, at once."""
+    """At once, leaving its parent's state alone."""
     body = """
 acked(lastword.capture_message("before"))
 child = os.fork()
@@ -161,7 +161,7 @@ acked(lastword.capture_message("after"))
     assert len(acked) == 2
 
 
-def test_what_is_caught_is_reported_once_however_it_goes_on(tmp_path: Path) -> None:
+def test_exception_in_catch_is_reported_once_whatever_follows(tmp_path: Path) -> None:
     """Nested, logged, captured: the id is that of its one event."""
     lastword.init(spool=tmp_path / "spool")
     with pytest.raises(KeyError) as raised, lastword.catch(), lastword.catch():
@@ -173,7 +173,7 @@ def test_what_is_caught_is_reported_once_however_it_goes_on(tmp_path: Path) -> N
     assert len(recorded(tmp_path / "spool")) == 1
 
 
-def test_a_call_is_obeyed_as_often_as_it_is_made(tmp_path: Path) -> None:
+def test_explicit_captures_of_one_exception_are_each_reported(tmp_path: Path) -> None:
     """The program wants two events of one exception."""
     lastword.init(spool=tmp_path / "spool")
     error = KeyError()
@@ -181,7 +181,7 @@ def test_a_call_is_obeyed_as_often_as_it_is_made(tmp_path: Path) -> None:
     assert len(recorded(tmp_path / "spool")) == 2
 
 
-def test_what_sys_exc_info_returns_is_captured_with_its_traceback(tmp_path: Path) -> None:
+def test_exc_info_tuple_is_captured_with_its_traceback(tmp_path: Path) -> None:
     """The exception's own may have been cleared in the meantime."""
     lastword.init(spool=tmp_path / "spool")
     try:
@@ -192,4 +192,4 @@ def test_what_sys_exc_info_returns_is_captured_with_its_traceback(tmp_path: Path
     assert lastword.capture_exception(found)
     (record,) = recorded(tmp_path / "spool")
     (frame,) = record.content["exceptions"][0]["frames"]
-    assert frame["function"] == "test_what_sys_exc_info_returns_is_captured_with_its_traceback"
+    assert frame["function"] == "test_exc_info_tuple_is_captured_with_its_traceback"

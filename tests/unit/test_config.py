@@ -101,7 +101,7 @@ def test_errors_to_ignore_are_classes_or_names(given: Any, listed: tuple[Any, ..
     assert Config.load({"ignore_errors": given}, {}).ignore_errors == listed
 
 
-def test_nothing_and_everything_can_be_sampled_and_a_flood_be_let_through() -> None:
+def test_zero_is_a_valid_sample_rate_and_flood_burst() -> None:
     """0 is a value like others, not the lack of one."""
     loaded = Config.load({"sample_rate": 0, "flood_burst": 0}, {"LASTWORD_SAMPLE_RATE": "1"})
     assert (loaded.sample_rate, loaded.flood_burst) == (0.0, 0)
@@ -126,7 +126,7 @@ def test_the_spool_may_be_a_path_object() -> None:
         ("/tmp/" + "n/" * 2000, "is too long"),  # itself it is not, but with what lies in it
     ],
 )
-def test_a_spool_that_can_be_none_is_said_to_be_none(path: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_impossible_spool_path_is_a_config_error(path: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By ``init``, in a line that can be read, whoever names it; what was set up before stays. Never a ValueError."""
     with pytest.raises(ConfigError, match=problem) as raised:
         lastword.init(spool=path)
@@ -139,7 +139,7 @@ def test_a_spool_that_can_be_none_is_said_to_be_none(path: str, problem: str, mo
             Config.load({}, {"LASTWORD_SPOOL": path})
 
 
-def test_any_other_path_may_be_that_of_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_path_is_accepted_as_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of bytes that are no text, of a directory that is not there yet, or is gone, and of what will be seen at a
     capture: a link, a file, what others have put there.
     """

@@ -16,7 +16,7 @@ def _fresh() -> Iterator[None]:
     diagnostics.forget()
 
 
-def test_nothing_is_logged_before_it_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_logged_before_tell(caplog: pytest.LogCaptureFixture) -> None:
     """A note waits; `tell` logs it as a warning of the logger `lastword`, the newest text of a cause."""
     diagnostics.note("disk", "first")
     diagnostics.note("disk", "second")
@@ -29,7 +29,7 @@ def test_nothing_is_logged_before_it_is_asked_for(caplog: pytest.LogCaptureFixtu
     ]
 
 
-def test_once_per_cause_and_interval(caplog: pytest.LogCaptureFixture) -> None:
+def test_cause_is_logged_once_per_interval(caplog: pytest.LogCaptureFixture) -> None:
     """A cause that was told is not told again within the interval; it waits for its end."""
     for _ in range(3):
         diagnostics.note("disk", "full")

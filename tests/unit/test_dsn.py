@@ -99,7 +99,7 @@ def test_a_booboo_dsn_becomes_origin_and_token(dsn: str, url: str, token: str) -
     ],
 )
 def test_a_dsn_that_cannot_be_used_is_an_error_that_helps(dsn: str, problem: str) -> None:
-    """It names what of the DSN is no secret, what is wrong with it, and every accepted form."""
+    """It names the harmless parts of the DSN, the mistake, and every accepted form."""
     with pytest.raises(ConfigError, match=problem) as raised:
         Dsn.parse(dsn)
     assert repr(public_part(dsn)) in str(raised.value)
@@ -107,8 +107,8 @@ def test_a_dsn_that_cannot_be_used_is_an_error_that_helps(dsn: str, problem: str
 
 
 @promise(Section.NETWORK, "Destination files without newer options keep their key", broken_by="defaults written")
-def test_a_destination_survives_its_file() -> None:
-    """What is written to the spool is read back as the same destination with the same key."""
+def test_destination_survives_its_file_with_the_same_key() -> None:
+    """It is written to the spool and read back."""
     destination = Destination(Dsn.parse(BOOBOO), timeout=2.5)
     again = Destination.decode(destination.encode())
     assert (again, again.key) == (destination, destination.key)
@@ -129,7 +129,7 @@ def test_a_destination_carries_what_the_sender_needs_to_know_of_the_network(tmp_
 
 
 def test_a_destination_carries_the_rules_of_scrubbing() -> None:
-    """What is added to an event after it was captured has to follow them too; events of two rules are apart."""
+    """Later additions to an event follow them; destinations with different rules are different."""
     plain = Config.load({"dsn": BOOBOO}, {}).destination
     made = Config.load(
         {"dsn": BOOBOO, "scrub_names": ["iban"], "keep_names": "author", "scrub": "names"}, {}
@@ -153,8 +153,8 @@ def test_a_destination_file_without_newer_options_keeps_its_key() -> None:
 @pytest.mark.parametrize(
     "proxy", ["user:SECRET@proxy:3128", "socks5://u:SECRET@h:1", "http://u:SECRET@", "http://u:SECRET@h:x", ""]
 )
-def test_a_proxy_that_is_none_is_an_error_without_its_password(proxy: str) -> None:
-    """Neither the error nor what is shown of the configuration tells it."""
+def test_invalid_proxy_is_an_error_without_its_password(proxy: str) -> None:
+    """Neither the error nor the repr of the configuration shows it."""
     with pytest.raises(ConfigError, match="http://USER:PASSWORD@HOST:PORT") as raised:
         Config.load({"proxy": proxy}, {})
     assert "SECRET" not in str(raised.value)
@@ -178,7 +178,7 @@ def test_a_proxy_that_is_none_is_an_error_without_its_password(proxy: str) -> No
     ],
 )
 def test_a_damaged_destination_file_is_a_config_error(content: bytes) -> None:
-    """Whatever stands in the file, the reader gets one kind of error."""
+    """Whatever the file holds."""
     with pytest.raises(ConfigError, match="not a destination"):
         Destination.decode(content)
 

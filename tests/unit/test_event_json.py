@@ -76,13 +76,13 @@ def test_the_json_of_a_message_is_that_of_the_event() -> None:
 @pytest.mark.parametrize(
     "event", [{}, {"exceptions": []}, {"exceptions": None}, {"exceptions": [None, {}, {"frames": 5}]}, {"stack": "x"}]
 )
-def test_what_is_no_event_is_written_as_it_stands(event: Any) -> None:
+def test_incomplete_event_is_written_as_it_stands(event: Any) -> None:
     """Events from elsewhere may lack anything."""
     assert json.loads(to_json(event)) == event
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), {1, 2}])
-def test_what_is_no_json_is_refused(value: object) -> None:
+def test_invalid_json_is_refused(value: object) -> None:
     """Nothing that a tracker could not read gets on the disk."""
     with pytest.raises((ValueError, TypeError)):
         to_json({"message": value})

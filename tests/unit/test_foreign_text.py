@@ -21,8 +21,8 @@ pytestmark = promise(
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_one_line_is_one_line_that_can_be_printed(kind: str) -> None:
-    """Nothing is left that a terminal obeys, and what stands around it can be read."""
+def test_one_line_text_is_printable(kind: str) -> None:
+    """No control characters are left, and the text around them stays readable."""
     line = one_line(f"before{HOSTILE[kind]}after")
     assert harm_in(line, lines=False) == []
     assert line.startswith("before")
@@ -30,7 +30,7 @@ def test_one_line_is_one_line_that_can_be_printed(kind: str) -> None:
 
 
 def test_no_character_of_unicode_gets_through_that_is_not_printed() -> None:
-    """The basic plane, that of tags and selectors, and some of the others, in every way to show a text."""
+    """The basic plane, tags, selectors and some others, in every way to show a text."""
     points = [*range(0x10000), *range(0x10000, 0xE0000, 97), *range(0xE0000, 0xE0200), sys.maxunicode]
     everything = list(map(chr, points))
     for start in range(0, len(everything), 4096):
@@ -40,7 +40,7 @@ def test_no_character_of_unicode_gets_through_that_is_not_printed() -> None:
         assert harm_in(printable(block, lines=False).replace("\t", ""), lines=False) == []
 
 
-def test_what_is_plain_stays_as_it_is() -> None:
+def test_plain_text_is_unchanged() -> None:
     """Words of any language, and what a multi-line text is made of."""
     for text in ("HTTP 401: no", "größer ≥ 5 €", "日本語 🙂 ❤\ufe0f", "עברית"):
         assert one_line(text) == printable(text) == text
@@ -117,7 +117,7 @@ def test_a_short_token_hides_no_part_of_other_words() -> None:
     ],
 )
 def test_userinfo_and_query_values_of_any_url_are_not_repeated(text: str, told: str) -> None:
-    """Whoever's they are; the place that a URL names stays."""
+    """The place that the URL names stays."""
     assert one_line(text) == without_secrets(text) == told
 
 

@@ -71,8 +71,10 @@ def grows(case: Any) -> None:
         pytest.param(grows, "memory", marks=needs.capability(harness._resident("VmHWM") > 0, "/proc/self/status")),
     ],
 )
-def test_what_no_input_may_do(check: Callable[[Any], None], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is told by its kind."""
+def test_each_forbidden_effect_is_found(
+    check: Callable[[Any], None], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each under its own kind."""
     monkeypatch.setattr(harness, "MOST_WORK", 0.1 if check is turns else 60.0)
     monkeypatch.setattr(harness, "MOST_WAIT", 0.3 if check is waits else 60.0)
     with pytest.raises(Failure) as told:
@@ -81,7 +83,7 @@ def test_what_no_input_may_do(check: Callable[[Any], None], kind: str, monkeypat
 
 
 @pytest.mark.parametrize("how", ["changed", "removed", "added"])
-def test_what_lies_beside_the_spool(tmp_path: Path, how: str) -> None:
+def test_change_beside_the_spool_is_found(tmp_path: Path, how: str) -> None:
     """The spool may become anything, but nothing beside it."""
     world = World(tmp_path)
     world.layout()
@@ -101,8 +103,8 @@ def test_what_lies_beside_the_spool(tmp_path: Path, how: str) -> None:
         examine(target(check, world.touched), [1])
 
 
-def test_what_is_found_is_made_small_and_kept(tmp_path: Path) -> None:
-    """It is read back as it was; what is known already is not found again."""
+def test_finding_is_minimised_and_kept(tmp_path: Path) -> None:
+    """It can be read back; a known finding is not found again."""
 
     def check(case: list[int]) -> None:
         if 7 in case:
@@ -118,7 +120,7 @@ def test_what_is_found_is_made_small_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_seed_gives_the_same_inputs() -> None:
-    """Whoever is told of a finding can look for it."""
+    """So that a finding can be repeated."""
     seen: list[list[Any]] = []
     for number in (5, 5, 6):
         seen.append([])

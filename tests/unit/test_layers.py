@@ -133,7 +133,7 @@ class TestTheChecker:
 
     @pytest.mark.parametrize("statement", ["import lastword", "from lastword import init", "from . import init"])
     def test_the_package_itself_counts_as_sdk(self, plant: Plant, statement: str) -> None:
-        """The public names stand above all that makes them."""
+        """The public names are above the modules that implement them."""
         (sentence,) = upward_imports(plant(event=statement), self.LAYERS)
         assert sentence == "event.py:1 imports lastword: sdk stands above event"
 
@@ -154,7 +154,7 @@ class TestTheChecker:
         assert upward_imports(planted, self.LAYERS) == []
 
     def test_the_read_half_is_found_behind_any_number_of_modules(self, plant: Plant) -> None:
-        """What a worker loads is followed from module to module; what loads later or never is not."""
+        """Imports of a worker are followed from module to module; later ones are not."""
         planted = plant(
             __init__="from lastword.sdk import init",
             sdk="def drain():\n    import psutil\nif TYPE_CHECKING:\n    import requests\nimport lastword.spool.writer",

@@ -89,7 +89,7 @@ def test_its_dsn_leads_to_the_address_and_token_that_it_wants(wire: str) -> None
         pytest.param(400, {"body": b"[" * 100_000}, id="nested beyond reading"),
     ],
 )
-def test_what_booboo_would_not_take_is_refused_and_shown(
+def test_request_invalid_for_booboo_is_refused_and_shown(
     tracker: LoopbackTracker, status: int, sending: dict[str, Any]
 ) -> None:
     """A refused request is no event, but it is in ``requests`` with its status and the reason."""
@@ -118,7 +118,7 @@ def test_what_booboo_would_not_take_is_refused_and_shown(
         pytest.param(400, {"body": b"--frontier\r\n\r\n{}\r\n--frontier--\r\n"}, id="nameless part"),
     ],
 )
-def test_what_backtrace_would_not_take_is_refused_and_shown(
+def test_request_invalid_for_backtrace_is_refused_and_shown(
     backtrace: LoopbackTracker, status: int, sending: dict[str, Any]
 ) -> None:
     """The form is read strictly: a wire format that breaks its rules must not pass here."""
@@ -198,7 +198,7 @@ def test_an_ordered_2xx_takes_the_event_with_the_body_given(backtrace: LoopbackT
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_a_cut_answer_leaves_the_sender_in_the_dark(tracker: LoopbackTracker, stored: bool) -> None:
+def test_cut_answer_ends_the_connection_without_a_byte(tracker: LoopbackTracker, stored: bool) -> None:
     """The request is read whole, then the connection ends without a byte; the test chooses if the event is taken."""
     tracker.cut_answers(stored=stored, times=1)
     with pytest.raises(http.client.RemoteDisconnected):
@@ -218,7 +218,7 @@ def test_a_slow_tracker_takes_the_event_before_it_answers(tracker: LoopbackTrack
     assert len(tracker.wait_for(1)) == 1
 
 
-def test_what_a_stopping_tracker_leaves_unanswered_stays_unanswered(tracker: LoopbackTracker) -> None:
+def test_delayed_answer_is_not_sent_after_go_down(tracker: LoopbackTracker) -> None:
     """After ``go_down`` has returned, a delayed answer does not come out any more."""
     tracker.be_slow(60)
     outcome: list[object] = []
@@ -250,7 +250,7 @@ def test_waiting_returns_the_events_as_soon_as_the_condition_holds(tracker: Loop
 
 
 def test_waiting_in_vain_says_what_was_received_instead(tracker: LoopbackTracker) -> None:
-    """The failure of a test must show what came, what was refused, and why."""
+    """The failure shows the received and the refused requests, and why."""
     send(tracker)
     send(tracker, token="guess")
     with pytest.raises(AssertionError) as failure:

@@ -157,7 +157,7 @@ def task_group():
 
 @needs_groups
 @pytest.mark.parametrize("name", EXCEPT_STAR)
-def test_each_member_stands_in_one_event(name: str, spool: Path) -> None:
+def test_each_member_is_in_one_event(name: str, spool: Path) -> None:
     """And those that are told elsewhere are referred to: by the id of that event, with class and text."""
     scope: dict[str, Any] = {"log": log, "lastword": lastword, "asyncio": asyncio}
     exec(compile(EXCEPT_STAR[name], "<programs>", "exec"), scope)
@@ -174,7 +174,7 @@ def test_each_member_stands_in_one_event(name: str, spool: Path) -> None:
 
 
 @needs_groups
-def test_a_member_whose_event_was_dropped_stands_in_the_groups(tmp_path: Path) -> None:
+def test_member_whose_event_was_dropped_is_in_the_groups_event(tmp_path: Path) -> None:
     """And one that is raised anew in its event once more."""
     lastword.init(spool=tmp_path, before_send=lambda event: event if len(event["exceptions"]) > 1 else None)
 
@@ -192,8 +192,8 @@ def test_a_member_whose_event_was_dropped_stands_in_the_groups(tmp_path: Path) -
 
 
 @needs_groups
-def test_a_member_that_was_left_out_is_not_taken_for_told(spool: Path) -> None:
-    """Of a large group."""
+def test_member_left_out_of_a_large_group_is_not_marked(spool: Path) -> None:
+    """It can still be reported."""
     members = [ValueError(f"row {number}") for number in range(30)]
     assert lastword.capture_exception(group("rows", *members))
     assert lastword.capture_exception(members[29])
@@ -203,8 +203,8 @@ def test_a_member_that_was_left_out_is_not_taken_for_told(spool: Path) -> None:
 
 @promise(Section.FAILURES, "A group of ignored members is ignored", broken_by="members not checked; any for all")
 @needs_groups
-def test_a_group_of_nothing_but_ignored_members_is_ignored(tmp_path: Path) -> None:
-    """In any depth, by class or name; one other member, and it is reported."""
+def test_group_of_only_ignored_members_is_ignored(tmp_path: Path) -> None:
+    """At any depth, by class or name; with one other member it is reported."""
     for ignored in ([Declined], ["Declined"], [LookupError, "Declined"]):
         lastword.init(spool=tmp_path, ignore_errors=ignored)
         assert lastword.capture_exception(group("a", Declined("x"), Declined("y"))) is None
@@ -213,7 +213,7 @@ def test_a_group_of_nothing_but_ignored_members_is_ignored(tmp_path: Path) -> No
     assert read_accounts(tmp_path).refused == {"ignored": 6}
 
 
-def test_members_are_asked_whatever_makes_the_group() -> None:
+def test_members_of_any_kind_of_group_are_checked() -> None:
     """The backport's too; what is no group is asked for nothing more."""
     tree: dict[int, tuple[BaseException, ...]] = {}
     inner, outer, endless = OSError("inner"), OSError("outer"), OSError("endless")

@@ -136,8 +136,8 @@ Row = namedtuple("Row", "id password")
     [Account(S), Row(7, S), {"id": Account(S)}, {"id": 7, "profile": Row(7, S)}, {"id": 7, "all": [Account(S)]}],
     ids=["object", "row", "object as id", "row in a mapping", "object in a list"],
 )
-def test_what_is_shown_of_a_user_object_is_scrubbed(user: Any) -> None:
-    """By its own words, or by the names of its fields; its id stays."""
+def test_user_object_is_scrubbed(user: Any) -> None:
+    """By its own text or by the names of its fields; its id stays."""
     with context.new_scope():
         context.set_user(user)
         event = message_event(user=context.current().user)

@@ -24,8 +24,8 @@ def nested(deeper: int) -> int:
     return nested(deeper - 1) if deeper else before
 
 
-def test_a_level_that_was_never_set_back_is_not_believed() -> None:
-    """It counts no more than there are calls at work."""
+def test_level_left_by_an_interrupted_call_does_not_count() -> None:
+    """Levels never exceed the number of running calls."""
     assert [nested(2), nested(0), nested(1)] == [2, 0, 1]
 
 
@@ -40,8 +40,8 @@ def take_within() -> tuple[bool, bool]:
 turn = Turn(take, take_within)
 
 
-def test_a_lock_that_was_never_given_back_is_its_threads_again() -> None:
-    """Not while one of its functions is at work below; no other thread has it."""
+def test_lock_left_by_an_interrupted_call_can_be_taken_again() -> None:
+    """By its own thread, unless a call that holds it is still running below; by no other."""
     assert take_within() == (True, False)
     assert take()
     others: list[bool] = []

@@ -86,8 +86,8 @@ def acts_by_path(source: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("room", ["spool", "flusher"])
-def test_nothing_is_done_by_a_whole_path(room: str) -> None:
-    """What is found here leads wherever the path leads by then: use ``spool.inside``."""
+def test_no_module_acts_by_a_whole_path(room: str) -> None:
+    """A whole path may lead elsewhere by then: use ``spool.inside``."""
     found: dict[str, set[str]] = {}
     for path in sorted((SOURCE / room).glob("*.py")):
         name = f"{room}/{path.name}"

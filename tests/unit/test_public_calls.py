@@ -29,7 +29,7 @@ def test_before_init_nothing_happens(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("v1")) == []
 
 
-def test_what_was_said_before_init_holds(tmp_path: Path) -> None:
+def test_context_set_before_init_holds(tmp_path: Path) -> None:
     """A module that is imported early may set the user."""
     with lastword.new_scope():
         lastword.set_user({"id": "42"})
@@ -41,7 +41,7 @@ def test_what_was_said_before_init_holds(tmp_path: Path) -> None:
     assert [crumb["message"] for crumb in record.content["breadcrumbs"]] == ["starting"]
 
 
-def test_what_is_captured_is_on_disk_under_the_returned_id(tmp_path: Path) -> None:
+def test_captured_event_is_on_disk_under_the_returned_id(tmp_path: Path) -> None:
     """Exception and message, with the user and tags of the moment."""
     spool = tmp_path / "spool"
     lastword.init(spool=spool, environment="staging", release="1.2")
@@ -75,7 +75,7 @@ def test_local_variables_can_be_left_out(tmp_path: Path) -> None:
         assert [name for name, _, _ in frame["variables"]] == (["tmp_path", "wanted"] if wanted else [])
 
 
-def test_nothing_to_capture(tmp_path: Path) -> None:
+def test_capture_exception_without_an_exception_returns_none(tmp_path: Path) -> None:
     """`capture_exception` without an exception is None."""
     lastword.init(spool=tmp_path / "spool")
     assert lastword.capture_exception() is None
@@ -105,7 +105,7 @@ def test_bad_options_are_named(options: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dsn", ["nonsense", "ftp+https://h/1", "booboo+https://h/o/p", "sentry+https://k@h/1"])
 def test_a_bad_dsn_names_the_three_forms(dsn: str) -> None:
-    """That a DSN cannot be used is said, and so is what would be one."""
+    """The error says that the DSN cannot be used, and which forms can."""
     with pytest.raises(lastword.ConfigError, match=r"the DSN .* cannot be used") as caught:
         lastword.init(dsn)
     for part in ("backtrace+https://", "booboo+https://", "sentry+https://"):
@@ -138,8 +138,8 @@ def test_init_again_keeps_the_writer_unless_the_destination_changes(tmp_path: Pa
     assert all(writer.alive for writer in read_accounts(spool).writers)
 
 
-def test_no_place_for_a_spool(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where nothing can be written, the program goes on, and is told once, when it makes a call it meant to make."""
+def test_program_without_a_place_for_a_spool_is_warned_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """At a call that it makes on purpose; captures go on."""
     (tmp_path / "file").touch()
     lastword.init(spool=tmp_path / "file")
     with caplog.at_level(logging.WARNING, "lastword"):
@@ -153,7 +153,7 @@ def test_no_place_for_a_spool(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
 
 
 def test_early_refusals_are_counted_once_there_is_a_spool(tmp_path: Path) -> None:
-    """What was refused for want of a spool is in the accounts as soon as there is one."""
+    """Refusals for want of a spool are in the accounts as soon as there is one."""
     place = tmp_path / "spool"
     place.touch()
     lastword.init(spool=place)
@@ -219,7 +219,7 @@ def test_init_again_goes_on_with_the_writer_and_the_new_hooks(tmp_path: Path) ->
     broken_by="client published before take-over",
 )
 def test_init_again_does_not_disturb_captures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever another thread captures in the middle of an `init` goes where the last one went: to the one writer."""
+    """A capture by another thread during `init` goes to the one writer."""
     spool, take_over = tmp_path / "spool", Client.take_over
 
     def interrupted(client: Any, previous: Any) -> None:

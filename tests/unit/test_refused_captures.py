@@ -47,7 +47,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     ("options", "reason"),
     [({"ignore_errors": [Unread]}, "ignored"), ({"sample_rate": 0.0}, "sampled"), ({"flood_burst": 1}, "flood")],
 )
-def test_what_is_not_admitted_is_not_read(options: dict[str, Any], reason: str, tmp_path: Path) -> None:
+def test_event_that_is_not_admitted_is_not_read(options: dict[str, Any], reason: str, tmp_path: Path) -> None:
     """Ignored, sampled out, left out of a flood: None, counted by its reason, and nothing was spent on it."""
     spool = tmp_path / "spool"
     lastword.init(spool=spool)
@@ -73,7 +73,7 @@ def test_messages_are_sampled_but_not_ignored(tmp_path: Path) -> None:
 
 
 @promise(Section.BEFORE_DISK, "The next event reports how many a flood left out", broken_by="tag not set")
-def test_the_next_event_tells_of_a_flood(clock: SimpleNamespace, tmp_path: Path) -> None:
+def test_next_event_counts_the_flood(clock: SimpleNamespace, tmp_path: Path) -> None:
     """A burst is kept whole, then one a second, and that one says by a tag how many came between."""
     lastword.init(spool=tmp_path / "spool", flood_burst=5)
     kept = []
@@ -90,7 +90,7 @@ def test_the_next_event_tells_of_a_flood(clock: SimpleNamespace, tmp_path: Path)
 
 
 @promise(Section.BEFORE_DISK, "A flood survives `init`", broken_by="floods not taken over")
-def test_a_flood_goes_on_over_an_init(clock: SimpleNamespace, tmp_path: Path) -> None:
+def test_flood_survives_init(clock: SimpleNamespace, tmp_path: Path) -> None:
     """A program that calls `init` for each request is not safe from floods otherwise."""
     kept = []
     for _ in range(5):
@@ -127,7 +127,7 @@ def test_before_send_is_given_a_scrubbed_event_of_its_own(tmp_path: Path) -> Non
     assert [record.content["tags"] for record in recorded(tmp_path / "spool")] == [{}, {}]
 
 
-def test_what_a_hook_changes_in_place_is_recorded_and_seen_in_no_other_event(tmp_path: Path) -> None:
+def test_change_made_by_a_hook_is_in_no_other_event(tmp_path: Path) -> None:
     """The hook's event is its own at any depth, although frames of several events share what never changes."""
 
     def fail() -> None:
@@ -150,8 +150,8 @@ def test_what_a_hook_changes_in_place_is_recorded_and_seen_in_no_other_event(tmp
     assert "raise ValueError(str(tmp_path))" in "".join(untouched["source"])
 
 
-def test_a_value_of_a_hooks_that_cannot_be_read_is_told_by_its_class(tmp_path: Path) -> None:
-    """It costs itself alone."""
+def test_unreadable_value_of_a_hook_is_named_by_its_class(tmp_path: Path) -> None:
+    """The rest of the event is kept."""
     lastword.init(
         spool=tmp_path / "spool", before_send=lambda event: event["extra"].update(order=Unreadable()) or event
     )
@@ -173,8 +173,8 @@ class Unreadable(collections.UserDict):  # type: ignore[type-arg]
         (lambda event: "text", "a str"),
     ],
 )
-def test_what_before_send_does_not_return_is_counted(hook: Any, told: str, tmp_path: Path) -> None:
-    """None, an error, or what is no event: refused under one reason, and a mistake is told."""
+def test_event_that_before_send_does_not_return_is_counted(hook: Any, told: str, tmp_path: Path) -> None:
+    """None, an error or no event: refused under one reason, and a mistake is logged."""
     lastword.init(spool=tmp_path / "spool", before_send=hook)
     assert lastword.capture_message("not kept") is None
     assert (told in "".join(diagnostics.waiting())) if told else not diagnostics.waiting()
@@ -193,7 +193,7 @@ def test_an_event_that_before_send_makes_too_large_is_refused_as_such(tmp_path: 
 
 
 def test_a_hook_that_captures_comes_to_an_end(tmp_path: Path) -> None:
-    """What it captures goes through it as well, and there it ends."""
+    """Its own events go through it as well, once."""
 
     def hook(event: Any) -> Any:
         lastword.capture_message(f"about {event['message']}")
@@ -263,7 +263,7 @@ print(refused + len(handled))
 
 @promise(Section.BEFORE_DISK, "A forked child does not count its parent's refusals again", broken_by="pid not compared")
 def test_a_forked_child_does_not_count_what_its_parent_refused(tmp_path: Path) -> None:
-    """What waits for a black box belongs to the process that refused it."""
+    """Refusals that wait for a black box belong to the process that counted them."""
     body = """
 lastword.init(spool=os.environ["TEST_SPOOL"], ignore_errors=[KeyError])
 for _ in range(3): lastword.capture_exception(KeyError())

@@ -150,7 +150,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 
 
 @CPYTHON
-def test_exceptions_of_any_class(sweep: Sweep) -> None:
+def test_exceptions_of_any_class_are_recorded_or_counted(sweep: Sweep) -> None:
     for how in HOW:
         for base in (Exception, SyntaxError, OSError, KeyError, UnicodeDecodeError, StopIteration):
             arguments = ("utf-8", b"x", 0, 1, "y") if base is UnicodeDecodeError else ("a", "b")
@@ -166,7 +166,7 @@ def test_exceptions_of_any_class(sweep: Sweep) -> None:
     assert SWITCH.calls
 
 
-def test_classes_with_any_name(sweep: Sweep) -> None:
+def test_classes_with_any_name_are_recorded_or_counted(sweep: Sweep) -> None:
     """A name may be of a class of the program's, and the module anything."""
     for how in HOW:
         for attribute in ("__name__", "__qualname__", "__module__"):
@@ -202,7 +202,7 @@ def with_parts(thing: Any) -> Calls:
             yield "member", of(ExceptionGroup("x", [KeyError(1), thing]))  # noqa: F821
 
 
-def test_parts_of_exceptions(sweep: Sweep) -> None:
+def test_raising_parts_of_exceptions_cost_no_event(sweep: Sweep) -> None:
     for what, thing in sweep.things():
         sweep.run(what, with_parts(thing), events=2)
 
@@ -225,7 +225,7 @@ def with_variables(thing: Any) -> Calls:
     yield "of a function", failing({"held": thing}, "def f(held):\n 1 / 0\nf(held)")
 
 
-def test_variables(sweep: Sweep) -> None:
+def test_raising_variables_cost_no_event(sweep: Sweep) -> None:
     for what, thing in sweep.things():
         sweep.run(what, with_variables(thing), events=1)
     for what, thing in sweep.things(but=("list", "dict", "set")):
@@ -233,7 +233,7 @@ def test_variables(sweep: Sweep) -> None:
         sweep.run(what, [("key", failing({}, variables=variables))], events=1)
 
 
-def test_what_modules_say_of_themselves(sweep: Sweep) -> None:
+def test_raising_module_attributes_cost_no_event(sweep: Sweep) -> None:
     for what, thing in sweep.things():
         for known in ({}, {"__name__": "shop", "__file__": "of_the_program.py"}):
             sweep.run(
@@ -253,7 +253,7 @@ def code_with(source: str = "def work():\n    1 / 0\nwork()\n", **names: Any) ->
 
 
 @CPYTHON
-def test_names_of_code(sweep: Sweep) -> None:
+def test_odd_names_of_code_cost_no_event(sweep: Sweep) -> None:
     within = {"message": lastword.capture_message, "unraised": lastword.capture_exception, "logged": hear}
     for how in HOW:
         text = SWITCH.new(str, "of_the_program.py", how=how)
@@ -301,7 +301,7 @@ def settings_of(thing: Any) -> Calls:
     yield "warning's text", lambda: warnings.showwarning(thing, UserWarning, "f.py", 1)
 
 
-def test_what_is_set(sweep: Sweep) -> None:
+def test_raising_context_values_cost_no_event(sweep: Sweep) -> None:
     """And what is captured with it."""
     for what, thing in sweep.things():
         for place, call in settings_of(thing):
@@ -326,7 +326,7 @@ def captures_of(thing: Any) -> Calls:
 
 
 @CPYTHON
-def test_what_captures_are_given(sweep: Sweep) -> None:
+def test_raising_arguments_of_captures_cost_no_event(sweep: Sweep) -> None:
     for what, thing in sweep.things():
         sweep.run(what, captures_of(thing), events=1, kinds=5)
         for name in ("levelno", "process"):  # of no level, or of another process
@@ -346,8 +346,8 @@ def hooks_of(thing: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     yield "in a frame", putting("stack", [{"file": thing, "line": thing}])
 
 
-def test_hooks(sweep: Sweep, tmp_path: Path) -> None:
-    """What ``before_send`` raises and returns, at any place of the event."""
+def test_raising_hooks_are_counted(sweep: Sweep, tmp_path: Path) -> None:
+    """Errors from ``before_send`` and from any place of the event it returns."""
     made: list[Callable[[Any], Any]] = [lambda event: event]
     lastword.init(
         spool=str(tmp_path / "spool"), flusher="hold", flood_burst=0, before_send=lambda event: made[0](event)
@@ -358,7 +358,7 @@ def test_hooks(sweep: Sweep, tmp_path: Path) -> None:
             sweep.run(what, [(place, lambda: lastword.capture_message("x"))], events=1, kinds=2)
 
 
-def test_options(sweep: Sweep) -> None:
+def test_raising_options_are_a_config_error(sweep: Sweep) -> None:
     """``init`` says what is wrong, and raises nothing else."""
     options = ("dsn", "environment", "release", "spool", "flusher", "timeout", "verify", "ignore_errors", "repr_of")
     for what, thing in sweep.things():
@@ -375,8 +375,8 @@ BARE = {"flusher": "hold"}
 
 
 @promise(Section.BEFORE_DISK, "Ctrl-C during a capture reaches the program", broken_by="no KeyboardInterrupt passed on")
-def test_ctrl_c_reaches_the_program_whatever_runs(sweep: Sweep) -> None:
-    """Also in the midst of code of the program's: what that raises by itself is its own affair."""
+def test_ctrl_c_during_a_capture_reaches_the_program(sweep: Sweep) -> None:
+    """Also inside code of the program; a KeyboardInterrupt that this code raises itself does not."""
 
     class Slow(Exception):
         def __str__(self) -> str:

@@ -61,7 +61,7 @@ SKIPPED_MODULE = "import pytest; pytest.importorskip('surely_not_installed')\nde
 
 
 def test_a_skip_is_a_skip_on_a_laptop(run_suite: RunSuite) -> None:
-    """Whoever has not installed everything can still run the suite."""
+    """The suite runs without every optional package."""
     assert "4 skipped, 1 xfailed" in run_suite(SKIPS, SKIPPED_MODULE)
 
 
@@ -140,7 +140,7 @@ def parts_that_are_too_long(source: str, *, texts: bool) -> Iterator[str]:
             yield f"a text of {lines} lines at {node.lineno}"
 
 
-def test_what_is_too_long_is_found() -> None:
+def test_too_long_parts_are_found() -> None:
     """A file, a function and a text, formatted or not, by one line; nothing that is as long as it may be."""
     for longer, found in ((0, []), (1, ["401 lines", "f has 61 lines", "a text of 31 lines at 62"])):
         function = "def f():\n" + "    pass\n" * (LONGEST_FUNCTION - 1 + longer)

@@ -81,7 +81,7 @@ def test_no_error_shows_the_token(dsn: str) -> None:
         assert S not in everything_said_by(raised.value)
 
 
-def test_no_local_variable_of_ours_that_has_the_token_is_shown() -> None:
+def test_local_variables_with_the_token_are_filtered() -> None:
     """Reporters show the variables of the frames that an error came through: by their names these are filtered."""
     shown = []
     for dsn in MALFORMED:
@@ -96,15 +96,15 @@ def test_no_local_variable_of_ours_that_has_the_token_is_shown() -> None:
 @pytest.mark.parametrize(
     "dsn", [f"https://{S}@h.example".encode(), {"dsn": f"https://{S}"}, [f"https://{S}@h.example"]]
 )
-def test_what_is_no_text_is_not_shown(dsn: Any) -> None:
+def test_dsn_that_is_no_text_is_not_shown(dsn: Any) -> None:
     """Only its class is."""
     with pytest.raises(ConfigError, match=f"'dsn' is a {type(dsn).__name__}, not a text") as raised:
         lastword.init(dsn)
     assert S not in everything_said_by(raised.value)
 
 
-def test_what_is_certain_to_be_no_secret_is_shown() -> None:
-    """By it one sees which DSN it was."""
+def test_harmless_parts_of_a_dsn_are_shown() -> None:
+    """They show which DSN is meant."""
     shown = {
         f"booboo+https://{S}@ingest.booboo.dev:x/o/p": "booboo+https://***",
         f"booboo+https://{S}:{S}@ingest.booboo.dev:80/o/p": "booboo+https://***@ingest.booboo.dev:80/***",
@@ -119,8 +119,8 @@ def test_what_is_certain_to_be_no_secret_is_shown() -> None:
     assert {dsn: public_part(dsn) for dsn in shown} == shown
 
 
-def test_no_repr_of_what_holds_one_shows_it() -> None:
-    """Of configurations, destinations and DSNs, valid ones, in any way of making it a text."""
+def test_no_repr_shows_the_token() -> None:
+    """Of valid configurations, destinations and DSNs, in any way to make them a text."""
     for dsn in (f"booboo+https://{S}@h.example/o/p", f"backtrace+https://h.example?token={S}",
                 f"https://submit.backtrace.io/universe/{S}/json"):  # fmt: skip
         config = Config.load({"dsn": dsn, "proxy": f"http://u:{S}@proxy:3128"}, {})
@@ -147,8 +147,8 @@ def test_any_host_that_may_exist_is_one(host: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"\xff", b'"', b"}", b',"more":1'])
-def test_a_damaged_destination_file_does_not_show_it(damage: bytes) -> None:
-    """Wherever it is damaged; `lastword status` and others repeat what is wrong with it."""
+def test_error_of_a_damaged_destination_does_not_show_the_token(damage: bytes) -> None:
+    """Wherever it is damaged; `lastword status` and others repeat the error."""
     content = Destination(Dsn.parse(f"booboo+https://{S}@h.example/o/p"), 5.0).encode()
     for place in range(content.index(b"token") - 2):
         with pytest.raises(ConfigError) as raised:
@@ -163,10 +163,10 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_no_command_shows_its_argument(
+def test_no_command_shows_a_dsn_argument(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nor one in the place of something else, as it is where the shell took a DSN apart."""
+    """Also in place of another argument, as when the shell splits a DSN."""
     monkeypatch.setenv("LASTWORD_SPOOL", str(tmp_path / "spool"))
     lastword.init()
     lastword.capture_message("there is a spool")
@@ -180,10 +180,10 @@ def test_no_command_shows_its_argument(
 
 
 @pytest.mark.parametrize("command", ["status", "doctor", "test", "flush", "ls", "purge --all"])
-def test_no_command_shows_that_of_the_environment(
+def test_no_command_shows_the_dsn_of_the_environment(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each of them reads it."""
+    """Each command reads it."""
     for dsn in MALFORMED:
         if dsn.isprintable():
             monkeypatch.setenv("LASTWORD_DSN", dsn)

@@ -16,6 +16,6 @@ def test_every_public_name_is_checked(name: str) -> None:
     assert f"lastword.{name}" in program or f" {name}" in program
 
 
-def test_type_checkers_may_trust_us() -> None:
-    """They look at an installed package only where it says that it has types."""
+def test_package_has_py_typed() -> None:
+    """Without it type checkers ignore the types of an installed package."""
     assert Path(lastword.__file__).with_name("py.typed").exists()

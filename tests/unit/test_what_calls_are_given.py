@@ -70,8 +70,8 @@ def said() -> str:
         (Number.LOUD, "error"),
     ],
 )
-def test_a_level_is_taken_as_it_is_meant(given: Any, meant: str, tmp_path: Path) -> None:
-    """In a message, of the context, in a breadcrumb, and from a hook."""
+def test_level_in_an_unusual_form_is_understood(given: Any, meant: str, tmp_path: Path) -> None:
+    """In a message, in the context, in a breadcrumb and from a hook."""
     lastword.init(spool=tmp_path, before_send=lambda event: {**event, "level": given})
     assert lastword.capture_message("of a hook")
     lastword.init(spool=tmp_path, before_send=None)
@@ -87,8 +87,8 @@ def test_a_level_is_taken_as_it_is_meant(given: Any, meant: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("given", ["catastrophe", "", 1.5, True, object(), b"error"])
-def test_a_level_that_is_none_is_said_and_costs_nothing(given: Any, tmp_path: Path) -> None:
-    """It is info where it is of a message or a breadcrumb, error where a hook chose it, and changes no context."""
+def test_unknown_level_is_noted_and_replaced(given: Any, tmp_path: Path) -> None:
+    """By info in a message or breadcrumb, by error from a hook; the context keeps its level."""
     lastword.init(spool=tmp_path, before_send=lambda event: {**event, "level": given})
     assert lastword.capture_message("x")
     assert "an event of before_send was given" in said()
@@ -128,8 +128,8 @@ def test_a_class_given_as_an_exception_is_instantiated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [7, {"error": "x"}, (), (1, 2, 3), int, Uninstantiable, object(), b"text"])
-def test_what_is_no_exception_is_counted_and_said(given: Any, tmp_path: Path) -> None:
-    """By its class, not by what it holds."""
+def test_object_that_is_no_exception_is_counted_and_noted(given: Any, tmp_path: Path) -> None:
+    """By its class, not by its content."""
     lastword.init(spool=tmp_path)
     assert lastword.capture_exception(given) is None
     assert "capture_exception was given" in said()
@@ -165,7 +165,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 }
 
 
-def test_a_hooks_value_that_json_does_not_know_is_its_text(tmp_path: Path) -> None:
+def test_hook_value_unknown_to_json_becomes_its_text(tmp_path: Path) -> None:
     """As item, as key, as tag, as message; the rest of the event is as it was."""
 
     def hook(event: Any) -> Any:
@@ -189,7 +189,7 @@ def test_a_hooks_value_that_json_does_not_know_is_its_text(tmp_path: Path) -> No
     assert not said()
 
 
-def test_a_hooks_value_without_an_end_is_cut_off(tmp_path: Path) -> None:
+def test_endless_hook_value_is_cut_off(tmp_path: Path) -> None:
     """A list in itself, such as a tree whose nodes know their parents."""
     in_itself: list[Any] = []
     in_itself.append(in_itself)
@@ -234,13 +234,13 @@ class OddRepr:
     ],
 )
 def test_an_async_hook_is_a_config_error(options: dict[str, Any]) -> None:
-    """So is any that gives something to run later; what was set up before stays."""
+    """Any hook that returns something to run later; the previous setup stays."""
     with pytest.raises(lastword.ConfigError, match=r"gives a (coroutine|generator)"):
         lastword.init(**options)
 
 
-def test_a_hook_that_turns_out_to_be_async_is_said(tmp_path: Path) -> None:
-    """Nobody is told by Python of a coroutine that was never awaited."""
+def test_hook_that_turns_out_to_be_async_is_noted(tmp_path: Path) -> None:
+    """Python alone would not report the coroutine that was never awaited."""
     hook: Callable[[Any], Any] = lambda event: asynchronous(event)  # noqa: E731
     lastword.init(spool=tmp_path, before_send=hook)
     with warnings.catch_warnings():

@@ -68,7 +68,7 @@ def test_backtrace_gets_each_as_a_part_of_its_type() -> None:
     assert b"X: y" not in body
 
 
-def test_names_that_are_alike_are_told_apart() -> None:
+def test_equal_names_are_made_distinct() -> None:
     """The tracker refuses a form with two parts of one name, and breadcrumbs keep theirs."""
     names = ["x.log", "x.log", ".x", ".x", "bt-breadcrumbs-0", 'a"', "a%22"]
     event = exception_event(attachments=[attachment(name) for name in names], breadcrumbs=[breadcrumb()])
@@ -78,8 +78,8 @@ def test_names_that_are_alike_are_told_apart() -> None:
     ]
 
 
-def test_backtrace_is_told_what_was_left_out() -> None:
-    """In an annotation, by name and size."""
+def test_backtrace_annotation_names_omitted_attachments() -> None:
+    """With name and size."""
     event = exception_event(
         attachments=[
             attachment("huge", None, size=7_000_000, left_out="there was no room for it"),
@@ -95,7 +95,7 @@ def test_backtrace_is_told_what_was_left_out() -> None:
     ]
 
 
-def test_what_a_hook_has_put_there_is_sent_as_it_is() -> None:
+def test_content_set_by_a_hook_is_sent_as_it_is() -> None:
     """Where it is no base64 it is a text; where there is nothing, nothing is sent, nor said."""
     event = exception_event(
         attachments=[
@@ -109,8 +109,8 @@ def test_what_a_hook_has_put_there_is_sent_as_it_is() -> None:
     assert "Attachments left out" not in report["annotations"]
 
 
-def test_a_backtrace_that_takes_less_gets_no_attachments_and_all_of_the_rest() -> None:
-    """They are named, and the stack has its variables."""
+def test_attachments_are_left_out_first_for_a_backtrace_size_limit() -> None:
+    """They are named, and the stack keeps its variables."""
     shown = frame(variables=[("order", "repr", "x" * 1000)])
     event = exception_event(attachments=[attachment("log", b"y" * 50_000)])
     event["exceptions"][0]["frames"] = [shown]
@@ -121,8 +121,8 @@ def test_a_backtrace_that_takes_less_gets_no_attachments_and_all_of_the_rest() -
     assert report["attributes"][TRIMMED_TAG] == "left out to fit: log"
 
 
-def test_booboo_is_told_what_there_was() -> None:
-    """In a tag, for it has no place for files; what is in them makes no request too large."""
+def test_booboo_tag_names_the_attachments() -> None:
+    """booboo has no place for files; their content makes no request too large."""
     event = exception_event(
         attachments=[
             attachment("log", b"y" * 500_000),
@@ -137,7 +137,7 @@ def test_booboo_is_told_what_there_was() -> None:
     assert ATTACHMENTS_TAG not in booboo(exception_event())["tags"]
 
 
-def test_a_request_that_is_trimmed_says_it_all_the_same() -> None:
+def test_trimmed_request_still_names_attachments() -> None:
     """Trimming looks into no content, and cuts none."""
     event = exception_event(attachments=[attachment("log", b"y" * 500_000)])
     event["exceptions"][0]["value"] = "v" * 200_000
@@ -147,7 +147,7 @@ def test_a_request_that_is_trimmed_says_it_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("wire", sorted(FORMATS))
-def test_whatever_a_hook_has_attached_can_be_trimmed(wire: str) -> None:
+def test_any_attachments_set_by_a_hook_can_be_trimmed(wire: str) -> None:
     """Any number of them, with names of any length."""
     many = [attachment(f"{number}" + "\U0001f4a5" * 500, left_out="no") for number in range(1000)]
     for event in (exception_event(attachments=many), exception_event(attachments=[attachment("n" * 400_000)])):

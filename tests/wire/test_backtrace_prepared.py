@@ -57,7 +57,7 @@ def attached(name: str, content: bytes) -> dict[str, Any]:
 
 
 def test_attributes_annotations_and_agent_are_those_of_the_program() -> None:
-    """Nothing of lastword's own stands beside them."""
+    """lastword adds none of its own."""
     report, _ = received(FORMATS["backtrace"].request(event_with(), DESTINATION))
     assert (report["agent"], report["agentVersion"]) == ("backtrace-python", "0.4.3")
     assert report["attributes"] == {"error.message": "told"}
@@ -65,8 +65,8 @@ def test_attributes_annotations_and_agent_are_those_of_the_program() -> None:
     assert report["sourceCode"]["/app/shop.py"] == BLOCK
 
 
-def test_a_report_in_the_programs_hands_is_sent_as_it_stands() -> None:
-    """With source, if that is wanted."""
+def test_report_made_by_the_program_is_sent_as_it_stands() -> None:
+    """With source, if the options want it."""
     mine = {"uuid": "mine", "attributes": {}, "more": [1]}
     report, _ = received(FORMATS["backtrace"].request(event_with(report=mine), DESTINATION))
     assert report.pop("sourceCode")["/app/shop.py"] == BLOCK
@@ -84,8 +84,8 @@ def test_attachments_of_any_name_and_content_arrive() -> None:
     assert list(attachments)[:2] == ["a.bin", "q%22uo%0D%0Ate"]
 
 
-def test_a_tracker_that_takes_less_gets_less_source_then_no_attachments_then_less_of_the_rest() -> None:
-    """In this order, the files that went being named."""
+def test_smaller_limit_trims_source_then_attachments_then_the_rest() -> None:
+    """The omitted files are named."""
     event = event_with(attached("log.txt", b"y" * 30_000), annotations={"big": "z" * 20_000})
     whole = len(FORMATS["backtrace"].request(event, DESTINATION).body)
 
@@ -104,7 +104,7 @@ def test_a_tracker_that_takes_less_gets_less_source_then_no_attachments_then_les
 
 
 def test_another_tracker_can_have_the_event_too() -> None:
-    """What is redirected to booboo has the exception with its stack."""
+    """Redirected to booboo, it has the exception with its stack."""
     booboo = destination("booboo+http://TOKEN@127.0.0.1:1/organisation/project")
     body = json.loads(FORMATS["booboo"].request(event_with(), booboo).body)
     assert body["stacktrace"] and body["exception_type"]

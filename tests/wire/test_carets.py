@@ -97,8 +97,8 @@ def told(name: str, tmp_path: Path) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_the_marks_are_pythons_own(name: str, tmp_path: Path) -> None:
-    """Frame by frame; before 3.11 there are none."""
+def test_marks_equal_pythons_own(name: str, tmp_path: Path) -> None:
+    """Frame by frame; there are none before 3.11."""
     ours, pythons = told(name, tmp_path)
     assert ours == pythons
 
@@ -108,7 +108,7 @@ def frame(*source: str, columns: Any, line: int = 1) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", ["3.11.7", "3.13.0", "", "x"])
-def test_where_the_source_is_not_what_it_was_there_are_no_marks(version: str) -> None:
+def test_changed_source_has_no_marks(version: str) -> None:
     """Scrubbed, cut, not there, or of no columns; columns may be anything."""
     assert marked_source(frame("  x = f(token='[filtered]')", columns=(1, 6, 20)), version) == [
         "x = f(token='[filtered]')"
@@ -122,7 +122,7 @@ def test_where_the_source_is_not_what_it_was_there_are_no_marks(version: str) ->
     assert marked_source(frame("x = f(", columns=(9, 4, 1)), version) == ["x = f(", "    ^^"]
 
 
-def test_other_pythons_marks_can_be_told(tmp_path: Path) -> None:
+def test_marks_of_another_python_can_be_made(tmp_path: Path) -> None:
     """A flusher need not be of the Python that captured."""
     call = frame("x = 1 + f(2)", columns=(1, 8, 12))
     assert marked_source(call, "3.11.7") == ["x = 1 + f(2)", "        ^^^^"]

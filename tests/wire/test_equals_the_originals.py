@@ -24,7 +24,7 @@ SITUATIONS = ["message", "locals", "cause", "context", "no_source", "unhandled"]
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_a_booboo_event_equals_the_recorded_one_key_by_key_and_in_order(situation: str) -> None:
-    """URL, headers, keys, their order and every value are those of booboo-sdk; only who sends may differ."""
+    """URL, headers, keys, their order and every value are those of booboo-sdk; only the sender's name differs."""
     event = situation_event(situation)
     request = FORMATS["booboo"].request(event, destination("booboo+http://TOKEN@127.0.0.1:1/organisation/project"))
     ours = comparable_booboo(*_parts(request))

@@ -30,7 +30,7 @@ def payload_of(event: Event) -> dict[str, Any]:
     return payload
 
 
-def test_formats_say_what_capture_has_to_take_for_them() -> None:
+def test_formats_name_the_data_they_need_from_capture() -> None:
     """Backtrace shows the caller of a message and the figures of the machine; booboo neither."""
     assert NEEDS.keys() == FORMATS.keys()
     assert {"backtrace": Needs(message_stack=True, all_threads=True, memory=True), "booboo": Needs()} == NEEDS
@@ -144,7 +144,7 @@ def test_backtrace_groups_by_a_fingerprint() -> None:
     assert fingerprint("{{ default }}", "tenant") is None
 
 
-def test_backtrace_gets_what_the_program_said_beside_its_own() -> None:
+def test_backtrace_gets_tags_extra_and_contexts() -> None:
     """Scalars to be searched, the rest to be read; a tag goes before an extra of the same name."""
     said: Any = {"attempt": 2, "rows": [1], "environment": "mine", "Exception": {"mine": True}}
     report = report_of(
@@ -168,7 +168,7 @@ def test_booboo_gets_only_what_it_documents() -> None:
 
 
 def test_backtrace_blames_the_thread_that_captured() -> None:
-    """Whatever its name: a message of a worker thread does not point at the main thread."""
+    """By any name: a message of a worker thread does not point at the main thread."""
     event = message_event(thread={"id": 7, "name": "mailer", "main": False})
     report = report_of(event)
     assert report["mainThread"] == "7"

@@ -25,7 +25,7 @@ def body_of(size: int) -> bytes:
     return json.dumps(event).encode()
 
 
-def test_what_fits_is_not_touched() -> None:
+def test_body_within_the_limit_is_unchanged() -> None:
     """A booboo body of 102,400 bytes goes as it stands; one byte more, and it is trimmed, marked, and goes."""
     fits, too_large = body_of(102_400), body_of(102_401)
     assert booboo.rendered(fits, "application/json", destination()).body == fits
@@ -46,7 +46,7 @@ def frame(number: int) -> dict[str, Any]:
     }
 
 
-def test_what_matters_least_goes_first() -> None:
+def test_least_useful_parts_go_first() -> None:
     """Variables of libraries, then lines around, then the middle of the stack; message and both ends stay."""
     event = {"message": "why", "tags": {}, "stacktrace": [frame(number) for number in range(100)]}
     whole = json.dumps(event).encode()
@@ -62,13 +62,13 @@ def test_what_matters_least_goes_first() -> None:
 @pytest.mark.parametrize(
     "body", [b"no JSON " * 100, b'"a text"' + b" " * 500, b"[" * 5000, json.dumps(["x" * 900]).encode()]
 )
-def test_whatever_it_is_nothing_is_raised(body: bytes) -> None:
+def test_trimming_any_body_raises_nothing(body: bytes) -> None:
     """A hook may have made anything of it."""
     assert isinstance(fit_rendered(body, 100), bytes)
 
 
-def test_of_a_backtrace_form_the_report_stays() -> None:
-    """Its attachments go where it is too large, and only then."""
+def test_backtrace_form_keeps_its_report() -> None:
+    """Attachments are removed only where the form is too large."""
     report = b'--B\r\nContent-Disposition: form-data; name="upload_file"\r\n\r\n{"uuid": "1"}'
     whole = (
         report

@@ -60,7 +60,7 @@ def tag_of(report: dict[str, Any]) -> str | None:
 @pytest.mark.parametrize("wire", sorted(FORMATS))
 @pytest.mark.parametrize("limit", [450_000, 102_400, 50_000, 20_000, 5_000])
 def test_the_body_is_within_the_limit(wire: str, limit: int) -> None:
-    """Whatever the limit, what matters is there: id, type, value, the innermost frame, and what was left out."""
+    """With any limit: id, type, value, the innermost frame, and a note of what was left out."""
     body = FORMATS[wire].request(large_event(), DESTINATIONS[wire], limit).body
     assert len(body) <= limit
     report = report_in(body)
@@ -96,7 +96,7 @@ def test_booboo_keeps_its_own_limit() -> None:
     assert "middles of texts 1" in str(tag_of(report_in(over)))
 
 
-def test_backtrace_has_no_limit_until_it_says_so() -> None:
+def test_backtrace_has_no_limit_by_default() -> None:
     """No size is documented, so nothing is taken away before an answer asks for it."""
     body = FORMATS["backtrace"].request(large_event(), DESTINATIONS["backtrace"]).body
     assert len(body) > 700_000
@@ -105,8 +105,8 @@ def test_backtrace_has_no_limit_until_it_says_so() -> None:
 
 @pytest.mark.parametrize("wire", sorted(FORMATS))
 @pytest.mark.parametrize("limit", [1000, 1, 0, -1])
-def test_a_limit_that_nothing_fits_gives_the_smallest_body(wire: str, limit: int) -> None:
-    """It does not fail and it does not go on for ever: the tracker may take it after all."""
+def test_impossible_limit_gives_the_smallest_body(wire: str, limit: int) -> None:
+    """Trimming ends and raises nothing: the tracker may accept it after all."""
     body = FORMATS[wire].request(large_event(), DESTINATIONS[wire], limit).body
     assert 0 < len(body) < 2500
     assert body == FORMATS[wire].request(large_event(), DESTINATIONS[wire], 0).body
@@ -138,7 +138,7 @@ def render(event: Event) -> bytes:
 
 
 @promise(Section.BAD_EVENT, "Trimming renders only a logarithmic number of times", broken_by="linear search")
-def test_no_more_is_rendered_than_a_bisection_needs() -> None:
+def test_number_of_renderings_is_logarithmic() -> None:
     """The number of renderings grows with the logarithm of the ladder, whatever the event holds."""
     rendered = []
 
@@ -156,7 +156,7 @@ def first_that_loses(event: Event, loss: Any) -> int:
 
 
 @promise(Section.BAD_EVENT, "The least useful parts are trimmed first", broken_by="steps swapped")
-def test_what_helps_least_goes_first() -> None:
+def test_least_useful_parts_go_first() -> None:
     """Library variables, other threads, source context, old breadcrumbs, middle frames, long texts, then the rest."""
     event = large_event(depth=10)
     event["breadcrumbs"] = [breadcrumb()] * 100
@@ -184,7 +184,7 @@ def test_what_helps_least_goes_first() -> None:
     assert rungs == sorted(set(rungs))
 
 
-def test_what_is_farthest_from_the_raise_goes_first() -> None:
+def test_frames_farthest_from_the_raise_are_trimmed_first() -> None:
     """Within a step the innermost frames are the last to lose anything."""
     smaller = trimmed(large_event(20), Allowance(variables=4, source_context=2))
     kept = [(bool(frame["variables"]), len(frame["source"]) > 1) for frame in smaller["exceptions"][1]["frames"][-5:]]
@@ -229,14 +229,14 @@ def test_long_texts_are_cut_wherever_they_stand() -> None:
 
 
 def test_the_newest_breadcrumbs_stay() -> None:
-    """What happened last is nearest to the failure."""
+    """They are nearest to the failure."""
     event = message_event(breadcrumbs=[breadcrumb(str(number)) for number in range(100)])
     smaller = trimmed(event, Allowance(breadcrumbs=3))
     assert [crumb["message"] for crumb in smaller["breadcrumbs"]] == ["97", "98", "99"]
     assert smaller["tags"][TRIMMED_TAG] == "left out to fit: breadcrumbs 97"
 
 
-def test_what_the_program_said_is_cut_like_a_user() -> None:
+def test_extra_and_contexts_are_cut_like_a_user() -> None:
     """Nested values as their JSON; but the fingerprint stays whole, for events that belong together share it."""
     nested = {"many": ["x" * 300], "id": 7}
     event = message_event(
@@ -254,7 +254,7 @@ def test_what_the_program_said_is_cut_like_a_user() -> None:
     assert smaller["fingerprint"] == ["f" * 300]
 
 
-def test_what_a_format_does_not_send_is_not_said_to_be_left_out() -> None:
+def test_data_that_a_format_never_sends_is_not_named_as_left_out() -> None:
     """booboo has no place for breadcrumbs, so none were lost to the limit."""
     event = large_event()
     event["breadcrumbs"] = [breadcrumb("m" * 1000)] * 100
@@ -292,7 +292,7 @@ def test_what_a_format_does_not_send_is_not_said_to_be_left_out() -> None:
         {"exceptions": [exception(frames=stack(2), kind="member", parent=0)] * 200},
     ],
 )
-def test_whatever_is_large_can_be_trimmed(wire: str, bulk: dict[str, Any]) -> None:
+def test_any_large_event_can_be_trimmed(wire: str, bulk: dict[str, Any]) -> None:
     """A hook may have put anything anywhere."""
     assert len(FORMATS[wire].request(message_event(**bulk), DESTINATIONS[wire], 20_000).body) <= 20_000
 

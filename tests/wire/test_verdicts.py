@@ -42,7 +42,7 @@ def meaning(wire: str, status: int, history: History = NEW) -> Verdict:
 )
 @pytest.mark.parametrize("wire", sorted(FORMATS))
 @pytest.mark.parametrize(("statuses", "verdict"), MEANINGS)
-def test_an_answer_without_success_means_the_same_to_every_format(
+def test_unsuccessful_answer_has_the_same_verdict_in_every_format(
     wire: str, statuses: list[int], verdict: Verdict
 ) -> None:
     """The verdict table of the design, all rows."""
@@ -50,7 +50,7 @@ def test_an_answer_without_success_means_the_same_to_every_format(
 
 
 @pytest.mark.parametrize(("wire", "blame"), [("backtrace", Blame.ADDRESS), ("booboo", Blame.TRACKER)])
-def test_503_may_be_a_wrong_address_where_the_tracker_says_it_so(wire: str, blame: Blame) -> None:
+def test_503_of_backtrace_may_mean_a_wrong_address(wire: str, blame: Blame) -> None:
     """Backtrace answers 503 to a subdomain that it does not know, as well as when it is overloaded."""
     assert meaning(wire, 503) == Retry("", blame=blame)
 
@@ -61,9 +61,7 @@ def test_503_may_be_a_wrong_address_where_the_tracker_says_it_so(wire: str, blam
     broken_by="history ignored; 403 counted too",
 )
 @pytest.mark.parametrize(("statuses", "verdict"), MEANINGS)
-def test_a_refusal_after_an_attempt_without_an_answer_is_backtraces_word_for_a_repeat(
-    statuses: list[int], verdict: Verdict
-) -> None:
+def test_backtrace_refusal_after_an_unanswered_attempt_is_a_repeat(statuses: list[int], verdict: Verdict) -> None:
     """Backtrace refuses a uuid that it has; the answers that have a meaning of their own keep it."""
     expected = Delivered(uncertain=True) if verdict == Refused("") else verdict
     assert {status: meaning("backtrace", status, AGAIN) for status in statuses} == dict.fromkeys(statuses, expected)
@@ -78,7 +76,7 @@ def test_booboo_knows_no_repeats(statuses: list[int], verdict: Verdict) -> None:
 @pytest.mark.parametrize("history", [NEW, AGAIN])
 @pytest.mark.parametrize("wire", sorted(FORMATS))
 def test_every_status_has_a_meaning(wire: str, history: History) -> None:
-    """Whatever a tracker comes up with, the answer is one of the four verdicts, and only success is certain."""
+    """Any answer is one of the four verdicts, and only success is certain."""
     for status in range(100, 1000):
         verdict = meaning(wire, status, history)
         assert isinstance(verdict, (Delivered, Retry, Refused, Misconfigured))
@@ -87,7 +85,7 @@ def test_every_status_has_a_meaning(wire: str, history: History) -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_booboo_delivers_by_any_2xx(status: int) -> None:
-    """The body is not looked at, be it empty or not JSON."""
+    """With an empty body or one that is no JSON, too."""
     assert FORMATS["booboo"].judge(HttpReply(status, b"<html>"), NEW) == Delivered()
 
 

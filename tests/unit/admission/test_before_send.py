@@ -145,7 +145,7 @@ ODD_ONES = [
 class TestBeforeSend:
     """The user's hook and what may come out of it."""
 
-    def test_what_the_hook_returns_is_the_event(self) -> None:
+    def test_returned_object_of_the_hook_is_the_event(self) -> None:
         """Changed in place or made anew."""
 
         def changes(event: Event) -> Event:
@@ -156,19 +156,19 @@ class TestBeforeSend:
             kept = BeforeSend(hook).apply(rich_event())
             assert kept == {**rich_event(), "tags": {"queue": "changed"}}
 
-    def test_none_means_no_event(self) -> None:
+    def test_hook_that_returns_none_drops_the_event(self) -> None:
         """The user wants none of it."""
         assert BeforeSend(lambda event: None).apply(rich_event()) is None
 
     @promise(Section.BEFORE_DISK, "A hook cannot change the event id", broken_by="id not restored")
-    def test_the_id_stays_what_it_was(self) -> None:
-        """It is what the capture returns, and what a repeat is recognised by."""
+    def test_hook_cannot_change_the_id(self) -> None:
+        """The capture returns it, and trackers recognise repeats by it."""
         for hook in (lambda event: {**event, "id": "mine"}, lambda event: event.pop("id") and event):
             assert cast("Event", BeforeSend(hook).apply(rich_event()))["id"] == EVENT_ID
 
     @promise(Section.BEFORE_DISK, "An event can be sent whatever fields a hook removes", broken_by="shape not fitted")
     @pytest.mark.parametrize("wire", sorted(FORMATS))
-    def test_whatever_is_taken_away_the_rest_can_be_sent(self, wire: str) -> None:
+    def test_event_can_be_sent_whatever_a_hook_removes(self, wire: str) -> None:
         """A hook may delete or empty any field at any depth: it is empty then, and the event can be rendered."""
         places = [place for place in all_places(rich_event()) if place != ("level",)]  # no level is an empty one
         assert len(places) > 60
@@ -187,7 +187,7 @@ class TestBeforeSend:
                 kept = json.loads(json.dumps(before_send.apply(rich_event())))
                 assert FORMATS[wire].request(kept, destination(DSNS[wire])).body, target
 
-    def test_a_tag_of_none_is_no_tag(self) -> None:
+    def test_tag_of_none_is_left_out(self) -> None:
         """As with ``set_tag``."""
         kept = BeforeSend(lambda event: {**event, "tags": {"a": None, "b": "c"}}).apply(rich_event())
         assert kept is not None
@@ -199,8 +199,8 @@ class TestBeforeSend:
         assert kept is not None
         assert kept["tags"] == {"attempt": "3", "7": "True"}
 
-    def test_what_the_hook_adds_stays(self) -> None:
-        """It is on disk, should somebody look for it there."""
+    def test_fields_added_by_a_hook_stay(self) -> None:
+        """They are on disk."""
         kept = cast("Any", BeforeSend(lambda event: {**event, "mine": [1]}).apply(rich_event()))
         assert kept["mine"] == [1]
 
@@ -215,7 +215,7 @@ class TestBeforeSend:
             (lambda event: Hostile(), "event is a Hostile, not a dict"),
         ],
     )
-    def test_what_is_no_event_costs_the_event_and_says_why(self, hook: Hook, problem: str) -> None:
+    def test_invalid_event_of_a_hook_is_refused_with_the_reason(self, hook: Hook, problem: str) -> None:
         """Refused under ``before_send``, with the place and the kind of the mistake, never with the value."""
         with pytest.raises(RecordRefused, match=problem) as refusal:
             BeforeSend(hook).apply(rich_event())
@@ -244,7 +244,7 @@ class TestBeforeSend:
             (lambda event: {**event, "breadcrumbs": ["x"] * 10_000}, "['breadcrumbs'][0] is a str, not a dict"),
         ],
     )
-    def test_what_does_not_fit_is_left_out_and_said(self, hook: Hook, problem: str) -> None:
+    def test_value_of_a_wrong_type_is_left_out_and_named(self, hook: Hook, problem: str) -> None:
         """The event is kept, with a tag that names the place and the kind of the mistake, never the value. What stood
         there before does not come back: the hook may have meant to remove it.
         """
@@ -261,7 +261,7 @@ class TestBeforeSend:
         "A hook's value that does not fit is left out and named; the event is kept, and the previous value "
         "does not come back",
     )
-    def test_the_rest_of_it_stays(self) -> None:
+    def test_only_the_part_that_does_not_fit_is_left_out(self) -> None:
         """A part goes alone; the object that the hook returned is not changed."""
         returned: Any = rich_event()
         returned["tags"] = {"good": "1", "bad": []}
@@ -281,8 +281,8 @@ class TestBeforeSend:
         broken_by="no range of numbers; `dict.copy` of a class of the program's",
     )
     @pytest.mark.parametrize("number", ODD_ONES)
-    def test_anything_anywhere(self, number: int) -> None:
-        """Whatever a hook puts anywhere in its event, it is kept, read back from disk, and sent in every format."""
+    def test_anything_a_hook_puts_anywhere_can_be_sent(self, number: int) -> None:
+        """The event is kept, read back from disk, and sent in every format."""
         event: Any = None
         recorder = Recorder(Config(before_send=lambda _: event))
         given = exception_event()
@@ -301,7 +301,7 @@ class TestBeforeSend:
             list(pages_of(record.content))
 
     @promise(Section.BEFORE_DISK, "A hook that captures comes to an end", broken_by="no depth limit")
-    def test_a_hook_that_captures_is_given_those_events_once(self) -> None:
+    def test_events_captured_by_a_hook_go_through_it_once(self) -> None:
         """Events that are captured while the hook runs go through it as well, but it does not go on for ever."""
         seen: list[str] = []
 

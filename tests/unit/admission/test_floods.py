@@ -29,14 +29,14 @@ class TestFloods:
         Section.BEFORE_DISK, "A burst is kept whole, then one event a second", broken_by="always a token; double refill"
     )
     def test_a_burst_is_kept_whole_and_then_one_a_second(self) -> None:
-        """Of an event 10 times a second for a minute: the first 100, then those that a second each brings back."""
+        """10 events a second for a minute: the first 100 are kept, then one for each second."""
         floods = Floods()
         admitted = [tenth for tenth in range(600) if floods.pass_through(HERE, 30, NOON + tenth / 10).admitted]
         assert admitted[:33] == list(range(33))  # while 30 were used up, 3 came back
         assert {later - earlier for earlier, later in zip(admitted[33:], admitted[34:])} == {10}
 
     def test_no_more_than_the_burst_and_the_seconds(self) -> None:
-        """Whatever the rhythm: in any stretch of time at most the burst and one for each second."""
+        """In any stretch of time, whatever the rhythm."""
         for seed in range(20):
             dice, now, bucket = random.Random(seed), NOON, None
             times = []
@@ -48,7 +48,7 @@ class TestFloods:
                 for last in range(first, len(times)):
                     assert last - first + 1 <= 7 + RATE * (times[last] - times[first]) + 1e-6, f"seed {seed}"
 
-    def test_the_next_event_tells_of_those_before_it(self) -> None:
+    def test_next_event_counts_those_left_out(self) -> None:
         """How many were left out and since when; once, and nothing where none was."""
         floods = Floods()
         passages = [floods.pass_through(HERE, 2, NOON + after) for after in (0, 0, 0.25, 0.5, 0.75, 1, 9)]
@@ -67,7 +67,7 @@ class TestFloods:
         "Threads that meet do not end a flood early",
         broken_by="bucket popped between read and write",
     )
-    def test_threads_that_meet_do_not_end_a_flood(self) -> None:
+    def test_concurrent_threads_do_not_end_a_flood(self) -> None:
         """However they interrupt one another, a bucket that is empty stays empty."""
         floods, admitted = Floods(), []
         floods.pass_through(HERE, 1, NOON)
@@ -92,16 +92,16 @@ class TestFloods:
         "A clock that is set back neither adds nor takes flood tokens",
         broken_by="elapsed time not clamped",
     )
-    def test_a_clock_that_is_set_back(self) -> None:
-        """It adds no token, and takes none: a second later by the new clock there is one again."""
+    def test_clock_set_back_neither_adds_nor_takes_tokens(self) -> None:
+        """A second later by the new clock there is a token again."""
         bucket = Bucket(0.0, NOON)
         bucket, admitted = pour(bucket, 5, NOON - 3600)
         assert not admitted
         assert pour(bucket, 5, NOON - 3599)[1]
 
     @promise(Section.BEFORE_DISK, "Flood memory is bounded", broken_by="no eviction; eviction by age of entry")
-    def test_the_memory_is_bounded(self) -> None:
-        """Of too many origins those go that had no event for the longest time."""
+    def test_flood_memory_is_bounded(self) -> None:
+        """The origins without an event for the longest time are forgotten."""
         floods = Floods()
         floods.pass_through(HERE, 1, NOON)
         floods.pass_through(ELSEWHERE, 1, NOON)
@@ -116,7 +116,7 @@ class TestFloods:
         assert floods.pass_through(ELSEWHERE, 1, now).admitted
 
     @promise(Section.BEFORE_DISK, "A child counts floods for itself", broken_by="pid not compared")
-    def test_a_forked_child_begins_anew(self) -> None:
+    def test_forked_child_counts_floods_for_itself(self) -> None:
         """However it was forked, the flood of its parent is not its own; the parent's goes on."""
         floods = Floods()
         floods.pass_through(HERE, 1, NOON)
@@ -155,22 +155,22 @@ class TestFloodsByFill:
         assert {round(later - earlier, 6) for earlier, later in zip(kept[BURST + 5 :], kept[BURST + 6 :])} == {1.0}
 
     @pytest.mark.parametrize("fill", [0.51, 0.7, 0.9, 1.0, 3.0])
-    def test_above_a_half_nothing_of_a_flood_that_goes_on(self, fill: float) -> None:
-        """Its beginning is kept, the less of it the fuller the spool is, and then none as long as it lasts."""
+    def test_above_a_half_a_lasting_flood_is_left_out(self, fill: float) -> None:
+        """Its beginning is kept, less of it in a fuller spool, then nothing while it lasts."""
         kept = self.admitted(fill, FLOOD)
         assert max(kept) < 10
         assert len(kept) <= {0.51: 105, 0.7: 55}.get(fill, 3)
 
     @pytest.mark.parametrize("fill", [0.0, 0.3, 0.6, 1.0, 3.0])
-    def test_what_comes_once_a_minute_is_always_kept(self, fill: float) -> None:
-        """For a day, and in another rhythm."""
+    def test_event_once_a_minute_is_always_kept(self, fill: float) -> None:
+        """For a day; also with other intervals."""
         every_minute = [60.0 * number for number in range(24 * 60)]
         assert self.admitted(fill, every_minute) == every_minute
         in_pairs = [120.0 * number + second for number in range(12 * 60) for second in (0.0, 1.0)]
         assert self.admitted(fill, in_pairs) == in_pairs
 
-    def test_the_fuller_the_rarer(self) -> None:
-        """What comes every five seconds is kept when what comes every second is not any more."""
+    def test_fuller_spool_keeps_only_rarer_events(self) -> None:
+        """An event every five seconds is kept when an event every second no longer is."""
         every_second, every_five = ([step * float(number) for number in range(600)] for step in (1, 5))
         assert self.admitted(0.55, every_second) == every_second
         assert len(self.admitted(0.7, every_second)) < 100
@@ -187,8 +187,8 @@ class TestFloodsByFill:
         assert passage.admitted
         assert passage.left_out.startswith("997 like this left out")
 
-    def test_how_full_it_is_costs_a_rare_event_nothing(self) -> None:
-        """Nor is it asked for afresh before something would be left out."""
+    def test_rare_event_does_not_ask_for_the_fill_level(self) -> None:
+        """The fill level is read again only before an event would be left out."""
         asked: list[bool] = []
 
         def fill(fresh: bool) -> float:
@@ -209,7 +209,7 @@ class TestFloodsByFill:
     )
     @pytest.mark.parametrize("burst", [None, 1])
     def test_last_words_are_never_left_out(self, burst: Optional[int]) -> None:
-        """What ends the program is kept in the midst of a flood of the same, and tells of it."""
+        """An event that ends the program is kept in the midst of a flood, and reports it."""
         guard = Gate(Config(flood_burst=burst), fill=lambda _: 1.0)
         decisions = [guard.decide(KeyError(), HERE, NOON) for _ in range(20)]
         assert decisions[-1].refused == "flood"

@@ -80,8 +80,8 @@ class TestIgnore:
         assert not Ignored(["shop.errors.Refused", "Card.Refused"]).has(Refused())
 
     @pytest.mark.parametrize("listed", [[OddError], [KeyError], ["OddError"], ["KeyError"]])
-    def test_no_class_of_the_application_is_asked(self, listed: list[Any]) -> None:
-        """Neither a metaclass nor a property is, so nothing raises and nothing lies."""
+    def test_no_code_of_an_exception_class_runs(self, listed: list[Any]) -> None:
+        """Neither metaclasses nor properties."""
         assert Ignored(listed).has(OddError())
         assert not Ignored([OddError, "OddError"]).has(KeyError())
 
@@ -90,7 +90,7 @@ class TestGate:
     """Ignoring, then sampling, then floods."""
 
     def test_an_ignored_event_is_not_drawn_and_a_sampled_one_is_no_flood(self) -> None:
-        """What an earlier check turns away takes no part in the later ones."""
+        """An event that an earlier check drops does not count in the later ones."""
         drawn: list[float] = []
 
         def draw() -> float:
@@ -145,7 +145,7 @@ class TestGate:
         assert all(guard.decide(None, HERE, NOON).refused is None for _ in range(1000))
 
     def test_the_beginning_of_a_flood_is_remarked(self) -> None:
-        """Once, with the place, for whoever wonders where the events are."""
+        """One note names the place, so that missing events are explained."""
         guard = Gate(Config(flood_burst=1))
         remarks = [guard.decide(KeyError(), HERE, NOON).remark for _ in range(4)]
         assert ["KeyError at /app/shop.py:12" in remark for remark in remarks] == [False, True, False, False]

@@ -31,8 +31,8 @@ def test_no_spool_has_empty_accounts(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_what_is_held(layout: Layout) -> None:
-    """Records that nobody has settled are held, and those without a DSN are told apart."""
+def test_unsettled_records_are_held(layout: Layout) -> None:
+    """Those without a DSN are counted separately."""
     writer = records(layout, 3)
     writer.refuse("sampled")
     accounts = read_accounts(layout.spool)
@@ -44,7 +44,7 @@ def test_what_is_held(layout: Layout) -> None:
 
 
 def test_the_oldest_that_can_be_sent(layout: Layout) -> None:
-    """Of all writers; what has no DSN is sent by nobody, and what does not say when it was captured is of no age."""
+    """Over all writers; events without a DSN or without a time do not count."""
     assert read_accounts(layout.spool).oldest_sendable is None
     with writer_of(Path(layout.spool)) as first, writer_of(Path(layout.spool)) as second:
         for at, to in ((0.0, DSN), (5.0, None), (30.0, DSN), (20.0, DSN)):
@@ -53,7 +53,7 @@ def test_the_oldest_that_can_be_sent(layout: Layout) -> None:
         assert read_accounts(layout.spool).oldest_sendable == 20.0
 
 
-def test_what_is_settled(layout: Layout) -> None:
+def test_outcomes_are_summed_over_all_writers_by_reason(layout: Layout) -> None:
     """Outcomes are summed over the living and the dead, by reason."""
     writer = records(layout, 4)
     segment = Path(layout.writer(writer.id)) / "000001.seg"
@@ -83,7 +83,7 @@ def test_a_damaged_record_is_missed_until_it_is_settled(layout: Layout) -> None:
     writer.abandon()
 
 
-def test_a_number_that_comes_again_is_one_more(layout: Layout) -> None:
+def test_repeated_number_counts_as_another_record(layout: Layout) -> None:
     """A copied segment's records are counted like records without a number, before they are settled and after."""
     writer = records(layout, 2)
     directory = Path(layout.writer(writer.id))
@@ -98,8 +98,8 @@ def test_a_number_that_comes_again_is_one_more(layout: Layout) -> None:
     assert entry.seq + entry.extras_seen == entry.recorded == entry.settled == 4
 
 
-def test_a_writer_whose_directory_is_gone(layout: Layout) -> None:
-    """Of a writer that only the ledger knows, what was settled was recorded, beyond `low` too."""
+def test_settled_records_of_a_removed_writer_count_as_recorded(layout: Layout) -> None:
+    """Its figures are known from the ledger alone; those beyond `low` count too."""
     ledger = Ledger()
     entry = ledger.entry("e" * 32)
     entry.advance(1, 100, 1)
@@ -112,7 +112,7 @@ def test_a_writer_whose_directory_is_gone(layout: Layout) -> None:
     assert ledger.totals.recorded == 3
 
 
-def test_what_cannot_be_read_stops_nobody(layout: Layout) -> None:
+def test_unreadable_files_are_passed_over(layout: Layout) -> None:
     """Locks, segments and writers that are something else are passed over; the rest is counted."""
     writer = records(layout, 2)
     Path(layout.flusher_lock).mkdir()
@@ -148,7 +148,7 @@ def test_nothing_is_read_twice(layout: Layout, monkeypatch: pytest.MonkeyPatch) 
     writer.abandon()
 
 
-def test_what_each_destination_waits_for(layout: Layout) -> None:
+def test_held_events_are_counted_for_each_destination(layout: Layout) -> None:
     """Held events are told apart by where they go."""
     with writer_of(Path(layout.spool)) as writer:
         record(writer, 2)

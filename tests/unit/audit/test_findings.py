@@ -52,8 +52,8 @@ def test_no_spool(tmp_path: Path) -> None:
         ("destinations/0123456789ab.json", "Events for it wait"),
     ],
 )
-def test_a_directory_that_does_not_belong_there(layout: Layout, name: str, words: str) -> None:
-    """Each is named with its path, or its key, and what it means."""
+def test_foreign_directory_is_named_with_its_path(layout: Layout, name: str, words: str) -> None:
+    """Each with its path or key, and what it means."""
     Ledger().store(layout)
     path = Path(layout.base) / name
     path.mkdir()
@@ -62,7 +62,7 @@ def test_a_directory_that_does_not_belong_there(layout: Layout, name: str, words
     assert path.name.partition(".json")[0] in told.text
 
 
-def test_both_copies_of_the_ledger(layout: Layout) -> None:
+def test_two_damaged_ledger_copies_are_one_finding(layout: Layout) -> None:
     """Two damaged copies are one finding: there is no other copy that counts."""
     for copy in layout.ledger_copies:
         Path(copy).write_bytes(b"garbage")
@@ -70,8 +70,8 @@ def test_both_copies_of_the_ledger(layout: Layout) -> None:
     assert "both copies" in told.text
 
 
-def test_what_is_being_written_is_not_damaged(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What looks damaged once, and whole a moment later, was being written."""
+def test_file_that_is_being_written_is_not_damaged(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is whole a moment later was being written."""
     Ledger().store(layout)
     path = Path(layout.ledger_copies[1])
     content = path.read_bytes()
@@ -80,8 +80,8 @@ def test_what_is_being_written_is_not_damaged(layout: Layout, monkeypatch: pytes
     assert findings(layout) == []
 
 
-def test_what_a_killed_flusher_had_not_finished(layout: Layout) -> None:
-    """It is lastword's own, and goes with the writer that it is of."""
+def test_unfinished_file_of_a_killed_flusher_is_no_finding(layout: Layout) -> None:
+    """It is lastword's own and is removed with its writer."""
     with Writer.born(layout) as writer:
         (Path(layout.writer(writer.id)) / f"{deferred_name(1, 0)}.aside").touch()
         assert findings(layout) == []
@@ -89,7 +89,7 @@ def test_what_a_killed_flusher_had_not_finished(layout: Layout) -> None:
         assert len(findings(layout)) == 1
 
 
-def test_others_on_the_way(tmp_path: Path) -> None:
+def test_named_spool_that_others_could_exchange_is_a_finding(tmp_path: Path) -> None:
     """A spool that was named where others could exchange it is used, and that is said."""
     shared = tmp_path / "shared"
     shared.mkdir()
@@ -105,7 +105,7 @@ def test_others_on_the_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["who.json", "blackbox"])
-def test_what_a_writer_says_of_itself_is_read_once(layout: Layout, name: str) -> None:
+def test_who_json_is_read_once(layout: Layout, name: str) -> None:
     """By the accounts, which say of which writers that could not be done: of these alone it is tried again."""
     whole, damaged = Writer.born(layout), Writer.born(layout)
     Path(layout.writer(damaged.id), name).write_bytes(b"nonsense")

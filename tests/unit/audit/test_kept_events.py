@@ -12,7 +12,7 @@ from lastword.spool.ledger import Ledger
 from tests.support.planted import hold, record, writer_of
 
 
-def test_what_is_held(layout: Layout) -> None:
+def test_held_events_are_listed_with_their_content(layout: Layout) -> None:
     """Everything that the ledger does not say is settled, with its content and its time; redirects are obeyed."""
     with writer_of(Path(layout.spool)) as writer:
         ids = record(writer, 4, timestamp=17.5)
@@ -30,7 +30,7 @@ def test_what_is_held(layout: Layout) -> None:
         assert {one.to for one in kept_events.held(layout)} == {"0123456789ab"}
 
 
-def test_what_is_set_aside(layout: Layout) -> None:
+def test_set_aside_records_are_listed_with_their_reason(layout: Layout) -> None:
     """Records and damage, each with its reason; what is no file of ours is passed over."""
     [event_id] = hold(Path(layout.spool))
     [writer_id] = layout.writer_ids()

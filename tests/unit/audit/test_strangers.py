@@ -63,7 +63,7 @@ def told(spool: Path, owner: int = VICTIM) -> list[str]:
         (0o755, 0, GROUP, ""),
     ],
 )
-def test_a_directory_above(ground: Path, mode: int, uid: int, gid: int, who: str) -> None:
+def test_each_open_directory_above_the_spool_is_named(ground: Path, mode: int, uid: int, gid: int, who: str) -> None:
     """At any depth, and each is named for itself."""
     directory = ground / "a"
     directory.mkdir()
@@ -79,15 +79,15 @@ def test_a_directory_above(ground: Path, mode: int, uid: int, gid: int, who: str
 
 
 @ROOT
-def test_the_owner_is_trusted_and_whoever_looks_is_not(ground: Path) -> None:
-    """Root who looks at a user's spool is told of third ones, not of that user."""
+def test_owner_of_the_spool_is_trusted_and_the_reader_is_not(ground: Path) -> None:
+    """Root who reads a user's spool is told of third users, not of the owner."""
     os.chown(ground, VICTIM, VICTIM)
     assert told(ground / "spool") == []
     assert told(ground / "spool", ATTACKER) == [f"uid {VICTIM} owns {ground}"]
 
 
 @ROOT
-def test_a_link_on_the_way(ground: Path) -> None:
+def test_owner_of_a_link_on_the_way_is_named(ground: Path) -> None:
     """Whoever owns it, or may write where it lies, leads the spool elsewhere; what it leads through counts as well."""
     safe, shared = ground / "safe", make_shared(ground / "shared", 0o1777)
     (safe / "below").mkdir(parents=True)
@@ -122,8 +122,10 @@ def access_control_list(*entries: tuple[int, int, int]) -> bytes:
         ([(0x02, 7, VICTIM), (0x02, 5, ATTACKER), (0x04, 7, 0)], []),
     ],
 )
-def test_an_access_control_list(ground: Path, entries: list[tuple[int, int, int]], who: list[str]) -> None:
-    """It may let somebody write whom the mode does not name."""
+def test_user_of_an_access_control_list_is_named(
+    ground: Path, entries: list[tuple[int, int, int]], who: list[str]
+) -> None:
+    """A list may let a user write that the mode does not show."""
     try:
         os.setxattr(ground, "system.posix_acl_access", access_control_list(*entries))
     except OSError:

@@ -78,7 +78,7 @@ def test_classes_functions_and_modules_are_shown_by_name() -> None:
 
 
 def test_no_method_of_the_application_runs() -> None:
-    """Whatever a class overrides, showing one of its objects, alone or in a container, calls none of it."""
+    """Whatever methods a class overrides, alone or in a container."""
 
     def called(*_: object, **__: object) -> Any:
         raise AssertionError("application code ran")
@@ -95,8 +95,8 @@ def test_no_method_of_the_application_runs() -> None:
                 assert f"Odd{base.__name__} object at 0x" in bounded_repr(holder, LIMIT)
 
 
-def test_keys_are_not_asked_either() -> None:
-    """Not even for their hash, once they are in the dict."""
+def test_no_method_of_a_key_is_called() -> None:
+    """Not even its hash, once it is in the dict."""
 
     class Key(str):
         armed = False
@@ -116,7 +116,7 @@ def test_keys_are_not_asked_either() -> None:
         assert bounded_repr(value, LIMIT).endswith("'other': 2}")
 
 
-def test_a_metaclass_is_not_asked_about_its_class() -> None:
+def test_no_method_of_a_metaclass_is_called() -> None:
     """Name and module come from the slots of ``type`` itself."""
     liar = LyingMeta("Liar", (), {})
     assert "Liar object at 0x" in bounded_repr(type.__call__(liar), LIMIT)
@@ -162,7 +162,7 @@ def test_a_big_value_is_not_copied() -> None:
         tracemalloc.stop()
 
 
-def test_only_as_much_of_a_container_is_looked_at_as_is_shown() -> None:
+def test_only_the_shown_part_of_a_container_is_read() -> None:
     """A member beyond the cut is not made into text at all."""
 
     class Counted:
@@ -203,14 +203,14 @@ def test_a_container_that_holds_itself_ends() -> None:
     ],
     ids=range(9),
 )
-def test_what_belongs_to_a_sensitive_key_is_not_shown(value: object, shown: str) -> None:
+def test_value_of_a_sensitive_key_is_not_shown(value: object, shown: str) -> None:
     """At any depth; headers often come as a list of pairs, and of bytes."""
     shows = BoundedRepr(is_sensitive)
     assert [shows.of(value, 200) for _ in range(2)] == [shown] * 2
     assert shows.of_each([value]) == ([shown], [shown])
 
 
-def test_what_belongs_to_a_sensitive_key_is_not_touched() -> None:
+def test_value_of_a_sensitive_key_is_not_touched() -> None:
     """As with a variable of that name."""
     shown = BoundedRepr(lambda name: name == "secret").of({"secret": {"deep": [object()]}}, 200)
     assert shown == "{'secret': [filtered]}"

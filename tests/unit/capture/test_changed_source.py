@@ -76,7 +76,7 @@ def test_a_file_written_just_before_it_is_loaded_is_shown(tmp_path: Path) -> Non
 @needs.capability(sys.version_info >= (3, 11), "Python 3.11, which tells columns")
 @pytest.mark.parametrize("change", ["import os\n" + SOURCE, "", SOURCE.replace("    # a comment\n", "")])
 def test_a_file_changed_since_is_not_shown(tmp_path: Path, change: str) -> None:
-    """Neither its lines nor, for those who would show more of it later, its time and size."""
+    """Neither its lines nor its time and size, by which more of it could be shown later."""
     path = tmp_path / "shop.py"
     run = loaded(path, SOURCE)
     path.write_text(change)
@@ -111,7 +111,7 @@ def test_a_change_after_the_clock_was_set_back(tmp_path: Path, monkeypatch: pyte
     assert frames_of(run)[0]["ship"]["source"] == []
 
 
-def test_what_was_read_before_the_change_is_shown(tmp_path: Path) -> None:
+def test_source_read_before_the_change_is_shown(tmp_path: Path) -> None:
     """linecache keeps it; but the file is no longer the one to read more from."""
     path = tmp_path / "shop.py"
     run = loaded(path, SOURCE)
@@ -127,7 +127,7 @@ def test_what_was_read_before_the_change_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_loaded_anew_is_shown_as_it_is_now(tmp_path: Path) -> None:
-    """What linecache keeps is of the code before: a notebook or an auto-reloader wrote the file again."""
+    """linecache still has the old lines: a notebook or an auto-reloader wrote the file again."""
     path = tmp_path / "shop.py"
     path.write_text("nothing = 0\n" * 20)
     linecache.clearcache()

@@ -49,7 +49,7 @@ def kinds(event: Event) -> list[tuple[str, Optional[str], Optional[int]]]:
 
 
 def test_an_exception_is_described_by_class_module_and_text(settings: CaptureSettings) -> None:
-    """The class name is bare; its module stands apart."""
+    """The class name is bare; its module is a field of its own."""
     info = only(raised(json.JSONDecodeError("bad", "doc", 0)), settings)
     assert (info["type"], info["module"]) == ("JSONDecodeError", "json.decoder")
     assert info["value"] == "bad: line 1 column 1 (char 0)"
@@ -92,14 +92,14 @@ def test_a_suppressed_context_is_left_out(settings: CaptureSettings) -> None:
         assert kinds(capture(second, settings)) == [("ValueError", None, None)]
 
 
-def test_a_chain_that_bites_its_tail_ends(settings: CaptureSettings) -> None:
-    """Each exception is taken once."""
+def test_chain_with_a_cycle_ends(settings: CaptureSettings) -> None:
+    """Each exception is shown once."""
     first, second = raised(ValueError("a")), raised(TypeError("b"))
     first.__cause__, second.__cause__ = second, first
     assert kinds(capture(first, settings)) == [("ValueError", None, None), ("TypeError", "cause", 0)]
 
 
-def test_of_a_long_chain_the_last_raised_are_kept_and_the_cut_is_told(settings: CaptureSettings) -> None:
+def test_long_chain_keeps_the_last_raised_and_notes_the_cut(settings: CaptureSettings) -> None:
     """Ten exceptions, and a note that there were more."""
     error = raised(ValueError("0"))
     for number in range(1, 5000):
@@ -126,8 +126,8 @@ def test_an_over_long_text_is_cut_and_says_by_how_much(settings: CaptureSettings
     "A long text shows both ends, without the end of a secret that was cut in two",
     broken_by="only the beginning kept; the end not scrubbed before it is cut",
 )
-def test_of_a_long_text_both_ends_are_kept(settings: CaptureSettings) -> None:
-    """What failed in another process is told by the last line: of a value, a note, a message and a logged text."""
+def test_long_text_keeps_both_ends(settings: CaptureSettings) -> None:
+    """The last line of a value, note, message or logged text often names the failure of another process."""
     long = "Traceback:\n" + "  File 'x'\n" * 5000 + "ValueError: row 17 is broken"
 
     class RemoteError(Exception):
@@ -148,8 +148,8 @@ def test_of_a_long_text_both_ends_are_kept(settings: CaptureSettings) -> None:
 
 @promise(Section.EVENTS, "A long text shows both ends, without the end of a secret that was cut in two")
 @pytest.mark.parametrize("before", [*range(1, 60, 7), 3000])
-def test_a_secret_that_is_cut_in_two_is_not_shown_by_its_end(before: int) -> None:
-    """The end is scrubbed with what stood before it, for by itself nobody could recognise it."""
+def test_end_of_a_secret_that_was_cut_in_two_is_not_shown(before: int) -> None:
+    """The end is scrubbed together with the text before it; alone it could not be recognised."""
     rules = Rules(Config())
     secrets = [
         "password=" + "s3cr" * 1000,
@@ -186,10 +186,10 @@ HOLDS_ITSELF += [HOLDS_ITSELF] * 10
     ids=["bytes", "list", "nested", "two", "dict", "int", "holds itself"],
 )
 @pytest.mark.parametrize("kind", [ValueError, KeyError])
-def test_of_a_large_argument_the_beginning_is_shown(
+def test_large_argument_is_shown_by_its_beginning(
     kind: type[BaseException], arguments: tuple[object, ...], beginning: str, settings: CaptureSettings
 ) -> None:
-    """As Python shows it, without making the whole text, which may be many times the argument. So is a message."""
+    """As Python shows it, without making the whole text. A message likewise."""
     import tracemalloc
 
     error = kind(*arguments)
@@ -205,8 +205,8 @@ def test_of_a_large_argument_the_beginning_is_shown(
 
 
 @promise(Section.BEFORE_DISK, "Only the shown part of a large exception argument is made into text")
-def test_what_a_class_says_of_a_large_argument_is_shown(settings: CaptureSettings) -> None:
-    """Its own ``__str__`` may say something else, and briefly."""
+def test_own_str_of_a_class_with_a_large_argument_is_used(settings: CaptureSettings) -> None:
+    """It may show something else, and briefly."""
 
     class TooMany(ValueError):
         def __str__(self) -> str:
@@ -222,9 +222,9 @@ def test_a_text_with_lone_surrogates_can_be_encoded(settings: CaptureSettings) -
     info["value"].encode("utf-8")
 
 
-def test_an_exception_that_was_never_raised_shows_who_captures_it(settings: CaptureSettings) -> None:
-    """There is no other trace of it; of one that a hook hears of, not even that."""
-    here = "test_an_exception_that_was_never_raised_shows_who_captures_it"
+def test_never_raised_exception_has_the_stack_of_the_capture(settings: CaptureSettings) -> None:
+    """There is no other trace of it; one that comes from a hook has no stack."""
+    here = "test_never_raised_exception_has_the_stack_of_the_capture"
     assert here in [frame["function"] for frame in only(ValueError("made, not raised"), settings)["frames"]]
     event = exception_event(ValueError(), handled=False, mechanism="test", settings=settings)
     assert event["exceptions"][0]["frames"] == []
@@ -267,7 +267,7 @@ def test_notes_of_odd_types_are_shown(notes: object, shown: list[str], settings:
     assert only(error, settings)["notes"] == shown
 
 
-def test_frames_that_have_no_variables_lose_none() -> None:
+def test_frames_without_variables_note_no_loss() -> None:
     """Nothing is said to be left out of them, however little room there is."""
     settings = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive, local_variables=False)
     room = Room()

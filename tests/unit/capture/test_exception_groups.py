@@ -42,8 +42,8 @@ def tree(event: Event) -> list[tuple[str, Optional[str], Optional[int]]]:
 
 
 @needs_groups
-def test_a_group_is_told_with_its_members_and_what_these_came_from(settings: CaptureSettings) -> None:
-    """Each names its parent, which stands before it, and has its own stack."""
+def test_group_has_its_members_with_their_causes(settings: CaptureSettings) -> None:
+    """Each names its parent, which comes before it, and has its own stack."""
     first = raised(ValueError("first"), KeyError("cause of first"))
     inner = raised(group("inner", [raised(TypeError("second"))]))
     event = capture(
@@ -63,7 +63,7 @@ def test_a_group_is_told_with_its_members_and_what_these_came_from(settings: Cap
 
 
 @needs_groups
-def test_of_a_large_group_some_are_kept_and_the_others_counted(settings: CaptureSettings) -> None:
+def test_large_group_keeps_some_members_and_counts_the_others(settings: CaptureSettings) -> None:
     """Twenty members of each group; a note says how many more there were."""
     event = capture(group("large", [ValueError(str(number)) for number in range(10_000)]), settings)
     assert len(event["exceptions"]) == 1 + MAX_MEMBERS
@@ -71,7 +71,7 @@ def test_of_a_large_group_some_are_kept_and_the_others_counted(settings: Capture
 
 
 @needs_groups
-def test_of_a_large_tree_the_nearest_are_kept_and_the_others_counted(settings: CaptureSettings) -> None:
+def test_large_tree_keeps_the_nearest_members_and_counts_the_others(settings: CaptureSettings) -> None:
     """No branch eats up the room of its neighbours."""
     branches = [
         group(f"branch {number}", [ValueError(f"{number}.{leaf}") for leaf in range(10)]) for number in range(20)
@@ -97,7 +97,7 @@ def test_groups_in_groups_end_at_a_depth(settings: CaptureSettings) -> None:
 
 @needs_groups
 def test_a_group_that_holds_itself_ends(settings: CaptureSettings) -> None:
-    """By way of a cause; and a member that is there twice is told once."""
+    """By a cause; and a member that is there twice is shown once."""
     member = ValueError("member")
     outer = group("outer", [member, member])
     member.__cause__ = outer
@@ -105,8 +105,8 @@ def test_a_group_that_holds_itself_ends(settings: CaptureSettings) -> None:
 
 
 @needs_groups
-def test_a_class_that_lies_about_its_members_is_not_asked(settings: CaptureSettings) -> None:
-    """They are read where Python keeps them; no code of the application runs."""
+def test_no_code_of_a_group_class_runs(settings: CaptureSettings) -> None:
+    """Members are read where Python keeps them."""
 
     class Liar(sys.modules["builtins"].ExceptionGroup):  # type: ignore[misc]
         @property

@@ -36,7 +36,7 @@ def test_a_stack_that_is_not_deep_is_whole(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [MAX_CALLS + 1, 130, 10_000])
-def test_of_a_deep_stack_without_repetition_both_ends_are_kept(count: int) -> None:
+def test_deep_stack_without_repetition_keeps_both_ends(count: int) -> None:
     """Half of the room for each."""
     first, between, last = folded(range(count))
     assert (first, last) == (list(range(50)), list(range(count - 50, count)))
@@ -56,7 +56,7 @@ def test_of_a_deep_stack_without_repetition_both_ends_are_kept(count: int) -> No
         ("ab" * 60 + "z" + "cd" * 60, "ababab(229)cdcdcd"),
     ],
 )
-def test_what_repeats_up_to_the_gap_is_shown_three_times(calls: str, shown: str) -> None:
+def test_repetition_up_to_the_gap_is_shown_three_times(calls: str, shown: str) -> None:
     """How the recursion began and how it ended, in full; between them, a few rounds on either side."""
     assert spelled(calls) == shown
     assert SHOWN_CYCLES == 3
@@ -72,7 +72,7 @@ def test_the_room_that_repetition_leaves_goes_to_the_other_end() -> None:
 
 
 @pytest.mark.parametrize("cycle", range(1, 40))
-def test_never_more_than_a_hundred_and_none_is_told_twice(cycle: int) -> None:
+def test_at_most_a_hundred_frames_and_none_twice(cycle: int) -> None:
     """However long the cycle is; the numbers add up."""
     calls = [number % cycle for number in range(777)]
     first, between, last = folded(calls)

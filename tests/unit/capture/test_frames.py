@@ -54,7 +54,7 @@ def test_frames_run_from_the_outermost_call_to_the_raise(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("around", "shown"), [(0, ["5"]), (2, ["3", "4", "5", "6", "7"]), (50, list("123456789"))])
-def test_as_many_lines_around_are_shown_as_are_wanted(tmp_path: Path, around: int, shown: list[str]) -> None:
+def test_context_lines_sets_the_number_of_lines_shown(tmp_path: Path, around: int, shown: list[str]) -> None:
     """Above and below, as far as the file has them."""
     source = "1\n2\n3\n4\nfail(); 5\n6\n7\n8\n9\n"
     wanted = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive, context_lines=around)
@@ -76,10 +76,10 @@ def test_as_many_lines_around_are_shown_as_are_wanted(tmp_path: Path, around: in
         (("other",), ("others",), "/srv/shop/cart.py", True),
     ],
 )
-def test_modules_can_be_named_that_belong_to_the_application_or_do_not(
+def test_in_app_can_be_set_by_module_names(
     in_app: tuple[str, ...], not_in_app: tuple[str, ...], file: str, belongs: bool
 ) -> None:
-    """With what is in them; the longest name counts, and without any the file decides."""
+    """Including their submodules; the longest name counts, and without any the file decides."""
     wanted = CaptureSettings(needs=Needs(), is_sensitive=is_sensitive, in_app=in_app, not_in_app=not_in_app)
     assert last_frame(failing_event("fail()", file, wanted, __name__="shop.cart"))["in_app"] is belongs
 
@@ -105,7 +105,7 @@ def test_source_has_five_lines_on_each_side(tmp_path: Path) -> None:
 
 
 def test_a_shown_file_is_named_with_its_time_and_size(tmp_path: Path) -> None:
-    """So that whoever widens the source later can tell whether the file is still the same."""
+    """So that code that shows more lines later can tell whether the file is still the same."""
     path = written(tmp_path / "m.py", "1 / 0\n")
     sources = failing_event("1 / 0\n", path)["sources"]
     assert sources[str(path)] == (path.stat().st_mtime_ns, path.stat().st_size)
@@ -129,7 +129,7 @@ def test_generated_code_has_the_source_that_linecache_knows() -> None:
         del linecache.cache[name]
 
 
-def test_a_loader_is_asked_for_the_source_of_its_module() -> None:
+def test_source_of_a_module_in_an_archive_comes_from_its_loader() -> None:
     """A module inside an archive has no file of its own."""
     loader = SimpleNamespace(get_source=lambda name: f"1 / 0  # {name}\n")
     frame = last_frame(failing_event("1 / 0", "/archive.zip/inside.py", __loader__=loader))
@@ -152,14 +152,14 @@ def test_a_broken_loader_costs_only_the_source(answer: Any) -> None:
 
 
 @needs.capability(hasattr(os, "mkfifo"), "os.mkfifo")
-def test_what_is_no_regular_file_is_never_read(tmp_path: Path) -> None:
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
     """The file of ``python /dev/stdin`` is the program's input; reading a pipe would also wait."""
     os.mkfifo(tmp_path / "pipe.py")
     assert last_frame(failing_event("1 / 0", tmp_path / "pipe.py"))["source"] == []
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
-    """Over 4 MiB of source is no source that somebody wrote."""
+    """More than 4 MiB is not hand-written source."""
     path = written(tmp_path / "huge.py", "1 / 0\n" + "#" * MAX_FILE_SIZE)
     assert last_frame(failing_event("1 / 0\n", path))["source"] == []
 
@@ -187,8 +187,8 @@ def test_the_qualified_name_has_its_class(tmp_path: Path) -> None:
     assert (frame["function"], frame["qualname"]) == ("save", "A.save")
 
 
-def test_the_application_is_what_is_not_installed(tmp_path: Path) -> None:
-    """Neither the standard library nor an installed package nor lastword itself."""
+def test_installed_code_is_not_in_app(tmp_path: Path) -> None:
+    """Standard library, installed packages and lastword itself."""
     assert is_in_app(str(tmp_path / "app.py"))
     assert is_in_app("<string>")
     assert is_in_app("relative.py")
@@ -223,8 +223,8 @@ def test_a_working_directory_that_is_gone_costs_nothing_else(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(("depth", "missing"), [(97, 0), (98, 98), (5000, 5000)])
-def test_a_deep_recursion_is_told_in_a_few_frames(depth: int, missing: int) -> None:
-    """100 frames are all there; of more, what leads into it, a few rounds of it, and how it ended."""
+def test_deep_recursion_is_shown_in_a_few_frames(depth: int, missing: int) -> None:
+    """Up to 100 frames all are shown; of more, the beginning, a few rounds and the end."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(depth + 500)
     try:
@@ -248,7 +248,7 @@ def test_a_deep_recursion_is_told_in_a_few_frames(depth: int, missing: int) -> N
 
 
 def test_the_same_place_is_described_alike_each_time(tmp_path: Path) -> None:
-    """What is remembered of a place is not what a hook is given: changing one event leaves the next alone."""
+    """A hook that changes a frame of one event does not change the cached one."""
     source = "1 / 0\n"
     code = compile(source, str(written(tmp_path / "m.py", source)), "exec")
     seen = []
@@ -265,7 +265,7 @@ def test_the_same_place_is_described_alike_each_time(tmp_path: Path) -> None:
 
 
 def test_the_module_is_that_of_the_globals_at_hand(tmp_path: Path) -> None:
-    """One code object may run in several modules: what is remembered of one is not told of the other."""
+    """One code object may run in several modules, and the cache keeps them apart."""
     code = compile("1 / 0\n", str(written(tmp_path / "m.py", "1 / 0\n")), "exec")
     modules = []
     for name in ("first", "second", "first", 7):
@@ -294,7 +294,7 @@ def test_a_message_has_the_stack_of_its_caller_without_us_and_without_variables(
     assert __file__ in event["sources"]
 
 
-def test_a_message_has_no_stack_unless_it_is_wanted(settings: CaptureSettings) -> None:
+def test_message_has_a_stack_only_if_the_format_wants_it(settings: CaptureSettings) -> None:
     """Most formats have no place for it."""
     event = message_event("hello", level="warning", settings=settings)
     assert (event["stack"], event["exceptions"], event["sources"]) == ([], [], {})

@@ -34,14 +34,14 @@ def pass_on() -> None:
 
 
 def test_an_exception_comes_from_the_line_that_raised_it() -> None:
-    """Whoever called it, and whoever catches it."""
+    """Whatever called it and wherever it is caught."""
     [line] = {origin_of_exception(raised(work), None).line for work in (fail, pass_on, lambda: pass_on())}
     assert origin_of_exception(raised(pass_on), None) == Origin("KeyError", HERE, line)
     assert line == fail.__code__.co_firstlineno + 1
 
 
-def test_the_class_is_part_of_it() -> None:
-    """With its module, so that two of one name differ."""
+def test_class_is_part_of_the_origin() -> None:
+    """With its module, so that two classes of one name differ."""
 
     class KeyError(Exception):
         pass
@@ -57,7 +57,7 @@ def test_an_exception_that_was_never_raised_comes_from_the_line_that_captures_it
     assert origin_of_exception(OSError(), None) == Origin("OSError", HERE, line_of_this_call())
 
 
-def test_a_traceback_of_its_own_counts() -> None:
+def test_given_traceback_decides_the_origin() -> None:
     """Hooks are given one that the exception may have lost."""
     error = raised(fail)
     traceback, error.__traceback__ = error.__traceback__, None
@@ -78,7 +78,7 @@ def test_code_without_a_line_and_with_a_strange_name() -> None:
 
 
 @promise(Section.BEFORE_DISK, "A capture runs no property of the exception", broken_by="`error.__traceback__`")
-def test_no_property_of_the_exception_is_asked() -> None:
+def test_no_property_of_the_exception_is_read() -> None:
     """Application code may run in a capture nowhere but where it must."""
 
     class Odd(Exception):

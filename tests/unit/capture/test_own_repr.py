@@ -44,14 +44,14 @@ def shown(value: object, *allowed: Union[type, str]) -> Any:
 
 
 @pytest.mark.parametrize("named", [Order, "Order", f"{__name__}.Order", object, "object"])
-def test_objects_of_a_named_class_are_asked(named: Union[type, str]) -> None:
+def test_repr_of_a_named_class_is_called(named: Union[type, str]) -> None:
     """By the class or its name, with or without its module; subclasses included."""
     assert shown(Order(), named) == "<order 42>"
     assert shown(UrgentOrder(), "Other", named) == "<order 42>"
 
 
-def test_nobody_else_is_asked() -> None:
-    """Neither other classes, nor what lastword shows by itself, nor a repr that raises or is no text."""
+def test_repr_of_other_classes_is_not_called() -> None:
+    """Also where lastword has its own way to show a value, or the repr raises or returns no text."""
     assert shown(Order(), "UrgentOrder", "order", int) is None
     assert shown([Order()], object) is None
     assert shown(Failing(), Order) is None
@@ -76,15 +76,15 @@ def test_a_repr_is_scrubbed_and_bounded() -> None:
     assert seen[0] < 10_000
 
 
-def test_there_is_a_limit_to_the_time_of_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those behind are shown as if they had not been named."""
+def test_reprs_of_one_event_have_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later objects are shown as if their class had not been named."""
     times = iter([0.0, 0.009, 1.0, 1.002])
     monkeypatch.setattr("lastword.capture.own_repr.time.perf_counter", lambda: next(times))
     reprs = OwnReprs((Order,), str)
     assert [reprs.of(Order(), 200) for _ in range(4)] == ["<order 42>", "<order 42>", None, None]
 
 
-def test_a_repr_that_captures_is_not_asked_again() -> None:
+def test_repr_that_captures_is_not_called_again() -> None:
     """The capture inside shows it by its address, or it would never end."""
 
     class Capturing:
@@ -96,7 +96,7 @@ def test_a_repr_that_captures_is_not_asked_again() -> None:
 
 
 def test_local_variables_of_a_named_class_are_shown_by_their_repr() -> None:
-    """What a container holds is not asked."""
+    """Objects inside containers are not."""
 
     def function(order: Order, orders: list[Order], password: Order) -> FrameType:
         return sys._getframe()

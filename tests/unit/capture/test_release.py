@@ -32,8 +32,8 @@ def repository(place: Path, head: str, **files: str) -> Path:
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_the_platform_goes_before_git(variable: str) -> None:
-    """What built it knows better than what lies around."""
+def test_release_of_the_platform_goes_before_git(variable: str) -> None:
+    """The platform that built the program knows better than a directory."""
     assert guessed_release({variable: " abc123 \n", "HOME": "/"}) == "abc123"
 
 
@@ -71,7 +71,7 @@ def test_a_variable_is_bounded_and_an_empty_one_counts_as_none() -> None:
 def test_the_commit_that_is_checked_out(
     head: str, files: dict[str, str], expected: Optional[str], tmp_path: Path
 ) -> None:
-    """Detached, on a branch, on a packed one; anything that is no commit is none."""
+    """Detached, on a branch, on a packed one; an invalid commit is ignored."""
     assert checked_out_commit(str(repository(tmp_path, head, **files))) == expected
 
 
@@ -106,7 +106,7 @@ def test_a_repository_is_found_a_few_levels_up(tmp_path: Path) -> None:
 
 
 def test_the_repository_of_another_user_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As git refuses to: whoever can write above us could name our release."""
+    """As in git: a user who can write above us could name our release."""
     repository(tmp_path, COMMIT)
     own = os.lstat(tmp_path / ".git").st_uid
     found = os.lstat
@@ -119,16 +119,14 @@ def test_the_repository_of_another_user_is_not_read(tmp_path: Path, monkeypatch:
 
 
 @needs.capability(hasattr(os, "mkfifo"), "os.mkfifo")
-def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
     """Reading a pipe would wait for ever."""
     (tmp_path / ".git").mkdir()
     os.mkfifo(tmp_path / ".git" / "HEAD")
     assert checked_out_commit(str(tmp_path)) is None
 
 
-def test_the_program_is_looked_for_by_its_main_script_else_where_it_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repository_is_searched_from_the_main_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed command such as gunicorn's says nothing about what it runs."""
     script, here = repository(tmp_path / "script", COMMIT), repository(tmp_path / "here", OTHER)
     monkeypatch.chdir(here)

@@ -85,8 +85,8 @@ def test_another_exception_at_its_address_is_not_taken_for_it(kind: type[Excepti
 )
 @needs.capability(sys.implementation.name == "cpython", "reference counts, by which what nobody holds goes at once")
 @pytest.mark.parametrize("kind", [ValueError, OwnError, SlottedError])
-def test_nothing_is_kept_alive_and_nothing_put_into_it(kind: type[Exception]) -> None:
-    """Neither the exception, nor what it or its frames hold; nor does the table grow."""
+def test_mark_keeps_nothing_alive_and_changes_no_object(kind: type[Exception]) -> None:
+    """Neither the exception nor its frames' objects are kept; the table does not grow."""
 
     class Held:
         pass
@@ -117,7 +117,7 @@ def test_nothing_is_kept_alive_and_nothing_put_into_it(kind: type[Exception]) ->
 
 
 @promise(Section.FAILURES, "A mark belongs to one exception, keeps nothing alive and breaks no pickle")
-def test_many_that_live_at_once_are_bounded() -> None:
+def test_number_of_marks_is_bounded() -> None:
     """The oldest are forgotten: at worst they are reported once more."""
     errors = [raised(ValueError(number)) for number in range(2 * reported.MAX_HELD)]
     for error in errors:

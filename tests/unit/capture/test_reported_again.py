@@ -267,7 +267,7 @@ KINDS = [RuntimeError, OwnError, SlottedError]
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", TRAVELS_ON, ids=lambda way: way.__name__)
 def test_an_exception_that_travels_on_is_reported_once(way: Any, kind: type[Exception]) -> None:
-    """By whatever way it comes to the second one who would report it."""
+    """In whatever way it reaches the second reporter."""
     assert reports_made(way, kind("x")) == 1
 
 
@@ -284,8 +284,8 @@ def test_the_same_object_raised_anew_is_reported_anew(way: Any, kind: type[Excep
     assert reports_made(way, kind("x")) == 2
 
 
-def test_reported_in_one_handler_by_two() -> None:
-    """Who asks and where it stands then is no new raise: a framework's hook, and the log record after it."""
+def test_two_reports_in_one_handler_are_one() -> None:
+    """Another caller or another line is no new raise: a framework's hook, then the log record."""
     error = raised(ValueError("x"))
     mark(error, "django", "id")
     assert event_of(error, "logging") == ("django", "id")

@@ -63,10 +63,10 @@ def test_a_child_of_multiprocessing(method: str) -> None:
 
 
 @pytest.mark.parametrize(("worker", "mule", "told"), [(2, 0, "worker"), (0, 1, "mule"), (0, 0, "master")])
-def test_uwsgi_says_itself_what_a_process_is(
+def test_role_under_uwsgi_is_read_from_its_own_module(
     worker: int, mule: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the module that only exists inside it."""
+    """The module exists only inside uWSGI."""
     loaded(monkeypatch, "uwsgi", worker_id=lambda: worker, mule_id=lambda: mule)
     assert role() == f"uWSGI {told}"
 

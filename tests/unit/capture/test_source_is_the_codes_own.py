@@ -64,8 +64,8 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", ["pricing-rule-17", "/srv/rules/17", "rule 17", "", "db://rules/17", "<rule 17>"])
-def test_a_made_up_name_shows_nothing_of_the_module_whose_globals_it_has(name: str) -> None:
-    """Nor after somebody has printed the traceback, which leaves the module's lines under that name."""
+def test_made_up_name_shows_no_source_of_the_globals_module(name: str) -> None:
+    """Also after a printed traceback left the module's lines under that name."""
     assert run(RULE, name, dict(globals()))["source"] == []
     try:
         exec(compile(RULE, name, "exec"), dict(globals()))
@@ -76,13 +76,13 @@ def test_a_made_up_name_shows_nothing_of_the_module_whose_globals_it_has(name: s
 
 
 @pytest.mark.parametrize("name", ["types.py", "json/decoder.py", "logging/config.py", "this.py", "ast"])
-def test_a_name_that_sys_path_leads_to_shows_nothing_of_that_file(name: str) -> None:
-    """It was never that file's code."""
+def test_relative_name_found_on_sys_path_shows_no_source(name: str) -> None:
+    """The code was never compiled from that file."""
     assert run(RULE, name, {"__name__": "rules"})["source"] == []
 
 
-def test_a_name_that_is_a_file_by_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its lines are shown where they may be those of the code; a template is told by such a name on purpose."""
+def test_source_of_a_file_with_the_same_name_must_fit_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines are shown only if the code may be compiled from them; templates use file names on purpose."""
     monkeypatch.chdir(tmp_path)
     files = {
         "rules.py": "# another\n" * 5,
@@ -114,7 +114,7 @@ def test_a_module_of_an_archive_shows_its_own_lines(packages: Path) -> None:
     assert (frame["source"], frame["in_app"]) == ([], False)
 
 
-def test_a_module_without_a_file_is_asked_of_its_loader() -> None:
+def test_source_of_a_module_without_a_file_comes_from_its_loader() -> None:
     """As far as the code may be what the loader tells of."""
     loader = SimpleNamespace(get_source=lambda name: RULE)
     assert line_of(run(RULE, "rule 18", {"__name__": "rules", "__loader__": loader})) == "result = base / factor"
@@ -136,7 +136,7 @@ def test_form_feeds_count_as_python_counts_them(tmp_path: Path) -> None:
             del linecache.cache[name]
 
 
-def test_what_is_registered_is_shown_where_it_fits() -> None:
+def test_source_registered_with_linecache_is_shown_where_it_fits() -> None:
     """As attrs does. What is registered under the same name for other code is not."""
     script = "def __init__(self, limit):\n    self.limit = 1 // limit\n"
     name = "<attrs generated init shop.Config>"
@@ -198,7 +198,7 @@ def test_generated_code_of_the_program_is_its_own() -> None:
 
 
 def test_strange_globals_cost_nothing() -> None:
-    """Modules that are none, specs that raise."""
+    """Objects that are no modules, specs that raise."""
 
     class Odd(ModuleType):
         def __getattr__(self, name: str) -> Any:

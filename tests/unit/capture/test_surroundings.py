@@ -97,7 +97,7 @@ def test_a_child_of_multiprocessing_is_called_as_it_calls_itself() -> None:
 
 
 @needs_proc
-def test_the_process_is_told_by_its_parent_its_name_and_its_memory() -> None:
+def test_process_has_its_parent_name_and_memory() -> None:
     """As the kernel has them."""
     info = process_info(with_status=False)
     assert info["parent"] == os.getppid()
@@ -141,8 +141,8 @@ def test_memory_is_read_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [1, 1, 1, 2, 2, 3]
 
 
-def test_the_main_thread_is_told_from_others() -> None:
-    """By identity, not by name."""
+def test_main_thread_is_known_by_identity() -> None:
+    """Not by its name."""
     seen: list[Any] = []
     thread = threading.Thread(target=lambda: seen.append(thread_info()), name="MainThread")
     thread.start()
@@ -199,8 +199,8 @@ def test_the_interpreter_is_named_as_people_name_it() -> None:
     assert info["release_level"] == sys.version_info.releaselevel
 
 
-def test_the_machine_is_what_the_kernel_says() -> None:
-    """Its names are those of uname."""
+def test_machine_is_described_by_uname() -> None:
+    """With uname's own names."""
     info, uname = host_info(with_memory=False), os.uname()
     assert info["hostname"] == socket.gethostname()
     assert (info["sysname"], info["release"], info["machine"]) == (uname.sysname, uname.release, uname.machine)
@@ -228,8 +228,8 @@ def test_the_machine_id_is_read_from_dbus_then_systemd_then_the_hostname(
     assert process._machine_id("My Host") == expected
 
 
-def test_a_table_of_the_kernel_gives_sizes_in_bytes_and_the_counts_asked_for(tmp_path: Path) -> None:
-    """Capability masks and ids look like numbers and are none."""
+def test_kernel_table_gives_sizes_in_bytes_and_named_counts(tmp_path: Path) -> None:
+    """Capability masks and ids look like numbers and are skipped."""
     (tmp_path / "status").write_text(
         "Name:\tpython\nVmRSS:\t  12 kB\nFDSize:\t64\nThreads:\t3\n"
         "CapInh:\t0000000000000000\nUid:\t0\t0\nbroken\nX: kB\n"
@@ -239,8 +239,8 @@ def test_a_table_of_the_kernel_gives_sizes_in_bytes_and_the_counts_asked_for(tmp
 
 
 @needs_proc
-def test_memory_is_read_only_where_it_is_wanted(settings: CaptureSettings) -> None:
-    """It costs two files of /proc for each event."""
+def test_memory_is_read_only_if_the_format_wants_it(settings: CaptureSettings) -> None:
+    """Reading it costs two files of /proc for each event."""
     with_memory, without = capture(), message_event("hello", level="info", settings=settings)
     assert with_memory["host"]["memory"]["MemTotal"] > 1 << 20
     assert with_memory["process"]["status"]["VmRSS"] > 1 << 20

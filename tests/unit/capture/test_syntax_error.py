@@ -30,7 +30,7 @@ def broken(source: str, file: str) -> SyntaxError:
     raise AssertionError
 
 
-def test_its_own_place_is_the_innermost_frame(tmp_path: Path, settings: CaptureSettings) -> None:
+def test_place_of_a_syntax_error_is_the_innermost_frame(tmp_path: Path, settings: CaptureSettings) -> None:
     """With the line that could not be parsed."""
     outer, place = frames(broken("x = 1\n  y = 2\n", str(tmp_path / "app.py")), settings)
     assert outer["function"] == "broken"
@@ -39,7 +39,7 @@ def test_its_own_place_is_the_innermost_frame(tmp_path: Path, settings: CaptureS
 
 
 @needs.capability(sys.version_info >= (3, 10), "Python 3.10")
-def test_its_columns_count_from_zero(settings: CaptureSettings) -> None:
+def test_columns_of_a_syntax_error_count_from_zero(settings: CaptureSettings) -> None:
     """As those of other frames do."""
     assert frames(broken("y = é § 1\n", "<string>"), settings)[-1]["columns"] == (1, 6, 6)
 
@@ -54,7 +54,7 @@ def test_its_columns_count_from_zero(settings: CaptureSettings) -> None:
         {"lineno": -1},
     ],
 )
-def test_one_that_names_no_place_has_no_frame(told: dict[str, Any], settings: CaptureSettings) -> None:
+def test_syntax_error_without_a_place_has_no_frame(told: dict[str, Any], settings: CaptureSettings) -> None:
     """Programs make their own, with anything in them."""
     error = SyntaxError("made", ("file.py", 1, 1, "text"))
     for name, value in told.items():
@@ -64,7 +64,7 @@ def test_one_that_names_no_place_has_no_frame(told: dict[str, Any], settings: Ca
 
 @pytest.mark.parametrize("text", [None, 5, "", "\n", "\udc80x", "x" * 100_000])
 def test_odd_texts_cost_only_the_source(text: Any, settings: CaptureSettings) -> None:
-    """The place is told all the same."""
+    """The place is still there."""
     place_told: Any = ("file.py", 7, "one", text)
     error = SyntaxError("made", place_told)
     (place,) = frames(error, settings)

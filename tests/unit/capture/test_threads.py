@@ -73,7 +73,7 @@ def capture(**settings: Any) -> Event:
 
 
 @needs.capability(sys.implementation.name == "cpython", "a faulthandler that tells lines and names exactly")
-def test_another_thread_is_told_with_its_stack_from_the_outermost_call() -> None:
+def test_other_thread_has_its_stack_from_the_outermost_call() -> None:
     """By path, function and line; the thread that captures is not among them."""
     with waiting_thread(call_it, "é 1") as ident:
         stack = taken(ident)
@@ -84,7 +84,7 @@ def test_another_thread_is_told_with_its_stack_from_the_outermost_call() -> None
     assert functions(stack)[place + 1] == "wait"
 
 
-def test_the_main_thread_is_told_when_another_one_captures() -> None:
+def test_main_thread_is_marked_when_another_one_captures() -> None:
     """Marked as such."""
     seen: list[ThreadStack] = []
     thread = threading.Thread(target=lambda: seen.extend(other_threads(Room(), at_any_price=True)))
@@ -92,7 +92,7 @@ def test_the_main_thread_is_told_when_another_one_captures() -> None:
     thread.join(60)
     (main,) = [stack for stack in seen if stack["main"]]
     assert main["id"] == threading.main_thread().ident
-    assert "test_the_main_thread_is_told_when_another_one_captures" in functions(main)
+    assert "test_main_thread_is_marked_when_another_one_captures" in functions(main)
 
 
 @needs.capability(sys.implementation.name == "cpython", "a faulthandler that tells lines and names exactly")
@@ -119,7 +119,7 @@ def test_a_relative_file_is_made_absolute() -> None:
 
 @pytest.mark.parametrize("depth", [60, 300])
 def test_a_deep_stack_keeps_its_inner_calls(depth: int) -> None:
-    """Fifty, and a word about the others."""
+    """Fifty, and a note about the others."""
 
     def down(wait: Callable[[], object], left: int = depth) -> None:
         if left:
@@ -141,8 +141,8 @@ def test_an_event_that_is_full_has_the_threads_without_their_calls() -> None:
     assert stack["calls"] == [(LEFT_OUT, "(more frames left out)", 0)]
 
 
-def test_they_are_taken_where_they_are_wanted() -> None:
-    """By the option, or by the format; exceptions and messages alike."""
+def test_threads_are_read_if_the_option_or_the_format_wants_them() -> None:
+    """For exceptions and messages alike."""
     with waiting_thread(call_it) as ident:
         assert ident in [stack["id"] for stack in capture(needs=Needs(all_threads=True))["threads"]]
         threads._not_before = 0.0
@@ -152,7 +152,7 @@ def test_they_are_taken_where_they_are_wanted() -> None:
         assert ident in [stack["id"] for stack in event["threads"]]
 
 
-def test_a_burst_has_them_with_some_events_only_but_last_words_always() -> None:
+def test_threads_are_read_for_few_events_of_a_burst_and_last_words() -> None:
     """A look takes a system call or more for each frame: 20 times as long as it took passes before the next."""
     with waiting_thread(call_it) as ident:
         assert other_threads(Room(), at_any_price=False)
@@ -172,14 +172,14 @@ def test_a_program_of_one_thread_pays_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert other_threads(Room(), at_any_price=True) == []
 
 
-def test_where_there_is_no_lock_of_the_interpreter_nobody_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a free-threaded build the others run on meanwhile."""
+def test_no_thread_is_read_without_a_gil(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a free-threaded build the other threads keep running meanwhile."""
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     with waiting_thread(call_it):
         assert other_threads(Room(), at_any_price=True) == []
 
 
-def test_without_files_in_memory_a_pipe_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipe_is_used_without_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
     """On macOS and PyPy. A pipe that is too small takes what it can: waiting for its reader would be for ever."""
 
     def down(wait: Callable[[], object], left: int = 90) -> None:
@@ -218,7 +218,7 @@ def test_no_descriptor_is_left_open() -> None:
     "Running threads are read without a crash",
     broken_by="nothing dumped (walking frames instead did not crash this program, in 20,000 looks on 3.11.7)",
 )
-def test_threads_that_run_on_are_read_without_a_crash() -> None:
+def test_running_threads_are_read_without_a_crash() -> None:
     """Walking their frames crashed programs on Python 3.11."""
     command = [sys.executable, "-X", "faulthandler", str(PROGRAMS / "busy_threads.py")]
     done = subprocess.run(command, capture_output=True, timeout=240, text=True, check=False)

@@ -70,7 +70,7 @@ def test_the_value_of_a_sensitive_name_is_not_touched() -> None:
     ]
 
 
-def test_a_rule_that_raises_withholds_the_value() -> None:
+def test_value_is_withheld_when_a_rule_raises() -> None:
     """Doubt is decided for the secret."""
 
     def broken(name: str) -> bool:
@@ -90,8 +90,8 @@ def test_a_repr_that_fails_leaves_the_type(monkeypatch: Any) -> None:
     assert frame_variables(frame_of("a = 1.5\nhere()", {}), is_sensitive) == [("a", "failed", "float")]
 
 
-def test_which_texts_may_have_secrets() -> None:
-    """All in which anything of the program's stands, and numbers as long as those of cards."""
+def test_texts_of_the_program_and_long_numbers_may_have_secrets() -> None:
+    """Any text with content of the program, and numbers as long as card numbers."""
     card, short = 4111111111111111, 411111111111
     scope = {"a": 1, "b": None, "c": True, "d": 2.5, "e": object(), "f": "text", "g": {"k": 1}, "h": [1], "i": card}
     scope |= {"j": short, "k": b"bytes", "l": (1, 2), "m": {3}, "n": -card, "o": len, "p": int, "q": 1j}

@@ -40,7 +40,7 @@ def fail() -> None:
     raise ValueError("no")
 
 
-def test_all_are_shown_again_and_again() -> None:
+def test_all_variables_are_shown_at_every_capture() -> None:
     def work() -> tuple[list[list[list[str]]], object]:
         first, shown = 1, []
         second = [lambda: first]
@@ -62,7 +62,7 @@ def test_all_are_shown_again_and_again() -> None:
 
 
 @needs.capability(sys.implementation.name == "cpython", "reference counts, by which what nobody holds goes at once")
-def test_a_dict_that_the_program_has_keeps_what_it_has() -> None:
+def test_locals_dict_of_the_program_keeps_its_items() -> None:
     first = object()
     given = locals()
     try:
@@ -73,7 +73,7 @@ def test_a_dict_that_the_program_has_keeps_what_it_has() -> None:
     assert "given" not in given  # or it would hold itself
 
 
-def test_names_that_code_has_added_stay() -> None:
+def test_names_added_by_exec_stay() -> None:
     first = object()
     exec("added = [1]")
     try:
@@ -84,7 +84,7 @@ def test_names_that_code_has_added_stay() -> None:
     assert locals().get("added") == ([1] if EXEC_SETS_LOCALS else None)
 
 
-def test_more_names_than_are_looked_at() -> None:
+def test_variables_of_a_frame_with_too_many_names_stay() -> None:
     names: dict[str, Any] = {"fail": fail, "read": read}
     body = [
         *(f"v{number} = {number}" for number in range(300)),
@@ -98,7 +98,7 @@ def test_more_names_than_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize("set_function", [sys.settrace, sys.setprofile])
-def test_inside_of_a_function_that_traces_the_frame(set_function: Callable[[Any], None]) -> None:
+def test_variables_of_a_traced_frame_stay(set_function: Callable[[Any], None]) -> None:
     """Behind it Python takes the variables back from the dict: an empty one would unset them."""
     errors: list[BaseException] = []
     shown = []

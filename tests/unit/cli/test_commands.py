@@ -66,7 +66,7 @@ def test_a_test_event_by_the_environment(tmp_path: Path, monkeypatch: pytest.Mon
     ],
 )
 def test_a_test_event_that_does_not_arrive(doomed: Path, misbehave, words: list[str]) -> None:  # type: ignore[no-untyped-def]
-    """What is wrong, where the event is now, and exit status 1; never the token."""
+    """The reason, where the event is now, and exit status 1; never the token."""
     with LoopbackTracker(token="s3cret") as tracker:
         misbehave(tracker)
         done = lastword("test", tracker.dsn, "--timeout", TRIAL, "--spool", doomed)
@@ -86,7 +86,7 @@ def test_a_test_event_that_does_not_arrive(doomed: Path, misbehave, words: list[
         (["test", "booboo+http://t@127.0.0.1:9/o/p", "--spool", "/dev/null"], "/dev/null"),
     ],
 )
-def test_what_cannot_be_done(arguments: list[str], words: str) -> None:
+def test_command_that_cannot_be_done_exits_with_2(arguments: list[str], words: str) -> None:
     """A command that cannot be done says why, without a traceback, and exits with 2."""
     done = lastword(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
@@ -95,7 +95,7 @@ def test_what_cannot_be_done(arguments: list[str], words: str) -> None:
 
 
 def test_status(tmp_path: Path) -> None:
-    """Who writes, what is held, delivered and set aside, that it balances, and how sending goes."""
+    """Writers, held, delivered and set-aside events, the balance, and how sending goes."""
     spool = tmp_path / "spool"
     with LoopbackTracker(token="s3cret") as tracker:
         tracker.answer(400, times=1)
@@ -131,7 +131,7 @@ def test_status_of_a_wrong_key(doomed: Path) -> None:
     assert "wrong address or key" in done.stdout
 
 
-def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+def test_closed_pipe_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
     """`lastword status | head -1` ends without a traceback."""
     run("acked(lastword.capture_message('kept'))", spool=tmp_path / "spool")
     command = f'"{sys.executable}" -m lastword status --spool "{tmp_path / "spool"}" | true'
@@ -173,10 +173,10 @@ def test_status_where_others_could_exchange_the_spool(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command", [["status"], ["status", "--json"], ["doctor"], ["ls"], ["ls", "--set-aside"], ["show", "1"], ["flush"]]
 )
-def test_a_look_makes_nothing(
+def test_reading_commands_make_nothing(
     tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither the spool nor a directory above it, be it named or the default one."""
+    """Neither the spool nor a directory above it, whether named or default."""
     home = tmp_path / "home"
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state" / "deep"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp" / "deep"))
@@ -189,8 +189,8 @@ def test_a_look_makes_nothing(
 
 
 @pytest.mark.parametrize("spool", ["", "n" * 300])
-def test_a_spool_that_can_be_none(spool: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Is said to be none, in one line; an empty one is not taken for the default."""
+def test_impossible_spool_path_is_an_error(spool: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error is one line; an empty path is not taken for the default."""
     assert cli.main(["status", "--spool", spool]) == 2
     assert re.fullmatch("lastword status: spool=.*; name a directory.*\n", capsys.readouterr().err)
     assert cli.main(["status", "--spool", __file__]) == 2
@@ -204,7 +204,7 @@ def test_a_spool_that_can_be_none(spool: str, capsys: pytest.CaptureFixture[str]
 )
 @pytest.mark.parametrize("kind", ["a directory", "a FIFO", "a link"])
 @pytest.mark.parametrize("name", ["flusher.lock", "successor.lock", "start.lock", "cli.lock"])
-def test_what_stands_in_the_place_of_a_lock(
+def test_foreign_file_in_a_locks_place_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str
 ) -> None:
     """No command waits or ends with a traceback; the one that needs it says what it cannot do, and names the file."""
@@ -221,7 +221,7 @@ def test_what_stands_in_the_place_of_a_lock(
     assert name in said
 
 
-def test_a_look_imports_what_it_needs(tmp_path: Path) -> None:
+def test_status_imports_only_what_it_needs(tmp_path: Path) -> None:
     """A health check asks often: what other commands need, and what sends, takes longer to import than a look does."""
     hold(tmp_path / "spool")
     asked = f"import sys; from lastword import cli; cli.main(['status', '--spool', {str(tmp_path / 'spool')!r}])"

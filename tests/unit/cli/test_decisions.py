@@ -31,7 +31,7 @@ NOW = 1_700_000_000.0
         (DestinationHealth(misconfigured=True, not_before=NOW + 5, pause=60, last_error_at=NOW - 3), True),
     ],
 )
-def test_flush_waits_only_for_what_may_still_be_sent(health: DestinationHealth, worth_waiting: bool) -> None:
+def test_flush_waits_only_for_events_that_may_still_be_sent(health: DestinationHealth, worth_waiting: bool) -> None:
     """An outage is waited out as long as there is time; a wrong key that was just tried is not. What was not tried
     since a flush has asked for it will be, but for what the tracker has asked for.
     """
@@ -40,7 +40,7 @@ def test_flush_waits_only_for_what_may_still_be_sent(health: DestinationHealth, 
     assert not may_still_be_sent(Accounts(held_for=Counter({None: 5})), NOW, time_left=10, asked_at=NOW - 2)
 
 
-def test_trouble_is_told_once_and_so_is_its_end() -> None:
+def test_trouble_and_its_end_are_printed_once_each() -> None:
     """One line when a tracker stops to take events, one when it begins again; single failures are not worth a line."""
     told: dict[str, str] = {}
 
@@ -65,7 +65,7 @@ def test_trouble_is_told_once_and_so_is_its_end() -> None:
         (-7200, "120 min behind"),
     ],
 )
-def test_the_clock_against_the_trackers(ahead: float, words: str) -> None:
+def test_clock_far_from_the_trackers_is_a_problem(ahead: float, words: str) -> None:
     """Some minutes do not matter; more is a problem, and it is said which way."""
     [finding] = clock(formatdate(NOW - ahead, usegmt=True), NOW)
     assert words in finding.text
@@ -73,7 +73,7 @@ def test_the_clock_against_the_trackers(ahead: float, words: str) -> None:
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Sun, 99 Nov 2026"])
-def test_a_tracker_that_does_not_say_the_time(date: str | None) -> None:
+def test_invalid_date_of_a_tracker_is_ignored(date: str | None) -> None:
     """Nothing is concluded from what is no date."""
     assert list(clock(date, NOW)) == []
 

@@ -33,14 +33,14 @@ def documented() -> list[str]:
     return found
 
 
-def test_the_page_is_read_as_it_is_written() -> None:
+def test_all_kinds_of_commands_are_found_in_the_page() -> None:
     """systemd twice, cron, supervisor, Kubernetes twice, a container's entry point."""
     commands = [command.split()[0] for command in documented()]
     assert sorted(commands) == ["flush", "flush", "flush", "flusher", "flusher", "flusher", "status"]
 
 
 @pytest.mark.parametrize("command", documented())
-def test_the_cli_takes_it(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_command_is_accepted(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every option that is given."""
     told: list[argparse.Namespace] = []
 

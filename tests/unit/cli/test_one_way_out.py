@@ -37,7 +37,7 @@ def ways_past(source: str) -> list[str]:
 
 
 def test_the_command_line_writes_by_one_module_alone() -> None:
-    """Whoever writes a command cannot forget it."""
+    """So that no command can forget to escape."""
     sources = {str(path.relative_to(HERE)): path.read_text("utf-8") for path in HERE.rglob("*.py")}
     assert len(sources) > 20
     assert ways_past(sources.pop("output.py"))
@@ -57,6 +57,6 @@ def test_the_command_line_writes_by_one_module_alone() -> None:
         "traceback.print_exc()",
     ],
 )
-def test_each_way_past_it_is_seen(source: str) -> None:
+def test_checker_finds_every_other_way_to_write(source: str) -> None:
     """The checker sees what it is there to see."""
     assert ways_past(source)

@@ -24,19 +24,19 @@ def told_to(terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
     return terminal.getvalue()
 
 
-def test_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_progress_is_shown_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cron mails nothing."""
     assert told_to(io.StringIO(), monkeypatch) == ""
 
 
-def test_a_plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_without_rich_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without rich it is a line now and then."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert told_to(Terminal(), monkeypatch) == "sending: 3 of 12\n"
 
 
 @needs.installed("rich")
-def test_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_with_rich_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     """With rich it is a bar with its percentage, which is gone afterwards."""
     monkeypatch.setenv("TERM", "xterm-256color")
     told = told_to(Terminal(), monkeypatch)

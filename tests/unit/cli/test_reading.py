@@ -21,7 +21,7 @@ def text_of(event: object) -> str:
 
 
 def test_a_chain_reads_as_python_prints_it() -> None:
-    """What came first is shown first, with the sentence that ties it to what came of it."""
+    """The first exception first, with the sentence that links it to the next."""
     inner = exception("KeyError", "'total'", [frame("look", line=2)], kind="cause", parent=0, module="builtins")
     text = text_of(exception_event(exceptions=[exception(), inner]))
     assert text.endswith(
@@ -54,7 +54,7 @@ def test_the_marks_under_a_line_are_shown() -> None:
         assert "in look\n" in text_of(exception_event(exceptions=[exception(frames=[odd])]))
 
 
-def test_groups_notes_and_variables() -> None:
+def test_groups_notes_and_variables_are_shown_in_order() -> None:
     """Members come after their group, notes under their exception, variables under their frame, some filtered."""
     shown = frame(variables=[["order", "repr", "<Order 7>"], ["card", "filtered", ""]])
     group = exception("ExceptionGroup", "two", [shown], notes=["try again"])
@@ -64,7 +64,7 @@ def test_groups_notes_and_variables() -> None:
     assert "two\ntry again\n\nOf the group ExceptionGroup:\n\nOSError: first\n" in text
 
 
-def test_a_message_and_its_surroundings() -> None:
+def test_message_is_shown_with_stack_tags_and_user() -> None:
     """A message is shown with its stack, its program, and the tags and the user that were set."""
     text = text_of(message_event("deployed", tags={"queue": "mail"}, user={"id": "42"}))
     for words in ("\ndeployed\n", "in deploy", "shop.py, pid 4242", "queue=mail", "id=42", "web-1", "CPython 3.11.7"):
@@ -76,7 +76,7 @@ def test_a_message_and_its_surroundings() -> None:
 @promise(
     Section.ATTACHMENTS, "`lastword show` names attachments and does not show their content", broken_by="content shown"
 )
-def test_attachments_by_name_type_and_size() -> None:
+def test_attachments_are_shown_by_name_type_and_size() -> None:
     """Not what is in them; and why one is missing."""
     one = {"name": "cart.json", "type": "application/json", "size": 6, "content": "c2VjcmV0", "left_out": None}
     gone = {**one, "name": "shop.log", "size": 7, "content": None, "left_out": "there was no room for it"}
@@ -90,7 +90,7 @@ def test_attachments_by_name_type_and_size() -> None:
     assert "c2VjcmV0" not in text and "secret" not in text
 
 
-def test_what_the_program_said_of_its_work() -> None:
+def test_extra_contexts_and_breadcrumbs_are_shown_by_name() -> None:
     """Each value under its name, and the breadcrumbs in order, before what they led to."""
     crumbs = [
         breadcrumb("GET /cart", category="requests", data={"status": 200}),
@@ -126,7 +126,7 @@ def test_what_the_program_said_of_its_work() -> None:
     ],
 )
 def test_events_of_any_shape_can_be_read(event: dict[str, object]) -> None:
-    """What a hook or another version made of an event stops nobody from looking at the rest of it."""
+    """Changes by a hook or another version do not hide the rest of an event."""
     assert isinstance(text_of(event), str)
     assert isinstance(title_of(event), str)
 
@@ -156,7 +156,7 @@ def test_colour_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
 
 
 def test_one_line_for_each_event(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`ls` begins with the oldest, whoever wrote it, and says of each what it waits for."""
+    """`ls` begins with the oldest over all writers, and says why each waits."""
     spool = tmp_path / "spool"
     [second] = hold(spool, timestamp=2e9, dsn="booboo+http://t@127.0.0.1:9/o/p")
     [first] = hold(spool, timestamp=1e9)

@@ -54,7 +54,7 @@ def becomes(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
 def test_a_bare_name_is_no_file_of_the_working_directory(
     tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever PATH says: only absolute entries count, in their order."""
+    """Only absolute entries of PATH count, in their order."""
     there = executable(tmp_path / "bin" / "gunicorn")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", path.format(dir=there.parent))
@@ -67,7 +67,7 @@ def test_a_bare_name_is_no_file_of_the_working_directory(
         becomes(monkeypatch, "here")
 
 
-def test_where_a_command_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_is_searched_beside_this_python_then_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside this Python, then along PATH, as ``execvp`` does; without a PATH where the system looks."""
     executable(tmp_path / "venv" / "gunicorn")
     executable(tmp_path / "bin" / "gunicorn")
@@ -92,7 +92,7 @@ def test_a_path_has_a_slash_or_ends_in_py(planted: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", ["missing.py", "./missing", "missing/", "", ".", "..", "-x", "missing"])
-def test_what_is_neither(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_that_is_neither_file_nor_command_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"there is no (file|command)"):
         becomes(monkeypatch, name)
 

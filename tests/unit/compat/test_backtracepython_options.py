@@ -15,14 +15,14 @@ from lastword.compat.backtracepython.client import _config
 )
 @pytest.mark.parametrize("ignoring", [True, False])
 def test_time_and_certificates(timeout: Any, answering: float, connecting: Optional[float], ignoring: bool) -> None:
-    """What is no number of seconds counts as the default."""
+    """A timeout that is no number counts as the default."""
     destination = _config("https://h/post", timeout, ignoring, 4).destination
     assert destination.dsn.url == "https://h/post"
     assert (destination.timeout, destination.connect_timeout) == (answering, connecting)
     assert destination.verify is not ignoring
 
 
-def test_the_dsn_of_something_else_is_none_of_its_business(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even where it is none that lastword could use."""
+def test_dsn_of_another_tracker_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even one that lastword could not use."""
     monkeypatch.setenv("LASTWORD_DSN", "sentry+https://KEY@h.example/1")
     assert _config("https://h/post", 4, False, 4).destination.dsn.url == "https://h/post"

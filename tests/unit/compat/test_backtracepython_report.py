@@ -31,8 +31,8 @@ def test_local_variables_are_not_even_read() -> None:
     assert report._event["exceptions"][0]["frames"][-1]["variables"] == []
 
 
-def test_scrubbing_can_be_asked_for(tmp_path: Path) -> None:
-    """By LASTWORD_SCRUB; then no secret is on the disk, wherever the program has said it."""
+def test_scrubbing_can_be_switched_on(tmp_path: Path) -> None:
+    """By LASTWORD_SCRUB; then no secret is on the disk, wherever the program put it."""
     for number, (scrub, shown) in enumerate((("off", True), ("all", False))):
         folder = tmp_path / f"{number}"
         run_with(

@@ -74,8 +74,8 @@ def test_a_value_becomes_json(value: Any, expected: Any) -> None:
     assert copied(value) == expected
 
 
-def test_a_text_of_the_programs_own_kind_is_not_asked() -> None:
-    """It is one all the same."""
+def test_no_method_of_a_str_subclass_is_called() -> None:
+    """It counts as a text."""
     assert copied({"own": Text("text")}) == {"own": "text"}
 
 
@@ -92,7 +92,7 @@ def test_a_cycle_has_an_end() -> None:
     assert "(left out)" in encode_value(copied(loop))
 
 
-def test_a_copy_is_nobody_elses() -> None:
+def test_copy_is_independent_at_any_depth() -> None:
     """At any depth."""
     inner = [1]
     copy = copied({"a": inner})

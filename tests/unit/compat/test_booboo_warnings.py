@@ -51,7 +51,7 @@ def test_debugging_says_everything(kept: Kept) -> None:
 
 @promise(Section.BOOBOO, "Warnings never come from a logging handler", broken_by="not checked")
 def test_never_from_a_logging_handler(kept: Kept) -> None:
-    """A handler that captures would be called by the warning; it waits until somebody else calls."""
+    """The warning would call a handler that captures; it waits for another call."""
     warnings = Warnings(every_time=False)
 
     class Capturing(logging.Handler):

@@ -77,7 +77,7 @@ def users_of_booboo(thing: Any) -> Calls:
 
 
 @pytest.mark.parametrize("with_hook", [False, True])
-def test_booboo(sweep: Sweep, with_hook: bool) -> None:
+def test_booboo_raises_nothing_and_accounts_for_each_event(sweep: Sweep, with_hook: bool) -> None:
     """With a hook events are rendered where they are captured."""
     booboo.init("", before_send=(lambda event: event) if with_hook else None)
     for what, thing in sweep.things():
@@ -85,7 +85,7 @@ def test_booboo(sweep: Sweep, with_hook: bool) -> None:
         sweep.run(what, users_of_booboo(thing), events=0)
 
 
-def test_hooks_of_booboo(sweep: Sweep) -> None:
+def test_hooks_of_booboo_raise_nothing_into_the_program(sweep: Sweep) -> None:
     made: list[Callable[[Any], Any]] = [lambda event: event]
     booboo.init("", before_send=lambda event: made[0](event))
     booboo.capture_message("first")
@@ -111,7 +111,7 @@ def calls_of_backtrace(thing: Any) -> Calls:
         yield "exception", handling(thing, backtracepython.send_last_exception)
 
 
-def test_backtracepython(sweep: Sweep) -> None:
+def test_backtracepython_raises_nothing_and_accounts_for_each_event(sweep: Sweep) -> None:
     backtracepython.initialize("http://127.0.0.1:9/", "token", disable_global_handler=True)
     for what, thing in sweep.things():
         sweep.run(what, calls_of_backtrace(thing), events=1)

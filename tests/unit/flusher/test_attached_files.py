@@ -66,7 +66,7 @@ def test_a_file_that_has_only_grown_is_sent_as_it_was(path: Path, change: Callab
 
 
 @pytest.mark.parametrize("change", [_rotate, _truncate, Path.unlink])
-def test_a_file_that_is_another_now_is_named_as_missing(path: Path, change: Callable[[Path], None]) -> None:
+def test_replaced_file_is_named_as_missing(path: Path, change: Callable[[Path], None]) -> None:
     """Nothing that was written later is sent in its place; the record is left as it is."""
     event = event_of(path)
     change(path)

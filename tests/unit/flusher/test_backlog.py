@@ -41,8 +41,8 @@ def order(backlog: Backlog, to: Destination) -> list[int]:
 
 
 @promise(Section.BAD_EVENT, "The oldest event is sent first, whichever writer it is from", broken_by="by writer")
-def test_the_oldest_first_whoever_wrote_it(layout: Layout) -> None:
-    """By the events' own clock, over all writers, each destination for itself."""
+def test_oldest_event_goes_first_over_all_writers(layout: Layout) -> None:
+    """By the events' own clock, for each destination separately."""
     writers = [watched(layout, HERE, 1, 4, 6), watched(layout, HERE, 2, 3, 5), watched(layout, THERE, 7, 8)]
     backlog = Backlog({})
     backlog.sort(writers, {}, NOW)
@@ -55,8 +55,8 @@ def test_the_oldest_first_whoever_wrote_it(layout: Layout) -> None:
 @promise(
     Section.BAD_EVENT, "A backlog is sent only up to the time to which all writers were read", broken_by="no horizon"
 )
-def test_what_is_not_in_view_yet_may_be_older(layout: Layout) -> None:
-    """Younger records of others wait until a long backlog has been read up to their time."""
+def test_records_wait_until_all_writers_were_read_up_to_their_time(layout: Layout) -> None:
+    """Younger records of other writers wait for a long backlog."""
     long = watched(layout, HERE, *range(1, 2 * WINDOW + 1))
     late = watched(layout, HERE, WINDOW + 10)
     backlog = Backlog({})
@@ -73,7 +73,7 @@ def test_what_is_not_in_view_yet_may_be_older(layout: Layout) -> None:
     Section.BAD_EVENT, "A destination in trouble is tried with one event after the other", broken_by="by age alone"
 )
 def test_a_destination_in_trouble_is_tried_with_one_after_the_other(layout: Layout) -> None:
-    """What failed longest ago, and never at best, goes first; in good times what failed alone goes last."""
+    """The longest failed, or never failed, event goes first; in good times failed ones go last."""
     writer = watched(layout, HERE, 1, 2, 3)
     lines = list(writer.waiting())
     lines[0].failed_at, lines[1].failed_at = 20.0, 10.0
@@ -85,8 +85,8 @@ def test_a_destination_in_trouble_is_tried_with_one_after_the_other(layout: Layo
     assert order(backlog, HERE) == [2, 3, 1]
 
 
-def test_whom_flushers_died_with_goes_behind_the_others(layout: Layout) -> None:
-    """Who was killed with one event is not killed with the same again before the others had their turn."""
+def test_suspect_of_a_flushers_death_goes_last(layout: Layout) -> None:
+    """A flusher that is killed again is killed with another event."""
     writer = watched(layout, HERE, 1, 2, 3, 4)
     backlog = Backlog({f"{1:032x}": 2, f"{2:032x}": 1})
     for failures in (0, 1):
@@ -94,8 +94,8 @@ def test_whom_flushers_died_with_goes_behind_the_others(layout: Layout) -> None:
         assert order(backlog, HERE) == [3, 4, 2, 1]
 
 
-def test_what_must_not_be_sent_now(layout: Layout) -> None:
-    """What is on its way, settled meanwhile, or to be left alone for a time is passed over."""
+def test_events_in_flight_settled_or_paused_are_passed_over(layout: Layout) -> None:
+    """The next event is chosen among the others."""
     writer = watched(layout, HERE, 1, 2, 3, 4)
     lines = list(writer.waiting())
     backlog = Backlog({})
@@ -105,8 +105,8 @@ def test_what_must_not_be_sent_now(layout: Layout) -> None:
     assert order(backlog, HERE) == [4]
 
 
-def test_a_destination_that_is_to_be_left_alone_costs_nothing(layout: Layout) -> None:
-    """What waits for it is not even put in order, until its time has come."""
+def test_paused_destination_costs_nothing(layout: Layout) -> None:
+    """Its events are not even sorted before its time has come."""
     writer = watched(layout, HERE, 1, 2)
     backlog = Backlog({})
     resting = {HERE.key: DestinationHealth(failures=1, not_before=NOW + 5, pause=5.0)}

@@ -84,8 +84,8 @@ def key_of(dsn: str) -> str:
 
 
 @pytest.mark.parametrize("scene", [Scene(), Scene(third="backtrace+https://elsewhere.example?token=t")])
-def test_a_corrected_dsn(layout: Layout, scene: Scene) -> None:
-    """What the program recorded for the wrong one goes to the right one; what it records elsewhere is no matter."""
+def test_corrected_dsn_takes_over_earlier_events(layout: Layout, scene: Scene) -> None:
+    """Those recorded for the wrong DSN; events recorded elsewhere do not matter."""
     assert scene.given(layout) == key_of(RIGHT)
 
 
@@ -113,13 +113,13 @@ def test_a_corrected_dsn(layout: Layout, scene: Scene) -> None:
     ],
     ids=lambda scene: next(f"{name} {value}" for name, value in vars(scene).items() if value != vars(Scene())[name]),
 )
-def test_anything_that_leaves_a_doubt(layout: Layout, scene: Scene) -> None:
-    """Then the events stay with the wrong one, until a human redirects them."""
+def test_doubtful_correction_leaves_events_with_the_wrong_dsn(layout: Layout, scene: Scene) -> None:
+    """Until somebody redirects them."""
     assert scene.given(layout) is None
 
 
 @pytest.mark.parametrize("program", ["-c", "-m", "-", "/usr/bin/python3.11", "pypy3", "", None, ["/srv/shop.py"]])
 def test_a_command_line_that_names_no_program(program: object) -> None:
-    """Two consoles of one user are not one program, and garbage is none."""
+    """Two consoles of one user are two programs; garbage names none."""
     assert program_of(SHOP) is not None
     assert program_of({**SHOP, "program": program}) is None

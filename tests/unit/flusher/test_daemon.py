@@ -75,15 +75,15 @@ def test_steps_back_as_a_session(layout: Layout) -> None:
 @promise(
     Section.NO_BURDEN, "The flusher raises its limit of open files as far as allowed", broken_by="the limit left alone"
 )
-def test_may_open_as_many_files_as_it_is_allowed_to(layout: Layout) -> None:
+def test_limit_of_open_files_is_raised(layout: Layout) -> None:
     """A spool of many writers takes many descriptors: the limit is raised as far as it goes."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert found_by_a_flusher(layout, lambda: resource.getrlimit(resource.RLIMIT_NOFILE)) == [most, most]
 
 
 @promise(Section.NO_BURDEN, "`flusher.log` is bounded", broken_by="not emptied")
-def test_troubles_are_in_its_log(layout: Layout) -> None:
-    """What goes wrong is written to flusher.log, which is emptied when it has grown beyond 256 KiB."""
+def test_log_has_troubles_and_is_bounded(layout: Layout) -> None:
+    """`flusher.log` is emptied when it has grown beyond 256 KiB."""
     log = Path(layout.flusher_log)
     log.write_bytes(b"x" * (300 << 10))
 
@@ -100,8 +100,8 @@ def test_troubles_are_in_its_log(layout: Layout) -> None:
     broken_by="the leader's handler used",
 )
 @promise(Section.FLUSHER_MODES, "Events captured during a pause are sent when it is over")
-def test_one_that_breaks_down_tries_again_after_the_pause(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In its own process, which is known to be coming meanwhile; nobody has to capture anything for that."""
+def test_broken_down_flusher_tries_again_after_the_pause(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its own process, without another capture; meanwhile it is known to be coming."""
     seen = []
     told_by_sigterm: list[Any] = []
 
@@ -135,10 +135,8 @@ def test_one_that_breaks_down_tries_again_after_the_pause(layout: Layout, monkey
     "A stopped flusher is followed by another while its program lives and events wait",
     broken_by="it ends and leaves nobody; it stays for held events",
 )
-def test_one_that_is_told_to_stop_comes_back_for_the_living(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events are held, and the program that has written them lives and captures nothing more: nobody else would come.
-    The process that was told to stop ends all the same.
-    """
+def test_stopped_flusher_is_followed_while_its_program_lives(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held events of a program that captures nothing more; the stopped process itself ends."""
     monkeypatch.setattr(schedule, "PAUSE_AFTER_TERM", 0.3)
     monkeypatch.setattr(schedule, "LINGER_EMPTY", 0.1)
     with LoopbackTracker() as tracker:
@@ -176,9 +174,7 @@ def run_elsewhere(look: Callable[[], bool]) -> bool:
     broken_by="any file taken for that",
 )
 @pytest.mark.parametrize("whose", ["of this spool", "of what a link led to", "that was exchanged since"])
-def test_who_leads_writes_to_no_file_but_the_helper_lock_of_its_spool(
-    layout: Layout, tmp_path: Path, whose: str
-) -> None:
+def test_leader_writes_only_to_the_helper_lock_of_its_spool(layout: Layout, tmp_path: Path, whose: str) -> None:
     """A helper opens that before it can load what follows no link on the way: it may be anybody's."""
     elsewhere = tmp_path / "elsewhere" / "helper.lock"
     elsewhere.parent.mkdir()

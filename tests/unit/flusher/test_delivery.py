@@ -37,7 +37,7 @@ def stored(layout: Layout, dsn: str) -> str:
     return destination.key
 
 
-def test_delivered(layout: Layout, courier: Courier) -> None:
+def test_accepted_event_is_delivered(layout: Layout, courier: Courier) -> None:
     """A tracker that takes it has it."""
     with LoopbackTracker() as tracker:
         attempt = courier.attempt(record(), stored(layout, tracker.dsn), History())

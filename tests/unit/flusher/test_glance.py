@@ -65,8 +65,8 @@ def idle(writer: Writer, clock: Clock) -> WatchedWriter:
     return watched
 
 
-def test_nothing_has_changed(idle: WatchedWriter, clock: Clock) -> None:
-    """It is looked at in full only where somebody says that something may have."""
+def test_unchanged_writer_is_only_glanced_at(idle: WatchedWriter, clock: Clock) -> None:
+    """It is read in full only when something may have changed."""
     assert [look(idle, clock.after(0.25), full=False) for _ in range(40)] == [False] * 40
     assert look(idle, clock.after(0.25), full=True)
 
@@ -81,7 +81,7 @@ def test_a_new_record_is_seen_at_the_next_look(idle: WatchedWriter, writer: Writ
 
 
 @pytest.mark.parametrize("how", ["past the append lock", "in the next segment"])
-def test_a_new_segment_is_told_of(idle: WatchedWriter, writer: Writer, how: str) -> None:
+def test_new_segment_is_seen_by_the_touched_directory(idle: WatchedWriter, writer: Writer, how: str) -> None:
     """Its writer touches the directory that the flusher looks at each time."""
     directory = writer.layout.writers
     os.utime(directory, (1.0, 1.0))
@@ -95,7 +95,7 @@ def test_a_new_segment_is_told_of(idle: WatchedWriter, writer: Writer, how: str)
     assert os.stat(directory).st_mtime > 1.0
 
 
-def test_a_segment_that_nobody_told_of_is_seen_before_long(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
+def test_unannounced_segment_is_seen_before_long(idle: WatchedWriter, writer: Writer, clock: Clock) -> None:
     """Where the directory could not be touched, and for writers of older versions."""
     (Path(writer.layout.writer(writer.id)) / "x-1.seg").write_bytes(frame(BODY, None))
     look(idle, clock.after(IDLE_LOOK), full=False)
@@ -117,6 +117,6 @@ def test_a_removed_directory_is_seen_before_long(idle: WatchedWriter, writer: Wr
     assert idle.gone
 
 
-def test_a_clock_that_is_set_back_blinds_nobody(idle: WatchedWriter, clock: Clock) -> None:
-    """A look whose time lies before the last one's is a full one."""
+def test_clock_set_back_causes_a_full_look(idle: WatchedWriter, clock: Clock) -> None:
+    """A look whose time is before the last one's is a full one."""
     assert look(idle, clock.after(-3600.0), full=False)

@@ -20,8 +20,8 @@ pytestmark = promise(
 SECRET = "https://u:s3cret@h/?a=s3cret"
 
 
-def test_what_is_written_to_the_log() -> None:
-    """By whoever writes to standard error of a flusher; a traceback keeps its lines."""
+def test_flusher_log_is_printable() -> None:
+    """Everything written to a flusher's standard error; tracebacks keep their lines."""
     written = io.BytesIO()
     log = _Log(written, "utf-8", "backslashreplace", write_through=True)
     print(f"Traceback:\n  {ALL}\n{SECRET}", file=log)
@@ -32,7 +32,7 @@ def test_what_is_written_to_the_log() -> None:
     assert breakdown.for_log("a\n\tb\n") == "a\n\tb\n"
 
 
-def test_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_logged_notes_are_one_printable_line(caplog: pytest.LogCaptureFixture) -> None:
     """Notes quote errors and trackers, and are one line each."""
     diagnostics.forget()
     diagnostics.note("some cause", ALL + SECRET + "x" * 100_000)

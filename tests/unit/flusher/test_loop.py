@@ -67,8 +67,10 @@ def at_work(flusher: Flusher, until: Callable[[], bool] = bool) -> Iterator[thre
     "A leaving flusher checks the spool once more after it has released the lock",
     broken_by="no check after the unlock",
 )
-def test_an_event_that_comes_just_before_the_unlock(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its writer found a flusher leading and started nobody: the one that is leaving looks again, and stays."""
+def test_event_recorded_just_before_the_unlock_keeps_the_flusher(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer saw a leader and started no flusher: the leaving one checks again, and stays."""
     release = LifetimeLock.release
     with LoopbackTracker() as tracker:
         a_process_captures(layout, tracker.dsn, "first")
@@ -86,7 +88,7 @@ def test_an_event_that_comes_just_before_the_unlock(layout: Layout, monkeypatch:
 
 
 def test_a_second_flusher_does_nothing(layout: Layout) -> None:
-    """Whoever finds another one leading leaves at once, and says that no start has failed."""
+    """It leaves at once, and this does not count as a failed start."""
     lock = LifetimeLock.acquire(layout.flusher_lock)
     start.store(layout, start.StartState(5, time.time() + 30))
     with LoopbackTracker() as tracker:
@@ -98,8 +100,8 @@ def test_a_second_flusher_does_nothing(layout: Layout) -> None:
     lock.release()
 
 
-def test_a_probe_of_another_thread_keeps_nobody_from_leading(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long that thread has to wait for the processor: who was started to lead would be missed."""
+def test_lock_probe_of_another_thread_does_not_prevent_leading(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that thread waits for the processor."""
     probe = (os.getpid(), layout.flusher_lock, -1)
     probes = [probe]
     monkeypatch.setattr(lock_module, "_probes", probes)
@@ -112,8 +114,8 @@ def test_a_probe_of_another_thread_keeps_nobody_from_leading(layout: Layout, mon
     Section.NOT_LOST,
     "A flusher killed while it sets something aside leaves no half-written file that stays or blocks another",
 )
-def test_what_killed_flushers_have_left_unfinished(layout: Layout) -> None:
-    """Who leads next removes it where things are set aside, and writes over it elsewhere."""
+def test_unfinished_files_of_killed_flushers_are_removed(layout: Layout) -> None:
+    """In `set_aside` they are removed by the next leader, elsewhere overwritten."""
     left = [f"{layout.leader}.aside", os.path.join(layout.set_aside, "x.damaged.aside")]
     for path in left:
         Path(path).write_bytes(b"{")
@@ -155,7 +157,7 @@ def test_a_refused_event_that_cannot_be_set_aside_stays(layout: Layout, monkeypa
     assert read_accounts(layout.spool).delivered == 1
 
 
-def test_without_a_destination_nobody_stays(layout: Layout) -> None:
+def test_flusher_does_not_stay_for_events_without_a_dsn(layout: Layout) -> None:
     """Events that were captured without a DSN are kept, and are no reason for a flusher to stay."""
     a_process_captures(layout, None)
     Flusher(layout).run()
@@ -163,8 +165,8 @@ def test_without_a_destination_nobody_stays(layout: Layout) -> None:
     assert (accounts.held, accounts.held_without_dsn, accounts.missing) == (1, 1, 0)
 
 
-def test_stopped_with_something_to_send(layout: Layout) -> None:
-    """SIGTERM lets what can be sent be sent, and then nobody starts another one for ten seconds."""
+def test_sigterm_finishes_sending_and_sets_a_pause(layout: Layout) -> None:
+    """No other flusher is started for ten seconds."""
     with LoopbackTracker() as tracker:
         for _ in range(5):
             a_process_captures(layout, tracker.dsn)
@@ -226,8 +228,8 @@ def test_flusher_whose_lock_is_lost_writes_no_ledger_any_more(layout: Layout) ->
     process.writer.abandon()
 
 
-def test_one_that_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service does not leave for want of work, so nobody else comes to lead in between; a stop ends it."""
+def test_flusher_that_stays_does_not_leave_for_want_of_work(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So no other flusher takes the lead of a service in between; a stop ends it."""
     looks = []
     look = Leadership.look
 
@@ -243,7 +245,7 @@ def test_one_that_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @promise(Section.FLUSHER_MODES, "A stopped flusher is followed by another while its program lives and events wait")
-def test_what_waits_keeps_no_flusher_while_a_service_may_be_stopping(layout: Layout) -> None:
+def test_flusher_does_not_stay_for_held_events_during_a_stop(layout: Layout) -> None:
     """The stop would wait for it. Afterwards it stays for what waits."""
     with LoopbackTracker() as tracker:
         tracker.go_down()

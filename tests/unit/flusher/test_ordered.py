@@ -70,7 +70,7 @@ def test_a_kill_before_the_checkpoint_loses_nothing(tmp_path: Path, monkeypatch:
     assert read_accounts(desk.layout.spool).missing == 0
 
 
-def test_many_at_once(tmp_path: Path) -> None:
+def test_replay_of_many_events_returns_all_to_held(tmp_path: Path) -> None:
     """More than fit into one checkpoint: all of them go back to held, in one writer of the leader's."""
     desk = Desk(tmp_path / "spool", 130)
     assert desk.carry_out(Order(orders.REPLAY)) == Answer(130)
@@ -79,7 +79,7 @@ def test_many_at_once(tmp_path: Path) -> None:
     assert desk.aside() == []
 
 
-def test_the_leaders_own_writer_is_done_for(tmp_path: Path) -> None:
+def test_leaders_own_writer_counts_as_dead_at_once(tmp_path: Path) -> None:
     """The writer of replayed events counts as dead at once, although its process is alive: it is retired."""
     desk = Desk(tmp_path / "spool", 1)
     desk.carry_out(Order(orders.REPLAY))
@@ -101,8 +101,8 @@ def test_damage_cannot_be_replayed_but_purged(tmp_path: Path) -> None:
     assert read_accounts(desk.layout.spool).dropped == {}
 
 
-def test_a_destination_that_is_gone(tmp_path: Path) -> None:
-    """What cannot be sent anywhere stays set aside, and the answer says why; the others go."""
+def test_replay_without_a_destination_is_answered_with_the_reason(tmp_path: Path) -> None:
+    """The event stays set aside; the others are sent."""
     desk = Desk(tmp_path / "spool", 2)
     path = next(Path(one.path) for one in kept_events.set_aside(desk.layout) if one.id == desk.ids[0])
     path.write_bytes(path.read_bytes().replace(b'"to": null', b'"to": "0123456789ab"', 1))
@@ -113,7 +113,7 @@ def test_a_destination_that_is_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", [Order("dance"), Order(orders.REPLAY, ["ff" * 16]), Order(orders.PURGE, ["ff" * 16])])
-def test_what_cannot_be_carried_out_is_answered(tmp_path: Path, order: Order) -> None:
+def test_impossible_order_is_answered_once(tmp_path: Path, order: Order) -> None:
     """An order of another version, or for an event that is gone, is answered and does not come again."""
     desk = Desk(tmp_path / "spool", 1)
     answer = desk.carry_out(order)

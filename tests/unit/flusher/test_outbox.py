@@ -101,8 +101,8 @@ def sent(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
         (Misconfigured("HTTP 401"), 1),
     ],
 )
-def test_one_at_a_time_until_it_takes_an_event_and_from_trouble_on(sent: Sent, answer: Verdict, then: int) -> None:
-    """A destination has to take an event first; what may be trouble with it, be it the address, ends that."""
+def test_one_request_at_a_time_before_the_first_success_and_in_trouble(sent: Sent, answer: Verdict, then: int) -> None:
+    """Trouble includes answers that may mean a wrong address."""
     assert sent.send_what_may_be_sent() == 1
     sent.await_all()
     sent.answer = answer
@@ -113,7 +113,7 @@ def test_one_at_a_time_until_it_takes_an_event_and_from_trouble_on(sent: Sent, a
 
 
 @pytest.mark.parametrize("answer", [Refused("HTTP 403", blame=Blame.ADDRESS), Retry("HTTP 503")])
-def test_what_was_handed_over_behind_trouble_comes_back_untried(sent: Sent, answer: Verdict) -> None:
+def test_events_queued_behind_trouble_come_back_untried(sent: Sent, answer: Verdict) -> None:
     """So that a key that was withdrawn is tried with no more than what was under way."""
     sent.send_what_may_be_sent()
     sent.await_all()
@@ -123,7 +123,7 @@ def test_what_was_handed_over_behind_trouble_comes_back_untried(sent: Sent, answ
 
 
 def test_beside_others_a_destination_has_no_more_than_its_own_threads(sent: Sent) -> None:
-    """Any thread takes the next record: with more handed over, one tracker would get those of the others as well."""
+    """With more handed over, its records would occupy the threads of other trackers."""
     both = [sent.to, "another"]
     assert [sent.hand_over(to) for to in both] == [1, 1]
     sent.await_all()

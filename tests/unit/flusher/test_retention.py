@@ -39,7 +39,7 @@ def names(segments: list[Removable]) -> list[tuple[str, str]]:
 
 
 @promise(Section.BOUNDED, "The oldest segment is dropped first", broken_by="the youngest first")
-def test_the_oldest_goes_first_whoever_wrote_it(layout: Layout) -> None:
+def test_oldest_segment_goes_first_over_all_writers(layout: Layout) -> None:
     """Segments go in the order in which they were written, across writers, until the rest fits."""
     ledger = Ledger()
     young = watch(writer_of(layout, 3, 5 * MIB, written_at=NOW + 2.5), ledger)
@@ -52,14 +52,14 @@ def test_the_oldest_goes_first_whoever_wrote_it(layout: Layout) -> None:
 
 
 def test_an_open_segment_is_never_dropped(layout: Layout) -> None:
-    """However small the limit, what a living writer writes to stays."""
+    """However small the limit."""
     watched = watch(writer_of(layout, 2, 0), Ledger())
     assert len(retention.drop_oldest(layout, [watched])) == 2
     assert [line.seq for line in watched.waiting()] == [5]
 
 
 def test_a_dead_writers_last_segment_goes_too(layout: Layout) -> None:
-    """What nobody writes to any more is not spared."""
+    """No process writes to it any more."""
     writer = writer_of(layout, 1, 0)
     writer.abandon()
     Path(layout.writer(writer.id), "who.json").write_text('{"limits": {"spool": 0}}')
@@ -68,7 +68,7 @@ def test_a_dead_writers_last_segment_goes_too(layout: Layout) -> None:
     assert watched.exhausted
 
 
-def test_what_is_on_its_way_is_left_alone(layout: Layout) -> None:
+def test_segment_with_a_record_in_flight_is_kept(layout: Layout) -> None:
     """A segment with a record that is being sent is not dropped, nor any later one of that writer."""
     watched = watch(writer_of(layout, 3, 0), Ledger())
     lines = list(watched.waiting())
@@ -88,7 +88,7 @@ def test_segments_past_the_lock_go_too(layout: Layout) -> None:
     assert watched.entry.extras_seen == 3
 
 
-def test_a_report_of_losses_that_goes_is_counted_apart(layout: Layout) -> None:
+def test_dropped_loss_report_is_counted_separately(layout: Layout) -> None:
     """Under a reason that no report speaks of, or there would be reports for ever."""
     writer = Writer.born(layout, Limits(spool=0), role="flusher")
     writer.append(encode_event("ab" * 16, None, {}), None)
@@ -120,7 +120,7 @@ def test_within_the_limit_nothing_goes(layout: Layout) -> None:
         (0.0, NOW - 8 * 86_400, False),  # an event that does not say when it was
     ],
 )
-def test_too_old_by_both_clocks(layout: Layout, captured: float, seen: float, goes: bool) -> None:
+def test_record_is_too_old_only_by_both_clocks(layout: Layout, captured: float, seen: float, goes: bool) -> None:
     """A record goes when it is past its age by its own clock and by the ledger's."""
     writer = Writer.born(layout)
     writer.append(encode_event("ab" * 16, None, {"timestamp": captured}), None)
@@ -157,7 +157,7 @@ def aged(layout: Layout, *names: str, size: int = 1000) -> None:
     "Set-aside files stay within their limit at any moment, counted by the disk space they occupy, however "
     "small they are; damage goes first, and everything dropped is counted",
 )
-def test_what_was_set_aside_is_bounded(layout: Layout) -> None:
+def test_set_aside_is_bounded_and_drops_are_counted(layout: Layout) -> None:
     """Damage goes first, then events, of both the oldest; what goes is counted, an event as dropped from then on."""
     aged(layout, "z.record", "a.damaged", "y.record", "b.damaged", "garbage", "x.record")
     ledger = Ledger()
@@ -209,8 +209,8 @@ def test_the_bound_holds_while_something_is_set_aside(
     "Set-aside files stay within their limit at any moment, counted by the disk space they occupy, however "
     "small they are; damage goes first, and everything dropped is counted",
 )
-def test_room_is_what_files_occupy(layout: Layout) -> None:
-    """A sparse file of a terabyte, which is none of ours, pushes nothing out; what cannot be removed stops nothing."""
+def test_size_of_set_aside_counts_occupied_blocks(layout: Layout) -> None:
+    """A foreign sparse file of a terabyte pushes nothing out; a file that cannot be removed stops nothing."""
     aged(layout, "a.damaged", "b.damaged", "c.record")
     (Path(layout.set_aside) / "d.damaged").touch()
     os.truncate(Path(layout.set_aside) / "d.damaged", 1 << 40)

@@ -36,7 +36,7 @@ WRONG = Misconfigured("HTTP 401")
     ],
 )
 def test_when_a_destination_may_be_tried(not_before: float, allowed: bool) -> None:
-    """Not before its time, unless that lies further ahead than the whole pause: then a clock was set."""
+    """Not before its time, unless that is further ahead than the whole pause: then the clock was set."""
     assert schedule.may_send(DestinationHealth(not_before=not_before, pause=30.0), NOW) is allowed
 
 
@@ -71,8 +71,8 @@ def test_a_pause_is_half_of_the_time_that_the_trouble_has_lasted(verdict: Verdic
     ("after", "pause"), [(30.0, 30.0), (1e9, 86_400.0), (0.2, 1.0), (0.0, 1.36), (None, 1.36), (3600.0, 3600.0)]
 )
 @pytest.mark.parametrize("verdict", [BUSY, CUT])
-def test_what_the_tracker_asks_for(verdict: Retry, after: float | None, pause: float) -> None:
-    """Its Retry-After is obeyed, from a second up to a day, whatever is the matter; 0 names no time."""
+def test_retry_after_is_obeyed_within_bounds(verdict: Retry, after: float | None, pause: float) -> None:
+    """From a second up to a day, with any kind of trouble; 0 counts as no time."""
     health = DestinationHealth(failing_since=NOW - 1)
     asked = replace(verdict, after=after, blame=verdict.blame if after else Blame.TRACKER)
     schedule.note_verdict(health, asked, "e1", NOW, 0.5)
@@ -86,7 +86,7 @@ def test_what_the_tracker_asks_for(verdict: Retry, after: float | None, pause: f
     "Retry-After stands when requests already on their way succeed",
     broken_by="a success ends the wait",
 )
-def test_what_others_bring_back_does_not_end_a_wait_that_was_asked_for() -> None:
+def test_retry_after_stands_when_requests_in_flight_succeed() -> None:
     """Several are on their way when it is said: neither those that pass nor those that fail make it any shorter."""
     health = DestinationHealth()
     schedule.note_verdict(health, replace(BUSY, after=30.0), "e1", NOW, 0.5)
@@ -111,14 +111,16 @@ def test_what_others_bring_back_does_not_end_a_wait_that_was_asked_for() -> None
         (NOW - 20, 0.0, 0.5, 0.0),
     ],
 )
-def test_a_reason_to_try_at_once(last_error_at: float, not_before: float, jitter: float, then: float) -> None:
-    """It cuts a pause short, but not below a second since the last try, and spreads over one more."""
+def test_reason_to_try_at_once_cuts_a_pause_short(
+    last_error_at: float, not_before: float, jitter: float, then: float
+) -> None:
+    """Not below a second since the last try, and spread over one more second."""
     health = DestinationHealth(failures=9, pause=20.0, not_before=not_before, last_error_at=last_error_at)
     schedule.hurry(health, NOW, jitter)
     assert health.not_before == then
 
 
-def test_one_event_says_little_against_the_others() -> None:
+def test_few_cut_answers_cost_three_seconds_at_most() -> None:
     """Twenty answers cut in a row cost three seconds at most; many more are taken for the tracker's trouble."""
     health, now = DestinationHealth(), NOW
     for number in range(20):
@@ -134,7 +136,7 @@ def test_one_event_says_little_against_the_others() -> None:
 @promise(Section.RECOVERY, "Delivery resumes within the duration of the outage or three seconds, whichever is longer")
 @pytest.mark.parametrize("verdict", [DOWN, BUSY, CUT])
 @pytest.mark.parametrize("lasts", [0.0, 1.0, 2.0, 8.0, 30.0, 60.0, 3600.0])
-def test_after_an_outage(verdict: Verdict, lasts: float) -> None:
+def test_next_try_comes_soon_after_an_outage(verdict: Verdict, lasts: float) -> None:
     """The next try comes within as much time as the outage took, or three seconds, and within a minute in any case,
     with half a second to spare for looking and sending.
     """
@@ -152,8 +154,8 @@ def test_after_an_outage(verdict: Verdict, lasts: float) -> None:
     broken_by="half a second at least",
 )
 @pytest.mark.parametrize("verdict", [DOWN, BUSY, WRONG])
-def test_a_thousand_hosts_in_one_outage(verdict: Verdict) -> None:
-    """Each tries less than once a second, however often it has a reason to; all together too, as they drift apart."""
+def test_each_of_a_thousand_hosts_tries_less_than_once_a_second(verdict: Verdict) -> None:
+    """Whatever reasons it has to try; all hosts together too, as they drift apart."""
     chance = random.Random(1)
     tries: list[float] = []
     for _ in range(1000):
@@ -179,7 +181,7 @@ def test_an_answer_ends_the_pause(verdict: Verdict) -> None:
     assert health.delivered == isinstance(verdict, Delivered)
 
 
-def test_what_was_said_of_the_key_stands() -> None:
+def test_wrong_key_stands_while_the_tracker_is_unreachable() -> None:
     """As long as the tracker is out of reach; what it says next counts."""
     health = DestinationHealth()
     for verdict, misconfigured, words in ((WRONG, True, "401"), (DOWN, True, "401"), (BUSY, False, "503")):
@@ -188,7 +190,7 @@ def test_what_was_said_of_the_key_stands() -> None:
 
 
 def test_how_long_one_event_is_left_alone() -> None:
-    """Twice as long with each time that it fails while others pass, up to a minute; less a random part."""
+    """Doubled each time that it fails while others pass, up to a minute, less a random part."""
     assert [schedule.event_pause(failed, 1.0) for failed in (0, 1, 2, 5, 6, 1000)] == [1, 2, 4, 32, 60, 60]
     assert schedule.event_pause(0, 0.0) == 0.6
 
@@ -214,8 +216,8 @@ NOT_HERE = Refused("HTTP 403", blame=Blame.ADDRESS)
         (BROKEN, 9, Fate.SET_ASIDE),
     ],
 )
-def test_what_becomes_of_an_event(verdict: Verdict, suspicions: int, fate: Fate) -> None:
-    """A no is an event's own, and so is what happens to it again and again while others pass; the rest waits."""
+def test_fate_of_a_failed_event_depends_on_verdict_and_others(verdict: Verdict, suspicions: int, fate: Fate) -> None:
+    """A refusal is final, and so are repeated failures while others pass; all else waits."""
     assert schedule.fate(verdict, suspicions) is fate
 
 
@@ -234,7 +236,7 @@ def test_what_becomes_of_an_event(verdict: Verdict, suspicions: int, fate: Fate)
         (Retry("HTTP 503"), 0.0, False),
     ],
 )
-def test_three_different_events_make_it_the_address(
+def test_three_different_failing_events_mean_the_address_is_wrong(
     verdict: Verdict, last_success_at: float, misconfigured: bool
 ) -> None:
     """One event alone does not, however often it is tried; a success between starts the count anew. A breakdown counts

@@ -71,7 +71,7 @@ def test_the_ledger_knows_before_a_file_goes(desk: Desk, monkeypatch: pytest.Mon
 
 
 def test_a_flusher_that_is_killed_before_the_checkpoint_sends_again(desk: Desk) -> None:
-    """What was settled in memory alone is not settled for the next flusher, and its record is still there."""
+    """Outcomes only in memory are lost for the next flusher, and the record is still there."""
     desk.append(2)
     desk.deliver_all()
     again = WatchedWriter(desk.layout, desk.writer.id, Ledger.load(desk.layout).entry(desk.writer.id))
@@ -113,8 +113,8 @@ def test_a_killed_retirement_is_finished_and_counted_once(desk: Desk) -> None:
     assert (successor.ledger.totals.writers, successor.ledger.totals.recorded) == (1, 1)
 
 
-def test_a_writer_that_only_seemed_dead(desk: Desk) -> None:
-    """What it wrote between its check and our unlink is read from the unlinked file, and is not lost."""
+def test_records_of_a_writer_that_only_seemed_dead_are_rescued(desk: Desk) -> None:
+    """Records written between its check and our unlink are read from the unlinked file."""
     desk.append(1)
     desk.deliver_all()
     desk.watched.dead = True  # as seen from another pid namespace when its lock was lost
@@ -133,8 +133,8 @@ def test_a_writer_that_only_seemed_dead(desk: Desk) -> None:
     "Records written around the unlink of their segment are rescued",
     broken_by="no second read of the unlinked file",
 )
-def test_what_was_written_after_the_last_look_is_not_taken_for_settled(desk: Desk) -> None:
-    """The part of a segment that nobody has read yet is rescued, although it was there at the unlink."""
+def test_records_unread_at_the_unlink_are_rescued(desk: Desk) -> None:
+    """Although they were there before the unlink."""
     desk.append(1)
     desk.deliver_all()
     desk.watched.dead = True
@@ -146,7 +146,7 @@ def test_what_was_written_after_the_last_look_is_not_taken_for_settled(desk: Des
 
 
 def test_a_removed_directory_is_written_off(desk: Desk) -> None:
-    """Events that were held when somebody removed their files are counted as dropped, so that accounts balance."""
+    """Held events whose files were removed count as dropped, so that accounts balance."""
     desk.append(3)
     look(desk.watched, NOW)
     line = next(iter(desk.watched.waiting()))
@@ -160,9 +160,7 @@ def test_a_removed_directory_is_written_off(desk: Desk) -> None:
 
 
 def test_births_that_were_killed_are_swept(desk: Desk) -> None:
-    """What is left of a writer whose process died while it was made goes; one that is being made stays, and so does
-    whatever is not ours.
-    """
+    """Cradles of dead processes are removed; those of living ones and foreign files stay."""
     dead, living = Path(desk.layout.birth) / ("d" * 32), Path(desk.layout.birth) / desk.writer.id
     dead.mkdir()
     (dead / "alive.lock").touch()

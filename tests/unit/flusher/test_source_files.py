@@ -54,7 +54,7 @@ def source_of(event: Event) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("lines", "first", "last"), [((50,), 48, 53), ((1,), 1, 4), ((99,), 97, 101), ((10, 40), 8, 43), ((40, 10), 8, 43)]
 )
-def test_so_many_lines_above_and_one_more_below(path: Path, lines: tuple[int, ...], first: int, last: int) -> None:
+def test_one_block_with_lines_above_and_below(path: Path, lines: tuple[int, ...], first: int, last: int) -> None:
     """One block from the first to the last, however many frames are between; kept within the file."""
     [block] = source_of(event_of(path, *lines)).values()
     assert block == {
@@ -66,8 +66,8 @@ def test_so_many_lines_above_and_one_more_below(path: Path, lines: tuple[int, ..
     }
 
 
-def test_nothing_is_read_for_an_event_that_no_drop_in_has_prepared(path: Path) -> None:
-    """It is the very same event."""
+def test_no_file_is_read_for_an_event_not_prepared_by_a_drop_in(path: Path) -> None:
+    """The event is returned unchanged."""
     event: Any = event_of(path, 5)
     del event[PREPARED]
     assert with_source_of_files(event, UNSCRUBBED) is event
@@ -110,8 +110,8 @@ def test_a_file_that_is_no_text_costs_nothing(tmp_path: Path, content: bytes) ->
     source_of(event_of(path, 1))
 
 
-def test_source_is_scrubbed_where_that_is_wanted(tmp_path: Path) -> None:
-    """By the rules of the destination, as at capture."""
+def test_source_is_scrubbed_by_the_destinations_rules(tmp_path: Path) -> None:
+    """As at the capture."""
     path = tmp_path / "secret.py"
     path.write_text('password = "hunter2"\n' * 3)
     event = event_of(path, 2)

@@ -23,8 +23,8 @@ pytestmark = promise(
     "A flusher's death counts against an event only when it was sent alone",
     broken_by="every death counts",
 )
-def test_what_was_being_sent_is_suspect_and_no_more(layout: Layout) -> None:
-    """A death with several on their way accuses none of them; each is to be sent alone."""
+def test_death_with_several_in_flight_makes_them_suspects_only(layout: Layout) -> None:
+    """Each is sent alone afterwards."""
     Strikes(layout).sends("a", ["a", "b"])
     for other in "defgh":
         successor = Strikes(layout)
@@ -33,7 +33,7 @@ def test_what_was_being_sent_is_suspect_and_no_more(layout: Layout) -> None:
         successor.sends(other, [other])
 
 
-def test_three_deaths_alone(layout: Layout) -> None:
+def test_three_deaths_while_sending_one_event_make_it_poison(layout: Layout) -> None:
     """The third death of a flusher that sent nothing else makes it poison, and nothing else."""
     Strikes(layout).sends("a", ["a", "b"])
     for deaths in range(1, 4):
@@ -45,8 +45,8 @@ def test_three_deaths_alone(layout: Layout) -> None:
     assert not Strikes(layout).is_poison("b")
 
 
-def test_a_verdict_clears_it(layout: Layout) -> None:
-    """An event on which a verdict came back killed nobody."""
+def test_verdict_clears_strikes(layout: Layout) -> None:
+    """An event with a verdict killed no flusher."""
     Strikes(layout).sends("a", ["a"])
     for _ in range(5):
         successor = Strikes(layout)
@@ -57,7 +57,7 @@ def test_a_verdict_clears_it(layout: Layout) -> None:
         Strikes(layout).sends("a", ["a"])
 
 
-def test_leaving_accuses_nobody(layout: Layout) -> None:
+def test_leaving_flusher_makes_no_event_suspect(layout: Layout) -> None:
     """A flusher that leaves of its own will, whatever it was sending, was not killed."""
     flusher = Strikes(layout)
     flusher.sends("a", ["a", "b"])
@@ -65,8 +65,8 @@ def test_leaving_accuses_nobody(layout: Layout) -> None:
     assert not Strikes(layout).is_suspect("a")
 
 
-def test_a_reboot_accuses_nobody(layout: Layout) -> None:
-    """What another boot of the machine left proves nothing."""
+def test_reboot_makes_no_event_suspect(layout: Layout) -> None:
+    """A file from another boot proves nothing."""
     Strikes(layout).sends("a", ["a"])
     told = json.loads(Path(layout.in_flight).read_text())
     Path(layout.in_flight).write_text(json.dumps({**told, "boot_id": "another"}))
@@ -74,15 +74,15 @@ def test_a_reboot_accuses_nobody(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"boot_id": 1}', "\x00" * SIZE, '{"sending": 5}', "[" * 5000])
-def test_garbage_accuses_nobody(layout: Layout, content: str) -> None:
-    """A file that is none says nothing, and is written over."""
+def test_garbage_makes_no_event_suspect(layout: Layout, content: str) -> None:
+    """It is overwritten."""
     Path(layout.in_flight).write_text(content)
     flusher = Strikes(layout)
     flusher.sends("a", ["a"])
     assert InFlight.load(layout).sending == ["a"]
 
 
-def test_it_never_grows(layout: Layout) -> None:
+def test_file_never_grows(layout: Layout) -> None:
     """However many suspects there are, the file keeps its one size, which needs no room on a full disk."""
     flusher = Strikes(layout)
     for number in range(300):

@@ -41,8 +41,8 @@ def locked_by_another_process(path: str) -> Iterator[None]:
             os.close(descriptor)
 
 
-def test_who_has_made_way_does_not_lead_again_before_the_one_that_waits(layout: Layout) -> None:
-    """Between two locks there is a moment in which nobody leads; it is not for the one that has just left."""
+def test_flusher_that_made_way_does_not_lead_before_its_successor(layout: Layout) -> None:
+    """The moment without a leader between two locks is not for the one that just left."""
     with LoopbackTracker() as tracker, impatient_flushers():
         Process(layout, tracker.dsn, "hello").ends()
         with locked_by_another_process(layout.successor_lock):
@@ -52,8 +52,8 @@ def test_who_has_made_way_does_not_lead_again_before_the_one_that_waits(layout: 
         assert read_accounts(layout.spool).held == 0
 
 
-def test_the_way_is_made_once_and_for_good(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever becomes of the one that waited: asked again, the answer is the same."""
+def test_making_way_is_final(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever becomes of the successor, the answer stays the same."""
     monkeypatch.setattr(succession, "_LOOK_INTERVAL", 0.0)
     leads = Succession(layout)
     assert not leads.must_leave()

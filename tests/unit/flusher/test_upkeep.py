@@ -174,8 +174,8 @@ def test_dropped_segments_are_in_the_ledger_before_they_are_unlinked(
     writer.abandon()
 
 
-def test_what_the_program_did_not_want_is_no_loss() -> None:
-    """Rules of the program's own making, and the loss of an earlier report, are not told of."""
+def test_events_that_the_program_ignored_are_no_loss() -> None:
+    """Neither events dropped by the program's rules nor lost loss reports are reported."""
     refused = {"before_send": 5, "ignored": 1, "sampled": 2, "flood": 9, "too large": 17, "disk full": 3}
     assert upkeep.losses({"spool full": 200, OWN_REPORT: 1, "nothing": 0}, refused) == {
         "spool full": 200,
@@ -189,13 +189,13 @@ def test_what_the_program_did_not_want_is_no_loss() -> None:
     ("told_at", "news"),
     [(0.0, 5), (NOW - 3600, 5), (NOW - 3599, 0), (NOW, 0), (NOW + 100, 5)],
 )
-def test_once_an_hour(told_at: float, news: int) -> None:
-    """Only what is new, and an hour after the last time; a time in the future holds nobody back."""
+def test_losses_are_reported_once_an_hour(told_at: float, news: int) -> None:
+    """Only new ones, an hour after the last report; a time in the future delays nothing."""
     found = upkeep.untold(Counter(a=7), Counter(a=2), told_at, NOW)
     assert sum(found.values()) == news
 
 
-def test_the_words() -> None:
+def test_report_of_losses_has_count_time_and_reasons() -> None:
     """How many, since when, and why, the most frequent reason first."""
     assert upkeep.sentence(Counter({"too large": 17, "spool full": 200}), 1_795_348_440.0) == (
         "217 events were lost since 2026-11-22 11:54 UTC: spool full 200, too large 17"
@@ -203,7 +203,7 @@ def test_the_words() -> None:
     assert upkeep.sentence(Counter({"too large": 1}), 0.0).startswith("1 event was lost since 1970")
 
 
-def test_the_tracker_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_are_one_event_at_the_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After losses one event reaches the tracker, however often the flusher looks; it counts like any event."""
     monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)
     monkeypatch.setattr(schedule, "LINGER_EMPTY", 0.3)
@@ -243,7 +243,7 @@ def test_the_tracker_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     "A flusher sends its own report of losses before it leaves",
     broken_by="its writer counts as alive as long as its process",
 )
-def test_a_flusher_leaves_behind_a_report_of_its_own(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flusher_sends_its_own_loss_report_before_it_leaves(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """It tells of losses in the very look after which it leaves: it leads once more, sends that, and then does leave.
     Its writer is not its process's for life.
     """

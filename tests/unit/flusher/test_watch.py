@@ -51,7 +51,7 @@ def kill(writer: Writer) -> None:
 
 
 def test_records_are_seen_as_they_come(writer: Writer) -> None:
-    """What was appended since the last look is there at the next one, and only once."""
+    """Records appended since the last look are seen at the next one, once."""
     watched = watch(writer)
     for expected in ([], [1], [1, 2]):
         look(watched, time.time())
@@ -60,7 +60,7 @@ def test_records_are_seen_as_they_come(writer: Writer) -> None:
     assert not watched.dead
 
 
-def test_settled_out_of_order(writer: Writer) -> None:
+def test_low_moves_over_a_gap_only_when_it_is_closed(writer: Writer) -> None:
     """`low` moves over a gap only when the gap is closed, and another flusher goes on from what is on disk."""
     for _ in range(4):
         writer.append(body(), None)
@@ -84,7 +84,7 @@ def test_a_backlog_takes_constant_memory(writer: Writer) -> None:
     assert watched.entry.seq == 3 * WINDOW
 
 
-def test_what_may_be_removed(writer: Writer) -> None:
+def test_only_settled_sealed_segments_may_be_removed(writer: Writer) -> None:
     """A living writer's sealed segments when they are settled, never the one it writes to."""
     for _ in range(5):
         writer.append(body("x" * 500_000), None)
@@ -162,14 +162,14 @@ def test_a_lost_record_is_counted(layout: Layout, writer: Writer) -> None:
     assert watched.entry.tally == {DELIVERED: 2, dropped("damaged"): 1}
 
 
-def test_a_lock_that_was_lost_is_no_death(writer: Writer) -> None:
+def test_living_process_that_dropped_its_lock_is_not_dead(writer: Writer) -> None:
     """A process that dropped its own lock, by archiving its spool say, and is alive is not dead."""
     writer.append(body(), None)
     writer.abandon()
     assert not watch(writer).dead
 
 
-def test_a_directory_that_is_gone(writer: Writer) -> None:
+def test_removed_directory_of_a_writer_raises_nothing(writer: Writer) -> None:
     """A writer whose directory was removed is gone, and asking about it raises nothing."""
     watched = watch(writer)
     writer.discard()

@@ -44,7 +44,7 @@ def fail(error: BaseException) -> None:
     raise error
 
 
-def test_what_leaves_a_block_is_reported_and_raised_on() -> None:
+def test_exception_of_a_block_is_reported_and_raised_on() -> None:
     """The same exception, and what comes after is not reached."""
     reports, error = Reports(), ValueError("x")
     with pytest.raises(ValueError, match="x") as raised, Catch(reports):
@@ -54,8 +54,8 @@ def test_what_leaves_a_block_is_reported_and_raised_on() -> None:
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
-def test_what_ends_on_purpose_is_not_reported(kind: type[BaseException]) -> None:
-    """It is no Exception, and none of anybody's errors."""
+def test_exceptions_that_are_no_errors_are_not_reported(kind: type[BaseException]) -> None:
+    """SystemExit and others that are no Exception."""
     reports = Reports()
     with pytest.raises(kind), Catch(reports):
         fail(kind())
@@ -97,7 +97,7 @@ def test_a_coroutine_function_is_decorated() -> None:
 
 
 def test_a_generator_is_decorated() -> None:
-    """What is sent, thrown and returned goes through."""
+    """Sent, thrown and returned values go through."""
     reports = Reports()
 
     @Catch(reports)
@@ -125,8 +125,8 @@ def test_a_generator_is_decorated() -> None:
     assert [type(error) for error in reports.seen] == [ValueError]
 
 
-def test_it_works_beneath_other_decorators() -> None:
-    """What makes a context manager of a generator relies on throw()."""
+def test_decorator_works_beneath_contextmanager() -> None:
+    """Which relies on throw()."""
     reports = Reports()
 
     @contextlib.contextmanager
@@ -143,7 +143,7 @@ def test_it_works_beneath_other_decorators() -> None:
 
 
 def test_an_async_generator_is_decorated() -> None:
-    """What is sent and thrown goes through, and closing it closes the one inside."""
+    """Sent and thrown values go through, and closing it closes the inner one."""
     reports, closed = Reports(), []
 
     @Catch(reports)
@@ -179,8 +179,8 @@ def test_an_async_generator_is_decorated() -> None:
     asyncio.run(use())
 
 
-def test_beneath_an_async_context_manager() -> None:
-    """It relies on athrow()."""
+def test_decorator_works_beneath_asynccontextmanager() -> None:
+    """Which relies on athrow()."""
     reports = Reports()
 
     @contextlib.asynccontextmanager
@@ -200,7 +200,7 @@ def test_beneath_an_async_context_manager() -> None:
     assert [type(error) for error in reports.seen] == [ValueError]
 
 
-def test_what_was_thrown_is_held_by_no_frame_of_the_decorator() -> None:
+def test_no_frame_of_the_decorator_keeps_the_thrown_exception() -> None:
     """Tracebacks lead to it: a cycle would keep all that was alive then."""
 
     @Catch(Reports())
@@ -224,8 +224,8 @@ def test_what_was_thrown_is_held_by_no_frame_of_the_decorator() -> None:
     assert asyncio.run(use())
 
 
-def test_what_stands_in_a_class_around_a_function_is_decorated() -> None:
-    """It stays what it is, abstract or not."""
+def test_classmethods_staticmethods_and_properties_are_decorated() -> None:
+    """The result has the same kind, and stays abstract if it was."""
     reports = Reports()
     catch = Catch(reports)
 
@@ -308,8 +308,8 @@ def passed_on(*arguments: Any) -> Any:
         coroutine(lambda amount: (yield from later(amount).__await__())),  # type: ignore[arg-type, return-value]
     ],
 )
-def test_whatever_gives_a_coroutine_is_decorated(function: Any) -> None:
-    """It is reported when it fails, not when it is called."""
+def test_callable_that_returns_a_coroutine_is_decorated(function: Any) -> None:
+    """A failure is reported when the coroutine fails, not at the call."""
     reports = Reports()
     arguments = () if getattr(function, "args", ()) else (0,)
     caught = Catch(reports)(function)(*arguments)
@@ -331,7 +331,7 @@ async def _awaited(given: Any) -> Any:
 
 
 @pytest.mark.parametrize("function", [numbers, functools.partial(numbers), Numbers().of, lambda last: numbers(last)])
-def test_whatever_gives_an_async_generator_is_decorated(function: Any) -> None:
+def test_callable_that_returns_an_async_generator_is_decorated(function: Any) -> None:
     """Through partials and methods, and from a plain function."""
     reports = Reports()
 
@@ -367,14 +367,14 @@ def test_a_plain_function_that_gives_a_generator_is_decorated() -> None:
     ("given", "told"),
     [(7, "a int"), (Later, "the class"), (functools.cached_property(later), "cached_property"), (None, "NoneType")],
 )
-def test_what_cannot_be_decorated_is_refused_at_once(given: Any, told: str) -> None:
+def test_class_cannot_be_decorated(given: Any, told: str) -> None:
     """A class would no longer be one."""
     with pytest.raises(TypeError, match=f"catch.. cannot decorate .*{told}"):
         Catch(Reports())(given)
 
 
-def test_anything_that_can_be_called_is_decorated() -> None:
-    """It need have neither code nor name."""
+def test_any_callable_is_decorated() -> None:
+    """Even without code or a name."""
     reports = Reports()
     assert Catch(reports)(functools.partial(divmod, 5))(2) == (2, 1)
     with pytest.raises(ZeroDivisionError):

@@ -79,8 +79,8 @@ def test_leaving_a_thread_by_system_exit_is_no_error(previous: list[Any]) -> Non
     assert len(previous) == 1
 
 
-def test_a_keyboard_interrupt_that_nobody_catches_is_reported() -> None:
-    """It has ended the program."""
+def test_uncaught_keyboard_interrupt_is_reported() -> None:
+    """It ended the program."""
     reports = Reports()
     excepthooks.install(reports)
     die(KeyboardInterrupt())
@@ -114,7 +114,7 @@ def test_an_error_of_the_report_does_not_reach_the_program(own_error: BaseExcept
     assert any("was not reported" in note for note in diagnostics.waiting())
 
 
-def test_uninstalling_puts_back_what_was_there(previous: list[Any]) -> None:
+def test_uninstalling_restores_the_previous_hooks(previous: list[Any]) -> None:
     """As if lastword had never been; twice is no error."""
     before = sys.excepthook, threading.excepthook
     excepthooks.install(Reports())
@@ -158,7 +158,7 @@ def test_installing_under_a_later_hook_reports_once(previous: list[Any]) -> None
     assert (len(first.seen), len(second.seen), len(later_calls), len(previous)) == (0, 1, 1, 1)
 
 
-def test_installing_after_somebody_threw_the_hook_away_hooks_in_again(previous: list[Any]) -> None:
+def test_installing_after_the_hook_was_removed_hooks_in_again(previous: list[Any]) -> None:
     """Tools that set ``sys.excepthook = sys.__excepthook__`` are not the end of reporting."""
     reports = Reports()
     excepthooks.install(Reports())
@@ -168,8 +168,8 @@ def test_installing_after_somebody_threw_the_hook_away_hooks_in_again(previous: 
     assert (len(reports.seen), len(previous)) == (1, 1)
 
 
-def test_an_error_of_the_previous_hook_is_the_programs(previous: list[Any]) -> None:
-    """It would have been raised without us too."""
+def test_error_of_the_previous_hook_reaches_the_program(previous: list[Any]) -> None:
+    """As it would without lastword."""
 
     def failing(*_: object) -> None:
         previous.append(1)

@@ -22,8 +22,8 @@ def place(calls: list[str]) -> SimpleNamespace:
     return SimpleNamespace(hook=lambda text: calls.append(f"program {text}"))
 
 
-def test_the_listener_is_told_before_the_previous_hook() -> None:
-    """And both once, however often it is installed."""
+def test_listener_is_called_before_the_previous_hook() -> None:
+    """Each once, however often the hook is installed."""
     calls: list[str] = []
     owner = place(calls)
     slot = HookSlot(owner, "hook")
@@ -46,8 +46,8 @@ def test_a_listener_that_fails_costs_the_program_nothing() -> None:
     diagnostics.forget()
 
 
-def test_under_a_later_hook_it_falls_silent_and_stays_in_the_chain() -> None:
-    """What is on top of ours cannot be taken away by us, and calls us."""
+def test_uninstalling_under_a_later_hook_leaves_a_silent_hook() -> None:
+    """A hook on top of ours cannot be removed by us, and calls ours."""
     calls: list[str] = []
     owner = place(calls)
     slot = HookSlot(owner, "hook")
@@ -94,7 +94,7 @@ def test_a_class_is_left_as_it_was(own: bool, monkeypatch: pytest.MonkeyPatch) -
     slot.uninstall()
 
 
-def test_a_hook_that_is_gone_is_put_there_again() -> None:
+def test_removed_hook_is_installed_again() -> None:
     """Somebody has set the place back to what it was."""
     calls: list[Any] = []
     owner = place([])

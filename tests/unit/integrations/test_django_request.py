@@ -45,7 +45,7 @@ def request(**changed: Any) -> Any:
     return SimpleNamespace(**{**given, **changed})
 
 
-def test_all_of_it_is_told() -> None:
+def test_all_parts_of_a_request_are_reported() -> None:
     """The two headers that WSGI names otherwise as well; a user without get_username by the username."""
     told = read_request(request())
     assert told.headers == {"Content-Type": "application/json", "Content-Length": "12", "X-Api-Version": "3"}

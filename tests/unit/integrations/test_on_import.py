@@ -31,15 +31,15 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     patching._waiting.pop(name, None)
 
 
-def test_one_that_is_there_is_told_at_once() -> None:
-    """With the module itself."""
+def test_imported_module_is_passed_at_once() -> None:
+    """As the module object."""
     told: list[ModuleType] = []
     when_imported("json", told.append)
     assert told == [sys.modules["json"]]
 
 
-def test_one_that_comes_later_is_told_then(module: str) -> None:
-    """Once, with all that is in it; its loader is its own, and nothing of ours stays behind."""
+def test_later_import_is_passed_once(module: str) -> None:
+    """Complete, with its own loader; nothing of lastword stays in it."""
     told: list[int] = []
     before = list(sys.meta_path)
     when_imported(module, lambda found: told.append(found.value))
@@ -52,8 +52,8 @@ def test_one_that_comes_later_is_told_then(module: str) -> None:
     assert told == [1]
 
 
-def test_an_import_that_fails_fails_as_ever(module: str, tmp_path: Path) -> None:
-    """The next try is told."""
+def test_failing_import_fails_as_ever(module: str, tmp_path: Path) -> None:
+    """The next import is passed on."""
     (tmp_path / f"{module}.py").write_text("raise ValueError('broken')\n")
     told: list[ModuleType] = []
     when_imported(module, told.append)
@@ -65,7 +65,7 @@ def test_an_import_that_fails_fails_as_ever(module: str, tmp_path: Path) -> None
     assert len(told) == 1
 
 
-def test_what_is_told_may_fail(module: str) -> None:
+def test_failing_callback_costs_the_import_nothing(module: str) -> None:
     """A framework of another version is imported as without us, and a note says so."""
     diagnostics.forget()
     when_imported(module, lambda found: found.nothing)

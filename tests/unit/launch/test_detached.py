@@ -11,12 +11,12 @@ import lastword
 from lastword.launch.detached import find_interpreter, import_arguments, kept_environment
 
 
-def test_the_interpreter_is_this_one() -> None:
+def test_helper_runs_on_the_programs_own_python() -> None:
     """In an ordinary program the flusher runs on the program's own Python."""
     assert find_interpreter() == sys.executable
 
 
-def test_an_embedding_program_is_no_interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_base_interpreter_is_used_under_uwsgi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Under uWSGI sys.executable is uwsgi: the base interpreter is taken, or the one beside the standard library."""
     uwsgi = tmp_path / "uwsgi"
     uwsgi.touch(mode=0o755)
@@ -33,8 +33,8 @@ def test_an_embedding_program_is_no_interpreter(monkeypatch: pytest.MonkeyPatch,
     assert find_interpreter() == str(python)
 
 
-def test_the_helper_is_told_of_lastword_first() -> None:
-    """Then of what it finds nowhere else."""
+def test_path_of_lastword_comes_first() -> None:
+    """Then paths of packages that the helper finds nowhere else."""
     own, *packages = import_arguments(sys.path)
     assert own == str(Path(lastword.__file__).parent.parent)
     assert any(one.startswith("requests=") for one in packages)

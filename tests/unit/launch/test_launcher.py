@@ -80,7 +80,7 @@ def in_threads(monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
 
 
 def test_one_start_at_a_time(layout: Layout, spawned: list[Layout]) -> None:
-    """After a start nobody starts another one until it can be said to have failed."""
+    """No other start until this one has certainly failed."""
     for _ in range(3):
         launcher().ensure_flusher(layout, BY_PROCESS)
     assert len(spawned) == 1
@@ -89,7 +89,7 @@ def test_one_start_at_a_time(layout: Layout, spawned: list[Layout]) -> None:
 
 @pytest.mark.parametrize("name", ["flusher_lock", "start_lock"])
 def test_no_start_while_one_leads_or_is_started(layout: Layout, spawned: list[Layout], name: str) -> None:
-    """Whoever finds a leader, or somebody who is starting one, does nothing."""
+    """A capture that finds a leader or a running start does nothing."""
     lock = LifetimeLock.acquire(getattr(layout, name))
     assert lock is not None
     launcher().ensure_flusher(layout, BY_PROCESS)
@@ -99,7 +99,7 @@ def test_no_start_while_one_leads_or_is_started(layout: Layout, spawned: list[La
     assert len(spawned) == 1
 
 
-def test_a_start_is_made_known_before_and_after(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_json_says_unfinished_during_a_start(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the helper is being started the state says so; a starter that is killed then leaves it so."""
     seen = []
 
@@ -136,7 +136,7 @@ def test_a_thread_waits_for_the_start_that_another_one_makes(layout: Layout, mon
     assert order == ["started", "returned"]
 
 
-def test_a_start_that_cannot_be_made_is_told_not_raised(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_start_is_noted_and_not_raised(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container that forbids processes costs one note, and the next try comes later, where threads may not run."""
 
     def forbidden(*_: object, **__: object) -> None:
@@ -171,9 +171,7 @@ def test_where_no_process_can_be_started_a_thread_sends_at_once(
     diagnostics.forget()
 
 
-def test_a_start_that_was_interrupted_is_none_that_cannot_be_made(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_start_does_not_count_as_failed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """A time limit or Ctrl-C that arrives meanwhile says nothing of the interpreter."""
 
     def interrupted(*_: object, **__: object) -> None:
@@ -185,10 +183,10 @@ def test_a_start_that_was_interrupted_is_none_that_cannot_be_made(
     assert start.load(layout).failures == 1
 
 
-def test_an_interpreter_that_has_not_led_yet_is_asked_whether_it_begins(
+def test_starter_waits_for_an_interpreter_that_has_not_led_yet(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And one that has failed or was changed since; one that is known costs a capture no waiting."""
+    """Or that failed or changed since; a known one costs a capture no waiting."""
     asked = []
     python = tmp_path / "python3"
     python.touch()
@@ -208,10 +206,10 @@ def test_an_interpreter_that_has_not_led_yet_is_asked_whether_it_begins(
     assert asked == [True, True, True, False, True]
 
 
-def test_during_a_pause_one_helper_is_started_that_waits(
+def test_one_waiting_helper_is_started_during_a_pause(
     layout: Layout, spawned: list[Layout], waits: list[float]
 ) -> None:
-    """However many capture something then; nobody counts on it in the next moment."""
+    """However many events are captured then."""
     until = time.time() + 10
     start.pause(layout, until, stopped_at=time.time())
     for _ in range(3):
@@ -225,7 +223,9 @@ def test_during_a_pause_one_helper_is_started_that_waits(
     assert start.load(layout).not_before == until
 
 
-def test_who_begins_after_a_stop_waits_for_no_pause(layout: Layout, spawned: list[Layout], waits: list[float]) -> None:
+def test_process_that_begins_after_a_stop_ignores_the_pause(
+    layout: Layout, spawned: list[Layout], waits: list[float]
+) -> None:
     """A service that is started again sends what it finds, whether or not one that waits is there still."""
     start.pause(layout, time.time() + 10, stopped_at=time.time() - 1)
     coming = LifetimeLock.acquire(layout.helper_lock)
@@ -239,7 +239,7 @@ def test_who_begins_after_a_stop_waits_for_no_pause(layout: Layout, spawned: lis
 def test_a_helper_that_died_is_followed_by_one_that_waits(
     layout: Layout, spawned: list[Layout], waits: list[float]
 ) -> None:
-    """Between two starts as well, so that nobody has to come back; but not before it could have locked its lock."""
+    """Also between two starts, but not before the helper could have taken its lock."""
     now = time.time()
     for failures, ago, starts in ((1, 0.1, 0), (1, 0.7, 1), (2, 1.5, 1), (2, 0.2, 0)):
         not_before = now - ago + 2.0 ** (failures - 1)
@@ -250,7 +250,9 @@ def test_a_helper_that_died_is_followed_by_one_that_waits(
         assert (len(spawned), waits) == (starts, [not_before] * starts)
 
 
-def test_a_start_on_a_full_disk(layout: Layout, spawned: list[Layout], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flusher_is_started_on_a_full_disk(
+    layout: Layout, spawned: list[Layout], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only a flusher makes room: it is started although that cannot be written down, but not at every capture."""
 
     def no_room(*_: object) -> None:
@@ -269,7 +271,7 @@ def test_a_start_on_a_full_disk(layout: Layout, spawned: list[Layout], monkeypat
 
 
 @promise(Section.FLUSHER_MODES, "After three failed starts a thread sends", broken_by="no fallback; fallback always")
-def test_after_three_starts_that_came_to_nothing_a_thread_sends(layout: Layout, spawned: list[Layout]) -> None:
+def test_thread_sends_after_three_failed_starts(layout: Layout, spawned: list[Layout]) -> None:
     """Where processes start and never come to lead, the fourth try is a thread of our own, said once."""
     diagnostics.forget()
     led = Led()
@@ -284,7 +286,7 @@ def test_after_three_starts_that_came_to_nothing_a_thread_sends(layout: Layout, 
     diagnostics.forget()
 
 
-def test_where_no_thread_may_run_processes_are_tried_on(
+def test_process_is_tried_again_where_no_thread_may_run(
     layout: Layout, spawned: list[Layout], in_threads: list[Layout]
 ) -> None:
     """An explicit choice of processes, or a place where threads do not run: another start, and no thread."""
@@ -318,8 +320,8 @@ def test_a_start_that_is_only_slow_is_waited_for_but_not_for_ever(
     assert len(spawned) == processes + 1
 
 
-def test_what_stands_in_the_place_of_the_helpers_lock_stops_no_start(layout: Layout, spawned: list[Layout]) -> None:
-    """Then a start that is slow counts as failed, as it did before there was such a lock."""
+def test_foreign_file_in_place_of_helper_lock_stops_no_start(layout: Layout, spawned: list[Layout]) -> None:
+    """A slow start then counts as failed."""
     os.mkdir(layout.helper_lock)
     start.store(layout, StartState(1, time.time() - 1.0))
     assert launcher().ensure_flusher(layout, BY_PROCESS)
@@ -327,10 +329,10 @@ def test_what_stands_in_the_place_of_the_helpers_lock_stops_no_start(layout: Lay
 
 
 @pytest.mark.parametrize("mode", [Mode.EXTERNAL, Mode.IN_FLUSH, Mode.HOLD])
-def test_where_somebody_else_sees_to_it_nothing_is_started(
+def test_nothing_is_started_in_external_flush_and_hold_modes(
     layout: Layout, spawned: list[Layout], in_threads: list[Layout], mode: Mode
 ) -> None:
-    """All that is asked is whether somebody leads."""
+    """The answer says only whether a flusher leads."""
     starter = launcher()
     assert not starter.ensure_flusher(layout, Choice(mode, mode))
     leads = LifetimeLock.acquire(layout.flusher_lock)
@@ -344,7 +346,7 @@ def test_where_somebody_else_sees_to_it_nothing_is_started(
 def test_an_older_flusher_is_followed_by_one_of_our_version(
     layout: Layout, spawned: list[Layout], monkeypatch: pytest.MonkeyPatch, version: str, starts: int
 ) -> None:
-    """A process of a newer version starts its own flusher once, and only if nobody waits for the lead already."""
+    """Started once by a process of a newer version, and only if no flusher waits for the lead already."""
     leads = LifetimeLock.acquire(layout.flusher_lock)
     assert leads is not None
     with monkeypatch.context() as patch:
@@ -375,7 +377,7 @@ def test_an_older_flusher_is_followed_by_one_of_our_version(
 def test_versions_are_compared_by_their_numbers(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, theirs: str, ours: str, outdated: bool
 ) -> None:
-    """As people read them; and whoever has not said which it is, is left alone."""
+    """A leader that has not announced its version is left alone."""
     assert not leader.is_outdated(layout)
     monkeypatch.setattr(leader, "__version__", theirs)
     leader.announce(layout)

@@ -31,7 +31,7 @@ def test_an_ordinary_program_is_served_by_a_process(asked: str) -> None:
     "seen", [ORDINARY, Circumstances(is_frozen=True), Circumstances(stops_between_calls=True, has_interpreter=False)]
 )
 def test_an_explicit_choice_is_obeyed(asked: str, seen: Circumstances) -> None:
-    """Whatever we would have chosen, and without another way behind it."""
+    """Without another way behind it."""
     choice = choose(asked, seen)
     assert (choice.mode, choice.if_starts_fail, choice.remark) == (Mode(asked), Mode(asked), "")
 
@@ -49,7 +49,7 @@ def test_where_no_python_can_be_started_a_thread_sends(seen: Circumstances) -> N
     assert (choice.mode, choice.remark) == (Mode.THREAD, "")
 
 
-def test_starts_that_fail_lead_to_a_thread_only_where_threads_run_and_nothing_was_asked_for() -> None:
+def test_failed_starts_lead_to_a_thread_only_in_auto_mode_with_threads() -> None:
     """`auto` has another way behind it."""
     assert choose("auto", ORDINARY).if_starts_fail is Mode.THREAD
     assert choose("auto", Circumstances(threads_run=False)).if_starts_fail is Mode.PROCESS
@@ -60,8 +60,8 @@ def test_starts_that_fail_lead_to_a_thread_only_where_threads_run_and_nothing_wa
     ("asked", "frozen"),
     [("thread", False), ("auto", True)],
 )
-def test_where_threads_do_not_run_events_are_held_and_it_is_said(asked: str, frozen: bool) -> None:
-    """A thread that stands still would hold the leader's lock, and nobody would send. Not even when asked for."""
+def test_events_are_held_with_a_note_where_threads_do_not_run(asked: str, frozen: bool) -> None:
+    """Even if a thread was asked for: it would hold the leader's lock without sending."""
     choice = choose(asked, Circumstances(threads_run=False, is_frozen=frozen))
     assert choice.mode is Mode.HOLD
     assert "--enable-threads" in choice.remark
@@ -73,7 +73,7 @@ def test_a_process_needs_no_threads_of_the_program() -> None:
     assert choose("auto", Circumstances(threads_run=False)).mode is Mode.PROCESS
 
 
-def test_where_everything_stops_between_calls_only_flush_sends() -> None:
+def test_only_flush_sends_in_functions_as_a_service() -> None:
     """A process or thread would be stopped in the middle of a request, and go on at another call or never."""
     assert choose("auto", Circumstances(stops_between_calls=True)).mode is Mode.IN_FLUSH
 

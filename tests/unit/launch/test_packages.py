@@ -143,8 +143,8 @@ def a_fifo(place: Path) -> None:
         *(open_to_all, open_to_all_but_sticky, package_open_to_all, module_open_to_all, lead_to_a_place_open_to_all),
     ],
 )
-def test_what_does_not_count(plant: Callable[[Path], None], tmp_path: Path) -> None:
-    """It is passed over, and the next place that has the package is taken."""
+def test_incomplete_or_unsafe_installations_are_passed_over(plant: Callable[[Path], None], tmp_path: Path) -> None:
+    """The next place that has the package is used."""
     script, installed = tmp_path / "script", install(tmp_path / "installed", "requests", "urllib3")
     script.mkdir()
     plant(script)
@@ -154,7 +154,7 @@ def test_what_does_not_count(plant: Callable[[Path], None], tmp_path: Path) -> N
 
 @needs.capability(os.geteuid() == 0, "root")
 @pytest.mark.parametrize("whose", ["", "requests", "requests/__init__.py"])
-def test_what_belongs_to_another_user(whose: str, tmp_path: Path) -> None:
+def test_root_uses_no_packages_of_another_user(whose: str, tmp_path: Path) -> None:
     """Root takes nothing from the directory that a user had it look into, unless lastword itself is that user's."""
     place, own = Path(install(tmp_path / "place", "requests")), tmp_path / "own"
     os.chown(place / whose, NOBODY, NOBODY)
@@ -164,7 +164,7 @@ def test_what_belongs_to_another_user(whose: str, tmp_path: Path) -> None:
     assert places(str(place), own=own) == {"requests": str(place)}
 
 
-def test_the_place_of_lastword_itself_counts_whoever_may_write_there(tmp_path: Path) -> None:
+def test_lastwords_own_directory_counts_with_any_mode(tmp_path: Path) -> None:
     """A file system that knows no modes has everything open to all. Installed it has to be all the same."""
     place = tmp_path / "place"
     open_to_all(place)
@@ -175,8 +175,8 @@ def test_the_place_of_lastword_itself_counts_whoever_may_write_there(tmp_path: P
     assert places(str(place), own=place) == {}
 
 
-def test_where_the_program_happens_to_be_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor what is no place at all."""
+def test_working_directory_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do entries that are no directories."""
     monkeypatch.chdir(install(tmp_path / "lib", "requests"))
     monkeypatch.syspath_prepend("")
     switch = Switch()

@@ -61,7 +61,7 @@ def test_one_thread_for_a_spool_in_a_context_of_its_own(layout: Layout, tmp_path
     assert not (starter.runs(layout) or starter.runs(other))
 
 
-def test_who_counts_on_a_thread_that_is_about_to_leave_is_not_let_down(layout: Layout) -> None:
+def test_capture_that_finds_a_leaving_thread_keeps_it(layout: Layout) -> None:
     """A capture that finds the thread there, between its last look and its end, has it look once more."""
     leading = Leading()
     starter = ThreadStarter(leading.load)
@@ -74,7 +74,7 @@ def test_who_counts_on_a_thread_that_is_about_to_leave_is_not_let_down(layout: L
 
 
 def test_a_thread_that_left_can_be_followed_by_another(layout: Layout) -> None:
-    """Nobody counted on it, so it went; the next one who has something to say begins again."""
+    """It left when no capture needed it; the next capture starts another."""
     leading = Leading()
     leading.may_go.set()
     starter = ThreadStarter(leading.load)
@@ -89,7 +89,7 @@ def test_a_thread_that_left_can_be_followed_by_another(layout: Layout) -> None:
     "A forked child starts its own flusher thread, and a fork waits for running imports",
     broken_by="key without pid; no guard",
 )
-def test_after_a_fork_the_child_begins_its_own(layout: Layout) -> None:
+def test_forked_child_starts_its_own_thread(layout: Layout) -> None:
     """A fork takes no thread along, whatever the parent's memory says; and the parent's end is not the child's."""
     leading = Leading()
     starter = ThreadStarter(leading.load)
@@ -110,7 +110,7 @@ def test_after_a_fork_the_child_begins_its_own(layout: Layout) -> None:
 
 
 @promise(Section.FLUSHER_MODES, "A forked child starts its own flusher thread, and a fork waits for running imports")
-def test_a_fork_waits_until_nothing_is_being_imported(layout: Layout) -> None:
+def test_fork_waits_for_running_imports(layout: Layout) -> None:
     """A child forked in the midst of an import finds that module's lock held for ever."""
     importing, go_on, forked = threading.Event(), threading.Event(), threading.Event()
 
@@ -137,8 +137,8 @@ def test_a_fork_waits_until_nothing_is_being_imported(layout: Layout) -> None:
     assert forked.is_set()
 
 
-def test_under_gevent_the_thread_is_a_native_one(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What gevent has put in the place of `_thread`'s functions would make a greenlet of it."""
+def test_thread_is_native_under_gevent(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The functions of `_thread` that gevent replaced would make a greenlet."""
     asked = []
 
     def get_original(module: str, name: str) -> object:
@@ -155,7 +155,7 @@ def test_under_gevent_the_thread_is_a_native_one(layout: Layout, monkeypatch: py
     assert ("_thread", "start_new_thread") in asked
 
 
-def test_what_cannot_be_imported_is_told_and_not_tried_at_every_capture(layout: Layout) -> None:
+def test_failed_import_is_noted_and_not_repeated_at_every_capture(layout: Layout) -> None:
     """A program without requests goes on, keeps its events, and hears of it."""
     loads = []
 
@@ -195,8 +195,8 @@ def test_a_flusher_that_breaks_down_goes_on_after_the_pause(layout: Layout) -> N
     assert 0 < began[0] < began[1] < time.time()
 
 
-def test_a_small_stack_of_the_programs_is_not_the_threads(layout: Layout) -> None:
-    """And stays what the program has set; so does what another thread sets in that very moment."""
+def test_thread_has_its_own_stack_size(layout: Layout) -> None:
+    """The program's setting stays, also one made by another thread at the same moment."""
     sizes = []
 
     def start(other: int = 1 << 20) -> None:

@@ -61,7 +61,7 @@ def in_new_context(run: Callable[[], Any]) -> Any:
 class TestFiles:
     """They are read at the capture."""
 
-    def test_they_are_as_they_were_then(self, tmp_path: Path) -> None:
+    def test_files_are_read_at_the_capture(self, tmp_path: Path) -> None:
         """Given as a text or a path, under their name or another one, each time anew."""
         path = tmp_path / "shop.log"
         path.write_bytes(b"before")
@@ -84,7 +84,7 @@ class TestFiles:
         monkeypatch.chdir("/")
         assert copies() == [("a", b"here")]
 
-    def test_what_is_no_regular_file_is_told_and_not_waited_for(self, tmp_path: Path) -> None:
+    def test_only_regular_files_are_read(self, tmp_path: Path) -> None:
         """A directory, a pipe without another end, a device, a name that cannot be one."""
         os.mkfifo(tmp_path / "pipe")
         for path in (tmp_path, tmp_path / "pipe", "/dev/zero", "nul\0", tmp_path / "missing"):
@@ -93,7 +93,7 @@ class TestFiles:
         (told,) = diagnostics.waiting()
         assert "missing: it could not be read" in told
 
-    def test_whoever_waits_to_write_into_a_pipe_waits_on(self, tmp_path: Path) -> None:
+    def test_writer_that_waits_for_a_pipe_is_not_woken(self, tmp_path: Path) -> None:
         """Opening it would let them write, and then break their pipe."""
         os.mkfifo(tmp_path / "pipe")
         opened = threading.Event()
@@ -114,7 +114,7 @@ class TestFiles:
             writer.join(30)
             os.close(reading)
 
-    def test_one_that_may_not_be_read_is_told(self) -> None:
+    def test_unreadable_file_is_named(self) -> None:
         """As one that is not there."""
         with open_ground() as ground:
             (ground / "secret").touch(mode=0)
@@ -129,7 +129,7 @@ class TestFiles:
                 capture()
 
     def test_a_full_descriptor_table_costs_no_event(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The file is told of."""
+        """The file is named."""
         (tmp_path / "a").write_bytes(b"a")
         add_attachment(tmp_path / "a")
         with monkeypatch.context() as patch:
@@ -175,8 +175,8 @@ class TestData:
         assert sum(len(one.content or "") for one in kept) <= MAX_RECORD
 
     @pytest.mark.parametrize("odd", [7, [1], object(), {"a": 1}, memoryview(b"abcd")[::2]])
-    def test_nothing_that_is_given_raises(self, odd: Any) -> None:
-        """What is neither a text nor bytes is not attached, and that is noted; nor is nothing, or two at once."""
+    def test_no_argument_raises(self, odd: Any) -> None:
+        """Wrong types, nothing, or two contents at once are not attached, and that is noted."""
         before = attachments()
         add_attachment(data=odd)
         add_attachment(odd)
@@ -196,7 +196,7 @@ class TestRoom:
 
     @pytest.mark.parametrize("most", [8_000, 60_000, 300_000, MAX_RECORD])
     def test_an_event_with_its_attachments_fits_into_a_record(self, tmp_path: Path, most: int) -> None:
-        """What does not fit is named with its size, and what comes behind it may still fit."""
+        """Attachments that do not fit are named with their size; later ones may still fit."""
         (tmp_path / "huge").write_bytes(b"h" * MAX_RECORD)
         (tmp_path / "large").write_bytes(b"l" * (most // 3))
         for name in ("huge", "large", "large", "large"):
@@ -211,7 +211,7 @@ class TestRoom:
         if most == MAX_RECORD:
             assert [one["left_out"] is None for one in others] == [True, True, False]
 
-    def test_where_there_is_no_room_even_for_a_word_the_event_says_nothing(self) -> None:
+    def test_event_without_room_for_a_note_is_kept(self) -> None:
         """An event that fills its record is not to be refused for what it cannot take along."""
         add_attachment(data=b"", name="n" * 200)
         event = exception_event()
@@ -220,13 +220,13 @@ class TestRoom:
         (told,) = diagnostics.waiting()
         assert told.startswith("an event went without an attachment: nnn")
 
-    def test_no_more_than_ten(self) -> None:
+    def test_at_most_ten_attachments(self) -> None:
         """Later ones take no one's place, and that is noted."""
         for number in range(MAX_ATTACHMENTS + 2):
             add_attachment(data=b"", name=str(number))
         assert [name for name, _ in copies()] == [str(number) for number in range(MAX_ATTACHMENTS)]
 
-    def test_names_alone_are_bounded(self) -> None:
+    def test_names_of_unreadable_files_are_bounded(self) -> None:
         """Ten that cannot be read, with the longest names."""
         for _ in range(MAX_ATTACHMENTS):
             add_attachment("/" + "\U0001f4a5" * 1000, name="\U0001f4a5" * 1000, content_type="\U0001f4a5" * 1000)
@@ -254,8 +254,8 @@ class TestContexts:
         both = [("outer", b""), ("inner", b"")]
         assert [*seen, copies()] == [both, [], both, [("outer", b"")]]
 
-    def test_a_forked_child_starts_with_what_its_parent_attached(self) -> None:
-        """And keeps its own to itself."""
+    def test_forked_child_starts_with_its_parents_attachments(self) -> None:
+        """Its own do not reach the parent."""
         add_attachment(data=b"p", name="parent")
         reading, writing = os.pipe()
         pid = os.fork()
@@ -279,7 +279,7 @@ class TestLeftToTheFlusher:
         assert len(to_json(event)) <= most
         return event["attachments"]
 
-    def test_what_is_no_file_is_passed_over(self, tmp_path: Path) -> None:
+    def test_paths_that_are_no_files_are_passed_over(self, tmp_path: Path) -> None:
         """Without a word, as that package does."""
         os.mkfifo(tmp_path / "pipe")
         assert self.attached(tmp_path / "missing", tmp_path, tmp_path / "pipe", b"nul\0") == []
@@ -300,7 +300,7 @@ class TestLeftToTheFlusher:
         }
         assert (small["file"], content_of(small)) == (None, b"y")
 
-    def test_a_file_that_nobody_would_take_is_said_to_be_left_out(self, tmp_path: Path) -> None:
+    def test_file_that_is_too_large_for_any_tracker_is_named(self, tmp_path: Path) -> None:
         """Without reading it."""
         with (tmp_path / "huge").open("wb") as file:
             file.truncate(MAX_FILE + 1)
@@ -308,7 +308,7 @@ class TestLeftToTheFlusher:
         assert (huge["size"], huge["content"], huge["file"]) == (MAX_FILE + 1, None, None)
         assert huge["left_out"]
 
-    def test_all_together_keep_to_the_room(self, tmp_path: Path) -> None:
+    def test_all_files_together_are_bounded(self, tmp_path: Path) -> None:
         """As they stand in the record; beside what the event had already."""
         for number in range(10):
             (tmp_path / f"{number}").write_bytes(b"x" * 20_000)
@@ -320,8 +320,8 @@ class TestLeftToTheFlusher:
         assert len(found) == 10
 
 
-def test_no_defect_of_ours_costs_an_event() -> None:
-    """It goes without its attachments then, and that is noted."""
+def test_defect_in_attachments_costs_no_event() -> None:
+    """The event goes without its attachments, and a note says so."""
     event = exception_event()
     attach(event, [Wanted("a", content=object())], MAX_RECORD)  # type: ignore[arg-type]
     assert event["attachments"] == []

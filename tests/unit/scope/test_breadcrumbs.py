@@ -37,8 +37,8 @@ def messages() -> list[str]:
     return [crumb["message"] for crumb in current()]
 
 
-def test_a_breadcrumb_is_what_was_said_and_when() -> None:
-    """All that can be said, and the least."""
+def test_breadcrumb_has_its_fields_and_time() -> None:
+    """With all fields, and with the fewest."""
     before = time.time()
     trail = trail_after(
         lambda: add_breadcrumb(
@@ -89,7 +89,7 @@ def test_a_breadcrumb_that_cannot_be_read_costs_no_other() -> None:
     assert [crumb["message"] for crumb in trail] == ["a"]
 
 
-def test_what_is_read_is_a_copy(settings: CaptureSettings) -> None:
+def test_breadcrumbs_of_an_event_are_a_copy(settings: CaptureSettings) -> None:
     """A hook that changes the breadcrumbs of one event changes no other's."""
 
     def spoil(event: Event) -> Event:
@@ -115,8 +115,8 @@ def test_what_is_read_is_a_copy(settings: CaptureSettings) -> None:
         lambda event: event["breadcrumbs"].clear() or event,
     ],
 )
-def test_a_hook_may_take_them_away(remove: Callable[[Any], Any], settings: CaptureSettings) -> None:
-    """In any of the ways in which a hook takes something away."""
+def test_hook_may_remove_breadcrumbs(remove: Callable[[Any], Any], settings: CaptureSettings) -> None:
+    """In each of the ways in which a hook removes something."""
 
     def run() -> Event:
         add_breadcrumb("a")
@@ -127,7 +127,7 @@ def test_a_hook_may_take_them_away(remove: Callable[[Any], Any], settings: Captu
     assert kept["breadcrumbs"] == []
 
 
-def test_tasks_do_not_see_each_others() -> None:
+def test_tasks_do_not_see_each_others_breadcrumbs() -> None:
     """Each starts with those of its creator."""
 
     async def request(name: str) -> list[str]:
@@ -145,8 +145,8 @@ def test_tasks_do_not_see_each_others() -> None:
     assert results == [["before", f"{name}0", f"{name}1", f"{name}2"] for name in "abc"]
 
 
-def test_threads_in_copied_contexts_do_not_see_each_others() -> None:
-    """They add to what they share at the same time, with the trail full."""
+def test_threads_in_copied_contexts_do_not_share_breadcrumbs() -> None:
+    """They add to a shared full trail at the same time."""
 
     def work(name: int) -> None:
         for number in range(MAX_BREADCRUMBS // 2):

@@ -64,7 +64,7 @@ def test_nothing_is_set_at_first() -> None:
     assert in_new_context(current) == (None, {}, {}, {}, [], None)
 
 
-def test_events_carry_what_was_said(settings: CaptureSettings) -> None:
+def test_events_carry_user_tags_and_context(settings: CaptureSettings) -> None:
     """As it is at the moment of the capture."""
 
     def run() -> Any:
@@ -113,12 +113,12 @@ def test_a_later_change_of_the_callers_object_does_not_show() -> None:
         ({"a": {"b": {"c": {}, "d": 1}}}, {"a": {"b": {"c": "(left out)", "d": 1}}}),
     ],
 )
-def test_what_is_kept_of_a_user_is_json(user: Any, kept: Any) -> None:
+def test_user_is_kept_as_json(user: Any, kept: Any) -> None:
     """A mapping by its items, anything else as an id; objects as their text."""
     assert user_after(user) == kept
 
 
-def test_a_user_that_cannot_be_read_is_none_rather_than_the_one_before() -> None:
+def test_unreadable_user_becomes_none() -> None:
     """The previous user would be the wrong one."""
 
     class Broken(Mapping[str, Any]):
@@ -140,7 +140,7 @@ def test_a_user_that_cannot_be_read_is_none_rather_than_the_one_before() -> None
 
 
 def test_values_that_cannot_be_shown_are_named_by_their_class() -> None:
-    """One bad value does not cost the others."""
+    """One bad value does not affect the others."""
 
     class Unprintable:
         def __str__(self) -> str:
@@ -180,8 +180,8 @@ def test_none_removes_a_tag() -> None:
 class TestExtraAndContexts:
     """Values of any kind, by themselves and in groups."""
 
-    def test_none_forgets(self) -> None:
-        """Each of them, and what is not there."""
+    def test_none_removes_each_setting(self) -> None:
+        """Also one that was never set."""
 
         def run() -> Any:
             set_extra("order", 17)
@@ -213,7 +213,7 @@ class TestExtraAndContexts:
         said = in_new_context(run)
         assert said.extra == {"order": {"id": 17, "items": [1]}} == said.contexts
 
-    def test_all_together_they_are_bounded(self) -> None:
+    def test_extra_and_contexts_are_bounded_in_total(self) -> None:
         """The ones that come too late are left out, and that is noted."""
 
         def run() -> Any:
@@ -248,8 +248,8 @@ class TestExtraAndContexts:
 class TestLevel:
     """``set_level`` is for events whose capture names no level."""
 
-    def test_for_what_names_none(self, settings: CaptureSettings) -> None:
-        """Handled exceptions and messages; an exception that nobody caught stays fatal."""
+    def test_level_holds_for_events_that_name_none(self, settings: CaptureSettings) -> None:
+        """Handled exceptions and messages; an uncaught exception stays fatal."""
 
         def levels() -> list[str]:
             handled = exception_event(ValueError(), handled=True, mechanism="test", settings=settings)
@@ -265,8 +265,8 @@ class TestLevel:
 
         assert in_new_context(run) == (["error", "fatal", "info", "debug"], ["warning", "fatal", "warning", "debug"])
 
-    def test_no_level_of_nobodys(self, caplog: pytest.LogCaptureFixture) -> None:
-        """What no tracker knows changes nothing, and is noted."""
+    def test_unknown_level_changes_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        """And is noted."""
 
         def run() -> Any:
             level: Any = "catastrophe"
@@ -277,7 +277,7 @@ class TestLevel:
         assert in_new_context(run) == "warning"
         assert caplog.messages == ["the level was not set: it is none of fatal, error, warning, info, debug"]
 
-    def test_what_only_equals_a_level_is_kept_as_the_level(self) -> None:
+    def test_object_equal_to_a_level_is_kept_as_the_level(self) -> None:
         """An object that says it is one is not kept itself."""
 
         class Level(str):
@@ -300,7 +300,7 @@ class TestNewScope:
     """What is set inside is forgotten behind it."""
 
     @promise(Section.CONTEXT, "What a scope set is forgotten after it", broken_by="the scope not reset")
-    def test_everything_is_as_it_was(self) -> None:
+    def test_scope_restores_everything(self) -> None:
         """Breadcrumbs too; and inside everything from outside is there."""
 
         def run() -> Any:
@@ -334,8 +334,8 @@ class TestNewScope:
         "A scope that is left in another context changes nothing there",
         broken_by="the previous values set, wherever it is left",
     )
-    def test_left_in_another_context_it_carries_nothing_over(self) -> None:
-        """What was set where it was entered is nothing to where it is left."""
+    def test_scope_left_in_another_context_changes_nothing_there(self) -> None:
+        """The values of the context where it was entered do not appear there."""
         scope = new_scope()
 
         def enter() -> None:
@@ -350,8 +350,8 @@ class TestNewScope:
         in_new_context(enter)
         assert in_new_context(leave) == {"id": "bob"}
 
-    def test_it_does_not_stand_in_the_traceback(self) -> None:
-        """Of what is raised inside; the frames of an event are the program's."""
+    def test_scope_is_not_in_the_traceback(self) -> None:
+        """The frames of an event are the program's."""
         try:
             with new_scope():
                 raise KeyError
@@ -360,7 +360,7 @@ class TestNewScope:
             assert error.__traceback__.tb_next is None
 
 
-def test_they_work_before_init_and_have_what_waits_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_calls_work_before_init_and_log_waiting_notes(caplog: pytest.LogCaptureFixture) -> None:
     """Once, as each call that the user makes on purpose; but a breadcrumb may come from a logging handler."""
     diagnostics.note("disk", "full")
     in_new_context(lambda: add_breadcrumb("hello"))

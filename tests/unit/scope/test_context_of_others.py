@@ -41,7 +41,7 @@ def test_threads_do_not_see_each_others_user() -> None:
     assert seen == {f"user{number}": {"id": f"user{number}"} for number in range(4)}
 
 
-def test_tasks_start_with_the_context_of_their_creator_and_keep_changes_to_themselves() -> None:
+def test_tasks_start_with_their_creators_context_and_change_only_theirs() -> None:
     """As context variables do."""
 
     async def request(name: str) -> Any:
@@ -64,7 +64,7 @@ def test_tasks_start_with_the_context_of_their_creator_and_keep_changes_to_thems
     ]
 
 
-def test_threads_start_with_nothing_unless_they_run_in_a_copied_context() -> None:
+def test_threads_start_empty_unless_in_a_copied_context() -> None:
     """As context variables do, in a process that does not have its threads inherit."""
 
     def main() -> Any:
@@ -99,8 +99,8 @@ def test_a_plain_thread_starts_with_nothing() -> None:
     assert in_new_context(main) == [None]
 
 
-def test_a_forked_child_starts_with_what_its_parent_set_and_keeps_its_own_to_itself() -> None:
-    """And nothing of the child's is the parent's."""
+def test_forked_child_starts_with_its_parents_context() -> None:
+    """What the child sets does not reach the parent."""
 
     def main() -> Any:
         set_user("parent")
@@ -126,8 +126,8 @@ def test_a_forked_child_starts_with_what_its_parent_set_and_keeps_its_own_to_its
 
 @needs.capability(sys.implementation.name == "cpython", "gevent")
 @needs.installed("gevent")
-def test_greenlets_have_their_own() -> None:
-    """They start with nothing, as threads do, or with a copy, as tasks do: that is for gevent to say."""
+def test_greenlets_have_their_own_context() -> None:
+    """They start empty as threads do, or with a copy as tasks do: gevent decides."""
     gevent = importlib.import_module("gevent")  # it has no types
 
     def request(name: str) -> Any:

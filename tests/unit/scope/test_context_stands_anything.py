@@ -87,8 +87,8 @@ ODD = st.recursive(
 
 @given(calls=st.lists(st.tuples(st.sampled_from(CALLS), ODD), max_size=6))
 @hypothesis_settings(deadline=None, max_examples=30)
-def test_whatever_is_given_nothing_is_raised_and_the_event_is_json(calls: Any) -> None:
-    """And small, and the same once it has been on disk."""
+def test_any_argument_gives_a_json_event_and_raises_nothing(calls: Any) -> None:
+    """The event is small, and the same once it has been on disk."""
 
     def run() -> Any:
         for call, value in calls:
@@ -103,8 +103,8 @@ def test_whatever_is_given_nothing_is_raised_and_the_event_is_json(calls: Any) -
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_what_is_endless_is_cut(call: Callable[[Any], None]) -> None:
-    """In time and in size."""
+def test_endless_values_are_cut(call: Callable[[Any], None]) -> None:
+    """After a limited time, at a limited size."""
     endless: list[Any] = []
     endless.append(endless)
     for value in (endless, "\U0001f4a5" * 1_000_000, {"x": [["y" * 50] * 5000] * 5000}):
@@ -121,7 +121,7 @@ def test_what_is_endless_is_cut(call: Callable[[Any], None]) -> None:
     "An event with context of the largest size fits into a record",
     broken_by="breadcrumbs without a total bound",
 )
-def test_with_all_of_it_at_its_largest_an_event_fits_into_a_record(settings: CaptureSettings) -> None:
+def test_event_with_the_largest_context_fits_into_a_record(settings: CaptureSettings) -> None:
     """Beside stacks and variables that take all of their room."""
     text = "\U0001f4a5" * 2000
 

@@ -133,7 +133,7 @@ def test_a_closed_scope_is_forgotten(way: Callable[[], None]) -> None:
     assert seen() == ({"id": "consumer"}, {"work": "consumer", "later": "yes"}, ["consumer", "later"], 1)
 
 
-def test_an_async_generator_that_its_consumer_abandons() -> None:
+def test_scope_in_an_abandoned_async_generator_no_longer_counts() -> None:
     async def rows() -> AsyncGenerator[int, None]:
         with work("the generator's"):
             for number in range(3):
@@ -158,7 +158,7 @@ def test_an_async_generator_that_its_consumer_abandons() -> None:
 
 @pytest.mark.usefixtures("consumer")
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_of_several_the_innermost_that_is_open_counts(order: tuple[int, ...]) -> None:
+def test_innermost_open_scope_counts(order: tuple[int, ...]) -> None:
     scopes = [new_scope() for _ in order]
     for number, scope in enumerate(scopes):
         scope.__enter__()
@@ -173,7 +173,7 @@ def test_of_several_the_innermost_that_is_open_counts(order: tuple[int, ...]) ->
 
 
 @pytest.mark.usefixtures("consumer")
-def test_a_copied_context_in_which_it_was_entered() -> None:
+def test_scope_entered_in_a_copied_context_no_longer_counts() -> None:
     context = copy_context()
     scope = new_scope()
     context.run(scope.__enter__)
@@ -184,7 +184,7 @@ def test_a_copied_context_in_which_it_was_entered() -> None:
 
 
 @pytest.mark.usefixtures("consumer")
-def test_a_context_that_the_consumer_of_a_generator_has_copied() -> None:
+def test_closed_scope_does_not_count_in_a_context_the_consumer_copied() -> None:
     """Such as that of a task which the consumer has started meanwhile."""
     generator = plain("the generator's")
     next(generator)
@@ -199,8 +199,8 @@ def test_a_context_that_the_consumer_of_a_generator_has_copied() -> None:
     "A task that was started in a scope keeps that scope's values",
     broken_by="marked also where it is closed in order",
 )
-def test_a_task_keeps_what_was_set_where_it_was_started() -> None:
-    """It is work that was begun inside, and may well fail after it."""
+def test_task_keeps_the_scope_in_which_it_was_started() -> None:
+    """Its work was begun inside, and may fail after the scope is closed."""
 
     async def audit(over: asyncio.Event) -> Any:
         await over.wait()
@@ -225,7 +225,7 @@ def test_a_task_keeps_what_was_set_where_it_was_started() -> None:
 
 
 @pytest.mark.usefixtures("consumer")
-def test_one_object_for_several_blocks() -> None:
+def test_one_scope_object_works_for_several_blocks() -> None:
     scope = new_scope()
     with scope:
         begin("first")

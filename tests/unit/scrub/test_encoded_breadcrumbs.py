@@ -67,8 +67,8 @@ crumbs = st.fixed_dictionaries(
 )
 @settings(deadline=None)
 @given(st.lists(crumbs, max_size=4))
-def test_they_are_scrubbed_like_any_list(trail: list[Any]) -> None:
-    """Whatever they hold, and whatever the rules."""
+def test_encoded_breadcrumbs_are_scrubbed_like_a_list(trail: list[Any]) -> None:
+    """With any content and any rules."""
     for name, rules in RULES.items():
         told: Any = EncodedList([json.dumps(crumb) for crumb in trail])
         plain = scrub(message_event("", breadcrumbs=trail), rules)
@@ -77,7 +77,7 @@ def test_they_are_scrubbed_like_any_list(trail: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_sensitive_name_is_found_whatever_stands_in_it(name: str) -> None:
+def test_sensitive_name_is_found_in_any_spelling(name: str) -> None:
     """Separators, cases and letters that count as others: by itself, since one find makes the rest be looked at."""
     trail: Any = [{"data": {name: "x"}}]
     for rules in RULES.values():
@@ -86,7 +86,7 @@ def test_a_sensitive_name_is_found_whatever_stands_in_it(name: str) -> None:
         assert own_copy(scrub(message_event("", breadcrumbs=told), rules)) == own_copy(plain)
 
 
-def test_those_without_secrets_are_not_even_read() -> None:
+def test_breadcrumbs_without_secrets_are_not_decoded() -> None:
     """Their JSON goes to the disk as it was written."""
     told: Any = EncodedList(['{"message" : "as it was"}', '{"message":"postgres://ann:hunter2@db/shop"}'])
     scrubbed: Any = scrub(message_event("", breadcrumbs=told), RULES["all"])["breadcrumbs"]

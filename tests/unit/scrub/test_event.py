@@ -103,7 +103,7 @@ def test_rules_that_are_off_change_nothing() -> None:
     assert (by_names["message"], by_names["tags"]) == (SECRET, {"token": "[filtered]"})
 
 
-def test_what_there_is_no_time_for_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_not_scrubbed_in_time_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables that were not looked at in time are taken out and say so; what was said of the error is there."""
     frames = [frame(variables=[("a", "repr", repr(SECRET)), ("b", "repr", "'harmless'")]) for _ in range(3)]
     event = exception_event(exceptions=[exception(value=SECRET, frames=frames)])

@@ -106,8 +106,8 @@ FORMS = {
 
 
 @pytest.mark.parametrize("text", FORMS)
-def test_a_secret_goes_whatever_stands_between_it_and_its_name(text: str) -> None:
-    """Its name and all around it stay; a second look finds nothing more."""
+def test_secret_is_removed_in_any_form_with_its_name(text: str) -> None:
+    """Its name and the text around it stay; scrubbing again changes nothing."""
     scrubbed = RULES.scrub_text(text)
     assert scrubbed == FORMS[text]
     assert RULES.scrub_text(scrubbed) == scrubbed
@@ -133,13 +133,13 @@ LOOK_ALIKES = [
 
 
 @pytest.mark.parametrize("text", LOOK_ALIKES)
-def test_what_only_looks_like_a_secret_can_be_read(text: str) -> None:
-    """What an error says is worth more than a rule that is on the safe side."""
+def test_look_alikes_of_secrets_stay(text: str) -> None:
+    """The text of an error is worth more than an over-cautious rule."""
     assert RULES.scrub_text(text) == text
 
 
-def test_a_word_of_the_program_s_own_is_no_look_alike() -> None:
-    """Who says that authors are secret is believed."""
+def test_word_added_by_the_program_is_no_look_alike() -> None:
+    """If a program says that authors are secret, they are."""
     assert Rules(Config(scrub_names=("author",))).scrub_text("author=Ann") == "author=[filtered]"
 
 
@@ -169,7 +169,7 @@ TIRESOME = [
 
 
 @pytest.mark.parametrize("piece", TIRESOME)
-def test_no_text_takes_long(piece: str) -> None:
+def test_time_grows_linearly_with_the_text(piece: str) -> None:
     """100 KB of it take some ten times as long as 10 KB, not a hundred times."""
 
     def scrub(length: int) -> None:
@@ -192,7 +192,7 @@ VALUES = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(VALUES.filter(lambda value: type(value) in (list, dict)), st.sampled_from([None, 2]), st.booleans())
 def test_a_json_text_stays_json(value: Any, indent: int, ascii_only: bool) -> None:
-    """Of the same structure: nothing but secrets is another value, and what a secret name has is one."""
+    """With the same structure, and only secrets changed."""
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     scrubbed = RULES.scrub_text(text)
     assert len(scrubbed) <= max(len(text), 200)

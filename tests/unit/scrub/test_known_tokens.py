@@ -67,7 +67,7 @@ TOKENS = {
 
 
 @pytest.mark.parametrize("kind", TOKENS)
-def test_a_token_with_a_known_prefix_goes(kind: str) -> None:
+def test_token_with_a_known_prefix_is_removed(kind: str) -> None:
     """Wherever it stands: in a sentence, a URL, JSON, a repr, a line of source."""
     token = TOKENS[kind]
     assert RULES.scrub_text(token) == "[filtered]"
@@ -116,8 +116,8 @@ FORMS = {
 
 
 @pytest.mark.parametrize("text", FORMS)
-def test_what_a_command_or_url_is_given_goes(text: str) -> None:
-    """And nothing beside it; in source too, where it stands in a literal."""
+def test_secret_of_a_command_flag_or_url_is_removed(text: str) -> None:
+    """And nothing beside it; in literals of source too."""
     assert RULES.scrub_text(text) == FORMS[text]
     assert RULES.scrub_text(FORMS[text]) == FORMS[text]
     assert S not in "".join(RULES.scrub_source([f"run({text!r})"]))
@@ -141,7 +141,7 @@ LOOK_ALIKES = [
 
 
 @pytest.mark.parametrize("text", LOOK_ALIKES)
-def test_what_only_looks_like_one_can_be_read(text: str) -> None:
+def test_look_alikes_of_tokens_stay(text: str) -> None:
     """In texts and in literals of source."""
     assert RULES.scrub_text(text) == text
     assert RULES.scrub_source([f"x = {text!r}"]) == [f"x = {text!r}"]
@@ -167,7 +167,7 @@ CUT = {
 
 
 @pytest.mark.parametrize("kind", CUT)
-def test_of_what_was_cut_in_its_middle_no_half_is_left(kind: str) -> None:
+def test_no_half_of_a_cut_secret_is_left(kind: str) -> None:
     """Texts are bounded before they are scrubbed: of extra, contexts and breadcrumbs, of variables, of exceptions."""
     secret = CUT[kind]
     whole = LONG if LONG in secret else secret[12:]
@@ -199,7 +199,7 @@ TIRESOME = [
 
 
 @pytest.mark.parametrize("piece", TIRESOME)
-def test_no_text_takes_long(piece: str) -> None:
+def test_time_grows_linearly_with_the_text(piece: str) -> None:
     """100 KB of it take some ten times as long as 10 KB, not a hundred times."""
     told = "curl mysql login PRIVATE KEY :// bearer basic eyJ -p token ?sig= identified by 0000000000000 "
 

@@ -31,7 +31,7 @@ def test_other_names_are_not_sensitive(name: str) -> None:
 
 
 def test_a_program_adds_words_and_keeps_names() -> None:
-    """Words count wherever they stand in a name; what is kept is a whole name."""
+    """Added words count anywhere in a name; kept names are whole names."""
     mine = SensitiveNames(more=["iban", "tax-id"], kept=["author", "Session-Kind"])
     for name in ("iban", "customerIBAN", "tax_id", "TAXID", "password", "co_author", "session"):
         assert mine.is_sensitive(name), name
@@ -39,7 +39,7 @@ def test_a_program_adds_words_and_keeps_names() -> None:
         assert not mine.is_sensitive(name), name
 
 
-def test_what_is_remembered_about_names_is_bounded() -> None:
+def test_cache_of_names_is_bounded() -> None:
     """A program that makes up names cannot make lastword grow."""
     mine = SensitiveNames()
     for number in range(3 * names._MAX_NAMES_KNOWN):

@@ -77,14 +77,14 @@ HARMLESS = [
 
 @pytest.mark.parametrize("text", SECRETS)
 def test_secrets_are_taken_out_of_a_text(text: str) -> None:
-    """What is around them stays, so that one sees what it was; a second look finds nothing more."""
+    """The text around them stays; scrubbing again changes nothing."""
     scrubbed = RULES.scrub_text(text)
     assert scrubbed == SECRETS[text]
     assert RULES.scrub_text(scrubbed) == scrubbed
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_harmless_text_stays(text: str) -> None:
     """Sentences, addresses, clocks and counters can be read."""
     assert RULES.scrub_text(text) == text
 
@@ -98,7 +98,7 @@ TIRESOME = [
 
 
 @pytest.mark.parametrize("piece", TIRESOME)
-def test_no_text_takes_long(piece: str) -> None:
+def test_time_grows_linearly_with_the_text(piece: str) -> None:
     """Ten times the text takes some ten times as long, not a hundred times."""
     told = "://bearer basic eyJ AKIA private key 0000000000000 token "  # so that every rule looks
 

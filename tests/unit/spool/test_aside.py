@@ -28,8 +28,8 @@ def put(layout: Layout, name: str = "x.record", start: int = 6, end: int = 13) -
     aside.put(layout, name, aside.Head("refused", "no", 1.5), WRITER, "000001.seg", start, end)
 
 
-def test_what_is_put_there(layout: Layout) -> None:
-    """One line that says why and where from, then the bytes; private; the same again replaces it."""
+def test_set_aside_file_has_a_header_and_the_bytes(layout: Layout) -> None:
+    """The header line says why and where from; the file is private; setting aside again replaces it."""
     put(layout)
     put(layout)
     [path] = Path(layout.set_aside).iterdir()
@@ -40,7 +40,7 @@ def test_what_is_put_there(layout: Layout) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_of_too_much_the_beginning(layout: Layout) -> None:
+def test_large_damage_is_set_aside_by_its_beginning(layout: Layout) -> None:
     """A damage of a terabyte is set aside as its first megabyte, and says how much it was."""
     os.truncate(Path(layout.writer(WRITER)) / "000001.seg", 1 << 40)
     put(layout, start=0, end=1 << 40)
@@ -54,8 +54,8 @@ def test_of_too_much_the_beginning(layout: Layout) -> None:
     "A flusher killed while it sets something aside leaves no half-written file that stays or blocks another",
     broken_by="the unfinished file left in place; a new file that must not exist yet",
 )
-def test_what_a_kill_has_left_of_one(layout: Layout) -> None:
-    """It neither is in the way of the same file, nor stays where another file takes its place, or none."""
+def test_unfinished_file_of_a_kill_is_replaced(layout: Layout) -> None:
+    """By the same file or another one; it stays nowhere."""
     left = [Path(layout.set_aside) / name for name in ("x.record.aside", "y.damaged.aside")]
     for path in left:
         path.write_bytes(b"{")
@@ -69,7 +69,7 @@ def test_what_a_kill_has_left_of_one(layout: Layout) -> None:
 
 @pytest.mark.parametrize("how", ["removed", "a file"])
 def test_the_directory_is_made_again(layout: Layout, how: str) -> None:
-    """Somebody who cleans up removes the whole directory: it comes back with the next file."""
+    """A removed directory comes back with the next file."""
     Path(layout.set_aside).rmdir()
     if how == "a file":
         Path(layout.set_aside).touch()
@@ -77,7 +77,7 @@ def test_the_directory_is_made_again(layout: Layout, how: str) -> None:
     assert os.listdir(layout.set_aside) == ["x.record"]
 
 
-def test_a_name_that_a_directory_has(layout: Layout) -> None:
+def test_name_taken_by_a_directory_leads_to_another_name(layout: Layout) -> None:
     """It is set aside under another name of the same kind."""
     (Path(layout.set_aside) / "x.record").mkdir()
     put(layout)

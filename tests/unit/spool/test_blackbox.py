@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "v1/blackbox"
 
 
-def test_what_is_stored_is_loaded(path: Path) -> None:
+def test_stored_state_is_loaded(path: Path) -> None:
     """The state comes back, the older copy is kept beside it, and the file keeps its size."""
     state = WriterState()
     for number in range(1, 4):
@@ -31,8 +31,8 @@ def test_what_is_stored_is_loaded(path: Path) -> None:
     assert blackbox.read(str(path)) is not None
 
 
-def test_a_copy_changed_anywhere(path: Path) -> None:
-    """Whatever byte is changed, the state is the newest or the one before."""
+def test_damaged_copy_gives_the_newest_state_or_the_one_before(path: Path) -> None:
+    """Whatever byte is changed."""
     for number in (1, 2):
         state = WriterState(number - 1, number, {"flood": number})
         store_state(path, state)
@@ -59,16 +59,16 @@ def test_a_copy_changed_anywhere(path: Path) -> None:
         b"\xff",
     ],
 )
-def test_a_right_checksum_over_nonsense(path: Path, text: bytes) -> None:
-    """Whatever stands behind a right checksum, reading it raises nothing and says nothing."""
+def test_nonsense_with_a_right_checksum_says_nothing(path: Path, text: bytes) -> None:
+    """And reading it raises nothing."""
     path.write_bytes(b"%08x %b\n" % (zlib.crc32(text), text))
     assert vars(blackbox.load(str(path))) == vars(WriterState())
     assert blackbox.read(str(path)) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", bytes(100)])
-def test_damage_is_told_from_a_new_one(path: Path, content: bytes) -> None:
-    """A new black box holds no state and is whole; one that was cut or holds garbage is damaged, and so is none."""
+def test_damaged_black_box_differs_from_a_new_one(path: Path, content: bytes) -> None:
+    """A new one is whole without a state; a cut one, garbage or a missing one is damaged."""
     assert blackbox.read(str(path)) is not None
     path.write_bytes(content)
     assert blackbox.read(str(path)) is None

@@ -15,7 +15,7 @@ from tests.support.events import destination
 TO = destination()
 
 
-def test_what_is_stored_is_loaded(layout: Layout) -> None:
+def test_stored_destination_is_loaded(layout: Layout) -> None:
     """It comes back under its key, is private, and nothing else is left in the directory."""
     files.store(layout, TO)
     assert files.load(layout, TO.key) == TO
@@ -32,7 +32,7 @@ def test_a_whole_file_is_left_alone(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("how", ["garbage", "cut", "a directory", "a link", "a FIFO"])
-def test_a_damaged_one_is_written_again(layout: Layout, how: str) -> None:
+def test_damaged_destination_is_written_again(layout: Layout, how: str) -> None:
     """Whoever has the destination in hand mends its file; a link is replaced, not followed."""
     path = Path(layout.destination(TO.key))
     target = Path(layout.base) / "target"
@@ -56,13 +56,13 @@ def test_a_damaged_one_is_written_again(layout: Layout, how: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"7", b"[" * 100_000, b'{"dsn":{},"timeout":1}', b"\xff"])
 def test_garbage_is_no_destination(layout: Layout, content: bytes) -> None:
-    """Whatever the file holds, it is an error of configuration, which stops nobody."""
+    """It is a ConfigError and stops nothing else."""
     Path(layout.destination(TO.key)).write_bytes(content)
     with pytest.raises(ConfigError):
         files.load(layout, TO.key)
 
 
-def test_a_number_beyond_all_numbers(layout: Layout) -> None:
+def test_impossible_number_is_garbage(layout: Layout) -> None:
     """A timeout that is no number a computer has is garbage too."""
     content = TO.encode().replace(b"10.0", b"1" + b"0" * 400)
     Path(layout.destination(TO.key)).write_bytes(content)
@@ -70,7 +70,7 @@ def test_a_number_beyond_all_numbers(layout: Layout) -> None:
         files.load(layout, TO.key)
 
 
-def test_a_file_under_another_name(layout: Layout) -> None:
+def test_file_under_another_name_is_not_used(layout: Layout) -> None:
     """A destination is only what its name says: a DSN that was exchanged sends nothing anywhere."""
     other = destination("booboo+http://OTHER@127.0.0.1:1/o/p")
     Path(layout.destination(TO.key)).write_bytes(other.encode())

@@ -24,7 +24,7 @@ LINUX = needs.capability(sys.platform.startswith("linux"), "/proc")
 
 @LINUX
 def test_this_process_is_alive() -> None:
-    """A process sees itself by what it wrote of itself."""
+    """By its own description of itself."""
     assert identity.may_be_alive(identity.describe_this_process())
 
 
@@ -40,7 +40,7 @@ def test_this_process_is_alive() -> None:
         {"pid": None},
     ],
 )
-def test_another_process_is_not(change: dict[str, object]) -> None:
+def test_other_process_with_the_same_pid_is_not_alive(change: dict[str, object]) -> None:
     """A pid that was used again, another program in it, another boot, another namespace: nothing that can be seen alive
     from here.
     """
@@ -49,8 +49,8 @@ def test_another_process_is_not(change: dict[str, object]) -> None:
 
 @LINUX
 @pytest.mark.parametrize("where", ["of an older version", "when it was born", "now"])
-def test_a_stack_that_is_not_told_says_nothing(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """Of a process that has changed its user, the kernel does not tell others where its stack is."""
+def test_unreadable_stack_address_is_ignored(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """The kernel hides it for a process that has changed its user."""
     who = identity.describe_this_process()
     if where == "of an older version":
         del who["stack"]
@@ -92,7 +92,7 @@ def test_a_file_of_an_older_version_is_understood(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"[1]", b"\xff\xfe", b"[" * 100_000])
-def test_garbage_says_nothing(tmp_path: Path, content: bytes) -> None:
+def test_garbage_leaves_the_decision_to_the_lock(tmp_path: Path, content: bytes) -> None:
     """A who.json that cannot be read is one that says nothing; the lock then decides."""
     writer = directory_of_a_writer(tmp_path)
     (writer / "who.json").write_bytes(content)
@@ -101,8 +101,8 @@ def test_garbage_says_nothing(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("how", ["a directory", "a FIFO", "a link", "missing", "the directory is a file"])
-def test_a_lock_that_is_none(tmp_path: Path, how: str) -> None:
-    """Where the lock's file was lost, what can be seen of the process decides alone."""
+def test_missing_lock_leaves_the_decision_to_the_process(tmp_path: Path, how: str) -> None:
+    """Where the lock's file was lost, only the state of the process counts."""
     writer = directory_of_a_writer(tmp_path)
     lock, who = writer / "alive.lock", writer / "who.json"
     who.write_bytes(identity.encode(identity.describe_this_process()))
@@ -120,7 +120,7 @@ def test_a_lock_that_is_none(tmp_path: Path, how: str) -> None:
     assert identity.is_dead(str(writer))
 
 
-def test_trouble_of_our_own_makes_nobody_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_trouble_makes_no_writer_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a lock cannot be asked, for want of descriptors or by an error of the disk, its writer counts as alive."""
     for number in (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM):
 
@@ -134,6 +134,6 @@ def test_trouble_of_our_own_makes_nobody_dead(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     "who", [{"pid": 10**30}, {"pid": -1}, {"pid": True}, {"pid": "1"}, {"start_time": [1]}, {"boot_id": None}]
 )
-def test_nonsense_is_nobody_alive(who: dict[str, object]) -> None:
+def test_nonsense_is_no_living_process(who: dict[str, object]) -> None:
     """Values that no process has are no living process."""
     assert not identity.may_be_alive({**identity.describe_this_process(), **who})

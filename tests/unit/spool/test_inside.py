@@ -88,7 +88,7 @@ def refuses(act: Act, path: str) -> None:
     ["", "v1", "v1/writers", "v1/set_aside", "v1/birth", f"v1/writers/{WRITER}"],
     ids=lambda where: where or ".",
 )
-def test_a_link_in_the_place_of_a_directory(layout: Layout, target: Path, where: str) -> None:
+def test_nothing_is_done_behind_a_linked_directory(layout: Layout, target: Path, where: str) -> None:
     """Wherever on the way it is, nothing is done behind it, nor looked at there."""
     place = Path(layout.spool, where)
     if place.exists():
@@ -109,8 +109,8 @@ def test_a_link_in_the_place_of_a_directory(layout: Layout, target: Path, where:
 
 
 @pytest.mark.parametrize("where", ["v1/file", "v1/set_aside/file", f"v1/writers/{WRITER}/file"])
-def test_a_link_in_the_place_of_a_file(layout: Layout, target: Path, where: str) -> None:
-    """It is removed, moved or replaced itself, and never followed."""
+def test_link_in_place_of_a_file_is_not_followed(layout: Layout, target: Path, where: str) -> None:
+    """The link itself is removed, moved or replaced."""
     place = Path(layout.spool, where)
     place.parent.mkdir(exist_ok=True)
     before = seen(target)
@@ -129,8 +129,8 @@ def test_a_link_in_the_place_of_a_file(layout: Layout, target: Path, where: str)
 @pytest.mark.parametrize(
     "writer_id", ["../set_aside", "..", ".", "", "../..", f"{WRITER}/..", "0" * 31, "/", "\0", "*", WRITER + "\n", "{}"]
 )
-def test_an_id_that_is_none(layout: Layout, target: Path, writer_id: str) -> None:
-    """No id leads out of the directory of the writers, whoever wrote it down."""
+def test_invalid_id_does_not_leave_the_writers_directory(layout: Layout, target: Path, writer_id: str) -> None:
+    """Wherever the id comes from."""
     Path(layout.set_aside, "kept.record").write_text("ours")
     Path(layout.writer(WRITER)).mkdir()
     outside = target.parent
@@ -147,7 +147,7 @@ def test_an_id_that_is_none(layout: Layout, target: Path, writer_id: str) -> Non
     "path",
     ["{target}/file", "{target}/v1/x/file", "{v1}/nothing/file", "{v1}/orders/x/file", "{v1}/writers/file", "file"],
 )
-def test_a_path_that_is_none_in_a_spool(layout: Layout, target: Path, path: str) -> None:
+def test_path_outside_the_spool_is_refused(layout: Layout, target: Path, path: str) -> None:
     """Only what a spool has is opened, below its own directory."""
     before = seen(target)
     for act in ACTS.values():
@@ -157,7 +157,7 @@ def test_a_path_that_is_none_in_a_spool(layout: Layout, target: Path, path: str)
 
 @ROOT
 @pytest.mark.parametrize("whose", ["the spool", "v1", "writers", WRITER])
-def test_a_directory_of_another_user(layout: Layout, whose: str) -> None:
+def test_root_reads_another_users_spool_only_as_a_whole(layout: Layout, whose: str) -> None:
     """Root looks at a spool that is another user's as a whole, changes nothing there, and trusts no mixture."""
     directory = Path(layout.writer(WRITER))
     directory.mkdir()
@@ -181,8 +181,8 @@ def test_a_directory_of_another_user(layout: Layout, whose: str) -> None:
 
 
 @promise(Section.PRIVATE, "A leader works only in the spool it began with", broken_by="no descriptor kept")
-def test_who_leads_works_where_it_began(layout: Layout, tmp_path: Path) -> None:
-    """What is put in the place of the spool meanwhile is not touched, be it a spool of this very user."""
+def test_leader_works_in_the_spool_it_began_with(layout: Layout, tmp_path: Path) -> None:
+    """A directory put in the place of the spool is not touched, even a spool of the same user."""
     other = Layout(str(tmp_path / "other"))
     other.prepare()
     with inside.kept(layout.base):
@@ -205,8 +205,8 @@ def test_who_leads_works_where_it_began(layout: Layout, tmp_path: Path) -> None:
     broken_by="nothing kept",
 )
 @pytest.mark.parametrize("path", ["", "writers", f"writers/{WRITER}"])
-def test_who_looks_at_many_things_stays_in_one_directory(layout: Layout, path: str) -> None:
-    """What takes its place meanwhile is not looked at, nor is it afterwards what it was."""
+def test_reader_stays_in_one_directory(layout: Layout, path: str) -> None:
+    """A directory put in its place meanwhile is not read, and is another one afterwards."""
     os.mkdir(layout.writer(WRITER))
     kept, file = os.path.join(layout.base, path).rstrip("/"), os.path.join(layout.writer(WRITER), "who.json")
     write_whole_file(file, b"mine")
@@ -226,8 +226,8 @@ def test_who_looks_at_many_things_stays_in_one_directory(layout: Layout, path: s
     "A spool inside another spool is kept apart from it",
     broken_by="only the beginning of the path compared",
 )
-def test_a_spool_in_a_spool_is_another(layout: Layout) -> None:
-    """What is kept of the outer one is not taken for the inner one."""
+def test_spool_inside_a_spool_is_kept_apart(layout: Layout) -> None:
+    """The kept descriptor of the outer one is not used for the inner one."""
     inner = Layout(layout.base)
     inner.prepare()
     write_whole_file(inner.leader, b"inner")
@@ -238,8 +238,8 @@ def test_a_spool_in_a_spool_is_another(layout: Layout) -> None:
         assert sorted(inside.listdir(inner.base)) == sorted(os.listdir(inner.base))
 
 
-def test_what_cannot_be_kept_is_come_to_by_the_path(layout: Layout, target: Path) -> None:
-    """Each act says what is wrong, and those elsewhere are done."""
+def test_directory_that_cannot_be_kept_is_reached_by_path(layout: Layout, target: Path) -> None:
+    """Each act reports what is wrong; acts elsewhere are done."""
     Path(layout.writer(WRITER)).symlink_to(target / "v1")
     for path in (layout.writer(WRITER), layout.writer("1" * 32), str(target)):
         with inside.kept_to_look(path):
@@ -253,7 +253,7 @@ def test_what_cannot_be_kept_is_come_to_by_the_path(layout: Layout, target: Path
     broken_by="the owner not compared below the kept directory",
 )
 @ROOT
-def test_nothing_is_changed_where_root_only_looks(layout: Layout) -> None:
+def test_nothing_is_changed_where_root_only_reads(layout: Layout) -> None:
     """Below what is kept to look at the spool of another user, too."""
     os.mkdir(layout.writer(WRITER))
     file = os.path.join(layout.writer(WRITER), "file")
@@ -274,7 +274,7 @@ def test_nothing_is_changed_where_root_only_looks(layout: Layout) -> None:
     assert seen(Path(layout.spool)) == before
 
 
-def test_others_of_the_program_come_by_the_path(layout: Layout, tmp_path: Path) -> None:
+def test_other_threads_and_children_use_the_path(layout: Layout, tmp_path: Path) -> None:
     """A spool that was removed and made anew is theirs at once: another thread, and a child, keep nothing."""
     there: list[bool] = []
 
@@ -296,7 +296,7 @@ def test_others_of_the_program_come_by_the_path(layout: Layout, tmp_path: Path) 
     assert there == [False, True]
 
 
-def test_a_descriptor_that_the_program_has_closed(layout: Layout, tmp_path: Path) -> None:
+def test_descriptor_closed_by_the_program_is_not_used(layout: Layout, tmp_path: Path) -> None:
     """A program that becomes a daemon closes all of them: what has the number now is neither used nor closed."""
     write_whole_file(layout.leader, b"mine")
     with inside.kept(layout.base):

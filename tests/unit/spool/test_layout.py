@@ -25,7 +25,7 @@ from tests.support.spools import directory_of_a_writer
 ROOT = needs.capability(hasattr(os, "geteuid") and os.geteuid() == 0, "root")
 
 
-def test_the_order_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """systemd's directory, then XDG's, then the home, then the temporary directory; each only where it is named."""
     monkeypatch.setenv("HOME", "/h")
     full = {"STATE_DIRECTORY": "/s:/other", "XDG_STATE_HOME": "/x", "TMPDIR": "/t"}
@@ -36,7 +36,7 @@ def test_the_order_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_configured_place_stands_alone() -> None:
-    """Who names a directory gets that one or an error, never another."""
+    """It is used or is an error, never replaced by another."""
     assert candidates("/mine", {"STATE_DIRECTORY": "/s"}, 7) == [Place("/mine", is_default=False)]
 
 
@@ -75,7 +75,7 @@ def test_a_symbolic_link_is_refused(tmp_path: Path, name: str) -> None:
 @ROOT
 @pytest.mark.parametrize("name", ["", "v1", "v1/writers"])
 def test_a_foreign_directory_is_refused(tmp_path: Path, name: str) -> None:
-    """A directory that belongs to somebody else is not used, whoever runs the program."""
+    """A directory of another user is not used, whichever user runs the program."""
     Layout(str(tmp_path / "spool")).prepare()
     os.chown(tmp_path / "spool" / name, 12345, -1)
     with pytest.raises(SpoolError, match="belongs to uid 12345"):
@@ -83,7 +83,7 @@ def test_a_foreign_directory_is_refused(tmp_path: Path, name: str) -> None:
 
 
 @ROOT
-def test_root_leaves_nothing_in_a_home_of_somebody_else(tmp_path: Path) -> None:
+def test_root_leaves_nothing_in_another_users_home(tmp_path: Path) -> None:
     """`sudo` keeps HOME: root makes no directories there that their owner could not use later."""
     home = tmp_path / "somebody"
     home.mkdir()
@@ -100,7 +100,7 @@ def test_open_directories_are_closed_to_others(tmp_path: Path) -> None:
     assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700
 
 
-def test_one_path_whatever_leads_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_and_linked_paths_are_one_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path and one through a link to a parent are the same spool, under the same names."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -110,7 +110,7 @@ def test_one_path_whatever_leads_there(tmp_path: Path, monkeypatch: pytest.Monke
     }
 
 
-def test_finding_by_configuration(tmp_path: Path) -> None:
+def test_command_line_finds_the_programs_spool(tmp_path: Path) -> None:
     """The command line finds the spool that a program with the same settings makes."""
     assert find(str(tmp_path / "spool")) is None
     Layout(str(tmp_path / "spool")).prepare()
@@ -131,7 +131,7 @@ def test_other_names_are_no_segments(name: str) -> None:
 
 
 def test_only_writers_directories_are_writers(tmp_path: Path) -> None:
-    """What else lies among the writers, and links in a writer's place, are none; a link in place of all is refused."""
+    """Other files among the writers and links in a writer's place are skipped; a link in place of all is refused."""
     layout = Layout(str(tmp_path / "spool"))
     layout.prepare()
     writers = Path(layout.writers)
@@ -149,7 +149,7 @@ def test_only_writers_directories_are_writers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["v1", "v1/writers", "v1/birth", "v1/destinations", "v1/set_aside"])
 def test_a_file_in_a_directorys_place_is_moved(tmp_path: Path, name: str) -> None:
-    """It stands in nobody's way, and keeps its content under another name."""
+    """It keeps its content under another name."""
     layout = Layout(str(tmp_path / "spool"))
     place = tmp_path / "spool" / name
     place.parent.mkdir(parents=True)
@@ -160,7 +160,7 @@ def test_a_file_in_a_directorys_place_is_moved(tmp_path: Path, name: str) -> Non
     assert moved.read_text() == "mine"
 
 
-def test_mending_makes_what_is_missing_and_no_spool(tmp_path: Path) -> None:
+def test_mending_makes_missing_directories_and_no_spool(tmp_path: Path) -> None:
     """Inside a spool that is there, every directory is there again; a spool that was removed stays removed."""
     layout = Layout(str(tmp_path / "spool"))
     with pytest.raises(SpoolError):
@@ -177,7 +177,7 @@ def test_mending_makes_what_is_missing_and_no_spool(tmp_path: Path) -> None:
 
 @promise(Section.DAMAGE, "A FIFO in the spool keeps nobody waiting", broken_by="no O_NONBLOCK")
 def test_a_fifo_keeps_nobody_waiting(tmp_path: Path) -> None:
-    """What is no regular file is not opened, whatever for."""
+    """Only regular files are opened."""
     v1 = tmp_path / "v1"
     v1.mkdir()
     os.mkfifo(v1 / "fifo")
@@ -194,7 +194,7 @@ def test_a_fifo_keeps_nobody_waiting(tmp_path: Path) -> None:
 
 @ROOT
 def test_another_users_file_is_not_written_to(tmp_path: Path) -> None:
-    """A file that somebody else has put there is neither read nor written to; in a spool of theirs root may look."""
+    """Nor read; in another user's own spool root may read."""
     file = tmp_path / "v1/file"
     file.parent.mkdir()
     file.write_text("theirs")
@@ -213,7 +213,7 @@ def test_another_users_file_is_not_written_to(tmp_path: Path) -> None:
 @promise(Section.PLACE, "Another user's file in a spool is ignored", broken_by="the owner checked only before writing")
 @ROOT
 def test_another_users_file_is_not_read() -> None:
-    """What others have put in a spool's place says nothing, whoever may read it."""
+    """Even if its mode allows it."""
     with open_ground() as ground:
         file = ground / "v1/file"
         file.parent.mkdir()
@@ -227,7 +227,7 @@ def test_another_users_file_is_not_read() -> None:
         as_user(VICTIM, read)
 
 
-def test_removing_leaves_only_what_is_not_ours(tmp_path: Path) -> None:
+def test_removing_a_writer_keeps_foreign_directories(tmp_path: Path) -> None:
     """A directory inside a writer's stays, and with it the writer's; all files go."""
     directory = directory_of_a_writer(tmp_path)
     (directory / "a-backup").mkdir()
@@ -241,8 +241,8 @@ def test_removing_leaves_only_what_is_not_ours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("mode", "refused"), [(0o1777, False), (0o777, True), (0o755, False), (0o1757, False)])
-def test_an_unasked_place_is_beyond_doubt(tmp_path: Path, mode: int, refused: bool) -> None:
-    """Where others could exchange the spool, none is kept that nobody named; one that was named is."""
+def test_default_place_is_never_one_that_others_could_exchange(tmp_path: Path, mode: int, refused: bool) -> None:
+    """Only a named place may be one that other users could exchange."""
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(mode)
@@ -262,7 +262,7 @@ def test_an_unasked_place_is_beyond_doubt(tmp_path: Path, mode: int, refused: bo
 
 @ROOT
 @pytest.mark.parametrize(("group", "refused"), [(0, False), (12345, True)])
-def test_a_foreign_group_is_others_too(tmp_path: Path, group: int, refused: bool) -> None:
+def test_default_place_is_not_writable_by_a_foreign_group(tmp_path: Path, group: int, refused: bool) -> None:
     """Our own group may write above an unasked spool (with a umask of 002 it always may); another group may not."""
     shared = tmp_path / "shared"
     shared.mkdir()
@@ -277,8 +277,8 @@ def test_a_foreign_group_is_others_too(tmp_path: Path, group: int, refused: bool
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o002, 0o077])
-def test_directories_above_are_open_to_nobody_else(tmp_path: Path, mask: int) -> None:
-    """What is made above the spool can be written to by its owner alone, whatever the umask."""
+def test_directories_made_above_the_spool_are_writable_by_the_owner_only(tmp_path: Path, mask: int) -> None:
+    """Whatever the umask."""
     before = os.umask(mask)
     try:
         Layout(str(tmp_path / "a/b/spool")).prepare(is_default=True)

@@ -23,8 +23,8 @@ from tests.support.promise import Section, promise
 
 
 @needs.capability(sys.platform.startswith("linux"), "/proc")
-def test_stopped_and_continued(layout: Layout) -> None:
-    """A process that was stopped is told at once from one that waits, and from one that goes on again."""
+def test_stopped_process_is_recognised_until_it_continues(layout: Layout) -> None:
+    """It differs at once from one that waits."""
     pid = os.fork()
     if pid == 0:
         signal.pause()
@@ -45,7 +45,7 @@ def test_stopped_and_continued(layout: Layout) -> None:
     broken_by="no sign of life given; only late signs counted",
 )
 @pytest.mark.parametrize("pid", [0, os.getpid()], ids=["in another pid namespace", "visible"])
-def test_one_that_gives_no_sign_any_more(layout: Layout, pid: int) -> None:
+def test_leader_without_a_sign_of_life_counts_as_stopped(layout: Layout, pid: int) -> None:
     """Frozen, hanging or not visible: who leads gives signs, and who has given none for a while stands still, whatever
     the clock was set to meanwhile. One of an older version, which gives none, is believed to be at work.
     """
@@ -65,7 +65,7 @@ def test_one_that_gives_no_sign_any_more(layout: Layout, pid: int) -> None:
 
 
 @promise(Section.BOUNDED, "A frozen or hanging leader is reported")
-def test_who_leads_gives_signs(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_leader_gives_signs_of_life(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that has nothing to do."""
     monkeypatch.setattr(leader, "SIGN_INTERVAL", 0.0)
     monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)
@@ -87,8 +87,8 @@ def test_who_leads_gives_signs(layout: Layout, monkeypatch: pytest.MonkeyPatch) 
     broken_by="by the elapsed time alone",
 )
 @pytest.mark.parametrize("ahead", [-8 * 3600.0, 8 * 3600.0])
-def test_who_leads_goes_by_a_clock_that_is_set(layout: Layout, monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
-    """At its next look it gives a sign by that clock, so that nobody takes it for one that stands still."""
+def test_leader_gives_a_sign_by_a_changed_clock(layout: Layout, monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
+    """At its next look, so that it does not count as stopped."""
     monkeypatch.setattr(schedule, "LOOK_INTERVAL", 0.01)
     real, began = time.time, time.monotonic()
 
@@ -101,8 +101,8 @@ def test_who_leads_goes_by_a_clock_that_is_set(layout: Layout, monkeypatch: pyte
     assert not leader.stands_still(layout, os.getpid())
 
 
-def test_the_version_of_the_one_that_leads(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is what was announced last, by whatever pid; where there was no room to say it, nothing is known."""
+def test_version_of_the_leader_is_the_last_announced(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whatever pid; unknown where there was no room to announce it."""
     assert leader.version_of(layout) is None
     leader.announce(layout)
     assert leader.version_of(layout) == __version__

@@ -48,7 +48,7 @@ def same(left: Ledger, right: Ledger) -> bool:
     return figures(left) == figures(right)
 
 
-def test_what_is_stored_is_loaded(layout: Layout) -> None:
+def test_stored_ledger_is_loaded(layout: Layout) -> None:
     """Every figure comes back; the files are preallocated and private."""
     ledger = full_ledger()
     ledger.store(layout)
@@ -67,7 +67,7 @@ def test_no_ledger_is_an_empty_one(tmp_path: Path) -> None:
 
 
 def test_a_copy_cut_by_a_kill_leaves_the_one_before(layout: Layout) -> None:
-    """Whatever part of a copy was written when its writer was killed, the other copy still counts."""
+    """Whatever part was written, the other copy still counts."""
     ledger = full_ledger()
     ledger.store(layout)
     with open(layout.ledger_copies[1], "rb") as copy:
@@ -140,7 +140,7 @@ def test_retiring_folds_the_figures_once() -> None:
     assert "w2" not in ledger.writers
 
 
-def test_outcomes_by_reason() -> None:
+def test_outcomes_have_their_reason() -> None:
     """Outcomes carry their reason."""
     tally = full_ledger().writers["w1"].tally
     assert reasons_set_aside(tally) == {"refused": 2}

@@ -10,7 +10,7 @@ from lastword.spool.layout import Layout
 from lastword.spool.ledger import Ledger, LedgerView
 
 
-def test_it_shows_every_checkpoint_and_reads_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_checkpoint_is_shown_and_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often one looks: what was not checkpointed since is not read again."""
     layout = Layout(str(tmp_path / "spool"))
     layout.prepare()

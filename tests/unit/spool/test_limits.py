@@ -29,12 +29,12 @@ MIB = 1 << 20
         (0, 0, False, 1 * MIB),
     ],
 )
-def test_the_default(free: int, used: int, in_memory: bool, limit: int) -> None:
+def test_default_limit_depends_on_the_file_system(free: int, used: int, in_memory: bool, limit: int) -> None:
     """256 MiB (32 in memory), or a tenth of what is free or ours, and never less than one segment."""
     assert default_spool_limit(free=free, used=used, in_memory=in_memory) == limit
 
 
-def test_what_was_asked_for_counts(tmp_path: Path) -> None:
+def test_explicit_limit_is_used(tmp_path: Path) -> None:
     """An explicit limit is taken as it is; without one the file system decides."""
     (tmp_path / "v1").mkdir()
     assert spool_limit(12345, str(tmp_path / "v1"), 0) == 12345
@@ -42,8 +42,8 @@ def test_what_was_asked_for_counts(tmp_path: Path) -> None:
     assert spool_limit(None, str(tmp_path / "missing/v1"), 0) == MIB
 
 
-def test_the_most_generous_of_all() -> None:
-    """Programs that share a spool share its limits: nobody's events go because another one asked for less."""
+def test_largest_limit_of_all_programs_counts() -> None:
+    """In a shared spool no program's events go because another one asked for less."""
     assert widest([]) == Limits()
     asked = [
         Limits(spool=5, age=10.0, set_aside=7),
@@ -54,18 +54,18 @@ def test_the_most_generous_of_all() -> None:
 
 
 @pytest.mark.parametrize("data", [None, 7, [], {"spool": "x", "age": -1, "set_aside": None, "more": 1}, {"age": True}])
-def test_garbage_asks_for_the_default(data: object) -> None:
+def test_garbage_counts_as_the_default(data: object) -> None:
     """Limits that cannot be read are the default ones."""
     assert Limits.decode(data) == Limits()
 
 
-def test_encoded_and_decoded() -> None:
-    """What a writer asks for comes back."""
+def test_limits_survive_encoding() -> None:
+    """A writer's limits come back."""
     asked = Limits(spool=1, age=2.5, set_aside=3)
     assert Limits.decode(asked.encode()) == asked
 
 
-def test_memory_is_told_from_a_disk() -> None:
+def test_file_system_in_memory_is_recognised() -> None:
     """The line of a mount names its device and its type."""
     line = "36 25 0:31 / /dev/shm rw,nosuid - tmpfs tmpfs rw,size=1024k\n"
     assert kind_of_device([line], "0:31") in IN_MEMORY
@@ -74,7 +74,7 @@ def test_memory_is_told_from_a_disk() -> None:
 
 
 def test_the_file_system_of_a_device() -> None:
-    """It is read from the kernel's table, whatever stands in its optional fields."""
+    """It is read from the kernel's table, whatever its optional fields are."""
     mounts = [
         "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",
         "30 22 0:44 / /srv rw,relatime - nfs4 server:/srv rw,vers=4.2",

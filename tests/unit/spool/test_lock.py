@@ -43,8 +43,8 @@ def seen_by_a_child(path: str) -> int | None:
     return None if answer == "None" else int(answer)
 
 
-def test_held_and_released(path: str) -> None:
-    """A lock is nobody's, then ours, then nobody's; asking changes nothing."""
+def test_lock_is_held_until_released(path: str) -> None:
+    """It is free, then ours, then free; checking it changes nothing."""
     assert holder(path) is None
     lock = LifetimeLock.acquire(path)
     assert lock is not None
@@ -54,8 +54,8 @@ def test_held_and_released(path: str) -> None:
     assert (holder(path), seen_by_a_child(path)) == (None, None)
 
 
-def test_held_once_among_threads(path: str) -> None:
-    """Of many threads of one process exactly one gets it, although the kernel would give it to all."""
+def test_only_one_thread_gets_the_lock(path: str) -> None:
+    """Although the kernel would give it to every thread of the process."""
     won = []
     barrier = threading.Barrier(8)
 
@@ -73,7 +73,7 @@ def test_held_once_among_threads(path: str) -> None:
     lock.release()
 
 
-def test_a_child_cannot_free_it(path: str) -> None:
+def test_child_cannot_free_its_parents_lock(path: str) -> None:
     """A forked child that releases and ends what it inherited leaves the parent's lock held."""
     lock = LifetimeLock.acquire(path)
     assert lock is not None
@@ -86,7 +86,7 @@ def test_a_child_cannot_free_it(path: str) -> None:
     lock.release()
 
 
-def test_free_when_its_holder_is_killed_although_a_child_of_it_lives(path: str) -> None:
+def test_lock_is_free_when_its_holder_is_killed(path: str) -> None:
     """The kernel drops it at the death of its owner, not of the last process that inherited the descriptor."""
     reading, writing = os.pipe()
     owner = os.fork()
@@ -110,7 +110,7 @@ def test_free_when_its_holder_is_killed_although_a_child_of_it_lives(path: str) 
         os.close(writing)
 
 
-def test_known_under_its_new_name(tmp_path: Path) -> None:
+def test_renamed_lock_is_known_under_its_new_name(tmp_path: Path) -> None:
     """A lock whose directory is renamed is never opened again here, which would drop it."""
     cradle, place = tmp_path / "v1/birth" / new_id(), tmp_path / "v1/writers" / new_id()
     cradle.mkdir(parents=True)
@@ -128,7 +128,7 @@ def test_known_under_its_new_name(tmp_path: Path) -> None:
     lock.release()
 
 
-def test_a_file_that_is_removed_while_it_is_locked(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_file_removed_during_acquire_is_locked_and_not_kept(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As by another process that tries whether locks work: they do, so it is had; and it cannot be kept."""
     lockf = fcntl.lockf
 
@@ -145,7 +145,7 @@ def test_a_file_that_is_removed_while_it_is_locked(path: str, monkeypatch: pytes
     assert holder(path) is None
 
 
-def test_a_descriptor_that_became_somebody_elses_stays_open(tmp_path: Path, path: str) -> None:
+def test_reused_descriptor_stays_open(tmp_path: Path, path: str) -> None:
     """Only the file that was locked is closed, not what has its number now."""
     lock = LifetimeLock.acquire(path)
     assert lock is not None
@@ -159,7 +159,7 @@ def test_a_descriptor_that_became_somebody_elses_stays_open(tmp_path: Path, path
 
 
 def test_troubles_are_raised(tmp_path: Path) -> None:
-    """A lock that cannot be made is an error, not a lock that somebody else has; and it can be tried again."""
+    """A lock that cannot be made is an error, not a held lock; it can be tried again."""
     for _ in range(2):
         with pytest.raises(FileNotFoundError):
             LifetimeLock.acquire(str(tmp_path / "v1/alive.lock"))
@@ -192,8 +192,8 @@ def test_a_lock_waits_for_the_probes_of_other_threads(path: str, monkeypatch: py
     lock.release()
 
 
-def test_a_probe_that_does_not_end_keeps_the_lock_from_being_had(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that stands still in a probe costs 5 ms and the lock, not more; it can be had when the probe is over."""
+def test_endless_probe_costs_the_lock_after_5_ms(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that stops in a probe delays by 5 ms; the lock can be had when the probe is over."""
     monkeypatch.setattr(lock_module, "_probes", [(os.getpid(), path, -1), (os.getppid(), path, -1)])
     assert LifetimeLock.acquire(path) is None
     assert holder(path) is None
@@ -204,8 +204,8 @@ def test_a_probe_that_does_not_end_keeps_the_lock_from_being_had(path: str, monk
     lock.release()
 
 
-def test_probing_and_locking_at_once(path: str) -> None:
-    """However threads that probe and threads that lock take turns, who was given the lock has it."""
+def test_probes_do_not_break_concurrent_locking(path: str) -> None:
+    """A thread that was given the lock has it, however threads take turns."""
     over = False
 
     def probe() -> None:
@@ -230,7 +230,7 @@ def test_probing_and_locking_at_once(path: str) -> None:
 
 
 def test_a_failed_attempt_leaves_no_trace(path: str) -> None:
-    """Who did not get the lock may try again, in whatever thread; nothing stays open."""
+    """It can be repeated in any thread; no descriptor stays open."""
     reading, writing = os.pipe()
     owner = os.fork()
     if owner == 0:
@@ -252,7 +252,7 @@ def test_a_failed_attempt_leaves_no_trace(path: str) -> None:
     lock.release()
 
 
-def test_released_twice(path: str) -> None:
+def test_second_release_does_nothing(path: str) -> None:
     """The second release does nothing, least of all to the lock that another thread has taken in between."""
     lock = LifetimeLock.acquire(path)
     assert lock is not None
@@ -265,8 +265,8 @@ def test_released_twice(path: str) -> None:
     next_one.release()
 
 
-def test_keeping_a_lock_that_was_dropped(path: str) -> None:
-    """Other code that opens and closes the file drops the lock; `keep` takes it again, unless somebody else has it."""
+def test_keep_takes_back_a_dropped_lock(path: str) -> None:
+    """Other code that opens and closes the file drops it; `keep` fails if another process has it."""
     lock = LifetimeLock.acquire(path)
     assert lock is not None
     os.close(os.open(path, os.O_RDONLY))
@@ -292,7 +292,7 @@ def test_keeping_a_lock_that_was_dropped(path: str) -> None:
 
 
 def test_a_child_does_not_keep_its_parents_lock(path: str) -> None:
-    """What was inherited over a fork is the parent's: a child that asks for it takes nothing."""
+    """The inherited lock is the parent's: a child that checks it takes nothing."""
     lock = LifetimeLock.acquire(path)
     assert lock is not None
     os.close(os.open(path, os.O_RDONLY))  # the parent has lost it, so that the child could have it
@@ -313,7 +313,7 @@ class TimeLimit(BaseException):
     broken_by="the file closed after failures alone",
 )
 @pytest.mark.parametrize("inside", ["__init__", "identities_by_path"])
-def test_an_interruption_while_it_is_taken_leaves_it_to_others(path: str, inside: str) -> None:
+def test_interruption_during_acquire_leaves_the_lock_free(path: str, inside: str) -> None:
     """At each line of what follows the locking; this process, which knew of no lock, would hold it."""
     known = len(os.listdir("/dev/fd"))
     for number in range(50):

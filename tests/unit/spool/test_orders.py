@@ -12,8 +12,8 @@ from lastword.spool.layout import Layout
 from lastword.spool.orders import Answer, Order
 
 
-def test_an_order_and_its_answer(layout: Layout) -> None:
-    """It waits until it is answered; the answer is read once, and then nothing is left of either."""
+def test_order_waits_until_answered(layout: Layout) -> None:
+    """The answer is read once; then neither file is left."""
     order = Order(orders.REPLAY, ["ab" * 16])
     order_id = orders.give(layout, order)
     assert orders.waiting(layout) == [order_id]
@@ -25,15 +25,15 @@ def test_an_order_and_its_answer(layout: Layout) -> None:
     assert os.listdir(layout.orders) == []
 
 
-def test_an_order_that_is_taken_back(layout: Layout) -> None:
-    """It can be taken back once, and not when it was carried out."""
+def test_order_can_be_taken_back_once(layout: Layout) -> None:
+    """And not after it was carried out."""
     order_id = orders.give(layout, Order(orders.PURGE))
     assert orders.withdraw(layout, order_id)
     assert not orders.withdraw(layout, order_id)
     assert orders.waiting(layout) == []
 
 
-def test_an_answer_without_room(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_without_room_for_an_answer_is_removed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a full disk the order's going says that it was carried out."""
     order_id = orders.give(layout, Order(orders.PURGE))
 
@@ -49,7 +49,7 @@ def test_an_answer_without_room(layout: Layout, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("garbage", [b"", b"[]", b'{"do":"replay"}', b'{"do":"replay","ids":7}'])
 def test_garbage_is_no_order(layout: Layout, garbage: bytes) -> None:
-    """What is none is None, and can be answered like one, so that it does not stay."""
+    """It is read as None, and can be answered, so that it does not stay."""
     os.mkdir(layout.orders)
     Path(layout.orders, "x.json").write_bytes(garbage)
     assert orders.load(layout, "x") is None

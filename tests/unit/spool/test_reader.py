@@ -41,7 +41,7 @@ def test_lines_of_any_length_in_order(directory: Path, size: int) -> None:
 
 
 def test_an_unfinished_line_waits_for_its_end(directory: Path) -> None:
-    """What has no newline yet is read when it has, or is torn when nobody will write it."""
+    """It is read once it has its newline, or is torn when its writer is dead."""
     path = directory / "000001.seg"
     path.write_bytes(record(1) + record(2)[:-7])
     lines = list(read_lines(str(path), 0, finished=False))
@@ -59,7 +59,7 @@ def test_damage_hides_nothing_behind_it(directory: Path) -> None:
     assert seqs(list(read_lines(str(path), 0, finished=False))) == [1, "checksum does not match", 2, "not a record", 3]
 
 
-def test_a_line_of_any_length_is_one_damage(directory: Path) -> None:
+def test_endless_line_is_one_damage(directory: Path) -> None:
     """Megabytes without a newline are damage, once, and what follows or is whole within is still found."""
     path = directory / "000001.seg"
     path.write_bytes(bytes(5 * MAX_RECORD) + b"\n" + record(1) + bytes(2 * MAX_RECORD) + record(2))
@@ -72,7 +72,7 @@ def test_a_line_of_any_length_is_one_damage(directory: Path) -> None:
 
 @promise(Section.DAMAGE, "Nothing beyond the size limit of a segment is read", broken_by="no limit")
 @pytest.mark.parametrize("finished", [True, False])
-def test_what_lies_beyond_a_segment_is_not_looked_at(directory: Path, finished: bool) -> None:
+def test_data_beyond_the_segment_size_is_not_read(directory: Path, finished: bool) -> None:
     """A sparse file of a terabyte costs no more than one of some megabytes, and is one damage with what it held."""
     path = directory / "000001.seg"
     path.write_bytes(record(1) + record(2))
@@ -85,7 +85,7 @@ def test_what_lies_beyond_a_segment_is_not_looked_at(directory: Path, finished: 
 
 
 def test_a_record_that_lacks_only_its_newline(directory: Path) -> None:
-    """Where nobody will write any more, a record at the end that is whole counts, with its newline or without."""
+    """At the end of a finished segment a whole record counts, with its newline or without."""
     path = directory / "000001.seg"
     path.write_bytes(record(1) + record(2)[:-1])
     assert seqs(list(read_lines(str(path), 0, finished=False))) == [1]
@@ -95,7 +95,7 @@ def test_a_record_that_lacks_only_its_newline(directory: Path) -> None:
 
 
 def test_missing_and_foreign_segments(directory: Path) -> None:
-    """No file: nothing is read. Something else in its place cannot be read, which is said, and keeps nobody waiting."""
+    """A missing file gives nothing; a foreign one is reported as unreadable, without waiting."""
     (directory / "000002.seg").mkdir()
     (directory / "target").write_bytes(record(1))
     (directory / "000003.seg").symlink_to(directory / "target")
@@ -107,7 +107,7 @@ def test_missing_and_foreign_segments(directory: Path) -> None:
     assert list_segments(str(directory)).numbered == ()
 
 
-def test_listing_knows_its_own(directory: Path) -> None:
+def test_only_segments_are_listed(directory: Path) -> None:
     """Numbered segments in the order of their numbers, x- segments, and nothing else."""
     for name in ("000010.seg", "000002.seg", "1000000.seg", "x-b.seg", "x-a.seg", "who.json", "x-c.aside", "a.seg"):
         (directory / name).touch()
@@ -143,7 +143,7 @@ def untouched(first: int, last: int) -> list[int]:
 
 @promise(Section.DAMAGE, "A flipped bit costs only its own record", broken_by="checksum not compared")
 @pytest.mark.parametrize("bit", range(8))
-def test_a_bit_flipped_anywhere(directory: Path, bit: int) -> None:
+def test_flipped_bit_costs_only_its_record(directory: Path, bit: int) -> None:
     """Whichever bit of a segment is turned, all records but the one that it belongs to are read, once, in order."""
     for place in range(len(SEGMENT)):
         content = bytearray(SEGMENT)
@@ -152,7 +152,7 @@ def test_a_bit_flipped_anywhere(directory: Path, bit: int) -> None:
 
 
 @pytest.mark.parametrize("inserted", [b"\n", b"x", b"\0", b'"', b'{"c":"', b"\n\n\n", RECORDS[0][:40], b"x" * 300])
-def test_bytes_inserted_anywhere(directory: Path, inserted: bytes) -> None:
+def test_inserted_bytes_cost_only_their_record(directory: Path, inserted: bytes) -> None:
     """Wherever bytes come in, all records are read but the one that they were put into, if they were."""
     for place in range(len(SEGMENT) + 1):
         inside = [seq for seq in (1, 2, 3) if BOUNDS[seq - 1] < place < BOUNDS[seq]]
@@ -162,7 +162,7 @@ def test_bytes_inserted_anywhere(directory: Path, inserted: bytes) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 150])
-def test_bytes_taken_out_anywhere(directory: Path, length: int) -> None:
+def test_removed_bytes_cost_only_their_records(directory: Path, length: int) -> None:
     """Wherever bytes go missing, all records are read that lost none."""
     for place in range(len(SEGMENT) - length + 1):
         whole = untouched(place, place + length)
@@ -174,8 +174,8 @@ def test_bytes_taken_out_anywhere(directory: Path, length: int) -> None:
 @promise(
     Section.DAMAGE, "A segment cut anywhere gives all whole records before the cut", broken_by="the torn end left out"
 )
-def test_cut_anywhere(directory: Path) -> None:
-    """Wherever a segment ends, what is whole before that is read; the last record may do without its newline."""
+def test_records_before_a_cut_are_read(directory: Path) -> None:
+    """Wherever the cut is; the last record may lack its newline."""
     for length in range(len(SEGMENT)):
         assert delivered_from(directory, SEGMENT[:length]) == [seq for seq in (1, 2, 3) if BOUNDS[seq] <= length + 1]
 
@@ -207,7 +207,7 @@ HEAD = b'{"c":"00000000","n":1,"to":null,"id":"%032d","kind":"event","event":{"i
     ],
     ids=lambda unit: repr(unit[:20]),
 )
-def test_damage_that_lies_together_is_one(directory: Path, unit: bytes) -> None:
+def test_adjacent_damage_is_one(directory: Path, unit: bytes) -> None:
     """Whatever megabytes of damage consist of, they are one, found without a second look at any byte of it; all that
     is whole in front of it and behind is found.
     """
@@ -234,7 +234,7 @@ def test_damage_that_lies_together_is_one(directory: Path, unit: bytes) -> None:
 
 
 @promise(Section.DAMAGE, "Adjacent damage counts as one and no byte of it is read twice")
-def test_damage_between_records_is_as_much_as_there_is(directory: Path) -> None:
+def test_damage_between_records_is_counted_separately(directory: Path) -> None:
     """A record in between parts it, an empty line does not; and what came since the last look is another one."""
     path = directory / "000001.seg"
     path.write_bytes(b"a\nb\n" + record(1) + b"\n\nc\n\n\nd\n\n" + record(2) + b"e\n")

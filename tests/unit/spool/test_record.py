@@ -38,7 +38,7 @@ def test_the_line_is_as_specified() -> None:
 
 
 @pytest.mark.parametrize("seq", [1, 123456, None])
-def test_what_was_written_is_read_back(seq: int | None) -> None:
+def test_written_record_is_read_back(seq: int | None) -> None:
     """frame and parse are inverse, with and without a number, whatever the texts hold."""
     found = parse(frame(BODY, seq)[:-1])
     assert found == Record(
@@ -92,12 +92,12 @@ def test_every_shorter_line_is_damage() -> None:
     ],
 )
 def test_a_right_checksum_over_nonsense_is_damage(rest: bytes) -> None:
-    """Whatever stands behind a right checksum, reading it raises nothing."""
+    """And reading it raises nothing."""
     assert isinstance(parse(b'{"c":"%08x",%b' % (zlib.crc32(rest), rest)), Damage)
 
 
 def test_nan_is_refused_when_written() -> None:
-    """What is no JSON never gets into a segment."""
+    """Invalid JSON never gets into a segment."""
     with pytest.raises(ValueError, match="JSON"):
         encode_event("00" * 16, None, {"x": float("nan")})
 
@@ -120,8 +120,8 @@ def test_records_that_are_whole_within_a_line() -> None:
     assert found_in(b"x" * 50 + first[:20] + second[:40] + b'{"c":"') == ["damage"]
 
 
-def test_text_that_looks_like_a_record_is_none() -> None:
-    """What an event quotes of a record stays a text of that event, in a line that is damaged too."""
+def test_quoted_record_in_a_text_is_not_a_record() -> None:
+    """It stays a text of its event, in a damaged line too."""
     inner = frame(BODY, 9)[:-1].decode()
     outer = frame(encode_event("cd" * 16, None, {"message": inner}), 1)[:-1]
     assert found_in(outer) == [1]
@@ -148,7 +148,7 @@ def test_text_that_looks_like_a_record_is_none() -> None:
     ],
 )
 def test_the_head_alone_says_the_same(line: bytes) -> None:
-    """Whoever only counts comes to the same result as whoever reads everything, for records and for damage."""
+    """Counting by heads gives the same as reading everything, for records and for damage."""
 
     def but_for_content(found: Record | Damage) -> object:
         return (found._replace(content={}), found.captured_at) if isinstance(found, Record) else found
@@ -163,7 +163,7 @@ def test_the_head_alone_says_the_same(line: bytes) -> None:
         encode_rendered(EVENT_ID, "0" * 12, "backtrace", b"--x--", "multipart/form-data", 1700000000.5),
     ],
 )
-def test_the_head_is_enough_for_what_we_write(body: bytes) -> None:
+def test_only_the_head_of_our_own_records_is_decoded(body: bytes) -> None:
     """No more of it is decoded."""
     head = parse_head(frame(body, 3)[:-1])
     assert isinstance(head, Record)
@@ -198,7 +198,7 @@ def test_a_rendered_body_comes_back_as_it_was(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [{}, {"text": 1}, {"base64": None}, {"base64": "A"}])
-def test_what_is_no_rendered_body_is_said_to_be_none(content: dict[str, object]) -> None:
+def test_invalid_rendered_body_is_not_sent(content: dict[str, object]) -> None:
     """Nothing is sent in its place."""
     with pytest.raises(ValueError):
         rendered_body(content)

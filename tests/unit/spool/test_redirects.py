@@ -15,7 +15,7 @@ from tests.support.planted import hold, record, writer_of
 from tests.support.spools import look
 
 
-def test_what_it_covers() -> None:
+def test_redirect_covers_records_before_its_place() -> None:
     """Records before its place, in earlier segments, in segments named, and those that wait alone, by their origin."""
     redirect = Redirect("old", "new", {"w": (2, 100)}, frozenset({"x-1.seg"}))
     for segment, start, covered in [
@@ -32,8 +32,8 @@ def test_what_it_covers() -> None:
     assert not redirect.covers("another", "000001.seg", 0)
 
 
-def test_one_after_another() -> None:
-    """They count in their order, so that one may go on from where another led."""
+def test_redirects_apply_in_their_order() -> None:
+    """One may continue from the target of another."""
     upto = {"w": (1, 10)}
     chain = [Redirect(None, "a", upto), Redirect("a", "b", upto), Redirect("c", "a", upto)]
     assert resolve(chain, None, "w", "000001.seg", 0) == "b"
@@ -41,8 +41,8 @@ def test_one_after_another() -> None:
     assert resolve(chain, "d", "w", "000001.seg", 0) == "d"
 
 
-def test_given_and_obeyed(layout: Layout) -> None:
-    """What was recorded by then is covered, what comes later is not; each is new once."""
+def test_redirect_covers_recorded_events_and_no_later_ones(layout: Layout) -> None:
+    """Each redirect is new once."""
     with writer_of(Path(layout.spool)) as writer:
         record(writer, 2)
         redirects.give(layout, None, "0123456789ab")
@@ -54,8 +54,8 @@ def test_given_and_obeyed(layout: Layout) -> None:
         assert known.resolve(None, writer.id, "000001.seg", size) is None
 
 
-def test_obeyed_as_records_are_read(layout: Layout) -> None:
-    """What a leader reads after it learned of a redirect goes the new way at once; so does what it had read before."""
+def test_redirect_holds_at_once_for_records_being_read(layout: Layout) -> None:
+    """And for records that were read before."""
     with writer_of(Path(layout.spool)) as writer:
         record(writer, 2)
         early = WatchedWriter(layout, writer.id, WriterEntry())
@@ -71,8 +71,8 @@ def test_obeyed_as_records_are_read(layout: Layout) -> None:
         assert [line.to for line in early.waiting()] == ["0123456789ab", "0123456789ab", None]
 
 
-def test_it_goes_when_its_writers_are_gone(layout: Layout) -> None:
-    """One that can cover nothing any more is removed, and no other one."""
+def test_redirect_is_removed_with_its_last_writer(layout: Layout) -> None:
+    """And no other one is."""
     hold(Path(layout.spool))
     redirects.give(layout, None, "0123456789ab")
     known = Redirects(layout)
@@ -84,7 +84,7 @@ def test_it_goes_when_its_writers_are_gone(layout: Layout) -> None:
 
 
 def test_garbage_is_no_redirect(layout: Layout) -> None:
-    """Whatever else lies there is left alone, and redirects nothing."""
+    """Foreign files there are left alone."""
     directory = Path(layout.redirects)
     directory.mkdir()
     (directory / "1.json").write_text("{}")

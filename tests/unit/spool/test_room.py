@@ -38,13 +38,13 @@ def spool(monkeypatch: pytest.MonkeyPatch) -> Spool:
     return Spool(monkeypatch)
 
 
-def test_once_for_each_segment(spool: Spool) -> None:
+def test_room_is_checked_once_for_each_segment(spool: Spool) -> None:
     """The first one too: processes that never fill one may be many."""
     assert [spool.room.for_segment(number) for number in (1, 1, 1, 2, 2, 5)] == [True] * 6
     assert spool.asked == 3
 
 
-def test_now_and_then_where_there_is_none(spool: Spool) -> None:
+def test_room_is_checked_four_times_a_second_where_there_is_none(spool: Spool) -> None:
     """Four times a second, until there is room again; then not before the next segment."""
     spool.has_room = False
     for wait in (0.0, 0.1, 0.1, 0.1, 0.1):
@@ -58,8 +58,8 @@ def test_now_and_then_where_there_is_none(spool: Spool) -> None:
 
 
 @pytest.mark.parametrize(("slowness", "pause"), [(0.001, 0.25), (0.05, 1.0), (600.0, 2.0)])
-def test_answers_that_take_long(spool: Spool, slowness: float, pause: float) -> None:
-    """They are asked for less often, but never so that it would matter for long: the process may have been stopped."""
+def test_slow_checks_are_made_less_often(spool: Spool, slowness: float, pause: float) -> None:
+    """But never so rarely that it matters for long: the process may have been stopped."""
     spool.has_room, spool.slowness = False, slowness
     assert not spool.room.for_segment(1)
     spool.now += pause - 0.01
@@ -71,8 +71,8 @@ def test_answers_that_take_long(spool: Spool, slowness: float, pause: float) -> 
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_others_go_by_the_last_answer(monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
-    """Who captures while it is asked, in another thread or in a signal handler, neither waits nor asks as well."""
+def test_concurrent_captures_use_the_last_answer(monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
+    """In another thread or a signal handler they neither wait nor check as well."""
     told: list[bool] = []
 
     def look() -> Sight:
@@ -87,10 +87,8 @@ def test_others_go_by_the_last_answer(monkeypatch: pytest.MonkeyPatch, before: b
     assert told == [True, before]
 
 
-def test_how_full_it_is_goes_with_each_look(spool: Spool) -> None:
-    """What is known costs nothing; another look is taken once this writer has written its share, which is its part of
-    what all may be wrong by.
-    """
+def test_fill_level_is_updated_with_each_check(spool: Spool) -> None:
+    """The known level costs nothing; a writer checks again after it has written its share."""
     spool.fill = 0.1
     spool.room.for_segment(1)
     spool.fill = 0.2
@@ -102,7 +100,7 @@ def test_how_full_it_is_goes_with_each_look(spool: Spool) -> None:
 
 
 @pytest.mark.parametrize(("slowness", "age"), [(0.001, 2.0), (0.5, 10.0)])
-def test_who_leaves_events_out_knows_it_afresh(spool: Spool, slowness: float, age: float) -> None:
+def test_fill_level_is_checked_every_two_seconds_in_a_flood(spool: Spool, slowness: float, age: float) -> None:
     """Every two seconds, so that a flood is kept again soon after there is room; less often where looks take long."""
     spool.slowness = slowness
     spool.room.for_segment(1)

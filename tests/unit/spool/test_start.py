@@ -35,11 +35,11 @@ def test_waits_double_up_to_a_minute() -> None:
     ],
 )
 def test_when_a_start_is_allowed(not_before: float, now: float, allowed: bool) -> None:
-    """Before `not_before` nobody starts one, unless that lies further ahead than anybody puts it."""
+    """Not before `not_before`, unless that is further ahead than any pause."""
     assert StartState(3, not_before).allows(now) is allowed
 
 
-def test_a_starter_that_was_killed_holds_up_nobody() -> None:
+def test_killed_starter_holds_up_no_other() -> None:
     """A start that was counted and never made is no reason to wait; one that was made is."""
     state = StartState().before_start(1000.0)
     assert state.allows(1000.0)
@@ -47,7 +47,7 @@ def test_a_starter_that_was_killed_holds_up_nobody() -> None:
     assert state.failures == state.after_start().failures == 1
 
 
-def test_written_and_read(layout: Layout) -> None:
+def test_written_state_is_read(layout: Layout) -> None:
     """The state comes back, also over a longer one; garbage and no file are a fresh state."""
     assert start.load(layout) == StartState()
     start.store(layout, StartState(12345, 1_800_000_000.123456, unfinished=True))
@@ -62,8 +62,8 @@ def test_written_and_read(layout: Layout) -> None:
     assert start.load(layout) == StartState()
 
 
-def test_only_under_its_lock(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While somebody else is starting a flusher, the state is left to them."""
+def test_state_is_used_only_under_its_lock(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another process starts a flusher, the state is left to it."""
     monkeypatch.setattr(start, "_LOCK_PATIENCE", 0.05)
     lock = LifetimeLock.acquire(layout.start_lock)
     assert lock is not None
@@ -89,8 +89,8 @@ assert set(sys.modules) == before, set(sys.modules) - before
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_pause_after_a_stop_is_not_for_who_begins_later() -> None:
-    """Nor does the count of those who were started to wait for its end."""
+def test_pause_after_a_stop_does_not_hold_for_later_processes() -> None:
+    """Nor does the count of helpers that wait for its end."""
     state = StartState(1, 1010.0, stopped_at=1000.0)
     assert state.for_process(999.0) == state
     assert state.for_process(1000.5) == StartState()
@@ -98,7 +98,7 @@ def test_a_pause_after_a_stop_is_not_for_who_begins_later() -> None:
 
 
 def test_a_start_in_a_pause_leaves_the_pause_as_it_is() -> None:
-    """The helper waits; who looks meanwhile starts no other one, and does not wait for this one."""
+    """The helper waits; other captures neither start another one nor wait for this one."""
     paused = StartState(0, 1030.0, stopped_at=1000.0)
     assert paused.may_be_waited_out(1000.0)
     state = paused.before_start(1000.0).after_start()
@@ -109,8 +109,8 @@ def test_a_start_in_a_pause_leaves_the_pause_as_it_is() -> None:
     assert not StartState(start.MOST_FAILURES, 1030.0).may_be_waited_out(1029.0)
 
 
-def test_an_interpreter_that_came_to_lead_is_remembered(layout: Layout) -> None:
-    """By its path, so that another one is none that has led; and no file is none."""
+def test_interpreter_that_has_led_is_remembered(layout: Layout) -> None:
+    """By its path; another interpreter, or no file, has not led."""
     assert not start.has_led(layout, "/usr/bin/python3")
     for python in ("/usr/local/bin/python3.13", "/usr/bin/python3"):
         descriptor = start.lock_helper(layout)

@@ -25,7 +25,7 @@ MIB = 1 << 20
     "Only a flusher removes segments",
     broken_by="a writer drops the oldest segments where nobody leads",
 )
-def test_nobody_but_a_flusher_removes_anything(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_flusher_removes_segments(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that finds no room settles nothing and unlinks nothing, whether one leads or not: the writer of a
     segment that only looks dead may be between its check and its write, and who removes it has to look once more.
     """
@@ -65,8 +65,8 @@ def test_writers_stop_where_nobody_makes_room(layout: Layout, segments: int, lim
     "The fill level of the spool counts pending events only and is seconds old at most",
     broken_by="the size of all files; share ignored; no fresh check",
 )
-def test_full_is_what_waits(layout: Layout) -> None:
-    """Not what was sent and stays in the file, for its writer still writes to it; that makes the limit the smaller."""
+def test_fill_level_counts_pending_events(layout: Layout) -> None:
+    """Sent events that stay in an open segment do not count; they make the limit smaller."""
     writer = writer_with_segments(layout, 1, 8 * MIB)
     sealed, opened = (os.path.getsize(os.path.join(layout.writer(writer.id), segment_name(one))) for one in (1, 2))
     assert survey(layout, Limits(spool=8 * MIB)) == (True, (sealed + opened) / (8 * MIB), MIB)
@@ -82,8 +82,8 @@ def test_full_is_what_waits(layout: Layout) -> None:
     assert survey(layout, Limits(spool=2 * MIB)).fill == 0.0
 
 
-def test_a_share_is_one_of_as_many_as_write(layout: Layout) -> None:
-    """All writers together may be wrong about the fill by an eighth of the limit, and by a little each."""
+def test_share_of_a_writer_depends_on_the_number_of_writers(layout: Layout) -> None:
+    """All writers together may be wrong by an eighth of the limit, and by a little each."""
     for _ in range(4):
         Writer.born(layout, Limits())
     assert survey(layout, Limits(spool=8 * MIB)).share == MIB // 4

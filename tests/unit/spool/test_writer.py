@@ -59,7 +59,7 @@ def records(writer: Writer) -> list[Record]:
     return [line.found for line in lines if isinstance(line.found, Record)]
 
 
-def test_birth(writer: Writer) -> None:
+def test_new_writer_has_all_its_files(writer: Writer) -> None:
     """A writer is in its place with all its files, private and locked, and nothing stays in the cradle."""
     where = directory(writer)
     assert sorted(path.name for path in where.iterdir()) == ["000001.seg", "alive.lock", "blackbox", "who.json"]
@@ -86,7 +86,7 @@ def test_private_whatever_the_umask(tmp_path: Path, mask: int) -> None:
     assert {oct(mode & 0o777) for mode in modes} == {"0o700", "0o600"}
 
 
-def test_appending(writer: Writer) -> None:
+def test_appended_records_are_numbered_from_1(writer: Writer) -> None:
     """Records are numbered from 1, the destination's file is there, and the count is right."""
     for _ in range(3):
         writer.append(body(), TO)
@@ -95,7 +95,7 @@ def test_appending(writer: Writer) -> None:
     assert Path(writer.layout.destination(TO.key)).read_bytes() == TO.encode()
 
 
-def test_rolling(writer: Writer) -> None:
+def test_segments_stay_below_their_limit(writer: Writer) -> None:
     """Segments stay below their limit, numbers go on, and what is sealed is said in the black box."""
     for _ in range(12):
         writer.append(body("x" * 300_000), None)
@@ -115,7 +115,7 @@ def test_the_size_limit(writer: Writer) -> None:
     assert [record.seq for record in records(writer)] == [1, 2]
 
 
-def test_a_signal_handler_in_the_middle_of_an_append(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_append_in_a_signal_handler_gets_its_own_segment(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A capture that interrupts an append of its own thread does not wait: it gets a segment of its own."""
     write = os.write
 
@@ -134,7 +134,7 @@ def test_a_signal_handler_in_the_middle_of_an_append(writer: Writer, monkeypatch
     assert writer.recorded == 2
 
 
-def test_another_thread_that_cannot_get_in(writer: Writer) -> None:
+def test_thread_does_not_wait_long_for_the_append_lock(writer: Writer) -> None:
     """A thread that finds the lock held for too long does not wait for it."""
     assert writer._lock.take(1.0)
     thread = threading.Thread(target=writer.append, args=(body("past the lock"), None))
@@ -145,7 +145,7 @@ def test_another_thread_that_cannot_get_in(writer: Writer) -> None:
     assert [record.seq for record in records(writer)] == [1, None]
 
 
-def test_many_threads(writer: Writer) -> None:
+def test_appends_of_many_threads_lose_nothing(writer: Writer) -> None:
     """Threads that append and roll at once lose nothing and give no number twice."""
 
     def work() -> None:
@@ -186,10 +186,10 @@ def test_a_short_write_uses_up_no_number_and_hides_nothing(writer: Writer) -> No
     [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk full"), (errno.EIO, "disk error")],
     ids=["the disk", "the user's share of it", "hardware"],
 )
-def test_what_a_failed_write_is_counted_under(
+def test_failed_write_is_refused_with_its_reason(
     writer: Writer, monkeypatch: pytest.MonkeyPatch, trouble: int, reason: str
 ) -> None:
-    """The record is refused with a reason that tells who can help, and the next one is taken."""
+    """The reason shows who can help; the next record is taken."""
 
     def fails(*_: object) -> int:
         raise OSError(trouble, os.strerror(trouble))
@@ -220,7 +220,7 @@ def test_a_write_whose_return_was_interrupted_counts(writer: Writer, monkeypatch
 
 
 def test_refusals_are_counted_in_the_black_box(writer: Writer) -> None:
-    """What was captured and not recorded survives the process as a count by reason."""
+    """By reason; the counts survive the process."""
     for reason in ("sampled", "too large", "sampled"):
         writer.refuse(reason)
     assert blackbox.load(str(directory(writer) / "blackbox")).refused == {"sampled": 2, "too large": 1}
@@ -255,7 +255,7 @@ def test_a_forked_child_keeps_no_descriptor_of_its_parents(writer: Writer) -> No
     os.fstat(number)
 
 
-def test_a_descriptor_that_became_somebody_elses(writer: Writer, tmp_path: Path) -> None:
+def test_nothing_is_written_to_a_reused_descriptor(writer: Writer, tmp_path: Path) -> None:
     """After a daemon closed every descriptor, nothing of ours goes into the file that has its number now."""
     number = descriptor_of(directory(writer) / segment_name(1))
     os.close(number)
@@ -284,7 +284,7 @@ def test_a_removed_segment(writer: Writer) -> None:
         writer.append(body(), None)
 
 
-def test_a_spool_that_was_moved_away(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moved_spool_is_noticed_within_a_second(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer whose directory is no longer where it was notices at its next look, at most a second later."""
     writer.append(body(), None)
     os.rename(writer.layout.spool, writer.layout.spool + "-archived")
@@ -293,7 +293,7 @@ def test_a_spool_that_was_moved_away(writer: Writer, monkeypatch: pytest.MonkeyP
         writer.append(body(), None)
 
 
-def test_discarding(writer: Writer) -> None:
+def test_discarded_writer_leaves_nothing(writer: Writer) -> None:
     """A writer that lost the race to be this process's leaves nothing behind."""
     where = directory(writer)
     writer.discard()
@@ -328,7 +328,7 @@ def test_a_birth_that_was_swept_away_is_repeated(
     assert [record.seq for record in records(writer)] == [1]
 
 
-def test_births_that_are_always_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeatedly_swept_birth_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not tried for ever."""
     layout = Layout(str(tmp_path / "spool"))
     layout.prepare()
@@ -351,14 +351,14 @@ def test_a_writer_that_lost_its_lock_takes_it_again(writer: Writer, monkeypatch:
 
 
 def test_a_writer_whose_lock_file_is_gone(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A writer that others can no longer see alive (a cleaner of /tmp took the old file) says that it is lost."""
+    """It reports that it is lost: other processes cannot see it alive (a cleaner of /tmp took the file)."""
     monkeypatch.setattr(writer_module, "_PATH_CHECK_INTERVAL", 0.0)
     (directory(writer) / "alive.lock").unlink()
     with pytest.raises(WriterLost, match="lock"):
         writer.append(body(), None)
 
 
-def test_abandoned_while_another_thread_is_about_to_write(writer: Writer, tmp_path: Path) -> None:
+def test_abandon_does_not_close_the_descriptor_under_a_writing_thread(writer: Writer, tmp_path: Path) -> None:
     """The descriptor is not closed under a thread that has checked it already, or its record would go elsewhere."""
     assert writer._lock.take(1.0)
     thread = threading.Thread(target=writer.abandon)
@@ -371,7 +371,7 @@ def test_abandoned_while_another_thread_is_about_to_write(writer: Writer, tmp_pa
         writer.append(body(), None)
 
 
-def test_a_roll_that_the_black_box_did_not_hear_of(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unrecorded_seal_is_recorded_with_the_next_record(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the word that a segment is sealed could not be written, the next record brings it; the flusher needs it."""
 
     def no_room(*_: object) -> None:

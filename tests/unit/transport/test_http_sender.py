@@ -133,7 +133,7 @@ def test_an_endless_redirect_is_not_read_to_its_end(serve: Serve, sender: HttpSe
 
 
 def test_cookies_are_not_kept(serve: Serve, sender: HttpSender) -> None:
-    """What one answer sets does not travel with the next request."""
+    """Cookies of one answer are not sent with the next request."""
     server = serve(answering(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"))
     for _ in range(2):
         sender.send(HttpRequest(server.url, b"x"), within(PATIENCE))
@@ -189,7 +189,7 @@ def test_the_same_request_is_sent_to_another_place_of_the_same_origin(
     assert first.split()[1] != second.split()[1]
 
 
-def test_a_tracker_that_sends_us_in_a_circle_is_left(serve: Serve, sender: HttpSender) -> None:
+def test_redirect_loop_ends_after_a_few_rounds(serve: Serve, sender: HttpSender) -> None:
     """After a few rounds the redirect is the answer."""
     server = serve(redirecting(308, "/post"))
     reply = sender.send(HttpRequest(server.url, b"x"), within(PATIENCE))
@@ -210,8 +210,8 @@ def test_an_answer_given_before_the_upload_ended_is_read(serve: Serve, sender: H
     assert (reply.status, reply.body) == (413, b"big")
 
 
-def test_a_body_that_stops_short_still_has_its_status(serve: Serve, sender: HttpSender) -> None:
-    """Once the tracker has said a status, a cut connection does not unsay it."""
+def test_answer_with_a_cut_body_keeps_its_status(serve: Serve, sender: HttpSender) -> None:
+    """A connection that is cut after the status line changes nothing."""
 
     def cut(connection: socket.socket, server: Server) -> None:
         server.read_request(connection)
@@ -236,8 +236,8 @@ def test_a_body_that_stops_short_still_has_its_status(serve: Serve, sender: Http
         b"Content-Encoding: gzip\r\n\r\n\x1f\x8bx",
     ],
 )
-def test_a_body_that_cannot_be_read_still_has_its_status(serve: Serve, sender: HttpSender, rest: bytes) -> None:
-    """Whatever the library raises of it, with errors of whatever kind: it is no defect of ours, nor of the event."""
+def test_answer_with_an_unreadable_body_keeps_its_status(serve: Serve, sender: HttpSender, rest: bytes) -> None:
+    """Whatever error the library raises: neither lastword nor the event is at fault."""
 
     def answer(connection: socket.socket, server: Server) -> None:
         server.read_request(connection)
@@ -248,7 +248,7 @@ def test_a_body_that_cannot_be_read_still_has_its_status(serve: Serve, sender: H
 
 @promise(Section.NETWORK, "An answer that drips is given up", broken_by="no deadline")
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: "])
-def test_a_head_that_drips_is_not_waited_for(serve: Serve, sender: HttpSender, head: bytes) -> None:
+def test_response_head_that_drips_is_given_up(serve: Serve, sender: HttpSender, head: bytes) -> None:
     """Though each byte of it comes in time, the answer as a whole does not: it may have arrived all the same."""
     server = serve(dripping(head))
     with pytest.raises(SendError, match=r"no answer .* within 0\.3 s") as raised:
@@ -258,7 +258,7 @@ def test_a_head_that_drips_is_not_waited_for(serve: Serve, sender: HttpSender, h
 
 
 @pytest.mark.parametrize("how", [b"Content-Length: 1000000", b"Transfer-Encoding: chunked"])
-def test_a_body_that_drips_is_not_waited_for(serve: Serve, sender: HttpSender, how: bytes) -> None:
+def test_response_body_that_drips_is_given_up(serve: Serve, sender: HttpSender, how: bytes) -> None:
     """The status was said; what came of the body by then is the answer."""
     server = serve(dripping(b"HTTP/1.1 202 Accepted\r\n" + how + b"\r\n\r\n"))
     reply = sender.send(HttpRequest(server.url, b"x"), within(1.0))
@@ -266,7 +266,7 @@ def test_a_body_that_drips_is_not_waited_for(serve: Serve, sender: HttpSender, h
     assert server.finished.wait(PATIENCE)
 
 
-def test_what_one_answer_has_spent_is_not_taken_from_the_next() -> None:
+def test_each_answer_has_its_whole_timeout() -> None:
     """A connection that is kept alive has its whole timeout again."""
     here, there = socket.socketpair()
     with here, there:
@@ -351,7 +351,7 @@ def test_a_connection_that_takes_only_part_of_the_request_is_not_ambiguous(serve
 
 
 @promise(Section.NETWORK, "An upload that drips is given up", broken_by="no limit for the whole upload")
-def test_an_upload_that_drips_is_broken_off(serve: Serve, sender: HttpSender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_that_drips_is_given_up(serve: Serve, sender: HttpSender, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though each block of it is taken in time; a tracker that has a part of an event does not have it."""
 
     def drain_slowly(connection: socket.socket, server: Server) -> None:
@@ -366,7 +366,7 @@ def test_an_upload_that_drips_is_broken_off(serve: Serve, sender: HttpSender, mo
 
 @pytest.mark.parametrize("token", ["TOKEN\r\nX: y", "TOKEN€", " TOKEN"])
 def test_a_header_that_cannot_be_sent_is_an_error_that_does_not_quote_it(sender: HttpSender, token: str) -> None:
-    """Whatever stands in the way of a request is a SendError, and none repeats a secret."""
+    """Each obstacle to a request is a SendError without secrets."""
     with pytest.raises(SendError) as raised:
         sender.send(HttpRequest("http://127.0.0.1:1/", b"x", {"X-Booboo-DSN": token}), within(PATIENCE))
     assert "TOKEN" not in str(raised.value)

@@ -336,7 +336,7 @@ os.waitpid(first, 0)
 def test_forked_child_starts_its_own_thread_to_lead(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fork takes no thread along: the child sees it by its pid, hook or no hook, and begins its own.
 
-    ``PyDLL`` keeps the interpreter lock: otherwise another thread may hold it at the fork, and the child waits for ever.
+    ``PyDLL`` keeps the interpreter lock: otherwise another thread may hold it at the fork, and the child hangs.
     """
     monkeypatch.setenv("LASTWORD_FLUSHER", "thread")
     body = f"""

@@ -19,6 +19,7 @@ from typing import Any
 import lastword
 from lastword import diagnostics, nesting, sdk
 from lastword.flusher import in_program
+from lastword.launch.child import Children
 from lastword.spool import clock, ledger, limits, record, room
 from lastword.spool.identity import describe_this_process
 from tests.support import prelude  # noqa: F401 - sets lastword up
@@ -150,11 +151,17 @@ def everywhere() -> None:
     def send() -> None:  # as ``flush`` does where nobody leads
         in_program.lead(layout, until=lambda: True)
 
+    def start() -> None:  # what a helper is started by
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        Children().start(["/bin/sh", "-c", "echo"], {}, log=None, answer_within=5.0)
+        assert signal.SIGCHLD not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
     def read_back() -> None:
         assert type(record.parse(line[:-1])) is record.Record
 
     for call, kind, step in (
-        *((look, TimeoutError, 7), (begin_anew, TimeoutError, 23), (json_text, TimeoutError, 3)),
+        *((look, TimeoutError, 7), (begin_anew, TimeoutError, 11), (start, TimeLimit, 1), (json_text, TimeoutError, 3)),
         *((json_text, ValueError, 3), (send, TimeLimit, 401), (send, TimeoutError, 149), (read_back, ValueError, 1)),
     ):
         try_everywhere(call, kind, step, False)

@@ -43,7 +43,7 @@ def test_never_two_leaders_among_32_processes_and_killed_flushers(tmp_path: Path
 )
 def test_flusher_killed_at_its_election_is_no_failed_start(layout: Layout) -> None:
     """A flusher that is killed in the moment it gets the lock was no failed start: the next may be started at once."""
-    start.store(layout, StartState(failures=5).before_start(time.time()).after_start())
+    start.store(layout, StartState(failures=5).before_start(time.time()).after_start(time.time()))
     pid = os.fork()
     if pid == 0:
         try:

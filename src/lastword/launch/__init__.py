@@ -121,7 +121,7 @@ class Launcher:
             lock.release()
 
     def _spawn(self, layout: Layout, before: StartState, state: StartState, now: float) -> None:
-        after = state.after_start()
+        cannot_run = False
         try:
             interpreter = require_interpreter()
             is_known = before.failures == 0 and start.has_led(layout, interpreter_id(interpreter))
@@ -133,11 +133,10 @@ class Launcher:
                 answer_within=0.0 if is_known else _ANSWER_WITHIN,
             )
         except failures(OSError) as error:
-            if error.errno not in _PASSING:
-                after = state.after_failure()
+            cannot_run = error.errno not in _PASSING
             raise
         finally:
-            _store(layout, after)
+            _store(layout, state.after_failure() if cannot_run else state.after_start(time.time()))
 
     def _is_outdated(self, layout: Layout, leads: int) -> bool:
         """Return whether an older version leads; checks each leader once a minute, and returns false in between."""

@@ -96,9 +96,12 @@ class StartState(NamedTuple):
         paused_until = self.not_before if not self.allows(now) else 0.0
         return StartState(self.failures + 1, max(wait, paused_until), unfinished=True, stopped_at=self.stopped_at)
 
-    def after_start(self) -> StartState:
-        """Return the state to write when the helper runs, or could not be started."""
-        return self._replace(unfinished=False)
+    def after_start(self, now: float) -> StartState:
+        """Return the state to write at ``now``, when the helper runs or could not be started.
+
+        On a busy machine that took a while, and what the helper does next may take as long again.
+        """
+        return self._replace(unfinished=False, not_before=max(self.not_before, now + _wait_after(self.failures - 1)))
 
     def after_failure(self) -> StartState:
         """Return the state to write when it is certain that no helper can run."""

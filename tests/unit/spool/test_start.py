@@ -19,7 +19,7 @@ def test_waits_double_up_to_a_minute() -> None:
     """A start that fails is tried again after 1, 2, 4 … 60 seconds."""
     state, waits = StartState(), []
     for _ in range(9):
-        state = state.before_start(1000.0).after_start()
+        state = state.before_start(1000.0).after_start(1000.0)
         waits.append(state.not_before - 1000.0)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
@@ -43,8 +43,18 @@ def test_killed_starter_holds_up_no_other() -> None:
     """A start that was counted and never made is no reason to wait; one that was made is."""
     state = StartState().before_start(1000.0)
     assert state.allows(1000.0)
-    assert not state.after_start().allows(1000.0)
-    assert state.failures == state.after_start().failures == 1
+    assert not state.after_start(1000.0).allows(1000.0)
+    assert state.failures == state.after_start(1000.0).failures == 1
+
+
+def test_helper_of_a_slow_start_has_its_time_from_the_end_of_the_start() -> None:
+    """A busy machine took 0.9 s to start it: it may come soon, and no other is started right after that."""
+    state = StartState().before_start(1000.0).after_start(1000.9)
+    assert state.may_come_soon(1000.95)
+    assert not state.allows(1000.95)
+    assert not state.may_be_waited_out(1000.95)
+    assert state.may_be_waited_out(1000.9 + start.BIRTH)
+    assert state.allows(1001.9)
 
 
 def test_written_state_is_read(layout: Layout) -> None:
@@ -101,7 +111,7 @@ def test_a_start_in_a_pause_leaves_the_pause_as_it_is() -> None:
     """The helper waits; other captures neither start another one nor wait for this one."""
     paused = StartState(0, 1030.0, stopped_at=1000.0)
     assert paused.may_be_waited_out(1000.0)
-    state = paused.before_start(1000.0).after_start()
+    state = paused.before_start(1000.0).after_start(1000.0)
     assert state == StartState(1, 1030.0, stopped_at=1000.0)
     assert not state.may_be_waited_out(1020.0)
     assert not state.may_come_soon(1020.0)

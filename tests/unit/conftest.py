@@ -21,8 +21,13 @@ def settings() -> CaptureSettings:
 
 @pytest.fixture
 def as_in_a_new_process() -> Iterator[None]:
-    """What a test sets up is undone."""
+    """What other tests have left behind is undone, and then what this one sets up."""
+    undo()
     yield
+    undo()
+
+
+def undo() -> None:
     for client in (sdk._client, sdk._closed):
         for recorder in client.pending.recorders if client is not None else []:
             if recorder.writer is not None:

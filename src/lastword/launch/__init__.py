@@ -96,7 +96,7 @@ class Launcher:
                 raise
             return self._start_thread(layout, f"no process could be started ({error})")
         self.has_failed = False
-        return state.allows(now)
+        return state.allows(now) or state.may_come_soon(now)
 
     def _start_thread(self, layout: Layout, why: str) -> bool:
         if not self._threads.runs(layout):

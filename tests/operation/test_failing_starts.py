@@ -77,7 +77,9 @@ def test_events_held_at_a_stop_are_sent_by_the_next_start(tmp_path: Path) -> Non
         tracker.go_down()
         run(CAPTURE, spool=tmp_path / "spool", dsn=tracker.dsn)
         wait_until(lambda: holder(layout.flusher_lock), "a flusher")
-        os.kill(holder(layout.flusher_lock) or 0, signal.SIGTERM)
+        pid = holder(layout.flusher_lock)
+        assert pid
+        os.kill(pid, signal.SIGTERM)
         wait_until_no_flusher(tmp_path / "spool")
         wait_until(lambda: start.load(layout).stopped_at, "the pause")
         tracker.come_up()
@@ -122,7 +124,9 @@ def test_flush_and_the_end_of_a_program_wait_for_no_pause(tmp_path: Path) -> Non
         began = time.monotonic()
         run(body, spool=tmp_path / "spool", dsn=tracker.dsn)
         assert time.monotonic() - began < 20
-        os.kill(holder(layout.helper_lock) or 0, signal.SIGTERM)
+        pid = holder(layout.helper_lock)
+        assert pid
+        os.kill(pid, signal.SIGTERM)
         wait_until(lambda: holder(layout.helper_lock) is None, "the end of the helper that waits")
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import lastword
 from lastword.flusher import glance
@@ -34,6 +35,17 @@ def ours() -> set[int]:
     return {int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2}
 
 
+def is_connected(number: int) -> bool:
+    """Whether it leads to the tracker: resolving a name opens sockets too, for an instant."""
+    if not path_of(number).startswith("socket:"):
+        return False
+    try:
+        with socket.socket(fileno=os.dup(number)) as connection:
+            return bool(connection.getpeername()[1] == urlsplit(os.environ["TEST_DSN"]).port)
+    except OSError:  # not connected yet
+        return False
+
+
 turn = threading.Lock()
 
 
@@ -54,7 +66,7 @@ if sys.argv[1] == "kept":
     assert lastword.flush(60)
     time.sleep(1)  # until it has looked again, and keeps a descriptor of the segment
 else:
-    while not any(name.startswith("socket:") for name in map(path_of, ours())):
+    while not any(map(is_connected, ours())):
         time.sleep(0.01)
 with turn:
     before = ours()
